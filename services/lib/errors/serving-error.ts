@@ -1,0 +1,43 @@
+import { catalogue, type ErrorCode, type ErrorKind } from './catalogue.js';
+
+export interface ServingErrorOptions {
+  /** The request field at fault, as OpenAI's `param`. */
+  readonly param?: string;
+  /** Replaces the catalogue's hint where the place knows better. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error type of Layermesh. `cause` is for logs and never leaves the process. */
+export class ServingError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | null;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options: ServingErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'ServingError';
+    this.code = code;
+    this.param = options.param ?? null;
+    this.hint = options.hint ?? catalogue[code].hint;
+  }
+
+  get kind(): ErrorKind {
+    return catalogue[this.code];
+  }
+
+  /** Whatever was caught, as a ServingError: known system errors get their code, the rest is `internal`. */
+  static from(reason: unknown): ServingError {
+    if (reason instanceof ServingError) return reason;
+    const message = reason instanceof Error ? reason.message : String(reason);
+    const system = (reason as NodeJS.ErrnoException | undefined)?.code;
+    if (system === 'ENOSPC') return new ServingError('disk_full', message, { cause: reason });
+    if (system === 'EADDRINUSE') return new ServingError('port_in_use', message, { cause: reason });
+    return new ServingError('internal', message, { cause: reason });
+  }
+
+  /** One line for a terminal: what happened, its code and what to do. */
+  toLine(): string {
+    return `error[${this.code}]: ${this.message} (${this.hint})`.replaceAll('\n', ' ');
+  }
+}

@@ -1,0 +1,65 @@
+/** The shape of a decoder-only transformer, whatever file it came from. Counts, unless said otherwise. */
+export interface ModelConfig {
+  readonly architecture: string;
+  readonly name: string;
+  readonly layers: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly intermediate: number;
+  readonly vocabulary: number;
+  /** Longest context in tokens. */
+  readonly maxPositions: number;
+  readonly normEpsilon: number;
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling | null;
+  /** The LM head is the embedding matrix. */
+  readonly tiedHead: boolean;
+}
+
+/** Llama 3.1's frequency-dependent scaling, or plain position interpolation. */
+export type RopeScaling =
+  | {
+      readonly type: 'llama3';
+      readonly factor: number;
+      readonly lowFrequencyFactor: number;
+      readonly highFrequencyFactor: number;
+      readonly originalMaxPositions: number;
+    }
+  | { readonly type: 'linear'; readonly factor: number };
+
+export type LayerTensor = 'attn_norm' | 'q' | 'k' | 'v' | 'o' | 'ffn_norm' | 'gate' | 'up' | 'down';
+export type TensorName = 'embed' | 'final_norm' | 'head' | `layers.${number}.${LayerTensor}`;
+
+export interface RowRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * A model file or folder, opened. Matrices are row-major `[out, in]` float32; `q` and `k` rows are in the
+ * half-split rotary order (Hugging Face's), whatever order the file keeps them in. `head` of a tied model
+ * reads as `embed`.
+ */
+export interface Checkpoint {
+  readonly config: ModelConfig;
+  /** sha256 (hex) of the content; the name of the prepared folder. */
+  readonly digest: string;
+  readonly text: TextFiles;
+  shape(name: TensorName): readonly number[];
+  /** Reads a tensor, or some of a matrix's rows, dequantised to float32. */
+  read(name: TensorName, rows?: RowRange): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** What the gateway needs of a model: kept as small JSON files beside the shards, so it never opens weights. */
+export interface TextFiles {
+  /** In the format of Hugging Face's tokenizer.json. */
+  readonly tokenizer: unknown;
+  /** In the format of tokenizer_config.json: special tokens, `add_bos_token`, `chat_template`. */
+  readonly tokenizerConfig: Record<string, unknown>;
+  readonly bosId: number | null;
+  /** Tokens that end a turn; from generation_config.json or the GGUF's metadata. */
+  readonly eosIds: readonly number[];
+}
