@@ -1,0 +1,177 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ErrorCode } from '../lib/errors/catalogue.js';
+import { ServingError } from '../lib/errors/serving-error.js';
+import type { CallerLink } from '../lib/mesh/caller-link.js';
+import type { Identity } from '../lib/mesh/identity.js';
+import { LinkManager } from '../lib/mesh/link-manager.js';
+import type { Mesh } from '../lib/mesh/types.js';
+import type { LayerRange } from '../lib/model/layer-range.js';
+import { ownsHead } from '../lib/model/layer-range.js';
+import type { Logger } from '../lib/telemetry/log.js';
+import type { Message } from '../lib/wire/gen/stage_pb.js';
+import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
+import { GatewaySequence } from './gateway-sequence.js';
+import { Outbox } from './outbox.js';
+import { pickRoute } from './router.js';
+
+export interface MeshBackendOptions {
+  readonly mesh: Mesh;
+  readonly identity: Identity;
+  readonly model: string;
+  readonly ranges: readonly LayerRange[];
+  /** Rows of one prefill chunk. */
+  readonly prefillChunk: number;
+  readonly stepTimeoutMs: number;
+  readonly log: Logger;
+}
+
+/** Routes that are tried before a sequence is refused: a replica may have gone since the router looked. */
+const MAX_ROUTES = 3;
+const RETRY_PAUSE_MS = 100;
+
+/** Runs sequences over the mesh: a link to every replica of every stage, a route for each sequence. */
+export class MeshBackend implements Backend {
+  readonly #options: MeshBackendOptions;
+  readonly #stages: readonly LinkManager[];
+  readonly #sequences = new Map<string, GatewaySequence>();
+  readonly #outbox = new Outbox();
+  #count = 0;
+
+  constructor(options: MeshBackendOptions) {
+    this.#options = options;
+    this.#stages = options.ranges.map((_, index) => this.#linkTo(`stage-${index}`));
+  }
+
+  async generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
+    const id = `${this.#options.identity.replica}-${++this.#count}`;
+    for (let epoch = 1; ; epoch++) {
+      signal.throwIfAborted();
+      try {
+        return await this.#open(id, epoch, request, signal);
+      } catch (error) {
+        const { code } = ServingError.from(error);
+        const gone = code === 'stage_unavailable' || code === 'stream_broken';
+        if (!gone || epoch === MAX_ROUTES) throw error;
+        await delay(RETRY_PAUSE_MS, undefined, { signal });
+      }
+    }
+  }
+
+  async #open(id: string, epoch: number, request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
+    const route = pickRoute(
+      this.#stages.map((stage) => stage.links),
+      (link) => this.#running(link),
+    );
+    const sequence = new GatewaySequence({
+      id,
+      epoch,
+      route,
+      request,
+      gateway: this.#options.identity.replica,
+      outbox: this.#outbox,
+      prefillChunk: this.#options.prefillChunk,
+      stepTimeoutMs: this.#options.stepTimeoutMs,
+      onDone: () => {
+        if (this.#sequences.get(id) === sequence) this.#sequences.delete(id);
+      },
+    });
+    this.#sequences.set(id, sequence);
+    await sequence.open(signal);
+    return {
+      route: route.map(({ appId, replica }) => `${appId}/${replica}`).join('>'),
+      tokens: sequence.tokens,
+    };
+  }
+
+  notReadyReason(): string | null {
+    try {
+      pickRoute(
+        this.#stages.map((stage) => stage.links),
+        () => 0,
+      );
+      return null;
+    } catch (error) {
+      return ServingError.from(error).message;
+    }
+  }
+
+  topology(): Topology {
+    const { model, identity, ranges } = this.#options;
+    return {
+      model,
+      precision: identity.plan.precision,
+      split: identity.plan.split,
+      stages: ranges.map((range, index) => ({
+        app_id: `stage-${index}`,
+        start: range.start,
+        end: range.end,
+        head: ownsHead(range),
+        replicas: this.#stages[index]!.links.map(({ replica, host, pid, draining, status }) => ({
+          id: replica,
+          host,
+          pid,
+          state: draining ? 'draining' : 'ready',
+          sequences: status.sequences,
+          kv_used: status.kvUsed,
+          kv_capacity: status.kvCapacity,
+          busy_ratio: status.busyRatio,
+          rss_bytes: status.rssBytes,
+        })),
+      })),
+    };
+  }
+
+  /** Ends what still runs, and all links. */
+  async close(): Promise<void> {
+    for (const sequence of [...this.#sequences.values()]) {
+      sequence.fail(new ServingError('stage_unavailable', 'the gateway is stopping'));
+    }
+    await Promise.all(this.#stages.map((stage) => stage.close()));
+  }
+
+  #running(link: CallerLink): number {
+    return [...this.#sequences.values()].filter((sequence) => sequence.route.includes(link)).length;
+  }
+
+  #linkTo(appId: string): LinkManager {
+    const { mesh, identity, log } = this.#options;
+    return new LinkManager({
+      mesh,
+      identity,
+      appId,
+      onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+      onDown: (link, reason) => {
+        log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
+        this.#lost(link);
+      },
+      onMessage: (_link, message) => this.#receive(message),
+      onTrouble: (reason) =>
+        log.debug({ appId, reason: ServingError.from(reason).message }, 'link not opened'),
+    });
+  }
+
+  #receive({ body }: Message): void {
+    if (body.case === 'tokens') {
+      for (const { sequence, epoch, position, token } of body.value.tokens) {
+        this.#find(sequence, epoch)?.receive(position, token);
+      }
+    } else if (body.case === 'opened') {
+      this.#find(body.value.sequence, body.value.epoch)?.agreed();
+    } else if (body.case === 'failed') {
+      const { sequence, epoch, code, message } = body.value;
+      this.#find(sequence, epoch)?.fail(new ServingError(code as ErrorCode, message));
+    }
+  }
+
+  #lost(link: CallerLink): void {
+    const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
+    for (const sequence of [...this.#sequences.values()]) {
+      if (sequence.route.includes(link)) sequence.fail(reason);
+    }
+  }
+
+  #find(id: string, epoch: number): GatewaySequence | undefined {
+    const found = this.#sequences.get(id);
+    return found?.epoch === epoch ? found : undefined;
+  }
+}

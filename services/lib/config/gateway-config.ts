@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { Environment } from './env.js';
+import { readMeshConfig, type MeshConfig } from './mesh-config.js';
+import { readServedConfig, type ServedConfig } from './model-config.js';
+
+export interface GatewayConfig {
+  readonly appId: string;
+  readonly replica: string;
+  readonly served: ServedConfig;
+  readonly mesh: MeshConfig;
+  readonly host: string;
+  readonly port: number;
+  /** Shown in `/v1/models`; empty takes the model's own name. */
+  readonly modelName: string;
+  /** Sequences that run at once, and requests that may wait for a place. */
+  readonly maxRunning: number;
+  readonly maxWaiting: number;
+  /** Rows of one prefill chunk. */
+  readonly prefillChunk: number;
+  /** How long a stage may take for one step before the sequence is given up, seconds. */
+  readonly stepTimeoutSeconds: number;
+  readonly drainSeconds: number;
+  readonly logLevel: string;
+}
+
+/** Throws `invalid_config` that names the variable at fault. */
+export function readGatewayConfig(
+  variables: Readonly<Record<string, string | undefined>> = process.env,
+): GatewayConfig {
+  const environment = new Environment(variables);
+  return {
+    appId: environment.text('APP_ID', 'gateway'),
+    replica: environment.text('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
+    served: readServedConfig(environment),
+    mesh: readMeshConfig(environment),
+    host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
+    port: environment.integer('LAYERMESH_PORT', 8_000, [0, 65_535]),
+    modelName: environment.text('LAYERMESH_MODEL_NAME', ''),
+    maxRunning: environment.integer('LAYERMESH_MAX_RUNNING', 32, [1, 4_096]),
+    maxWaiting: environment.integer('LAYERMESH_MAX_WAITING', 128, [0, 65_536]),
+    prefillChunk: environment.integer('LAYERMESH_PREFILL_CHUNK', 256, [1, 65_536]),
+    stepTimeoutSeconds: environment.integer('LAYERMESH_STEP_TIMEOUT', 120, [1, 86_400]),
+    drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
+    logLevel: environment.text('LAYERMESH_LOG_LEVEL', 'info'),
+  };
+}

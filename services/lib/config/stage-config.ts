@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto';
+import { ServingError } from '../errors/serving-error.js';
+import { Environment } from './env.js';
+import { readMeshConfig, type MeshConfig } from './mesh-config.js';
+import { readServedConfig, type ServedConfig } from './model-config.js';
+
+export interface StageConfig {
+  readonly appId: string;
+  /** Of the stage in the split, from the app-id. */
+  readonly index: number;
+  readonly replica: string;
+  readonly served: ServedConfig;
+  readonly mesh: MeshConfig;
+  /** Where the gRPC server listens; the sidecar calls it here. */
+  readonly host: string;
+  readonly grpcPort: number;
+  /** `/health` and `/metrics`; 0 takes a free port. */
+  readonly httpPort: number;
+  /** Null: as many as the cgroup grants. */
+  readonly threads: number | null;
+  /** KV room, tokens. */
+  readonly kvTokens: number;
+  readonly maxBatchRows: number;
+  readonly maxBatchSequences: number;
+  /** How long a draining replica waits for its sequences, seconds. */
+  readonly drainSeconds: number;
+  readonly logLevel: string;
+}
+
+const PORTS = [0, 65_535] as const;
+
+/** Throws `invalid_config` that names the variable at fault. */
+export function readStageConfig(
+  variables: Readonly<Record<string, string | undefined>> = process.env,
+): StageConfig {
+  const environment = new Environment(variables);
+  const appId = environment.text('APP_ID');
+  const index = /^stage-(\d+)$/.exec(appId)?.[1];
+  if (index === undefined)
+    throw new ServingError('invalid_config', `APP_ID is "${appId}", not stage-0, stage-1, …`);
+  const threads = environment.integer('LAYERMESH_THREADS', 0, [0, 1_024]);
+  return {
+    appId,
+    index: Number(index),
+    replica: environment.text('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
+    served: readServedConfig(environment),
+    mesh: readMeshConfig(environment),
+    host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
+    grpcPort: environment.integer('APP_PORT', 0, PORTS),
+    httpPort: environment.integer('LAYERMESH_HTTP_PORT', 0, PORTS),
+    threads: threads === 0 ? null : threads,
+    kvTokens: environment.integer('LAYERMESH_KV_TOKENS', 32_768, [64, 1 << 30]),
+    maxBatchRows: environment.integer('LAYERMESH_MAX_BATCH_ROWS', 512, [1, 65_536]),
+    maxBatchSequences: environment.integer('LAYERMESH_MAX_BATCH_SEQUENCES', 64, [1, 4_096]),
+    drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
+    logLevel: environment.text('LAYERMESH_LOG_LEVEL', 'info'),
+  };
+}

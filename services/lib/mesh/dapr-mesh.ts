@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type * as grpc from '@grpc/grpc-js';
+import { ServingError } from '../errors/serving-error.js';
+import { DaprDocumentStore } from './dapr-document-store.js';
+import { createClient, openStream } from './grpc-stream.js';
+import { DocumentRegistry } from './registry.js';
+import type { Mesh, MessageStream, Registry, ReplicaRecord } from './types.js';
+
+export interface DaprMeshOptions {
+  readonly daprGrpcPort: number;
+  readonly daprHttpPort: number;
+  readonly storeName: string;
+}
+
+const SIDECAR_PATIENCE_MS = 30_000;
+
+/** Every stream goes through the sidecar: it finds the app-id, balances, encrypts, counts and traces. */
+export class DaprMesh implements Mesh {
+  readonly kind = 'dapr';
+  readonly registry: Registry;
+  readonly #client: grpc.Client;
+  readonly #store: DaprDocumentStore;
+
+  private constructor(options: DaprMeshOptions) {
+    this.#client = createClient(`127.0.0.1:${options.daprGrpcPort}`);
+    this.#store = new DaprDocumentStore(options);
+    this.registry = new DocumentRegistry(this.#store);
+  }
+
+  /** Waits until the sidecar can be used; throws `sidecar_missing` when it does not come. */
+  static async start(options: DaprMeshOptions, signal: AbortSignal): Promise<DaprMesh> {
+    await sidecarReady(options.daprHttpPort, signal);
+    return new DaprMesh(options);
+  }
+
+  /**
+   * `dapr-stream` makes Dapr's resiliency cover only the opening of the stream; without it a timeout policy
+   * would cut a link that is healthy.
+   */
+  open(record: ReplicaRecord): MessageStream {
+    return openStream(this.#client, { 'dapr-app-id': record.appId, 'dapr-stream': 'true' });
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+    await this.#store.close();
+  }
+}
+
+/** `/healthz/outbound` answers before the app listens, which `/healthz` does not. */
+async function sidecarReady(port: number, signal: AbortSignal): Promise<void> {
+  const url = `http://127.0.0.1:${port}/v1.0/healthz/outbound`;
+  const deadline = performance.now() + SIDECAR_PATIENCE_MS;
+  while (performance.now() < deadline) {
+    signal.throwIfAborted();
+    const ok = await fetch(url, { signal: AbortSignal.timeout(1_000) }).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    if (ok) return;
+    await delay(50, undefined, { signal });
+  }
+  throw new ServingError('sidecar_missing', `no Dapr sidecar answers on port ${port}`);
+}

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DocumentStore, VersionedDocument } from './document-store.js';
+
+/**
+ * Documents in a folder of this machine, for the direct mesh. Version n of a document is the file `<key>.<n>`;
+ * linking a finished file to the next number is the compare-and-set: the file system lets one process win.
+ */
+export class FileDocumentStore implements DocumentStore {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async read(key: string): Promise<VersionedDocument | null> {
+    // A newer version may replace the newest one between listing and reading: look again.
+    for (;;) {
+      const version = await this.#newest(key);
+      if (version === 0) return null;
+      const text = await readFile(this.#path(key, version), 'utf8').catch(nullIfMissing);
+      if (text !== null) return { value: JSON.parse(text) as unknown, etag: String(version) };
+    }
+  }
+
+  async write(key: string, value: unknown, etag: string | null): Promise<boolean> {
+    await mkdir(this.#directory, { recursive: true });
+    const version = Number(etag ?? 0);
+    if ((await this.#newest(key)) !== version) return false;
+    const finished = join(this.#directory, `.${randomUUID()}`);
+    await writeFile(finished, JSON.stringify(value));
+    try {
+      await link(finished, this.#path(key, version + 1));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      await rm(finished, { force: true });
+    }
+    await rm(this.#path(key, version - 1), { force: true });
+    return true;
+  }
+
+  async #newest(key: string): Promise<number> {
+    const names = await readdir(this.#directory).catch(nullIfMissing);
+    const versions = (names ?? [])
+      .filter((name) => name.startsWith(`${key}.`))
+      .map((name) => Number(name.slice(key.length + 1)));
+    return Math.max(0, ...versions.filter(Number.isSafeInteger));
+  }
+
+  #path(key: string, version: number): string {
+    return join(this.#directory, `${key}.${version}`);
+  }
+}
+
+function nullIfMissing(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  throw error;
+}

@@ -1,0 +1,137 @@
+import * as grpc from '@grpc/grpc-js';
+import { catalogue, type ErrorCode } from '../errors/catalogue.js';
+import { ServingError } from '../errors/serving-error.js';
+import { decodeMessage, encodeMessage } from '../wire/codec.js';
+import type { Message } from '../wire/gen/stage_pb.js';
+import type { MessageStream, StreamHandlers } from './types.js';
+
+const LINK_PATH = '/layermesh.stage.v1.Stage/Link';
+
+/** Well above MAX_FRAME_BYTES, and what `--max-body-size` of every sidecar is set to. */
+const MAX_MESSAGE_BYTES = 16 << 20;
+
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  // Node's default HTTP/2 window of 64 KiB would make a 1 MiB frame wait for sixteen acknowledgements.
+  'grpc-node.flow_control_window': 4 << 20,
+  // daprd answers more than one ping in 8 s with ENHANCE_YOUR_CALM.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  // A link that breaks is opened anew by its owner, who would rather be told than wait for grpc's back-off.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+};
+
+// What fails is reported where it is handled.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
+export function createClient(address: string): grpc.Client {
+  return new grpc.Client(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+}
+
+/** Opens a link stream; `metadata` tells a sidecar where it goes, `onEnd` frees what served this stream alone. */
+export function openStream(
+  client: grpc.Client,
+  metadata: Readonly<Record<string, string>>,
+  onEnd?: () => void,
+): MessageStream {
+  const headers = new grpc.Metadata();
+  for (const [key, value] of Object.entries(metadata)) headers.set(key, value);
+  const call = client.makeBidiStreamRequest(LINK_PATH, encodeMessage, decodeMessage, headers);
+  if (onEnd !== undefined) call.on('close', onEnd);
+  return new GrpcMessageStream(call, () => call.cancel());
+}
+
+export interface StreamServer {
+  readonly port: number;
+  /** Ends all streams. */
+  close(): void;
+}
+
+/** Serves link streams on `host:port` (port 0: a free one). Throws `port_in_use`. */
+export async function serveStreams(
+  host: string,
+  port: number,
+  onStream: (stream: MessageStream) => void,
+): Promise<StreamServer> {
+  const server = new grpc.Server(CHANNEL_OPTIONS);
+  const link: grpc.MethodDefinition<Message, Message> = {
+    path: LINK_PATH,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: encodeMessage,
+    requestDeserialize: decodeMessage,
+    responseSerialize: encodeMessage,
+    responseDeserialize: decodeMessage,
+  };
+  const handle: grpc.handleBidiStreamingCall<Message, Message> = (call) => {
+    onStream(new GrpcMessageStream(call, (reason) => call.emit('error', toStatus(reason))));
+  };
+  server.addService({ link }, { link: handle });
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (cause, actual) => {
+      if (cause === null) resolve(actual);
+      else reject(new ServingError('port_in_use', `can not listen on ${host}:${port}`, { cause }));
+    });
+  });
+  return { port: bound, close: () => server.forceShutdown() };
+}
+
+type Call = grpc.ClientDuplexStream<Message, Message> | grpc.ServerDuplexStream<Message, Message>;
+
+class GrpcMessageStream implements MessageStream {
+  readonly #call: Call;
+  readonly #abort: (reason: ServingError) => void;
+  #handlers: StreamHandlers | undefined;
+  #ended = false;
+
+  constructor(call: Call, abort: (reason: ServingError) => void) {
+    this.#call = call;
+    this.#abort = abort;
+    call.on('error', (error: Error) => this.#finish(fromStatus(error)));
+    call.on('cancelled', () => this.#finish(broken('the caller went away')));
+    call.on('end', () => this.#finish(broken('the other side ended the stream')));
+  }
+
+  send(message: Message): void {
+    if (!this.#ended) this.#call.write(message);
+  }
+
+  end(reason?: ServingError): void {
+    if (this.#ended) return;
+    // Ending orderly lets what was sent before still arrive.
+    if (reason === undefined) this.#call.end();
+    else this.#abort(reason);
+    this.#finish(reason ?? broken('closed'));
+  }
+
+  listen(handlers: StreamHandlers): void {
+    this.#handlers = handlers;
+    this.#call.on('data', (message: Message) => {
+      if (!this.#ended) handlers.onMessage(message);
+    });
+  }
+
+  #finish(reason: ServingError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#call.end();
+    this.#handlers?.onEnd(reason);
+  }
+}
+
+const broken = (message: string, cause?: unknown): ServingError =>
+  new ServingError('stream_broken', message, { cause });
+
+/** A refusal with one of our codes crosses sidecars in the status text: `code: message`. */
+function toStatus(reason: ServingError): Partial<grpc.StatusObject> {
+  return { code: grpc.status.FAILED_PRECONDITION, details: `${reason.code}: ${reason.message}` };
+}
+
+function fromStatus(error: Error & { details?: string }): ServingError {
+  const [, code, message] = /(\w+): (.*)/s.exec(error.details ?? '') ?? [];
+  if (code !== undefined && code in catalogue)
+    return new ServingError(code as ErrorCode, message ?? '', { cause: error });
+  return broken(error.details ?? error.message, error);
+}

@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ServingError } from '../errors/serving-error.js';
+import type { Message } from '../wire/gen/stage_pb.js';
+import { connect, type CallerLink } from './caller-link.js';
+import type { Identity } from './identity.js';
+import type { Mesh, ReplicaRecord } from './types.js';
+
+export interface LinkManagerOptions {
+  readonly mesh: Mesh;
+  readonly identity: Identity;
+  /** Whose replicas to hold links to. */
+  readonly appId: string;
+  onMessage(link: CallerLink, message: Message): void;
+  onUp?(link: CallerLink): void;
+  onDown(link: CallerLink, reason: ServingError): void;
+  onRoom?(link: CallerLink): void;
+  onRoundTrip?(seconds: number): void;
+  /** Something did not work and is tried again; for a log. */
+  onTrouble?(reason: unknown): void;
+}
+
+/** While a listed replica is missing, and while none is. */
+const SEARCH_PAUSE_MS = 100;
+const WATCH_PAUSE_MS = 500;
+const MAX_SEARCH_PAUSE_MS = 1_000;
+
+/** Opens per look at the registry: enough to find the last of several replicas by Dapr's random choice. */
+const OPENS_PER_LOOK = 4;
+
+/**
+ * Holds one link to every live replica of an app-id, as replicas come and go.
+ *
+ * Through Dapr a stream reaches a replica of Dapr's choice, so missing ones are found by opening streams
+ * until all listed replicas have been met; doubles are closed at once.
+ */
+export class LinkManager {
+  readonly #options: LinkManagerOptions;
+  readonly #links = new Map<string, CallerLink>();
+  readonly #stopped = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(options: LinkManagerOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  get links(): CallerLink[] {
+    return [...this.#links.values()];
+  }
+
+  get(replica: string): CallerLink | undefined {
+    return this.#links.get(replica);
+  }
+
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    await this.#running;
+    for (const link of this.links) link.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    let pause = SEARCH_PAUSE_MS;
+    while (!signal.aborted) {
+      const complete = await this.#look().catch((reason: unknown) => {
+        this.#options.onTrouble?.(reason);
+        return false;
+      });
+      pause = complete ? WATCH_PAUSE_MS : Math.min(pause * 1.5, MAX_SEARCH_PAUSE_MS);
+      await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
+      if (complete) pause = SEARCH_PAUSE_MS;
+    }
+  }
+
+  /** Opens links to listed replicas that have none; true when none is missing. */
+  async #look(): Promise<boolean> {
+    const listed = await this.#options.mesh.registry.list(this.#options.appId);
+    const missing = (): ReplicaRecord[] =>
+      listed.filter((record) => !record.draining && !this.#links.has(record.replica));
+    for (let opens = 0; opens < OPENS_PER_LOOK && !this.#stopped.signal.aborted; opens++) {
+      const [wanted] = missing();
+      if (wanted === undefined) break;
+      await this.#open(wanted);
+    }
+    return missing().length === 0;
+  }
+
+  async #open(wanted: ReplicaRecord): Promise<void> {
+    const options = this.#options;
+    const link = await connect(options.mesh.open(wanted), options.identity, {
+      onMessage: (from, message) => options.onMessage(from, message),
+      onEnd: (ended, reason) => this.#down(ended, reason),
+      onRoom: (from) => options.onRoom?.(from),
+      onRoundTrip: (seconds) => options.onRoundTrip?.(seconds),
+    });
+    if (this.#links.has(link.replica) || this.#stopped.signal.aborted) {
+      link.close();
+      return;
+    }
+    this.#links.set(link.replica, link);
+    options.onUp?.(link);
+  }
+
+  #down(link: CallerLink, reason: ServingError): void {
+    if (this.#links.get(link.replica) !== link) return;
+    this.#links.delete(link.replica);
+    this.#options.onDown(link, reason);
+  }
+}

@@ -1,0 +1,49 @@
+import { message } from '../wire/codec.js';
+import { accept, type CalleeLink, type CalleeLinkEvents, type StatusFields } from './callee-link.js';
+import { serveStreams } from './grpc-stream.js';
+import type { Identity } from './identity.js';
+
+export interface LinkServerOptions extends CalleeLinkEvents {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly identity: Identity;
+  /** Read for every `Welcome` and `Pong`. */
+  status(): StatusFields;
+}
+
+export interface LinkServer {
+  readonly port: number;
+  /** Tells every caller that this replica takes no new sequences. */
+  drain(): void;
+  close(): void;
+}
+
+/** Listens for the links that other processes open to this one. Throws `port_in_use`. */
+export async function serveLinks(options: LinkServerOptions): Promise<LinkServer> {
+  const links = new Set<CalleeLink>();
+  const events: CalleeLinkEvents = {
+    onLink: (link) => {
+      links.add(link);
+      options.onLink(link);
+    },
+    onMessage: (link, received) => options.onMessage(link, received),
+    onEnd: (link, reason) => {
+      links.delete(link);
+      options.onEnd(link, reason);
+    },
+  };
+  const server = await serveStreams(options.host, options.port, (stream) =>
+    accept(stream, options.identity, () => options.status(), events),
+  );
+  return {
+    port: server.port,
+    drain: () => {
+      for (const link of links) link.send(message({ case: 'drain', value: {} }));
+    },
+    close: () => {
+      for (const link of links) link.close();
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServingError } from '../errors/serving-error.js';
+import type { DocumentStore } from './document-store.js';
+import type { Announcement, Registry, ReplicaRecord } from './types.js';
+
+export interface RegistryTiming {
+  /** Between two renewals of an announcement, ms. */
+  readonly renewMs: number;
+  /** A record that has not been renewed for so long is dead, ms. */
+  readonly expireMs: number;
+}
+
+const TIMING: RegistryTiming = { renewMs: 2_000, expireMs: 7_000 };
+const MAX_ATTEMPTS = 20;
+
+interface Entry {
+  readonly address: string;
+  readonly draining: boolean;
+  /** Rises with every renewal. */
+  readonly beat: number;
+}
+
+/** The document of one app-id: its replicas by id. */
+type Document = Readonly<Record<string, Entry>>;
+
+/**
+ * The registry of replicas: one document per app-id, changed by compare-and-set.
+ *
+ * Whether a replica lives is told by its beat: a reader that has not seen it change for `expireMs` of its own
+ * monotonic clock holds it for dead. Clocks of two machines are never compared, and no store's expiry is
+ * trusted (a late writer could revive an expired record).
+ */
+export class DocumentRegistry implements Registry {
+  readonly #store: DocumentStore;
+  readonly #timing: RegistryTiming;
+  readonly #seen = new Map<string, { beat: number; at: number }>();
+
+  constructor(store: DocumentStore, timing: RegistryTiming = TIMING) {
+    this.#store = store;
+    this.#timing = timing;
+  }
+
+  async list(appId: string): Promise<ReplicaRecord[]> {
+    const found = await this.#store.read(keyOf(appId));
+    const document = asDocument(found?.value);
+    this.#forget(appId, document);
+    return Object.entries(document)
+      .filter(([replica, entry]) => this.#lives(appId, replica, entry))
+      .map(([replica, { address, draining }]) => ({ appId, replica, address, draining }));
+  }
+
+  async announce(record: ReplicaRecord): Promise<Announcement> {
+    const stopped = new AbortController();
+    let { draining } = record;
+    let beat = 0;
+    let turn = Promise.resolve();
+    // Renewals and updates of one replica take turns, so that they do not race each other.
+    const renew = (): Promise<void> =>
+      (turn = turn
+        .catch(() => undefined)
+        .then(() =>
+          this.#put(record.appId, record.replica, { address: record.address, draining, beat: ++beat }),
+        ));
+    await renew();
+    const renewing = this.#renewForever(renew, stopped.signal);
+    return {
+      update: async (change) => {
+        draining = change.draining;
+        await renew();
+      },
+      withdraw: async () => {
+        stopped.abort();
+        await renewing;
+        await this.#put(record.appId, record.replica, null);
+      },
+    };
+  }
+
+  /** A store that fails for a while costs renewals, not the process: the next one may succeed in time. */
+  async #renewForever(renew: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const pause = (): Promise<boolean> =>
+      delay(this.#timing.renewMs, true, { signal, ref: false }).catch(() => false);
+    while (await pause()) await renew().catch(() => undefined);
+  }
+
+  /** Sets or removes one replica's entry, and removes those that have died. */
+  async #put(appId: string, replica: string, entry: Entry | null): Promise<void> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const found = await this.#store.read(keyOf(appId));
+      const others = Object.entries(asDocument(found?.value)).filter(
+        ([id, other]) => id !== replica && this.#lives(appId, id, other),
+      );
+      const document = Object.fromEntries(entry === null ? others : [...others, [replica, entry]]);
+      if (await this.#store.write(keyOf(appId), document, found?.etag ?? null)) return;
+      await delay(Math.random() * 20 * (attempt + 1));
+    }
+    throw new ServingError('registry_conflict', `could not write the record of ${appId}/${replica}`);
+  }
+
+  #lives(appId: string, replica: string, { beat }: Entry): boolean {
+    const key = `${appId}/${replica}`;
+    const last = this.#seen.get(key);
+    if (last?.beat !== beat) {
+      this.#seen.set(key, { beat, at: performance.now() });
+      return true;
+    }
+    return performance.now() - last.at < this.#timing.expireMs;
+  }
+
+  /** What is no longer listed need not be remembered. */
+  #forget(appId: string, document: Document): void {
+    for (const key of this.#seen.keys()) {
+      const [app, replica] = key.split('/');
+      if (app === appId && !(replica! in document)) this.#seen.delete(key);
+    }
+  }
+}
+
+const keyOf = (appId: string): string => `replicas-${appId}`;
+
+/** What is stored, without what is no entry: another version's document must not stop this process. */
+function asDocument(value: unknown): Document {
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((pair): pair is [string, Entry] => isEntry(pair[1])),
+  );
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== 'object' || value === null) return false;
+  const { address, draining, beat } = value as Partial<Record<keyof Entry, unknown>>;
+  return typeof address === 'string' && typeof draining === 'boolean' && typeof beat === 'number';
+}

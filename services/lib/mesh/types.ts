@@ -1,0 +1,53 @@
+import type { ServingError } from '../errors/serving-error.js';
+import type { Message } from '../wire/gen/stage_pb.js';
+
+/** A bidirectional stream of messages to one other process. Order is kept; nothing is resent. */
+export interface MessageStream {
+  /** Queues a message; ignored once the stream has ended. */
+  send(message: Message): void;
+  /** Ends the stream from this side. `reason` is what the other side reads, where it is told. */
+  end(reason?: ServingError): void;
+  /** Called once, before messages flow. `onEnd` is called exactly once, whichever side ended the stream. */
+  listen(handlers: StreamHandlers): void;
+}
+
+export interface StreamHandlers {
+  onMessage(message: Message): void;
+  onEnd(reason: ServingError): void;
+}
+
+/** One running process, as the registry lists it. */
+export interface ReplicaRecord {
+  readonly appId: string;
+  readonly replica: string;
+  /** `host:port` of its gRPC server, for the direct mesh; through Dapr nobody dials it. */
+  readonly address: string;
+  readonly draining: boolean;
+}
+
+/**
+ * How processes reach each other: through their Dapr sidecars, or directly. Both open the same streams to the
+ * same services and keep the same registry, so that one can be the control of the other.
+ */
+export interface Mesh {
+  readonly kind: 'dapr' | 'direct';
+  readonly registry: Registry;
+  /**
+   * Opens a stream to a replica of `record.appId`. Dapr picks the replica itself, so the caller must look at
+   * the `Welcome` to learn which one it reached.
+   */
+  open(record: ReplicaRecord): MessageStream;
+  close(): Promise<void>;
+}
+
+/** Which replicas of an app-id live. */
+export interface Registry {
+  list(appId: string): Promise<ReplicaRecord[]>;
+  /** Lists a replica, and keeps renewing it until withdrawn. */
+  announce(record: ReplicaRecord): Promise<Announcement>;
+}
+
+export interface Announcement {
+  update(change: { draining: boolean }): Promise<void>;
+  withdraw(): Promise<void>;
+}

@@ -1,0 +1,45 @@
+import { ServingError } from '../errors/serving-error.js';
+import { createLogger, type Logger } from '../telemetry/log.js';
+
+interface ServiceConfig {
+  readonly appId: string;
+  readonly replica: string;
+  readonly logLevel: string;
+}
+
+/**
+ * Runs a service's main function: reads and prints the configuration, turns SIGTERM and SIGINT into an
+ * AbortSignal, and ends the process with 0 after an orderly stop, or with 1 and one line on standard error.
+ * `serve` returns once everything that it opened is closed.
+ */
+export async function runService<Config extends ServiceConfig>(
+  readConfig: () => Config,
+  serve: (config: Config, log: Logger, stopped: AbortSignal) => Promise<void>,
+): Promise<never> {
+  try {
+    const config = readConfig();
+    const log = createLogger(config, config.logLevel);
+    log.info({ config }, 'starting');
+    await serve(config, log, stopSignal(log));
+    log.info('stopped');
+    process.exit(0);
+  } catch (error) {
+    const reason = ServingError.from(error);
+    process.stderr.write(`${reason.toLine()}\n`);
+    if (reason.code === 'internal') console.error(error);
+    process.exit(1);
+  }
+}
+
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(log: Logger): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(1);
+      log.info({ signal: name }, 'stopping');
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}

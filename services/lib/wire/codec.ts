@@ -1,0 +1,37 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { ServingError } from '../errors/serving-error.js';
+import { MessageSchema, type Message } from './gen/stage_pb.js';
+
+/** Of the protocol in stage.proto. A change that an older process would misread raises it. */
+export const PROTOCOL_VERSION = 1;
+
+/** The largest frame on the wire, bytes; sidecars and gRPC are configured well above it. */
+export const MAX_FRAME_BYTES = 1 << 20;
+
+type Body = Exclude<Message['body'], { case: undefined }>;
+export type MessageCase = Body['case'];
+export type BodyOf<Case extends MessageCase> = Extract<Body, { case: Case }>['value'];
+
+/** The fields of one message body, as `create` takes them: absent ones get their zero value. */
+type Init = NonNullable<Parameters<typeof create<typeof MessageSchema>>[1]>;
+export type MessageBody = Exclude<NonNullable<Init['body']>, { case?: undefined }>;
+
+/** Builds a message from its body: `message({ case: 'close', value: { sequence, epoch } })`. */
+export const message = (body: MessageBody): Message => create(MessageSchema, { body });
+
+export function encodeMessage(value: Message): Buffer {
+  const bytes = toBinary(MessageSchema, value);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Throws `invalid_frame` for bytes that are no message of this protocol; never anything else. */
+export function decodeMessage(bytes: Uint8Array): Message {
+  let decoded: Message;
+  try {
+    decoded = fromBinary(MessageSchema, bytes);
+  } catch (cause) {
+    throw new ServingError('invalid_frame', `${bytes.length} bytes are not a message`, { cause });
+  }
+  if (decoded.body.case === undefined) throw new ServingError('invalid_frame', 'a message without a body');
+  return decoded;
+}

@@ -1,0 +1,113 @@
+import { create } from '@bufbuild/protobuf';
+import { ServingError } from '../errors/serving-error.js';
+import { MAX_FRAME_BYTES } from './codec.js';
+import { FrameSchema, ItemSchema, type Frame, type Item } from './gen/stage_pb.js';
+
+const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT;
+
+/** What an item's header may take on the wire: ids are at most 64 characters. */
+const ITEM_HEADER_BYTES = 128;
+
+/** The part of an item that its sender chooses. */
+export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' | 'wantToken'>;
+
+/** An item with its rows: token ids `[count]`, or activations `[count, hidden]`. */
+export type Rows =
+  | { readonly item: ItemFields; readonly tokens: readonly number[] }
+  | { readonly item: ItemFields; readonly activations: Float32Array };
+
+/** How many rows of `hidden` float32 values fit one frame. */
+export function maxRowsPerFrame(hidden: number): number {
+  return Math.max(1, Math.floor((MAX_FRAME_BYTES - ITEM_HEADER_BYTES) / (hidden * BYTES_PER_VALUE)));
+}
+
+/** Packs items into as few frames as the size limit allows, in order. */
+export function packFrames(rows: readonly Rows[]): Frame[] {
+  const frames: Frame[] = [];
+  let group: Rows[] = [];
+  let size = 0;
+  for (const entry of rows) {
+    const bytes =
+      ITEM_HEADER_BYTES + ('tokens' in entry ? entry.tokens.length * 5 : entry.activations.byteLength);
+    if (group.length > 0 && size + bytes > MAX_FRAME_BYTES) {
+      frames.push(frameOf(group));
+      group = [];
+      size = 0;
+    }
+    group.push(entry);
+    size += bytes;
+  }
+  if (group.length > 0) frames.push(frameOf(group));
+  return frames;
+}
+
+function frameOf(rows: readonly Rows[]): Frame {
+  return create(FrameSchema, {
+    items: rows.map(({ item }) => create(ItemSchema, item)),
+    tokens: rows.flatMap((entry) => ('tokens' in entry ? entry.tokens : [])),
+    activations: joinActivations(
+      rows.flatMap((entry) => ('activations' in entry ? [entry.activations] : [])),
+    ),
+  });
+}
+
+/** One array's bytes are sent as they are; several are copied together once. */
+function joinActivations(parts: readonly Float32Array[]): Uint8Array {
+  const [only] = parts;
+  if (parts.length === 1 && only) return new Uint8Array(only.buffer, only.byteOffset, only.byteLength);
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
+    offset += part.byteLength;
+  }
+  return joined;
+}
+
+/** Bytes of credit that a frame costs: its payload, which is what fills the receiver's memory. */
+export function frameCost(frame: Frame): number {
+  return frame.activations.length + frame.tokens.length * BYTES_PER_VALUE;
+}
+
+/**
+ * Takes a received frame apart. Throws `invalid_frame` unless the rows are exactly those that the items
+ * announce: token ids below `vocabulary` when `hidden` is null, else rows of `hidden` float32 values.
+ */
+export function unpackFrame(frame: Frame, shape: { hidden: number | null; vocabulary: number }): Rows[] {
+  const count = frame.items.reduce((sum, item) => sum + item.count, 0);
+  if (frame.items.some((item) => item.count === 0))
+    throw new ServingError('invalid_frame', 'an item without rows');
+  if (shape.hidden === null) {
+    if (frame.tokens.length !== count || frame.activations.length !== 0) {
+      throw new ServingError('invalid_frame', `${frame.tokens.length} token ids for ${count} rows`);
+    }
+    const wrong = frame.tokens.find((token) => token >= shape.vocabulary);
+    if (wrong !== undefined) throw new ServingError('invalid_frame', `token ${wrong} of ${shape.vocabulary}`);
+  } else if (
+    frame.activations.length !== count * shape.hidden * BYTES_PER_VALUE ||
+    frame.tokens.length !== 0
+  ) {
+    throw new ServingError(
+      'invalid_frame',
+      `${frame.activations.length} bytes for ${count} rows of ${shape.hidden}`,
+    );
+  }
+  return splitRows(frame, shape.hidden);
+}
+
+function splitRows(frame: Frame, hidden: number | null): Rows[] {
+  const activations = hidden === null ? null : asFloats(frame.activations);
+  let row = 0;
+  return frame.items.map((item) => {
+    const [start, end] = [row, (row += item.count)];
+    return activations === null
+      ? { item, tokens: frame.tokens.slice(start, end) }
+      : { item, activations: activations.subarray(start * hidden!, end * hidden!) };
+  });
+}
+
+/** A view where the bytes happen to lie on a float's boundary, else a copy (a Buffer's `slice` is none). */
+function asFloats(bytes: Uint8Array): Float32Array {
+  const aligned = bytes.byteOffset % BYTES_PER_VALUE === 0 ? bytes : new Uint8Array(bytes);
+  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / BYTES_PER_VALUE);
+}

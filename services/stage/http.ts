@@ -1,0 +1,16 @@
+import { createServer, type Server } from 'node:http';
+import express from 'express';
+import type { Registry } from 'prom-client';
+
+/** A stage's own HTTP server: `/health` for probes, `/metrics` for Prometheus. */
+export function createHttpServer(registry: Registry): Server {
+  const app = express();
+  app.disable('x-powered-by');
+  app.get('/health', (_request, response) => {
+    response.json({ status: 'ok' });
+  });
+  app.get('/metrics', async (_request, response) => {
+    response.type(registry.contentType).send(await registry.metrics());
+  });
+  return createServer(app);
+}

@@ -1,0 +1,66 @@
+import type { CalleeLink } from '../lib/mesh/callee-link.js';
+import type { CallerLink } from '../lib/mesh/caller-link.js';
+import { message } from '../lib/wire/codec.js';
+import type { ItemFields } from '../lib/wire/frames.js';
+import type { Open } from '../lib/wire/gen/stage_pb.js';
+import type { ServingError } from '../lib/errors/serving-error.js';
+
+/** One running generation as a stage sees it: where its rows come from, and where they go. */
+export class Sequence {
+  readonly id: string;
+  readonly epoch: number;
+  readonly maxLength: number;
+  /** Where its frames come from, and its failures go. */
+  readonly upstream: CalleeLink;
+  /** The next stage's replica, or, in the head, the gateway that wants the tokens. */
+  readonly downstream: Downstream;
+  /** Rows received so far; the position of the next one. */
+  #received = 0;
+
+  constructor(open: Open, upstream: CalleeLink, downstream: Downstream) {
+    this.id = open.sequence;
+    this.epoch = open.epoch;
+    this.maxLength = open.maxLength;
+    this.upstream = upstream;
+    this.downstream = downstream;
+  }
+
+  /** The engine's name for it: a sequence that comes back in a new epoch is another one to the engine. */
+  get key(): string {
+    return `${this.id}/${this.epoch}`;
+  }
+
+  /** Books an item's rows; false when they are not the ones that come next. */
+  advance(item: ItemFields): boolean {
+    if (item.position !== this.#received || item.position + item.count > this.maxLength) return false;
+    this.#received += item.count;
+    return true;
+  }
+
+  /** Room is reserved here: asks the next stage, or tells the gateway that the whole route has agreed. */
+  opened(open: Open): void {
+    const { downstream, id, epoch } = this;
+    if (downstream.to === 'stage') downstream.link.send(message({ case: 'open', value: open }));
+    else downstream.link.send(message({ case: 'opened', value: { sequence: id, epoch } }));
+  }
+
+  /** Tells upstream that the sequence can not go on. */
+  fail(reason: ServingError): void {
+    this.upstream.send(failed(this, reason));
+  }
+
+  /** Passes the end on. */
+  closeDownstream(): void {
+    if (this.downstream.to === 'stage') this.downstream.link.send(closed(this));
+  }
+}
+
+export type Downstream =
+  { readonly to: 'stage'; readonly link: CallerLink } | { readonly to: 'gateway'; readonly link: CalleeLink };
+
+type Named = Pick<Sequence, 'id' | 'epoch'>;
+
+export const failed = ({ id, epoch }: Named, { code, message: text }: ServingError) =>
+  message({ case: 'failed', value: { sequence: id, epoch, code, message: text } });
+
+const closed = ({ id, epoch }: Named) => message({ case: 'close', value: { sequence: id, epoch } });

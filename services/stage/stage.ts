@@ -1,0 +1,248 @@
+import { ServingError } from '../lib/errors/serving-error.js';
+import type { CalleeLink, StatusFields } from '../lib/mesh/callee-link.js';
+import type { CallerLink } from '../lib/mesh/caller-link.js';
+import type { LinkManager } from '../lib/mesh/link-manager.js';
+import { fromSamplingMessage } from '../lib/sampling/sampling-message.js';
+import { frameCost, unpackFrame, type Rows } from '../lib/wire/frames.js';
+import type { Close, Failed, Frame, Message, Open } from '../lib/wire/gen/stage_pb.js';
+import type { ErrorCode } from '../lib/errors/catalogue.js';
+import { BusyMeter } from './busy-meter.js';
+import { deliver } from './delivery.js';
+import type { EngineClient } from './engine-client.js';
+import type { SamplerSpec } from './engine-messages.js';
+import type { StageMetrics } from './metrics.js';
+import { Scheduler, type BatchLimits } from './scheduler.js';
+import { failed, Sequence, type Downstream } from './sequence.js';
+import { bytesOf, phaseOf, toStepInput, type Part } from './step.js';
+
+export interface StageOptions {
+  /** Of this stage in the split. */
+  readonly index: number;
+  readonly replica: string;
+  /** Width of the activations that come in; null in stage 0, which takes token ids. */
+  readonly hiddenIn: number | null;
+  readonly vocabulary: number;
+  readonly limits: BatchLimits;
+  readonly engine: EngineClient;
+  /** Links to the next stage; null in the head. */
+  readonly next: LinkManager | null;
+  readonly metrics: StageMetrics;
+}
+
+const now = (): number => performance.now() / 1000;
+
+/**
+ * A layer service's heart: takes sequences and their rows from upstream, runs what is waiting as one step
+ * whenever the engine is free, and passes the results on.
+ */
+export class Stage {
+  readonly #options: StageOptions;
+  readonly #scheduler: Scheduler<Part>;
+  readonly #sequences = new Map<string, Sequence>();
+  /** Links of gateways, by replica id: where the head's tokens go. */
+  readonly #callers = new Map<string, CalleeLink>();
+  readonly #busy = new BusyMeter(now());
+  #draining = false;
+  #running = false;
+  #whenIdle: (() => void) | null = null;
+
+  constructor(options: StageOptions) {
+    this.#options = options;
+    this.#scheduler = new Scheduler(options.limits);
+  }
+
+  get queueDepth(): number {
+    return this.#scheduler.depth;
+  }
+
+  get sequences(): number {
+    return this.#sequences.size;
+  }
+
+  status(): StatusFields {
+    const { engine, next } = this.#options;
+    return {
+      draining: this.#draining,
+      sequences: this.#sequences.size,
+      kvUsed: engine.kv.used,
+      kvCapacity: engine.kv.capacity,
+      busyRatio: this.#busy.ratio(now()),
+      rssBytes: process.memoryUsage.rss(),
+      nextReplicas: next?.links.map((link) => link.replica) ?? [],
+    };
+  }
+
+  onCaller(link: CalleeLink): void {
+    this.#callers.set(link.replica, link);
+  }
+
+  onCallerMessage(link: CalleeLink, { body }: Message): void {
+    if (body.case === 'open') void this.#open(link, body.value);
+    else if (body.case === 'frame') this.#receive(link, body.value);
+    else if (body.case === 'close') this.#close(body.value);
+  }
+
+  /** Whoever opened these sequences is gone, or whoever wanted their tokens. */
+  onCallerEnd(link: CalleeLink): void {
+    if (this.#callers.get(link.replica) === link) this.#callers.delete(link.replica);
+    const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
+    for (const sequence of [...this.#sequences.values()]) {
+      if (sequence.upstream === link || sequence.downstream.link === link) this.#fail(sequence, reason);
+    }
+  }
+
+  onNextMessage({ body }: Message): void {
+    if (body.case !== 'failed') return;
+    const { code, message: text } = body.value;
+    const sequence = this.#find(body.value);
+    if (sequence !== undefined) this.#fail(sequence, new ServingError(code as ErrorCode, text));
+  }
+
+  onNextEnd(link: CallerLink): void {
+    const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
+    for (const sequence of [...this.#sequences.values()]) {
+      if (sequence.downstream.link === link) this.#fail(sequence, reason);
+    }
+  }
+
+  /** Something that kept work waiting has changed: a link has room again. */
+  wake(): void {
+    if (this.#running) return;
+    this.#running = true;
+    // After this turn of the event loop, so that all frames that have arrived share the step.
+    setImmediate(() => void this.#run());
+  }
+
+  /** Takes no new sequences from now on; resolves when the running ones have ended. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#sequences.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#whenIdle = resolve));
+  }
+
+  async #open(link: CalleeLink, open: Open): Promise<void> {
+    const older = this.#sequences.get(open.sequence);
+    if (older !== undefined) this.#free(older);
+    try {
+      if (this.#draining) throw new ServingError('stage_unavailable', `${this.#options.replica} is draining`);
+      const sequence = new Sequence(open, link, this.#downstreamOf(open));
+      this.#sequences.set(sequence.id, sequence);
+      await this.#options.engine.open(sequence.key, open.maxLength, this.#samplerOf(open));
+      // Closed or moved while the engine was answering: it has been freed already.
+      if (!this.#isOpen(sequence)) return;
+      sequence.opened(open);
+    } catch (error) {
+      const opened = this.#find(open);
+      if (opened !== undefined) this.#free(opened);
+      link.send(failed({ id: open.sequence, epoch: open.epoch }, ServingError.from(error)));
+    }
+  }
+
+  #downstreamOf(open: Open): Downstream {
+    const { next, index } = this.#options;
+    if (next === null) {
+      const link = this.#callers.get(open.gateway);
+      if (link === undefined)
+        throw new ServingError('stage_unavailable', `no link to gateway ${open.gateway}`);
+      return { to: 'gateway', link };
+    }
+    const wanted = open.route[index + 1] ?? '';
+    const link = next.get(wanted);
+    if (link === undefined)
+      throw new ServingError('stage_unavailable', `no link to stage-${index + 1}/${wanted}`);
+    return { to: 'stage', link };
+  }
+
+  #samplerOf(open: Open): SamplerSpec | null {
+    if (this.#options.next !== null || open.sampling === undefined) return null;
+    return { params: fromSamplingMessage(open.sampling), prompt: open.prompt };
+  }
+
+  #receive(link: CalleeLink, frame: Frame): void {
+    const { hiddenIn, vocabulary, metrics } = this.#options;
+    metrics.linkBytes.inc({ direction: 'in' }, frameCost(frame));
+    try {
+      for (const rows of unpackFrame(frame, { hidden: hiddenIn, vocabulary })) this.#take(link, rows);
+    } catch (error) {
+      // Whoever sends what is no frame can not be trusted with the next one.
+      link.close(ServingError.from(error));
+    }
+    this.wake();
+  }
+
+  #take(link: CalleeLink, content: Rows): void {
+    const { item } = content;
+    const sequence = this.#find(item);
+    if (sequence?.advance(item) === true) {
+      this.#scheduler.enqueue({ sequence, rows: item.count, content, link, arrived: now() });
+      return;
+    }
+    link.consumed(bytesOf({ content }));
+    if (sequence === undefined) return; // It was closed while the frame was on its way.
+    const problem = `rows at ${item.position} are not the next of ${item.sequence}`;
+    this.#fail(sequence, new ServingError('invalid_frame', problem));
+  }
+
+  #close(close: Close): void {
+    const sequence = this.#find(close);
+    if (sequence === undefined) return;
+    sequence.closeDownstream();
+    this.#free(sequence);
+  }
+
+  #fail(sequence: Sequence, reason: ServingError): void {
+    sequence.fail(reason);
+    sequence.closeDownstream();
+    this.#free(sequence);
+  }
+
+  #free(sequence: Sequence): void {
+    this.#sequences.delete(sequence.id);
+    for (const part of this.#scheduler.remove(sequence)) part.link.consumed(bytesOf(part));
+    void this.#options.engine.close(sequence.key);
+    if (this.#sequences.size === 0) this.#whenIdle?.();
+  }
+
+  /** What belongs to an older epoch, or has been closed, is not found. */
+  #find({ sequence: id, epoch }: Pick<Failed, 'sequence' | 'epoch'>): Sequence | undefined {
+    const found = this.#sequences.get(id);
+    return found?.epoch === epoch ? found : undefined;
+  }
+
+  async #run(): Promise<void> {
+    for (let parts = this.#nextBatch(); parts.length > 0; parts = this.#nextBatch()) await this.#step(parts);
+    this.#running = false;
+  }
+
+  /** A stage does not compute what it could not pass on: that is how a slow stage slows those before it. */
+  #nextBatch(): Part[] {
+    return this.#scheduler.next(
+      ({ sequence: { downstream } }) => downstream.to === 'gateway' || !downstream.link.congested,
+    );
+  }
+
+  async #step(parts: readonly Part[]): Promise<void> {
+    const { engine, metrics } = this.#options;
+    const phase = phaseOf(parts);
+    for (const part of parts) metrics.queueSeconds.observe({ phase }, now() - part.arrived);
+    metrics.batchSize.observe({ phase }, parts.length);
+    const input = toStepInput(parts);
+    for (const part of parts) part.link.consumed(bytesOf(part));
+    try {
+      const { result, seconds } = await engine.step(input);
+      metrics.stepSeconds.observe({ phase }, seconds);
+      metrics.busySeconds.inc(seconds);
+      this.#busy.add(seconds, now());
+      const { sentBytes, refused } = deliver(parts, result, ({ sequence }) => this.#isOpen(sequence));
+      metrics.linkBytes.inc({ direction: 'out' }, sentBytes);
+      for (const [sequence, reason] of refused) this.#fail(sequence, reason);
+    } catch (error) {
+      const reason = ServingError.from(error);
+      for (const { sequence } of parts) if (this.#isOpen(sequence)) this.#fail(sequence, reason);
+    }
+  }
+
+  #isOpen(sequence: Sequence): boolean {
+    return this.#sequences.get(sequence.id) === sequence;
+  }
+}

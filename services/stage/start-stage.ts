@@ -1,0 +1,143 @@
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StageConfig } from '../lib/config/stage-config.js';
+import { ServingError } from '../lib/errors/serving-error.js';
+import type { Identity } from '../lib/mesh/identity.js';
+import { LinkManager } from '../lib/mesh/link-manager.js';
+import { serveLinks } from '../lib/mesh/link-server.js';
+import { startMesh } from '../lib/mesh/start-mesh.js';
+import type { Mesh } from '../lib/mesh/types.js';
+import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-range.js';
+import { readPlan } from '../lib/model/plan.js';
+import { listen } from '../lib/process/listen.js';
+import type { Logger } from '../lib/telemetry/log.js';
+import { EngineClient } from './engine-client.js';
+import { createHttpServer } from './http.js';
+import { createStageMetrics } from './metrics.js';
+import { Stage } from './stage.js';
+
+export interface RunningStage {
+  /** Resolves with the reason if the engine dies. */
+  readonly crashed: Promise<ServingError>;
+  /** Takes no new sequences, and waits at most so long for the running ones. */
+  drain(seconds: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a layer service; once this resolves, other processes can find it in the registry. */
+export async function startStage(
+  config: StageConfig,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<RunningStage> {
+  const { model, plan, ranges } = await readPlan(config.served);
+  const range = rangeOf(config, ranges);
+  const identity = { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan };
+
+  const { engine, crashed, seconds } = await loadEngine(config, range);
+  log.info({ range, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
+  const mesh = await startMesh(config.mesh, signal);
+
+  const metrics = createStageMetrics(
+    { stage: config.appId, layers: `${range.start}-${range.end - 1}` },
+    {
+      queueDepth: () => stage.queueDepth,
+      sequences: () => stage.sequences,
+      kvUsedRatio: () => engine.kv.used / engine.kv.capacity,
+    },
+  );
+  metrics.modelLoadSeconds.set(seconds);
+  const next = ownsHead(range)
+    ? null
+    : linkToNext(config, identity, mesh, log, () => stage, metrics.linkSeconds);
+  const stage: Stage = new Stage({
+    index: config.index,
+    replica: config.replica,
+    hiddenIn: ownsEmbedding(range) ? null : model.config.hidden,
+    vocabulary: model.config.vocabulary,
+    limits: { maxRows: config.maxBatchRows, maxSequences: config.maxBatchSequences },
+    engine,
+    next,
+    metrics,
+  });
+
+  const http = await listen(createHttpServer(metrics.registry), config.host, config.httpPort);
+  const server = await serveLinks({
+    host: config.host,
+    port: config.grpcPort,
+    identity,
+    status: () => stage.status(),
+    onLink: (link) => stage.onCaller(link),
+    onMessage: (link, message) => stage.onCallerMessage(link, message),
+    onEnd: (link) => stage.onCallerEnd(link),
+  });
+  const { appId, replica } = config;
+  const address = `${config.host}:${server.port}`;
+  const announcement = await mesh.registry.announce({ appId, replica, address, draining: false });
+  log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');
+
+  return {
+    crashed,
+    drain: async (limit) => {
+      server.drain();
+      await announcement
+        .update({ draining: true })
+        .catch((error: unknown) => log.warn({ error }, 'not unlisted'));
+      await Promise.race([stage.drain(), delay(limit * 1000, undefined, { ref: false })]);
+      log.info({ left: stage.sequences }, 'drained');
+    },
+    close: async () => {
+      await announcement.withdraw().catch((error: unknown) => log.warn({ error }, 'not unlisted'));
+      await next?.close();
+      server.close();
+      await http.close();
+      await mesh.close();
+      await engine.stop();
+    },
+  };
+}
+
+function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): LayerRange {
+  const range = ranges[index];
+  if (range !== undefined) return range;
+  throw new ServingError(
+    'invalid_split',
+    `${appId} is not one of the ${ranges.length} stages of LAYERMESH_SPLIT`,
+  );
+}
+
+async function loadEngine(config: StageConfig, range: LayerRange) {
+  const started = performance.now();
+  let crash: (reason: ServingError) => void;
+  const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
+  const { prepared, precision } = config.served;
+  const { threads, kvTokens } = config;
+  const engine = await EngineClient.start({ prepared, precision, range, threads, kvTokens }, (reason) =>
+    crash(reason),
+  );
+  return { engine, crashed, seconds: (performance.now() - started) / 1000 };
+}
+
+function linkToNext(
+  config: StageConfig,
+  identity: Identity,
+  mesh: Mesh,
+  log: Logger,
+  stage: () => Stage,
+  linkSeconds: { observe(seconds: number): void },
+): LinkManager {
+  return new LinkManager({
+    mesh,
+    identity,
+    appId: `stage-${config.index + 1}`,
+    onUp: ({ appId, replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+    onDown: (link, reason) => {
+      log.warn({ to: `${link.appId}/${link.replica}`, reason: reason.message }, 'link down');
+      stage().onNextEnd(link);
+    },
+    onMessage: (_link, message) => stage().onNextMessage(message),
+    onRoom: () => stage().wake(),
+    onRoundTrip: (seconds) => linkSeconds.observe(seconds / 2),
+    onTrouble: (reason) => log.debug({ reason: ServingError.from(reason).message }, 'link not opened'),
+  });
+}

@@ -1,0 +1,54 @@
+import { create } from '@bufbuild/protobuf';
+import { pickRoute, type Candidate } from '../../../services/gateway/router.js';
+import { StatusSchema } from '../../../services/lib/wire/gen/stage_pb.js';
+
+const replica = (
+  id: string,
+  fields: { draining?: boolean; next?: string[]; kvUsed?: number } = {},
+): Candidate => ({
+  appId: 'stage',
+  replica: id,
+  draining: fields.draining ?? false,
+  status: create(StatusSchema, {
+    nextReplicas: fields.next ?? [],
+    kvUsed: fields.kvUsed ?? 0,
+    kvCapacity: 100,
+  }),
+});
+
+const none = (): number => 0;
+const ids = (route: Candidate[]): string => route.map((link) => link.replica).join('>');
+
+describe('the router', () => {
+  it('spreads sequences: fewest running first, then most free KV room', () => {
+    const stages = [
+      [replica('a', { next: ['x', 'y', 'z'] })],
+      [replica('x'), replica('y', { kvUsed: 50 }), replica('z')],
+    ];
+    const running = new Map([
+      ['x', 2],
+      ['y', 1],
+      ['z', 1],
+    ]);
+    expect(ids(pickRoute(stages, (link) => running.get(link.replica) ?? 0))).toBe('a>z');
+  });
+
+  it('takes no draining replica', () => {
+    expect(ids(pickRoute([[replica('a', { draining: true }), replica('b')]], none))).toBe('b');
+  });
+
+  it('takes only replicas that can reach one another, even where that costs the best first choice', () => {
+    const stages = [
+      [replica('a', { next: ['dead-end'] }), replica('b', { next: ['x'], kvUsed: 90 })],
+      [replica('x')],
+    ];
+    expect(ids(pickRoute(stages, none))).toBe('b>x');
+  });
+
+  it.each([
+    ['stage-0', [[], [replica('x')]]],
+    ['stage-1', [[replica('a', { next: ['x'] })], [replica('x', { draining: true })]]],
+  ])('names %s when the way ends there', (name, stages) => {
+    expect(() => pickRoute(stages, none)).toThrow(`no replica of ${name} can be reached`);
+  });
+});

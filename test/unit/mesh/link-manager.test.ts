@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DirectMesh } from '../../../services/lib/mesh/direct-mesh.js';
+import type { Identity } from '../../../services/lib/mesh/identity.js';
+import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
+import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
+import type { Announcement } from '../../../services/lib/mesh/types.js';
+import { message } from '../../../services/lib/wire/codec.js';
+import { eventually } from '../../support/eventually.js';
+
+const plan = { modelDigest: 'd', precision: 'f32', split: [] };
+const identityOf = (appId: string, replica: string): Identity => ({
+  appId,
+  replica,
+  host: 'h',
+  pid: 1,
+  plan,
+});
+const status = () => ({
+  draining: false,
+  sequences: 0,
+  kvUsed: 0,
+  kvCapacity: 1,
+  busyRatio: 0,
+  rssBytes: 0,
+  nextReplicas: [],
+});
+
+interface Replica {
+  server: LinkServer;
+  announcement: Announcement;
+  opened: string[];
+}
+
+let directory: string;
+let mesh: DirectMesh;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'links-'));
+  mesh = new DirectMesh({ registryDirectory: directory });
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** A replica over real gRPC on a free port. */
+async function startReplica(replica: string): Promise<Replica> {
+  const opened: string[] = [];
+  const server = await serveLinks({
+    host: '127.0.0.1',
+    port: 0,
+    identity: identityOf('stage-0', replica),
+    status,
+    onLink: () => undefined,
+    onMessage: (_link, { body }) => {
+      if (body.case === 'open') opened.push(body.value.sequence);
+    },
+    onEnd: () => undefined,
+  });
+  const address = `127.0.0.1:${server.port}`;
+  const announcement = await mesh.registry.announce({ appId: 'stage-0', replica, address, draining: false });
+  return { server, announcement, opened };
+}
+
+it('holds a link to every replica as they come, drain and go', async () => {
+  const [first, second] = [await startReplica('a'), await startReplica('b')];
+  const down: string[] = [];
+  const manager = new LinkManager({
+    mesh,
+    identity: identityOf('gateway', 'g'),
+    appId: 'stage-0',
+    onMessage: () => undefined,
+    onDown: ({ replica }) => down.push(replica),
+  });
+  await eventually('two links', () => manager.links.length === 2);
+  manager.get('b')!.send(message({ case: 'open', value: { sequence: 's' } }));
+  await eventually('the message', () => second.opened.length === 1);
+  expect(second.opened).toEqual(['s']);
+
+  first.server.drain();
+  await eventually('the drain notice', () => manager.get('a')?.draining);
+  await first.announcement.withdraw();
+  first.server.close();
+  await eventually('the end of a', () => manager.links.length === 1);
+  expect(down).toEqual(['a']);
+
+  const third = await startReplica('c');
+  await eventually('the newcomer', () => manager.get('c'));
+  await manager.close();
+  for (const { announcement, server } of [second, third]) {
+    await announcement.withdraw();
+    server.close();
+  }
+});
+
+it('says port_in_use when somebody else listens', async () => {
+  const { server, announcement } = await startReplica('a');
+  await expect(
+    serveLinks({
+      host: '127.0.0.1',
+      port: server.port,
+      identity: identityOf('stage-0', 'b'),
+      status,
+      onLink: () => undefined,
+      onMessage: () => undefined,
+      onEnd: () => undefined,
+    }),
+  ).rejects.toMatchObject({ code: 'port_in_use' });
+  await announcement.withdraw();
+  server.close();
+});

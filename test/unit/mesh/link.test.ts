@@ -1,0 +1,154 @@
+import type { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { accept, type CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
+import { connect, type CallerLink, type LinkTiming } from '../../../services/lib/mesh/caller-link.js';
+import type { Identity } from '../../../services/lib/mesh/identity.js';
+import { message } from '../../../services/lib/wire/codec.js';
+import { packFrames } from '../../../services/lib/wire/frames.js';
+import type { Message } from '../../../services/lib/wire/gen/stage_pb.js';
+import { eventually } from '../../support/eventually.js';
+import { streamPair } from '../../support/stream-pair.js';
+
+const identityOf = (replica: string, split = [10, 20]): Identity => ({
+  appId: `app-${replica}`,
+  replica,
+  host: 'here',
+  pid: 1,
+  plan: { modelDigest: 'd', precision: 'f32', split },
+});
+
+const idle: StatusFields = {
+  draining: false,
+  sequences: 3,
+  kvUsed: 10,
+  kvCapacity: 100,
+  busyRatio: 0.5,
+  rssBytes: 1e9,
+  nextReplicas: ['n'],
+};
+
+const timing: LinkTiming = { handshakeMs: 200, pingMs: 20, maxMissed: 3 };
+
+interface Both {
+  caller: CallerLink;
+  callee: CalleeLink;
+  received: Message[];
+  room: number;
+  ends: ServingError[];
+}
+
+/** A caller's and a callee's link over one stream. */
+async function link(callerIdentity = identityOf('caller')): Promise<Both> {
+  const [near, far] = streamPair();
+  const both = { received: [], ends: [], room: 0 } as unknown as Both;
+  accept(
+    far,
+    identityOf('callee'),
+    () => idle,
+    {
+      onLink: (callee) => (both.callee = callee),
+      onMessage: (_link, received) => both.received.push(received),
+      onEnd: (_link, reason) => both.ends.push(reason),
+    },
+    timing,
+  );
+  both.caller = await connect(
+    near,
+    callerIdentity,
+    {
+      onMessage: () => undefined,
+      onEnd: (_link, reason) => both.ends.push(reason),
+      onRoom: () => both.room++,
+    },
+    timing,
+  );
+  return both;
+}
+
+const frameOf = (floats: number) =>
+  packFrames([
+    {
+      item: { sequence: 's', epoch: 1, position: 0, count: 1, wantToken: false },
+      activations: new Float32Array(floats),
+    },
+  ])[0]!;
+
+describe('a link', () => {
+  it('begins with hello and welcome, and knows whom it reached', async () => {
+    const { caller, callee } = await link();
+    expect([caller.appId, caller.replica, caller.host]).toEqual(['app-callee', 'callee', 'here']);
+    expect(callee.replica).toBe('caller');
+    expect(caller.status).toMatchObject({ sequences: 3, kvCapacity: 100, nextReplicas: ['n'] });
+    caller.close();
+  });
+
+  it('is refused between processes with different plans', async () => {
+    await expect(link(identityOf('caller', [15]))).rejects.toMatchObject({
+      code: 'protocol_mismatch',
+      message: expect.stringContaining('split [15], not [10,20]') as string,
+    });
+  });
+
+  it('is given up when nobody says welcome', async () => {
+    const [near] = streamPair();
+    const silent = connect(
+      near,
+      identityOf('caller'),
+      { onMessage: () => undefined, onEnd: () => undefined },
+      timing,
+    );
+    await expect(silent).rejects.toMatchObject({ code: 'stream_broken' });
+  });
+
+  it('ends when pings stay unanswered', async () => {
+    const [near, far] = streamPair();
+    far.listen({
+      onMessage: ({ body }) => {
+        const value = { appId: 'a', replica: 'r', status: idle, creditBytes: 1 };
+        if (body.case === 'hello') far.send(message({ case: 'welcome', value }));
+      },
+      onEnd: () => undefined,
+    });
+    const ended = new Promise<ServingError>((resolve) => {
+      const events = {
+        onMessage: () => undefined,
+        onEnd: (_: CallerLink, reason: ServingError) => resolve(reason),
+      };
+      void connect(near, identityOf('caller'), events, timing);
+    });
+    expect((await ended).message).toBe('a/r does not answer');
+  });
+
+  it('keeps alive while pings are answered, and brings the status along', async () => {
+    const { caller, ends } = await link();
+    const first = caller.status;
+    await eventually('a later status', () => caller.status !== first);
+    expect(ends).toEqual([]);
+    caller.close();
+  });
+
+  it('holds frames back without credit, and sends them in order once there is some', async () => {
+    const { caller, callee, received, ...rest } = await link();
+    const big = 1 << 18; // floats in 1 MiB
+    for (let index = 0; index < 12; index++) caller.sendFrame(frameOf(big + index));
+    expect(caller.congested).toBe(true);
+    await eventually('the first window', () => received.length === 8);
+    for (let consumed = 0; consumed < 12; consumed++) {
+      const frame = await eventually('the next frame', () => received[consumed]);
+      if (frame.body.case !== 'frame') throw new Error('not a frame');
+      expect(frame.body.value.activations.length).toBe((big + consumed) * 4);
+      callee.consumed(frame.body.value.activations.length);
+    }
+    await eventually('room', () => !caller.congested);
+    expect(rest.ends).toEqual([]);
+    caller.close();
+  });
+
+  it('ends when a caller sends without credit', async () => {
+    const { caller, ends, callee } = await link();
+    const frame = message({ case: 'frame', value: frameOf(1 << 20) });
+    for (let index = 0; index < 7; index++) caller.send(frame);
+    await eventually('the end on both sides', () => ends.length === 2);
+    expect(ends[0]!.code).toBe('protocol_mismatch');
+    callee.close();
+  });
+});

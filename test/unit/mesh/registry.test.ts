@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileDocumentStore } from '../../../services/lib/mesh/file-document-store.js';
+import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
+import type { ReplicaRecord } from '../../../services/lib/mesh/types.js';
+import { eventually } from '../../support/eventually.js';
+
+const timing = { renewMs: 20, expireMs: 200 };
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'registry-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const registry = (): DocumentRegistry => new DocumentRegistry(new FileDocumentStore(directory), timing);
+const record = (replica: string): ReplicaRecord => ({
+  appId: 'stage-1',
+  replica,
+  address: `host:${replica}`,
+  draining: false,
+});
+const ids = async (of: DocumentRegistry): Promise<string[]> =>
+  (await of.list('stage-1')).map(({ replica }) => replica).toSorted();
+
+describe('the registry', () => {
+  it('lists what was announced, by app-id, until it is withdrawn', async () => {
+    const announcement = await registry().announce(record('a'));
+    expect(await registry().list('stage-1')).toEqual([record('a')]);
+    expect(await registry().list('stage-2')).toEqual([]);
+    await announcement.update({ draining: true });
+    expect(await registry().list('stage-1')).toEqual([{ ...record('a'), draining: true }]);
+    await announcement.withdraw();
+    expect(await registry().list('stage-1')).toEqual([]);
+  });
+
+  it('loses nobody when many announce at once', async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `r${index}`);
+    const announcements = await Promise.all(names.map((name) => registry().announce(record(name))));
+    expect(await ids(registry())).toEqual(names);
+    await Promise.all(announcements.map((announcement) => announcement.withdraw()));
+    expect(await ids(registry())).toEqual([]);
+  });
+
+  it('keeps a replica that renews, drops one that stopped', async () => {
+    const alive = await registry().announce(record('alive'));
+    // A process that was killed: its record is there, and nobody renews it.
+    const store = new FileDocumentStore(directory);
+    const found = await store.read('replicas-stage-1');
+    const dead = { address: 'x', draining: false, beat: 1 };
+    const written = await store.write('replicas-stage-1', { ...(found!.value as object), dead }, found!.etag);
+    const reader = registry();
+    if (written) expect(await ids(reader)).toContain('dead');
+    await eventually('only the live one', async () => String(await ids(reader)) === 'alive', 3_000);
+    await alive.withdraw();
+  });
+
+  it('reads past entries that it does not understand', async () => {
+    const store = new FileDocumentStore(directory);
+    await store.write(
+      'replicas-stage-1',
+      { odd: 'text', good: { address: 'h', draining: false, beat: 1 } },
+      null,
+    );
+    expect(await ids(registry())).toEqual(['good']);
+  });
+});
+
+describe('the file document store', () => {
+  it('lets one of several writers win each version', async () => {
+    const store = new FileDocumentStore(directory);
+    for (let version = 0; version < 5; version++) {
+      const before = await store.read('k');
+      const wins = await Promise.all(
+        [1, 2, 3, 4].map((writer) => store.write('k', { writer, version }, before?.etag ?? null)),
+      );
+      expect(wins.filter(Boolean)).toHaveLength(1);
+    }
+    expect((await store.read('k'))?.value).toMatchObject({ version: 4 });
+  });
+});

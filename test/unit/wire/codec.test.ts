@@ -1,0 +1,124 @@
+import { create } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { decodeMessage, encodeMessage, MAX_FRAME_BYTES, message } from '../../../services/lib/wire/codec.js';
+import {
+  frameCost,
+  maxRowsPerFrame,
+  packFrames,
+  unpackFrame,
+  type Rows,
+} from '../../../services/lib/wire/frames.js';
+import { FrameSchema, ItemSchema } from '../../../services/lib/wire/gen/stage_pb.js';
+
+const itemOf = (sequence: string, count: number) => ({
+  sequence,
+  epoch: 1,
+  position: 0,
+  count,
+  wantToken: true,
+});
+
+const activationRows = (hidden: number) =>
+  fc.array(
+    fc.integer({ min: 1, max: 5 }).map((count): Rows => ({
+      item: itemOf(`s${count}`, count),
+      activations: Float32Array.from({ length: count * hidden }, (_, index) => index / 3),
+    })),
+    { minLength: 1, maxLength: 8 },
+  );
+
+describe('frames', () => {
+  it('survive packing, encoding, decoding and unpacking', () => {
+    fc.assert(
+      fc.property(activationRows(6), (rows) => {
+        const received = packFrames(rows).flatMap((frame) => {
+          const { body } = decodeMessage(encodeMessage(message({ case: 'frame', value: frame })));
+          if (body.case !== 'frame') throw new Error('not a frame');
+          return unpackFrame(body.value, { hidden: 6, vocabulary: 10 });
+        });
+        expect(received.map((part) => 'activations' in part && [...part.activations])).toEqual(
+          rows.map((part) => 'activations' in part && [...part.activations]),
+        );
+        expect(received.map(({ item }) => item.sequence)).toEqual(rows.map(({ item }) => item.sequence));
+      }),
+    );
+  });
+
+  it('stay below the size limit, however many rows there are', () => {
+    const hidden = 576;
+    const rows = Array.from({ length: 2_000 }, (_, index): Rows => ({
+      item: itemOf(`a-rather-long-sequence-id-${index}`, 1),
+      activations: new Float32Array(hidden),
+    }));
+    const sizes = packFrames(rows).map(
+      (frame) => encodeMessage(message({ case: 'frame', value: frame })).length,
+    );
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_FRAME_BYTES);
+  });
+
+  it('hold one item of the most rows that fit', () => {
+    for (const hidden of [64, 576, 5_120]) {
+      const count = maxRowsPerFrame(hidden);
+      const [frame] = packFrames([
+        { item: itemOf('s', count), activations: new Float32Array(count * hidden) },
+      ]);
+      expect(frameCost(frame!)).toBe(count * hidden * 4);
+      expect(encodeMessage(message({ case: 'frame', value: frame! })).length).toBeLessThanOrEqual(
+        MAX_FRAME_BYTES,
+      );
+    }
+  });
+
+  it.each([
+    ['too few bytes', { items: [itemOf('s', 2)], activations: new Uint8Array(24) }, 6],
+    ['token ids where activations belong', { items: [itemOf('s', 1)], tokens: [1] }, 6],
+    [
+      'activations where token ids belong',
+      { items: [itemOf('s', 1)], activations: new Uint8Array(24) },
+      null,
+    ],
+    ['a token outside the vocabulary', { items: [itemOf('s', 1)], tokens: [10] }, null],
+    ['an item without rows', { items: [itemOf('s', 0)] }, null],
+  ])('are refused with %s', (_name, { items, ...content }, hidden) => {
+    const frame = create(FrameSchema, { items: items.map((item) => create(ItemSchema, item)), ...content });
+    expect(() => unpackFrame(frame, { hidden, vocabulary: 10 })).toThrow(
+      expect.objectContaining({ code: 'invalid_frame' }) as Error,
+    );
+  });
+});
+
+describe('the decoder', () => {
+  it('answers any bytes with a message or invalid_frame', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          expect(decodeMessage(bytes).body.case).toBeDefined();
+        } catch (error) {
+          expect(error).toBeInstanceOf(ServingError);
+          expect((error as ServingError).code).toBe('invalid_frame');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('takes any damage to a valid frame for a frame or for invalid_frame', () => {
+    const [frame] = packFrames([{ item: itemOf('s', 3), tokens: [1, 2, 3] }]);
+    const valid = encodeMessage(message({ case: 'frame', value: frame! }));
+    fc.assert(
+      fc.property(fc.nat(valid.length - 1), fc.nat(255), fc.nat(valid.length), (at, byte, length) => {
+        const damaged = Uint8Array.from(valid).subarray(0, length);
+        if (at < length) damaged[at] = byte;
+        try {
+          const { body } = decodeMessage(damaged);
+          if (body.case === 'frame') unpackFrame(body.value, { hidden: null, vocabulary: 10 });
+        } catch (error) {
+          expect((error as ServingError).code).toBe('invalid_frame');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
