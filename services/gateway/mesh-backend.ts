@@ -36,6 +36,7 @@ export class MeshBackend implements Backend {
   readonly #sequences = new Map<string, GatewaySequence>();
   readonly #outbox = new Outbox();
   #count = 0;
+  #draining = false;
 
   constructor(options: MeshBackendOptions) {
     this.#options = options;
@@ -84,6 +85,7 @@ export class MeshBackend implements Backend {
   }
 
   notReadyReason(): string | null {
+    if (this.#draining) return 'the gateway is stopping';
     try {
       pickRoute(
         this.#stages.map((stage) => stage.links),
@@ -119,6 +121,11 @@ export class MeshBackend implements Backend {
         })),
       })),
     };
+  }
+
+  /** Not ready from now on, so that nobody sends more; what is asked nevertheless is still answered. */
+  drain(): void {
+    this.#draining = true;
   }
 
   /** Ends what still runs, and all links. */

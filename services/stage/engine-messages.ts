@@ -4,10 +4,12 @@ import type { SamplingParams } from '../lib/sampling/params.js';
 
 /** How the worker thread starts. */
 export interface EngineWorkerData {
-  readonly prepared: string;
+  /** Folder of the prepared model. */
+  readonly shards: string;
   readonly precision: Precision;
   readonly range: LayerRange;
-  readonly threads: number | null;
+  /** Left out: as many as the cgroup grants. */
+  readonly threads?: number;
   readonly kvTokens: number;
 }
 

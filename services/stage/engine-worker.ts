@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createStageEngine } from '../lib/engine/create-stage-engine.js';
+import { createOnnxEngine } from '../lib/engine/onnx-engine.js';
 import type { Engine, StepInput } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { createSampler, type Sampler } from '../lib/sampling/sampler.js';
@@ -61,7 +61,6 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
       break;
     case 'stop':
       await engine.dispose();
-      port.close();
       break;
   }
   return { type: 'done', kv: engine.kv, seconds: (performance.now() - started) / 1000, result };
@@ -76,13 +75,14 @@ function post(reply: EngineReply): void {
 }
 
 try {
-  const engine = await createStageEngine(data);
+  const engine = await createOnnxEngine(data);
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     turn = turn
       .then(() => answer(engine, request))
       .catch((reason: unknown): EngineReply => ({ type: 'failed', error: failure(reason) }))
       .then(post);
+    if (request.type === 'stop') turn = turn.then(() => port.close());
   });
   post({ type: 'ready', kv: engine.kv });
 } catch (reason) {

@@ -110,9 +110,9 @@ async function loadEngine(config: StageConfig, range: LayerRange) {
   const started = performance.now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { prepared, precision } = config.served;
-  const { threads, kvTokens } = config;
-  const engine = await EngineClient.start({ prepared, precision, range, threads, kvTokens }, (reason) =>
+  const { threads, kvTokens, served } = config;
+  const data = { shards: served.prepared, precision: served.precision, range, kvTokens };
+  const engine = await EngineClient.start(threads === null ? data : { ...data, threads }, (reason) =>
     crash(reason),
   );
   return { engine, crashed, seconds: (performance.now() - started) / 1000 };

@@ -49,7 +49,7 @@ export function readStageConfig(
     grpcPort: environment.integer('APP_PORT', 0, PORTS),
     httpPort: environment.integer('LAYERMESH_HTTP_PORT', 0, PORTS),
     threads: threads === 0 ? null : threads,
-    kvTokens: environment.integer('LAYERMESH_KV_TOKENS', 32_768, [64, 1 << 30]),
+    kvTokens: environment.integer('LAYERMESH_KV_TOKENS', 131_072, [64, 1 << 30]),
     maxBatchRows: environment.integer('LAYERMESH_MAX_BATCH_ROWS', 512, [1, 65_536]),
     maxBatchSequences: environment.integer('LAYERMESH_MAX_BATCH_SEQUENCES', 64, [1, 4_096]),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),

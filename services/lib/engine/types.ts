@@ -44,14 +44,6 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-/** The part of a model that one stage owns: layers `[start, end)` of `layers`. */
-export interface LayerRange {
-  readonly start: number;
-  readonly end: number;
-  readonly layers: number;
-}
-
-export const ownsEmbedding = (range: LayerRange): boolean => range.start === 0;
-export const ownsHead = (range: LayerRange): boolean => range.end === range.layers;
+export { ownsEmbedding, ownsHead, type LayerRange } from '../model/layer-range.js';
 
 export type Precision = 'f32' | 'int8';

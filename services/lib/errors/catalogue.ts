@@ -23,6 +23,10 @@ export const catalogue = {
   invalid_value: invalid('see docs/api.md for the accepted range of each field'),
   unsupported_parameter: invalid('remove the field; docs/api.md lists what is supported'),
   context_length_exceeded: invalid('shorten the prompt or lower max_tokens'),
+  chat_template_missing: invalid(
+    'use /v1/completions, or serve a model with a chat_template in its tokenizer config',
+  ),
+  chat_template_failed: invalid('send the roles, and the order of them, that the model was trained on'),
   request_too_large: invalid('send a smaller body', 413),
   model_not_found: { http: 404, type: 'not_found_error', hint: 'GET /v1/models lists what is served' },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
@@ -63,6 +67,10 @@ export const catalogue = {
   disk_full: server('free some space; what was half written has been removed'),
 
   // Running
+  logits_invalid: server('prepare the model again, or try --precision f32; its weights give no numbers'),
+  download_failed: server('check the network and run the command again; it goes on where it was'),
+  process_failed: server('the lines above are the end of its log'),
+  not_running: invalid('start the system with npm run up'),
   port_in_use: invalid('stop what uses the port, or choose another with --port'),
   invalid_config: invalid('docs/configuration.md lists every variable and flag'),
   internal: server('this is a bug: report it with the line above'),

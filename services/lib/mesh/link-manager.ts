@@ -52,10 +52,13 @@ export class LinkManager {
     return this.#links.get(replica);
   }
 
+  /** Ends all links; `onDown` is not called for what we end ourselves. */
   async close(): Promise<void> {
     this.#stopped.abort();
     await this.#running;
-    for (const link of this.links) link.close();
+    const links = this.links;
+    this.#links.clear();
+    for (const link of links) link.close();
   }
 
   async #run(): Promise<void> {

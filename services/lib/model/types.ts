@@ -18,7 +18,10 @@ export interface ModelConfig {
   readonly tiedHead: boolean;
 }
 
-/** Llama 3.1's frequency-dependent scaling, or plain position interpolation. */
+/**
+ * Llama 3.1's frequency-dependent scaling by its parameters or by one divisor for each of the `headDim / 2`
+ * rotary frequencies (how a GGUF keeps it), or plain position interpolation.
+ */
 export type RopeScaling =
   | {
       readonly type: 'llama3';
@@ -27,6 +30,7 @@ export type RopeScaling =
       readonly highFrequencyFactor: number;
       readonly originalMaxPositions: number;
     }
+  | { readonly type: 'factors'; readonly factors: readonly number[] }
   | { readonly type: 'linear'; readonly factor: number };
 
 export type LayerTensor = 'attn_norm' | 'q' | 'k' | 'v' | 'o' | 'ffn_norm' | 'gate' | 'up' | 'down';

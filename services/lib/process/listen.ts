@@ -5,7 +5,9 @@ import { ServingError } from '../errors/serving-error.js';
 export interface Listening {
   /** The one asked for, or the free one that was found for 0. */
   readonly port: number;
-  /** Stops listening and ends what is still connected. */
+  /** Takes no new connections; resolves when the running requests have been answered. */
+  finish(): Promise<void>;
+  /** Ends what is still connected, too. */
   close(): Promise<void>;
 }
 
@@ -15,12 +17,19 @@ export async function listen(server: Server, host: string, port: number): Promis
     server.once('error', (error) => reject(ServingError.from(error)));
     server.listen(port, host, resolve);
   });
+  const finish = (): Promise<void> =>
+    new Promise((resolve) => {
+      // Called again once it has stopped, it answers with an error, which is as good.
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
   return {
     port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    finish,
+    close: async () => {
+      const finished = finish();
+      server.closeAllConnections();
+      await finished;
+    },
   };
 }

@@ -1,0 +1,45 @@
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { catalogue, type ErrorCode } from '../../services/lib/errors/catalogue.js';
+
+export interface ChatMessage {
+  readonly role: 'user' | 'assistant' | 'system';
+  readonly content: string;
+}
+
+/** Streams an answer's text from an OpenAI-compatible server at `url`. Throws the server's own error. */
+export async function* streamChat(
+  url: string,
+  messages: readonly ChatMessage[],
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'default', messages, stream: true }),
+    signal,
+  }).catch((cause: unknown) => {
+    signal.throwIfAborted();
+    throw new ServingError('not_running', `nothing serves at ${url}`, { cause });
+  });
+  if (!response.ok || response.body === null) throw toError((await response.json()) as ErrorBody);
+  for await (const line of createInterface({ input: Readable.fromWeb(response.body) })) {
+    if (!line.startsWith('data: ') || line === 'data: [DONE]') continue;
+    const event = JSON.parse(line.slice('data: '.length)) as ChatChunk | ErrorBody;
+    if ('error' in event) throw toError(event);
+    yield event.choices[0]?.delta.content ?? '';
+  }
+}
+
+interface ChatChunk {
+  readonly choices: readonly { readonly delta: { readonly content?: string | null } }[];
+}
+
+interface ErrorBody {
+  readonly error: { readonly code: string | null; readonly message: string };
+}
+
+function toError({ error: { code, message } }: ErrorBody): ServingError {
+  return new ServingError(code !== null && code in catalogue ? (code as ErrorCode) : 'internal', message);
+}

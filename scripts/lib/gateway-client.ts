@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Topology } from '../../services/gateway/backend.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+
+const POLL_MS = 100;
+const CALL_TIMEOUT_MS = 5_000;
+
+/** The gateway's operational endpoints, as the commands use them. */
+export class GatewayClient {
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  /** Null when a request can be served; else the reason why not. */
+  async notReadyReason(): Promise<string | null> {
+    try {
+      const response = await this.#get('/ready');
+      return response.ok ? null : await response.text();
+    } catch (error) {
+      return `the gateway does not answer: ${String(error)}`;
+    }
+  }
+
+  async topology(): Promise<Topology> {
+    return (await (await this.#get('/topology')).json()) as Topology;
+  }
+
+  /** The value of a metric without labels; 0 when it has not been counted yet. */
+  async metrics(): Promise<(name: string) => number> {
+    const text = await (await this.#get('/metrics')).text();
+    return (name) => Number(new RegExp(`^layermesh_${name}(?:\\{\\})? (\\S+)`, 'm').exec(text)?.[1] ?? 0);
+  }
+
+  /**
+   * Waits until a request can be served and `isComplete` likes the topology; throws `stage_unavailable` with the
+   * gateway's reason when that takes longer than `timeoutMs`.
+   */
+  async waitUntilReady(
+    isComplete: (topology: Topology) => boolean,
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<Topology> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const reason = await this.notReadyReason();
+      if (reason === null) {
+        const topology = await this.topology();
+        if (isComplete(topology)) return topology;
+      }
+      if (performance.now() > deadline) {
+        const what = reason ?? 'some replicas are missing in the topology';
+        throw new ServingError('stage_unavailable', `not ready after ${timeoutMs / 1000} s: ${what}`);
+      }
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  }
+
+  #get(path: string): Promise<Response> {
+    return fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+  }
+}

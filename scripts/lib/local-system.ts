@@ -1,0 +1,232 @@
+import { rm } from 'node:fs/promises';
+import type { Topology } from '../../services/gateway/backend.js';
+import type { Precision } from '../../services/lib/engine/types.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { GatewayClient } from './gateway-client.js';
+import type { KeptProcess } from './kept-process.js';
+import { Member } from './member.js';
+import { isFree } from './ports.js';
+import { requireStages, type ReplicaCounts } from './replica-counts.js';
+import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
+import { RunFolder } from './run-folder.js';
+import { commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+
+export interface SystemOptions {
+  /** Folder of the prepared model. */
+  readonly prepared: string;
+  readonly modelName: string;
+  readonly precision: Precision;
+  /** Boundaries between the stages; empty for one stage. */
+  readonly split: readonly number[];
+  readonly replicas: ReplicaCounts;
+  /** Path of the sidecar's program; null for the direct mesh. */
+  readonly daprd: string | null;
+  /** Where the gateway takes HTTP requests on 127.0.0.1. */
+  readonly port: number;
+  /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onEvent?: (message: string) => void;
+}
+
+const READY_TIMEOUT_MS = 120_000;
+const STOP_GRACE_MS = 10_000;
+/** A replica that leaves a running system first finishes, or hands over, its sequences. */
+const DRAIN_GRACE_MS = 60_000;
+
+/** Throws `port_in_use`; asked before anything is started. */
+export async function requireFreePort(port: number): Promise<void> {
+  if (!(await isFree(port))) throw new ServingError('port_in_use', `something listens on 127.0.0.1:${port}`);
+}
+
+/** The gateway, every replica of every stage and their sidecars on this machine, as dapr/dapr.yaml describes them. */
+export class LocalSystem {
+  readonly url: string;
+  readonly folder: RunFolder;
+  readonly gateway: GatewayClient;
+  /** Resolves when the system can not go on: its gateway is gone. */
+  readonly failed: Promise<Error>;
+  readonly #options: SystemOptions;
+  readonly #members: Member[] = [];
+  #stageApps: readonly AppEntry[] = [];
+  #ready = false;
+  #fail: (error: Error) => void = () => undefined;
+  #scaling: Promise<unknown> = Promise.resolve();
+  #stopped: Promise<void> | null = null;
+
+  private constructor(options: SystemOptions) {
+    this.#options = options;
+    this.url = `http://127.0.0.1:${options.port}`;
+    this.folder = new RunFolder(options.port);
+    this.gateway = new GatewayClient(this.url);
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+  }
+
+  /** Starts everything at once and returns when requests can be served by every replica asked for. */
+  static async start(options: SystemOptions, signal: AbortSignal): Promise<LocalSystem> {
+    await requireFreePort(options.port);
+    const system = new LocalSystem(options);
+    try {
+      await system.#start(signal);
+      return system;
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+  }
+
+  get members(): readonly Member[] {
+    return this.#members;
+  }
+
+  topology(): Promise<Topology> {
+    return this.gateway.topology();
+  }
+
+  /** Starts or drains replicas of a stage until it has `count`; one change at a time. */
+  scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
+    const change = this.#scaling.then(() => this.#scale(appId, count, signal));
+    this.#scaling = change.catch(() => undefined);
+    return change;
+  }
+
+  /** In order: no new requests, then no stages, then no sidecars. Calling it again waits for the same stop. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    await this.folder.renew();
+    const { gateway, stages } = await readRunFile();
+    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app)));
+    this.#stageApps = entriesOfStages(localStages, this.#options.split.length + 1);
+    await this.#startMembers([
+      { app: await this.folder.localize(gateway), replica: 1 },
+      ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
+    ]);
+    await this.#waitUntilComplete(signal);
+    this.#ready = true;
+  }
+
+  async #scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
+    requireStages(new Map([[appId, count]]), this.#stageApps.length);
+    const app = this.#stageApps.find((each) => each.appId === appId)!;
+    const members = this.#members
+      .filter((member) => member.appId === appId)
+      .sort((one, other) => one.replica - other.replica);
+    const newest = members.at(-1)?.replica ?? 0;
+    await this.#startMembers(replicasOf(app, newest + 1, newest + count - members.length));
+    await Promise.all(members.slice(count).map((member) => this.#drain(member)));
+    return this.#waitUntilComplete(signal);
+  }
+
+  /** Several at once; when one does not start, those that did are stopped with the rest. */
+  async #startMembers(replicas: readonly Replica[]): Promise<void> {
+    const results = await Promise.allSettled(replicas.map((each) => this.#startMember(each)));
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  async #startMember({ app, replica }: Replica): Promise<void> {
+    const { folder } = this;
+    const { daprd } = this.#options;
+    const onEvent = (message: string): void => {
+      this.#record();
+      this.#options.onEvent?.(message);
+    };
+    // What dies before the system has been ready once is badly configured: trying again would only hide it.
+    const mayRestart = (): boolean => this.#ready;
+    const member = await Member.start({
+      app,
+      replica,
+      folder,
+      daprd,
+      env: this.#environment(app),
+      mayRestart,
+      onEvent,
+    });
+    this.#members.push(member);
+    this.#record();
+    if (app.appId === 'gateway') void member.lost.then(this.#fail);
+  }
+
+  async #drain(member: Member): Promise<void> {
+    await member.stop(DRAIN_GRACE_MS);
+    this.#members.splice(this.#members.indexOf(member), 1);
+    this.#record();
+  }
+
+  /** Waits until the topology lists every process that runs, and no other. */
+  async #waitUntilComplete(signal: AbortSignal): Promise<Topology> {
+    const done = new AbortController();
+    const isComplete = ({ stages }: Topology): boolean => {
+      const listed = stages.flatMap(({ replicas }) => replicas.map(({ pid }) => pid)).sort();
+      const running = this.#members
+        .filter(({ appId }) => appId !== 'gateway')
+        .map(({ service }) => service.pid);
+      return listed.join() === running.sort().join();
+    };
+    const lost = Promise.race(this.#members.map((member) => member.lost)).then((error) => {
+      throw error;
+    });
+    try {
+      const waiting = this.gateway.waitUntilReady(isComplete, {
+        timeoutMs: READY_TIMEOUT_MS,
+        signal: AbortSignal.any([signal, done.signal]),
+      });
+      return await Promise.race([waiting, lost]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** After every change, so that `down` finds all processes even if this one is killed. */
+  #record(): void {
+    const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
+      const kind: RecordedProcess['kind'] = appId === 'gateway' ? 'gateway' : 'stage';
+      return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];
+    });
+    writeRunState(this.folder.state, { version: 1, url: this.url, supervisor: process.pid, processes });
+  }
+
+  #environment(app: AppEntry): Record<string, string> {
+    const { prepared, modelName, precision, split, daprd, port, env } = this.#options;
+    return {
+      ...env,
+      LAYERMESH_PREPARED: prepared,
+      LAYERMESH_PRECISION: precision,
+      LAYERMESH_SPLIT: split.join(','),
+      LAYERMESH_MESH: daprd === null ? 'direct' : 'dapr',
+      LAYERMESH_REGISTRY_DIR: this.folder.registry,
+      ...(app.appId === 'gateway' && { LAYERMESH_PORT: String(port), LAYERMESH_MODEL_NAME: modelName }),
+    };
+  }
+
+  async #stop(): Promise<void> {
+    const stages = this.#members.filter(({ appId }) => appId !== 'gateway');
+    const gateways = this.#members.filter(({ appId }) => appId === 'gateway');
+    for (const members of [gateways, stages]) {
+      await Promise.all(members.map(({ service }) => service.stop(STOP_GRACE_MS)));
+    }
+    await Promise.all(this.#members.map((member) => member.stopSidecar()));
+    await rm(this.folder.state, { force: true });
+  }
+}
+
+const toRecord = ({ name, pid }: KeptProcess, kind: RecordedProcess['kind']): RecordedProcess => ({
+  name,
+  pid,
+  kind,
+  command: commandOf(pid) ?? '',
+});
+
+interface Replica {
+  readonly app: AppEntry;
+  /** Counts from 1. */
+  readonly replica: number;
+}
+
+const replicasOf = (app: AppEntry, first: number, last: number): Replica[] =>
+  Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => ({ app, replica: first + index }));

@@ -1,0 +1,92 @@
+import { KeptProcess, type KeepOptions } from './kept-process.js';
+import { freePorts } from './ports.js';
+import type { AppEntry } from './run-file.js';
+import type { RunFolder } from './run-folder.js';
+import { sidecarArguments, type SidecarPorts } from './sidecar.js';
+
+export interface MemberOptions extends KeepOptions {
+  readonly app: AppEntry;
+  /** Counts the replicas of the app from 1. */
+  readonly replica: number;
+  readonly folder: RunFolder;
+  /** Path of the sidecar's program; null in the direct mesh. */
+  readonly daprd: string | null;
+  /** Goes before the app's own environment and this process's. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const SIDECAR_GRACE_MS = 3_000;
+
+/** One service process and its sidecar. */
+export class Member {
+  readonly appId: string;
+  readonly replica: number;
+  readonly ports: SidecarPorts;
+  readonly service: KeptProcess;
+  readonly sidecar: KeptProcess | null;
+  /** Resolves when one of the two is gone for good. */
+  readonly lost: Promise<Error>;
+
+  private constructor(
+    options: MemberOptions,
+    ports: SidecarPorts,
+    service: KeptProcess,
+    sidecar: KeptProcess | null,
+  ) {
+    this.appId = options.app.appId;
+    this.replica = options.replica;
+    this.ports = ports;
+    this.service = service;
+    this.sidecar = sidecar;
+    this.lost = Promise.race([service.lost, ...(sidecar === null ? [] : [sidecar.lost])]);
+  }
+
+  /** Starts both at once: each waits by itself for the other. */
+  static async start(options: MemberOptions): Promise<Member> {
+    const { app, replica, folder, daprd } = options;
+    const name = `${app.appId}.${replica}`;
+    const [http, grpc, internalGrpc, metrics, appPort, health] = (await freePorts(6)) as SixPorts;
+    const ports = { http, grpc, internalGrpc, metrics, app: app.serves ? appPort : null };
+    const startSidecar = (path: string): KeptProcess =>
+      new KeptProcess(
+        {
+          name: `${name}.daprd`,
+          command: [path, ...sidecarArguments(app, ports)],
+          directory: app.directory,
+          env: process.env,
+          logPath: folder.log(`${name}.daprd`),
+        },
+        options,
+      );
+    const service = new KeptProcess(
+      {
+        name,
+        command: app.command.map((word) => (word === 'node' ? process.execPath : word)),
+        directory: app.directory,
+        env: {
+          ...app.env,
+          ...process.env,
+          ...options.env,
+          APP_ID: app.appId,
+          ...(daprd !== null && { DAPR_HTTP_PORT: String(http), DAPR_GRPC_PORT: String(grpc) }),
+          ...(app.serves && { APP_PORT: String(appPort), LAYERMESH_HTTP_PORT: String(health) }),
+        },
+        logPath: folder.log(name),
+      },
+      options,
+    );
+    return new Member(options, ports, service, daprd === null ? null : startSidecar(daprd));
+  }
+
+  /** The service first: it needs its sidecar to say goodbye. */
+  async stop(serviceGraceMs: number): Promise<void> {
+    await this.service.stop(serviceGraceMs);
+    await this.stopSidecar();
+  }
+
+  async stopSidecar(): Promise<void> {
+    await this.sidecar?.stop(SIDECAR_GRACE_MS);
+  }
+}
+
+type SixPorts = [number, number, number, number, number, number];

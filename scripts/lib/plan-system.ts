@@ -1,0 +1,63 @@
+import { basename } from 'node:path';
+import type { ModelConfig } from '../../services/lib/model/types.js';
+import { evenSplit, parseSplit } from '../../services/lib/model/split.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { ensureDaprd } from './daprd.js';
+import { requireFreePort, type SystemOptions } from './local-system.js';
+import { locateModel, prepare } from './prepare.js';
+import { parseReplicaCounts, requireStages } from './replica-counts.js';
+import { readRunFile, type RunFile } from './run-file.js';
+import type { UpOptions } from './up-options.js';
+
+/**
+ * Makes everything available that a system needs, each step skipped when it is done already, and says what to
+ * start. Values that can not be are refused before the first long step, as far as they can be checked by then.
+ */
+export async function planSystem(options: UpOptions, signal: AbortSignal): Promise<SystemOptions> {
+  await requireFreePort(options.port);
+  const replicas = parseReplicaCounts(options.replicas);
+  const runFile = await readRunFile();
+  const daprd = options.mesh === 'direct' ? null : await findDaprd(signal);
+  const path = await locateModel(options.model, signal);
+  const { directory, config } = await prepare(path, options.precision, signal);
+  const split = chooseSplit(options, config, runFile);
+  requireStages(replicas, split.length + 1);
+  return {
+    prepared: directory,
+    modelName:
+      options.model === undefined ? (runFile.gateway.env['LAYERMESH_MODEL_NAME'] ?? '') : basename(path),
+    precision: options.precision,
+    split,
+    replicas,
+    daprd,
+    port: options.port,
+    env: {
+      ...(options.kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(options.kvTokens) }),
+      ...(options.threads !== undefined && { LAYERMESH_THREADS: String(options.threads) }),
+    },
+  };
+}
+
+async function findDaprd(signal: AbortSignal): Promise<string | null> {
+  const daprd = await runStep('daprd', (onProgress) => ensureDaprd({ signal, onProgress }));
+  if (daprd === null) {
+    console.error(
+      'warning[sidecar_missing]: serving with --mesh direct, for there is no daprd 1.18 and no Go to build it ' +
+        '(get Dapr with `dapr init --slim`, https://docs.dapr.io, or install Go)',
+    );
+  }
+  return daprd;
+}
+
+/** The boundaries asked for; else those of the run file for its own model, and as many stages of even cost for others. */
+export function chooseSplit(
+  { model, split, stages }: Pick<UpOptions, 'model' | 'split' | 'stages'>,
+  config: ModelConfig,
+  runFile: RunFile,
+): number[] {
+  const text = split ?? (model === undefined ? runFile.stages[0]!.env['LAYERMESH_SPLIT'] : undefined);
+  if (stages !== undefined || text === undefined) return evenSplit(config, stages ?? runFile.stages.length);
+  return parseSplit(text, config.layers)
+    .slice(1)
+    .map(({ start }) => start);
+}

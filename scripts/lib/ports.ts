@@ -1,0 +1,28 @@
+import { createServer } from 'node:net';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+
+/** Below every system's ephemeral range, so that no outgoing connection takes a port before its owner binds it. */
+const RANGE = { first: 20_000, last: 32_000 };
+
+/** `count` ports that nothing listens on, from a random place so that two systems rarely look at the same ones. */
+export async function freePorts(count: number): Promise<number[]> {
+  const size = RANGE.last - RANGE.first;
+  const offset = Math.floor(Math.random() * size);
+  const found: number[] = [];
+  for (let step = 0; step < size && found.length < count; step++) {
+    const port = RANGE.first + ((offset + step) % size);
+    if (await isFree(port)) found.push(port);
+  }
+  if (found.length < count) {
+    throw new ServingError('port_in_use', `no ${count} ports are free from ${RANGE.first} to ${RANGE.last}`);
+  }
+  return found;
+}
+
+export function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

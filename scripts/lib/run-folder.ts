@@ -1,0 +1,85 @@
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { cacheDirectory } from '../bootstrap/cache.mjs';
+import type { AppEntry } from './run-file.js';
+
+/** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
+export class RunFolder {
+  readonly path: string;
+
+  constructor(port: number) {
+    this.path = join(runsDirectory(), String(port));
+  }
+
+  get registry(): string {
+    return join(this.path, 'registry');
+  }
+
+  get state(): string {
+    return join(this.path, 'state.json');
+  }
+
+  get socket(): string {
+    return join(this.path, 'control.sock');
+  }
+
+  log(name: string): string {
+    return join(this.path, 'logs', `${name}.log`);
+  }
+
+  /** Removes what an earlier run left. */
+  async renew(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+    await mkdir(join(this.path, 'logs'), { recursive: true });
+    await mkdir(this.registry);
+  }
+
+  /**
+   * Copies the app's Dapr files with the SQLite files of this run in them, and returns the app as it runs from
+   * the copies.
+   */
+  async localize(app: AppEntry): Promise<AppEntry> {
+    const configPath = join(this.path, 'config.yaml');
+    const resources = join(this.path, 'resources');
+    await mkdir(resources, { recursive: true });
+    await writeYaml(configPath, withOwnFiles(await readYaml(app.configPath), this.path));
+    for (const folder of app.resourcesPaths) {
+      for (const name of await readdir(folder)) {
+        const document = name.endsWith('.yaml') ? await readYaml(join(folder, name)) : null;
+        if (isResource(document)) await writeYaml(join(resources, name), withOwnFiles(document, this.path));
+      }
+    }
+    return { ...app, configPath, resourcesPaths: [resources] };
+  }
+}
+
+export const runsDirectory = (): string => join(cacheDirectory(), 'run');
+
+/** Of the kinds that a sidecar loads from its resources, not a configuration or a run file beside them. */
+function isResource(document: unknown): boolean {
+  const kind = (document as { kind?: string } | null)?.kind;
+  return kind !== undefined && kind !== 'Configuration';
+}
+
+/**
+ * The document with the SQLite files in it moved into `folder`: a configuration names one under the key
+ * `connectionString`, a component in a metadata item of that name.
+ */
+export function withOwnFiles(value: unknown, folder: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => withOwnFiles(item, folder));
+  if (value === null || typeof value !== 'object') return value;
+  const isNamed = 'name' in value && value.name === 'connectionString';
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      key === 'connectionString' || (isNamed && key === 'value')
+        ? join(folder, String(item))
+        : withOwnFiles(item, folder),
+    ]),
+  );
+}
+
+const readYaml = async (path: string): Promise<unknown> => parse(await readFile(path, 'utf8'));
+
+const writeYaml = (path: string, document: unknown): Promise<void> => writeFile(path, stringify(document));

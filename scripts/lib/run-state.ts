@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+
+/** What a run writes down of itself, so that another command finds it, and cleans up if its supervisor was killed. */
+export interface RunState {
+  readonly version: 1;
+  readonly url: string;
+  readonly supervisor: number;
+  readonly processes: readonly RecordedProcess[];
+}
+
+export interface RecordedProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly kind: 'gateway' | 'stage' | 'sidecar';
+  /** As the system shows it: tells whether a process of this pid is still the one that was started. */
+  readonly command: string;
+}
+
+export function writeRunState(path: string, state: RunState): void {
+  writeFileSync(`${path}.unfinished`, JSON.stringify(state, null, 2));
+  renameSync(`${path}.unfinished`, path);
+}
+
+/** Throws `not_running` where no run has left a state. */
+export function readRunState(path: string): RunState {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as RunState;
+  } catch (cause) {
+    throw new ServingError('not_running', 'no local system runs on this port', { cause });
+  }
+}
+
+export const isStillRunning = ({ pid, command }: RecordedProcess): boolean => commandOf(pid) === command;
+
+/** Program and arguments of a process, separated by blanks; null when there is none. */
+export function commandOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim() || null;
+  } catch {
+    return commandFromPs(pid);
+  }
+}
+
+/** For systems without /proc. */
+function commandFromPs(pid: number): string | null {
+  try {
+    return execFileSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).trim() || null;
+  } catch {
+    return null;
+  }
+}

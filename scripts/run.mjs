@@ -1,0 +1,48 @@
+// @ts-check
+// The front door of the npm scripts: makes a fresh clone able to run a command, then runs it in this process.
+// This file and scripts/bootstrap/ are plain JavaScript without dependencies, for nothing else is there yet.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { cacheDirectory } from './bootstrap/cache.mjs';
+import { ensureCompiled } from './bootstrap/compile.mjs';
+import { digestOf } from './bootstrap/digest.mjs';
+import { ensureInstalled } from './bootstrap/install.mjs';
+import { withLock } from './bootstrap/lock.mjs';
+import { requireNode } from './bootstrap/node-version.mjs';
+import { SetupError } from './bootstrap/setup-error.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const [command = '', ...args] = process.argv.slice(2);
+
+/** @param {string} name */
+function requireCommand(name) {
+  if (/^[a-z-]+$/.test(name) && existsSync(join(root, 'scripts', `${name}.ts`))) return;
+  const known = readdirSync(join(root, 'scripts'))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.slice(0, -'.ts'.length));
+  throw new SetupError('unknown_command', `there is no command "${name}"`, `use one of ${known.join(', ')}`);
+}
+
+// Exiting by hand runs the exit handlers, which stop npm or the compiler and give the lock back.
+const interrupted = () => process.exit(130);
+process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+
+try {
+  requireNode(root);
+  requireCommand(command);
+  // Two commands started at once on a fresh clone: the second waits, then finds everything done.
+  const lock = join(cacheDirectory(), 'locks', `setup-${digestOf(root).slice(0, 12)}`);
+  await withLock(lock, async () => {
+    await ensureInstalled(root);
+    await ensureCompiled(root);
+  });
+} catch (error) {
+  console.error(error instanceof SetupError ? error.toLine() : error);
+  process.exit(1);
+}
+process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+
+const compiled = join(root, 'dist', 'scripts', `${command}.js`);
+process.argv = [process.execPath, compiled, ...args];
+await import(pathToFileURL(compiled).href);

@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import type { Topology } from '../services/gateway/backend.js';
+import { runStep } from './bootstrap/step.mjs';
+import { runCommand } from './lib/command.js';
+import { giveOrder } from './lib/control.js';
+import { portOption } from './lib/port-option.js';
+import { parseReplicaCounts } from './lib/replica-counts.js';
+import { RunFolder } from './lib/run-folder.js';
+import { topologyTable } from './lib/topology-table.js';
+
+await runCommand(
+  new Command('scale')
+    .description('Starts or drains replicas of a running local system.')
+    .argument('<stage=n...>', 'how many replicas of which stage, such as stage-1=3')
+    .addOption(portOption())
+    .action(async (assignments: string[], { port }: { port: number }) => {
+      const { socket } = new RunFolder(port);
+      for (const [appId, count] of parseReplicaCounts(assignments)) {
+        const topology = await runStep(`${appId}=${count}`, () =>
+          giveOrder(socket, { do: 'scale', appId, count }),
+        );
+        console.log(topologyTable(topology as Topology));
+      }
+    }),
+);

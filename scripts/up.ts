@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { runStep } from './bootstrap/step.mjs';
+import { runCommand, stopSignal } from './lib/command.js';
+import { serveControl } from './lib/control.js';
+import { runDetached, SERVING } from './lib/detach.js';
+import { GatewayClient } from './lib/gateway-client.js';
+import { LocalSystem, type SystemOptions } from './lib/local-system.js';
+import { planSystem } from './lib/plan-system.js';
+import { showStatus } from './lib/status-line.js';
+import { topologyTable } from './lib/topology-table.js';
+import { upCommand, type UpOptions } from './lib/up-options.js';
+
+await runCommand(upCommand(up));
+
+async function up(options: UpOptions): Promise<void> {
+  const signal = stopSignal();
+  const system = await planSystem(options, signal);
+  if (!options.detach) return serve(system, signal);
+  const args = process.argv.slice(2).filter((argument) => argument !== '--detach');
+  await runStep('layer services', () => runDetached(args, options.port, signal));
+  await announce(new GatewayClient(`http://127.0.0.1:${options.port}`));
+  console.log('\nnpm run down stops it.');
+}
+
+/** Serves until it is told to stop, or can not go on. */
+async function serve(options: SystemOptions, signal: AbortSignal): Promise<void> {
+  const onEvent = (message: string): void => console.error(message);
+  const system = await runStep('layer services', () => LocalSystem.start({ ...options, onEvent }, signal));
+  const asked = new AbortController();
+  const control = await serveControl(system.folder.socket, {
+    scale: (appId, count) => system.scale(appId, count, signal),
+    stop: () => {
+      asked.abort();
+      return system.stop();
+    },
+  });
+  await announce(system.gateway);
+  process.send?.(SERVING);
+  const endStatus = showStatus(system.gateway, process.stdout);
+  try {
+    const stopped = AbortSignal.any([signal, asked.signal]);
+    const failure = await Promise.race([
+      system.failed,
+      stopped.aborted ? null : once(stopped, 'abort').then(() => null),
+    ]);
+    if (failure !== null) throw failure;
+  } finally {
+    endStatus();
+    await runStep('stopped', () => system.stop());
+    control.close();
+  }
+}
+
+async function announce(gateway: GatewayClient): Promise<void> {
+  const topology = await gateway.topology();
+  const body = '{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": true}';
+  console.log(`
+Serving ${topology.model} (${topology.precision}) at ${gateway.url}
+
+  curl -N ${gateway.url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '${body}'
+
+${topologyTable(topology)}`);
+}

@@ -1,0 +1,12 @@
+import type { ServerResponse } from 'node:http';
+
+/** A controller that aborts when the client goes away before it has its whole answer. */
+export function abortOnDisconnect(response: ServerResponse): AbortController {
+  const controller = new AbortController();
+  const abort = (): void => {
+    if (!response.writableFinished) controller.abort(new Error('the client went away'));
+  };
+  if (response.destroyed) abort();
+  else response.once('close', abort);
+  return controller;
+}

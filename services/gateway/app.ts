@@ -1,0 +1,39 @@
+import express, { type Express } from 'express';
+import type { Gateway } from './gateway.js';
+import { countFailures } from './middleware/count-failures.js';
+import { jsonBody } from './middleware/json-body.js';
+import { noRoute } from './middleware/no-route.js';
+import { requestId } from './middleware/request-id.js';
+import { respondWithError } from './middleware/respond-with-error.js';
+import { chatCompletions } from './routes/chat-completions.js';
+import { completions } from './routes/completions.js';
+import { detokenize } from './routes/detokenize.js';
+import { health } from './routes/health.js';
+import { metrics } from './routes/metrics.js';
+import { listModels, retrieveModel } from './routes/models.js';
+import { ready } from './routes/ready.js';
+import { tokenize } from './routes/tokenize.js';
+import { topology } from './routes/topology.js';
+
+/** The HTTP API, not yet listening. */
+export function createApp(gateway: Gateway): Express {
+  const app = express().disable('x-powered-by').disable('etag');
+  app.use(requestId);
+  app.use(jsonBody(gateway.limits.bodyBytes));
+
+  app.post('/v1/chat/completions', chatCompletions(gateway));
+  app.post('/v1/completions', completions(gateway));
+  app.get('/v1/models', listModels(gateway));
+  app.get('/v1/models/*id', retrieveModel(gateway));
+  app.post('/tokenize', tokenize(gateway));
+  app.post('/detokenize', detokenize(gateway));
+  app.get('/health', health);
+  app.get('/ready', ready(gateway));
+  app.get('/topology', topology(gateway));
+  app.get('/metrics', metrics(gateway));
+
+  app.use(noRoute);
+  app.use(['/v1/chat/completions', '/v1/completions'], countFailures(gateway));
+  app.use(respondWithError(gateway));
+  return app;
+}

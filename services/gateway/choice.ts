@@ -1,0 +1,38 @@
+import type { GenerationSettings } from '../lib/openai/generation-fields.js';
+import type { ResponseFormat } from '../lib/openai/response-format.js';
+import type { GenerateRequest } from './backend.js';
+
+export interface PlannedPrompt {
+  readonly ids: readonly number[];
+  /** What the context leaves room for and the client asked for. */
+  readonly maxTokens: number;
+}
+
+/** A request, ready to be run. */
+export interface GenerationPlan {
+  readonly prompts: readonly PlannedPrompt[];
+  readonly settings: GenerationSettings;
+  readonly format: ResponseFormat;
+}
+
+/** One of the answers that a request asks for: a sequence of its own. */
+export interface Choice extends GenerateRequest {
+  readonly index: number;
+  readonly stop: readonly string[];
+  readonly includeStop: boolean;
+}
+
+/** The choices of the first prompt, then of the second, and so on. The i-th of a prompt has `seed + i`. */
+export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
+  const { choices, sampling, stop, includeStop } = settings;
+  return prompts.flatMap(({ ids, maxTokens }, prompt) =>
+    Array.from({ length: choices }, (_, number) => ({
+      index: prompt * choices + number,
+      prompt: ids,
+      maxTokens,
+      stop,
+      includeStop,
+      sampling: { ...sampling, seed: sampling.seed + number },
+    })),
+  );
+}

@@ -1,0 +1,26 @@
+import type { Logger } from 'pino';
+import type { ChatTemplate } from '../lib/model/text/chat-template.js';
+import type { Tokenizer } from '../lib/model/text/tokenizer.js';
+import type { EventStreamOptions } from '../lib/openai/event-stream.js';
+import type { ServedModel } from '../lib/openai/served-model.js';
+import type { Admission } from './admission.js';
+import type { Backend } from './backend.js';
+import type { GatewayMetrics } from './metrics.js';
+
+export interface HttpLimits extends EventStreamOptions {
+  /** Larger request bodies are refused, bytes. */
+  readonly bodyBytes: number;
+}
+
+export const defaultLimits: HttpLimits = { bodyBytes: 1 << 20, keepAliveMs: 15_000, stallMs: 60_000 };
+
+/** Everything that the routes work with. */
+export interface Gateway {
+  readonly backend: Backend;
+  readonly text: { readonly tokenizer: Tokenizer; readonly chatTemplate: ChatTemplate };
+  readonly model: ServedModel;
+  readonly admission: Admission;
+  readonly metrics: GatewayMetrics;
+  readonly log: Pick<Logger, 'error'>;
+  readonly limits: HttpLimits;
+}

@@ -1,0 +1,27 @@
+import { ServingError } from '../lib/errors/serving-error.js';
+import type { ChoiceDecoder, Piece } from './choice-decoder.js';
+import type { ChoiceMeter } from './metrics.js';
+
+/**
+ * The decode loop of one choice: a piece for each token, the last with the reason why it ended. The sequence
+ * is released before the last piece is given out, and at once when the consumer breaks off.
+ */
+export async function* generate(
+  tokens: AsyncIterable<number>,
+  decoder: ChoiceDecoder,
+  meter: ChoiceMeter,
+): AsyncGenerator<Piece> {
+  let last: Piece | null = null;
+  for await (const token of tokens) {
+    meter.token();
+    const piece = decoder.push(token);
+    if (piece.finishReason !== null) {
+      meter.finish(piece.finishReason);
+      last = piece;
+      break;
+    }
+    yield piece;
+  }
+  if (last === null) throw new ServingError('stream_broken', 'the tokens ended before the answer did');
+  yield last;
+}

@@ -1,0 +1,67 @@
+import { createServer } from 'node:http';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
+import { startMesh } from '../lib/mesh/start-mesh.js';
+import { readPlan } from '../lib/model/plan.js';
+import { readTextFiles } from '../lib/model/shards/read-text-files.js';
+import { loadChatTemplate } from '../lib/model/text/chat-template.js';
+import { loadTokenizer } from '../lib/model/text/tokenizer.js';
+import { listen } from '../lib/process/listen.js';
+import { runService } from '../lib/process/run-service.js';
+import { whenAborted } from '../lib/process/when-aborted.js';
+import type { Logger } from '../lib/telemetry/log.js';
+import { Admission } from './admission.js';
+import { createApp } from './app.js';
+import { defaultLimits } from './gateway.js';
+import { MeshBackend } from './mesh-backend.js';
+import { createGatewayMetrics } from './metrics.js';
+
+/** The gateway: joins the mesh, takes HTTP requests until it is told to stop, and lets the running ones end. */
+await runService(readGatewayConfig, serve);
+
+async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
+  const { model, plan, ranges } = await readPlan(config.served);
+  const text = await readTextFiles(config.served.prepared, model);
+  const mesh = await startMesh(config.mesh, stopped);
+  const id = config.modelName === '' ? model.config.name : config.modelName;
+  const backend = new MeshBackend({
+    mesh,
+    identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
+    model: id,
+    ranges,
+    prefillChunk: config.prefillChunk,
+    stepTimeoutMs: config.stepTimeoutSeconds * 1000,
+    log,
+  });
+
+  const admission = new Admission(config);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const app = createApp({
+    backend,
+    text: { tokenizer: loadTokenizer(text), chatTemplate: loadChatTemplate(text) },
+    model: {
+      id,
+      aliases: [],
+      created: Math.floor(Date.now() / 1000),
+      contextLength: model.config.maxPositions,
+      vocabulary: model.config.vocabulary,
+      eosIds: model.eosIds,
+    },
+    admission,
+    metrics: createGatewayMetrics(registry, admission),
+    log,
+    limits: defaultLimits,
+  });
+  const http = await listen(createServer(app), config.host, config.port);
+  log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');
+
+  await whenAborted(stopped);
+  backend.drain();
+  await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
+  await backend.close();
+  await http.close();
+  await mesh.close();
+}

@@ -1,0 +1,105 @@
+import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
+import type { Shards } from '../../model/shards/open-shards.js';
+import { GraphBuilder, type Value } from '../onnx/graph-builder.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../types.js';
+import { attention } from './attention.js';
+import { feedForward } from './feed-forward.js';
+import { type StepInputs, stepInputs } from './inputs.js';
+import { linear } from './linear.js';
+import { normed, type Residual } from './norm.js';
+import { Weights } from './weights.js';
+
+export const pastKeyName = (layer: number): string => `layer.${layer}.past_key`;
+export const pastValueName = (layer: number): string => `layer.${layer}.past_value`;
+export const newKeyName = (layer: number): string => `layer.${layer}.new_key`;
+export const newValueName = (layer: number): string => `layer.${layer}.new_value`;
+
+/** The shard files that a range reads, and no other. */
+export function filesOf(range: LayerRange): string[] {
+  const layers = Array.from({ length: range.end - range.start }, (_, index) =>
+    layerFile(range.start + index),
+  );
+  return [...(ownsEmbedding(range) ? [EMBED_FILE] : []), ...layers, ...(ownsHead(range) ? [HEAD_FILE] : [])];
+}
+
+/**
+ * The ONNX model of the layers `[start, end)`: from `tokens [B, S]` (stage 0) or `hidden [B, S, hidden]`, to
+ * `hidden`, or in the head to `logits [rows, vocabulary]` of the rows that `logit_rows` names. Weights stay in
+ * the shard files.
+ */
+export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
+  const graph = new GraphBuilder(`layers ${range.start}-${range.end}`);
+  const { hidden } = shards.config;
+  const inputs = stepInputs(graph, shards.config);
+
+  let residual: Residual = {
+    stream: ownsEmbedding(range)
+      ? embedding(graph, shards)
+      : graph.input('hidden', 'f32', ['B', 'S', hidden]),
+    delta: null,
+  };
+  for (let layer = range.start; layer < range.end; layer++) {
+    residual = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs));
+  }
+
+  if (ownsHead(range)) {
+    graph.output('logits', head(graph, shards, residual), 'f32', ['W', shards.config.vocabulary]);
+  } else {
+    graph.output('hidden_out', sum(graph, residual), 'f32', ['B', 'S', hidden]);
+  }
+  return graph.build();
+}
+
+function embedding(graph: GraphBuilder, shards: Shards): Value {
+  const table = new Weights(graph, shards.file(EMBED_FILE)).value('embed');
+  const rows = graph.node('Gather', [table, graph.input('tokens', 'i64', ['B', 'S'])]);
+  return graph.node('Cast', [rows], { attributes: { to: 1 } });
+}
+
+function block(
+  graph: GraphBuilder,
+  shards: Shards,
+  layer: number,
+  residual: Residual,
+  inputs: StepInputs,
+): Residual {
+  const { config } = shards;
+  const weights = new Weights(graph, shards.file(layerFile(layer)));
+  const shape = ['B', config.kvHeads, 'P', config.headDim];
+  const past = {
+    key: graph.input(pastKeyName(layer), 'f32', shape),
+    value: graph.input(pastValueName(layer), 'f32', shape),
+  };
+
+  const first = normed(graph, residual, weights.value('attn_norm'), config.normEpsilon);
+  const attended = attention(graph, first.normed, weights, past, inputs, config);
+  const rows = ['B', config.kvHeads, 'S', config.headDim];
+  graph.output(newKeyName(layer), attended.newKey, 'f32', rows);
+  graph.output(newValueName(layer), attended.newValue, 'f32', rows);
+
+  const second = normed(
+    graph,
+    { stream: first.stream, delta: attended.output },
+    weights.value('ffn_norm'),
+    config.normEpsilon,
+  );
+  return { stream: second.stream, delta: feedForward(graph, second.normed, weights, config.intermediate) };
+}
+
+/** Final norm and LM head, of the rows that want logits only. */
+function head(graph: GraphBuilder, shards: Shards, residual: Residual): Value {
+  const { config } = shards;
+  const weights = new Weights(graph, shards.file(HEAD_FILE));
+  const rows = graph.node('Reshape', [sum(graph, residual), graph.ints(-1, config.hidden)]);
+  const wanted = graph.node('Gather', [rows, graph.input('logit_rows', 'i64', ['W'])]);
+  const { normed: x } = normed(
+    graph,
+    { stream: wanted, delta: null },
+    weights.value('final_norm'),
+    config.normEpsilon,
+  );
+  return linear(graph, x, weights, 'head');
+}
+
+const sum = (graph: GraphBuilder, { stream, delta }: Residual): Value =>
+  delta === null ? stream : graph.node('Add', [stream, delta]);

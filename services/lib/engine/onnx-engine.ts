@@ -1,0 +1,103 @@
+import ort from 'onnxruntime-node';
+import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
+import type { ModelConfig } from '../model/types.js';
+import { checkStep } from './check-step.js';
+import { cacheFeeds, sharedFeeds } from './feeds.js';
+import { inverseFrequencies } from './graph/rotary.js';
+import { filesOf, newKeyName, newValueName, stageGraph } from './graph/stage-graph.js';
+import { type KvBatch, KvCache } from './kv/kv-cache.js';
+import { openSession } from './session.js';
+import { StepRows } from './step-rows.js';
+import { availableThreads } from './threads.js';
+import {
+  type Engine,
+  type KvUsage,
+  type LayerRange,
+  type Precision,
+  type StepInput,
+  type StepOutput,
+} from './types.js';
+
+export interface OnnxEngineOptions {
+  /** The prepared model, `shards/<digest>`. */
+  readonly shards: string;
+  readonly range: { readonly start: number; readonly end: number };
+  readonly precision: Precision;
+  /** Defaults to what the container or the machine grants. */
+  readonly threads?: number;
+  /** Room of the KV cache, in tokens of all sequences together. */
+  readonly kvTokens: number;
+}
+
+/** Opens the layers `[start, end)` of a prepared model in ONNX Runtime. Reads no other layer's weights. */
+export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engine> {
+  const { config } = await readModelFile(options.shards);
+  const range = { ...options.range, layers: config.layers };
+  const shards = await openShards(options.shards, options.precision, filesOf(range));
+  const session = await openSession(
+    stageGraph(shards, range),
+    shards.directory,
+    options.threads ?? availableThreads(),
+  );
+  return new OnnxEngine(session, shards, range, options.kvTokens);
+}
+
+class OnnxEngine implements Engine {
+  readonly #session: ort.InferenceSession;
+  readonly #config: ModelConfig;
+  readonly #range: LayerRange;
+  readonly #cache: KvCache;
+  readonly #frequencies: Float64Array;
+
+  constructor(session: ort.InferenceSession, { config }: Shards, range: LayerRange, kvTokens: number) {
+    const { kvHeads, headDim } = config;
+    this.#session = session;
+    this.#config = config;
+    this.#range = range;
+    this.#frequencies = inverseFrequencies(config);
+    this.#cache = new KvCache({ planes: 2 * (range.end - range.start), kvHeads, headDim }, kvTokens);
+  }
+
+  get kv(): KvUsage {
+    return this.#cache.usage;
+  }
+
+  open(sequence: string, maxLength: number): void {
+    this.#cache.open(sequence, maxLength);
+  }
+
+  close(sequence: string): void {
+    this.#cache.close(sequence);
+  }
+
+  dispose(): Promise<void> {
+    return this.#session.release();
+  }
+
+  /** The cache advances only after every run has succeeded. */
+  async step(input: StepInput): Promise<StepOutput> {
+    checkStep(input, this.#range, this.#config, this.#cache);
+    const rows = new StepRows(input, this.#range, this.#config);
+    const finished: { batch: KvBatch; newRows: Float32Array[] }[] = [];
+    for (const batch of this.#cache.arrange(input.items)) {
+      const outputs = await this.#session.run({
+        ...rows.feeds(batch),
+        ...sharedFeeds(batch, this.#config, this.#frequencies),
+        ...cacheFeeds(batch, this.#range, this.#config),
+      });
+      rows.keep(batch, outputs);
+      finished.push({ batch, newRows: this.#newRows(outputs) });
+    }
+    for (const { batch, newRows } of finished) this.#cache.append(batch, newRows);
+    return rows.output;
+  }
+
+  #newRows(outputs: ort.InferenceSession.OnnxValueMapType): Float32Array[] {
+    const planes: Float32Array[] = [];
+    for (let layer = this.#range.start; layer < this.#range.end; layer++) {
+      planes.push(outputs[newKeyName(layer)]!.data as Float32Array);
+      planes.push(outputs[newValueName(layer)]!.data as Float32Array);
+    }
+    return planes;
+  }
+}

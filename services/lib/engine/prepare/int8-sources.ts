@@ -1,0 +1,1 @@
+export const int8Sources = () => { throw new Error('x'); };

@@ -1,0 +1,85 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { ServingError } from '../../errors/serving-error.js';
+import { openCheckpoint } from '../../model/open-checkpoint.js';
+import {
+  MODEL_FILE,
+  type ModelFile,
+  SHARD_FORMAT_VERSION,
+  TOKENIZER_CONFIG_FILE,
+  TOKENIZER_FILE,
+} from '../../model/shards/format.js';
+import { openShards } from '../../model/shards/open-shards.js';
+import { writeJson } from '../../model/shards/write-json.js';
+import type { Checkpoint, ModelConfig } from '../../model/types.js';
+import type { Precision } from '../types.js';
+import { writeShards } from './write-shards.js';
+
+export interface PrepareOptions {
+  /** A GGUF file or a Hugging Face folder. */
+  readonly model: string;
+  readonly precision: Precision;
+  /** The cache folder; prepared models are in its `shards`. */
+  readonly cache: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: PrepareProgress) => void;
+}
+
+export interface PrepareProgress {
+  /** Shard files written, of how many. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface PreparedModel {
+  /** `shards/<digest>`. */
+  readonly directory: string;
+  readonly digest: string;
+  readonly config: ModelConfig;
+  readonly precision: Precision;
+}
+
+/**
+ * Converts a checkpoint to shards, once: a second call finds them and returns. May be interrupted at any time
+ * and goes on where it was. Memory is bounded by a layer.
+ */
+export async function prepareModel(options: PrepareOptions): Promise<PreparedModel> {
+  const { precision, signal } = options;
+  const checkpoint = await openCheckpoint(options.model, signal);
+  try {
+    const { config, digest } = checkpoint;
+    const directory = path.join(options.cache, 'shards', digest);
+    if (!(await isPrepared(directory, precision))) {
+      await mkdir(directory, { recursive: true });
+      await writeModelFiles(directory, checkpoint);
+      await writeShards(checkpoint, path.join(directory, precision), precision, options);
+    }
+    return { directory, digest, config, precision };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** What is missing, damaged or of another version is prepared again. */
+async function isPrepared(directory: string, precision: Precision): Promise<boolean> {
+  try {
+    await openShards(directory, precision);
+    return true;
+  } catch (error) {
+    if (error instanceof ServingError && error.code === 'shards_invalid') return false;
+    throw error;
+  }
+}
+
+async function writeModelFiles(directory: string, { config, digest, text }: Checkpoint): Promise<void> {
+  await writeJson(path.join(directory, TOKENIZER_FILE), text.tokenizer);
+  await writeJson(path.join(directory, TOKENIZER_CONFIG_FILE), text.tokenizerConfig);
+  const model: ModelFile = {
+    version: SHARD_FORMAT_VERSION,
+    digest,
+    bosId: text.bosId,
+    eosIds: [...text.eosIds],
+    config: config as ModelFile['config'],
+  };
+  await writeJson(path.join(directory, MODEL_FILE), model);
+}

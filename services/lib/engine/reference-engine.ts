@@ -1,0 +1,202 @@
+import type { Checkpoint, ModelConfig, TensorName } from '../model/types.js';
+import { ServingError } from '../errors/serving-error.js';
+import { checkStep } from './check-step.js';
+import { inverseFrequencies } from './graph/rotary.js';
+import { add, matVec, rmsNorm, rotate, silu, softmax, weightedSum } from './reference-math.js';
+import {
+  type Engine,
+  type KvUsage,
+  type LayerRange,
+  ownsEmbedding,
+  ownsHead,
+  type StepInput,
+  type StepOutput,
+} from './types.js';
+
+interface Layer {
+  readonly attnNorm: Float32Array;
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+  readonly o: Float32Array;
+  readonly ffnNorm: Float32Array;
+  readonly gate: Float32Array;
+  readonly up: Float32Array;
+  readonly down: Float32Array;
+}
+
+/** One sequence's cache: for each layer, the keys and values of its tokens so far. */
+interface Sequence {
+  readonly maxLength: number;
+  length: number;
+  readonly keys: Float32Array[][];
+  readonly values: Float32Array[][];
+}
+
+export interface ReferenceEngineOptions {
+  readonly checkpoint: Checkpoint;
+  readonly range: { readonly start: number; readonly end: number };
+  readonly kvTokens: number;
+}
+
+/**
+ * The oracle: the transformer as its definition reads, in f32, one token of one sequence at a time, straight
+ * from the checkpoint. Slow, and meant to be beyond doubt. Keeps its weights in memory.
+ */
+export async function createReferenceEngine(options: ReferenceEngineOptions): Promise<Engine> {
+  const { checkpoint } = options;
+  const range = { ...options.range, layers: checkpoint.config.layers };
+  const layers: Layer[] = [];
+  for (let layer = range.start; layer < range.end; layer++) layers.push(await readLayer(checkpoint, layer));
+  const embed = ownsEmbedding(range) ? await checkpoint.read('embed') : null;
+  const head = ownsHead(range)
+    ? { norm: await checkpoint.read('final_norm'), matrix: await checkpoint.read('head') }
+    : null;
+  return new ReferenceEngine(checkpoint.config, range, layers, embed, head, options.kvTokens);
+}
+
+async function readLayer(checkpoint: Checkpoint, layer: number): Promise<Layer> {
+  const read = (name: TensorName) => checkpoint.read(name);
+  return {
+    attnNorm: await read(`layers.${layer}.attn_norm`),
+    q: await read(`layers.${layer}.q`),
+    k: await read(`layers.${layer}.k`),
+    v: await read(`layers.${layer}.v`),
+    o: await read(`layers.${layer}.o`),
+    ffnNorm: await read(`layers.${layer}.ffn_norm`),
+    gate: await read(`layers.${layer}.gate`),
+    up: await read(`layers.${layer}.up`),
+    down: await read(`layers.${layer}.down`),
+  };
+}
+
+class ReferenceEngine implements Engine {
+  readonly #config: ModelConfig;
+  readonly #range: LayerRange;
+  readonly #layers: readonly Layer[];
+  readonly #embed: Float32Array | null;
+  readonly #head: { norm: Float32Array; matrix: Float32Array } | null;
+  readonly #kvTokens: number;
+  readonly #frequencies: Float64Array;
+  readonly #sequences = new Map<string, Sequence>();
+
+  constructor(
+    config: ModelConfig,
+    range: LayerRange,
+    layers: readonly Layer[],
+    embed: Float32Array | null,
+    head: { norm: Float32Array; matrix: Float32Array } | null,
+    kvTokens: number,
+  ) {
+    this.#config = config;
+    this.#range = range;
+    this.#layers = layers;
+    this.#embed = embed;
+    this.#head = head;
+    this.#kvTokens = kvTokens;
+    this.#frequencies = inverseFrequencies(config);
+  }
+
+  get kv(): KvUsage {
+    let used = 0;
+    for (const { maxLength } of this.#sequences.values()) used += maxLength;
+    return { used, capacity: this.#kvTokens };
+  }
+
+  open(sequence: string, maxLength: number): void {
+    const { used, capacity } = this.kv;
+    if (used + maxLength > capacity) throw new ServingError('kv_exhausted', `${maxLength} tokens do not fit`);
+    const perLayer = (): Float32Array[][] => this.#layers.map(() => []);
+    this.#sequences.set(sequence, { maxLength, length: 0, keys: perLayer(), values: perLayer() });
+  }
+
+  close(sequence: string): void {
+    this.#sequences.delete(sequence);
+  }
+
+  step(input: StepInput): Promise<StepOutput> {
+    const sequences = this.#sequences;
+    checkStep(input, this.#range, this.#config, {
+      length: (sequence) => sequences.get(sequence)?.length,
+      maxLength: (sequence) => sequences.get(sequence)!.maxLength,
+    });
+    const hidden: Float32Array[] = [];
+    const logits: Float32Array[] = [];
+    let row = 0;
+    for (const { sequence, count, wantLogits } of input.items) {
+      for (let index = 0; index < count; index++) {
+        const x = this.#token(this.#row(input, row++), sequences.get(sequence)!);
+        hidden.push(x);
+        if (wantLogits && index === count - 1 && this.#head !== null) logits.push(this.#logits(x));
+      }
+    }
+    return Promise.resolve(this.#head === null ? { hidden: concat(hidden) } : { logits: concat(logits) });
+  }
+
+  dispose(): Promise<void> {
+    this.#sequences.clear();
+    return Promise.resolve();
+  }
+
+  #row({ tokens, hidden }: StepInput, row: number): Float32Array {
+    const size = this.#config.hidden;
+    if (this.#embed === null) return hidden!.slice(row * size, (row + 1) * size);
+    const token = tokens![row]!;
+    return this.#embed.slice(token * size, (token + 1) * size);
+  }
+
+  /** Runs one token through the layers. */
+  #token(x: Float32Array, sequence: Sequence): Float32Array {
+    const { normEpsilon } = this.#config;
+    for (const [index, layer] of this.#layers.entries()) {
+      x = add(x, this.#attention(rmsNorm(x, layer.attnNorm, normEpsilon), layer, index, sequence));
+      x = add(x, feedForward(rmsNorm(x, layer.ffnNorm, normEpsilon), layer));
+    }
+    sequence.length++;
+    return x;
+  }
+
+  #attention(x: Float32Array, layer: Layer, index: number, sequence: Sequence): Float32Array {
+    const { heads, kvHeads, headDim } = this.#config;
+    const position = sequence.length;
+    const query = rotate(matVec(layer.q, x), position, this.#frequencies);
+    const keys = sequence.keys[index]!;
+    const values = sequence.values[index]!;
+    keys.push(rotate(matVec(layer.k, x), position, this.#frequencies));
+    values.push(matVec(layer.v, x));
+
+    const mixed = new Float32Array(heads * headDim);
+    for (let head = 0; head < heads; head++) {
+      const kvHead = Math.floor(head / (heads / kvHeads));
+      const slice = (vector: Float32Array) => vector.subarray(kvHead * headDim, (kvHead + 1) * headDim);
+      const q = query.subarray(head * headDim, (head + 1) * headDim);
+      const scores = Float32Array.from(keys, (key) => matVec(slice(key), q)[0]! / Math.sqrt(headDim));
+      mixed.set(weightedSum(softmax(scores), values.map(slice)), head * headDim);
+    }
+    return matVec(layer.o, mixed);
+  }
+
+  #logits(x: Float32Array): Float32Array {
+    const { norm, matrix } = this.#head!;
+    return matVec(matrix, rmsNorm(x, norm, this.#config.normEpsilon));
+  }
+}
+
+function feedForward(x: Float32Array, layer: Layer): Float32Array {
+  const gate = silu(matVec(layer.gate, x));
+  const up = matVec(layer.up, x);
+  return matVec(
+    layer.down,
+    gate.map((value, index) => value * up[index]!),
+  );
+}
+
+function concat(rows: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(rows.reduce((length, row) => length + row.length, 0));
+  let offset = 0;
+  for (const row of rows) {
+    all.set(row, offset);
+    offset += row.length;
+  }
+  return all;
+}

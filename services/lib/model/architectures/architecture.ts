@@ -1,0 +1,39 @@
+import type { LayerTensor, ModelConfig } from '../types.js';
+
+/** A format's name of every tensor; `{layer}` stands for the layer's number. */
+export type TensorTemplates = Readonly<Record<'embed' | 'final_norm' | 'head' | LayerTensor, string>>;
+
+/** What a format's description of a model does not itself say. */
+export interface GgufContext {
+  /** For a model that does not name itself. */
+  readonly fallbackName: string;
+  /** Shapes `[out, in]` by the file's own tensor names. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** The file's `rope_freqs.weight`: divisors of the rotary frequencies. */
+  readonly ropeFactors: readonly number[] | null;
+}
+
+/**
+ * One family of models: how each format names its tensors and describes its shape. Both `config` functions
+ * throw `unsupported_architecture` for what the engine does not compute, and `checkpoint_invalid`.
+ */
+export interface Architecture {
+  readonly name: string;
+  readonly gguf: {
+    /** Values of `general.architecture`. */
+    readonly architectures: readonly string[];
+    readonly tensors: TensorTemplates;
+    /** Tensors that hold nothing the configuration does not say. */
+    readonly ignored: readonly RegExp[];
+    /** Rows of q and k are stored in pairs for interleaved rotary embedding. */
+    readonly interleavedRotary: boolean;
+    config(metadata: Readonly<Record<string, unknown>>, context: GgufContext): ModelConfig;
+  };
+  readonly huggingFace: {
+    /** Values of `architectures[0]` in config.json. */
+    readonly classes: readonly string[];
+    readonly tensors: TensorTemplates;
+    readonly ignored: readonly RegExp[];
+    config(json: unknown, name: string): ModelConfig;
+  };
+}

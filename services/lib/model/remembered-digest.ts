@@ -1,0 +1,53 @@
+import { mkdir, realpath, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { contentDigest } from './content-digest.js';
+import { readJson } from './read-json.js';
+import { writeJson } from './shards/write-json.js';
+
+/** The models of a user; the oldest are forgotten, and hashed again if they come back. */
+const MAX_ENTRIES = 256;
+
+const entriesSchema = z.record(z.string(), z.object({ stamp: z.string(), digest: z.string().length(64) }));
+
+/**
+ * `contentDigest`, remembered in `digests.json` of the cache folder for as long as the files' sizes and
+ * modification times stay: hashing a large model takes longer than starting to serve it.
+ */
+export async function rememberedDigest(
+  path: string,
+  files: readonly string[],
+  cacheDirectory: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  const key = await realpath(path);
+  const stamp = await stampOf(files);
+  const memory = join(cacheDirectory, 'digests.json');
+  const { [key]: known, ...others } = await recall(memory);
+  if (known?.stamp === stamp) return known.digest;
+
+  const digest = await contentDigest(files, signal);
+  const newest = [...Object.entries(others), [key, { stamp, digest }] as const].slice(-MAX_ENTRIES);
+  await remember(memory, cacheDirectory, Object.fromEntries(newest));
+  return digest;
+}
+
+async function stampOf(files: readonly string[]): Promise<string> {
+  const stamps = files.map(async (file) => {
+    const { size, mtimeMs } = await stat(file);
+    return `${basename(file)}:${size}:${mtimeMs}`;
+  });
+  return (await Promise.all(stamps)).join('|');
+}
+
+/** What can not be read or written is only forgotten: the digest is always recomputable. */
+async function recall(memory: string): Promise<z.infer<typeof entriesSchema>> {
+  const content = await readJson(memory).catch(() => undefined);
+  return entriesSchema.safeParse(content).data ?? {};
+}
+
+async function remember(memory: string, folder: string, entries: object): Promise<void> {
+  await mkdir(folder, { recursive: true })
+    .then(() => writeJson(memory, entries))
+    .catch(() => undefined);
+}

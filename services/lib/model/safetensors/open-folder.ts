@@ -1,0 +1,95 @@
+import { open, readdir, type FileHandle } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { ServingError } from '../../errors/serving-error.js';
+import { architectureOfClass } from '../architectures/find-architecture.js';
+import { snapshotModel } from '../hub/hub-cache.js';
+import { matchTensors } from '../match-tensors.js';
+import type { OpenedModel } from '../opened-model.js';
+import { parseFields } from '../parse-fields.js';
+import { readJson } from '../read-json.js';
+import type { StoredTensor } from '../stored-tensor.js';
+import { readSafetensorsHeader } from './read-header.js';
+import { readTextFiles, TEXT_FILES } from './read-text-files.js';
+
+const INDEX = 'model.safetensors.index.json';
+const SINGLE = 'model.safetensors';
+
+const modelSchema = z.object({
+  architectures: z.array(z.string()).min(1),
+  quantization_config: z.looseObject({ quant_method: z.string().default('an unnamed method') }).optional(),
+});
+/** Names only: an index must not point out of its folder. */
+const indexSchema = z.object({
+  weight_map: z.record(
+    z.string(),
+    z.string().regex(/^[\w.-]+\.safetensors$/, 'not the name of a safetensors file'),
+  ),
+});
+
+/** Opens a Hugging Face folder: config.json and safetensors, whole or sharded. `close` closes its files. */
+export async function openFolder(path: string, signal?: AbortSignal): Promise<OpenedModel> {
+  const json = await readJson(join(path, 'config.json'), signal);
+  if (json === undefined) throw new ServingError('not_a_checkpoint', `${path} has no config.json`);
+  const { architectures, quantization_config: quantization } = parseFields(modelSchema, json, 'config.json');
+  if (quantization !== undefined) {
+    throw new ServingError(
+      'unsupported_quantization',
+      `the weights are quantised by ${quantization.quant_method}`,
+      {
+        hint: 'use the F32, F16 or BF16 folder, or a GGUF',
+      },
+    );
+  }
+  const { huggingFace } = architectureOfClass(architectures[0]!);
+  const config = huggingFace.config(json, snapshotModel(resolve(path)) ?? basename(resolve(path)));
+  const text = await readTextFiles(path, json, signal);
+  const weightFiles = await listWeightFiles(path, signal);
+
+  const handles: FileHandle[] = [];
+  const close = async () => {
+    await Promise.all(handles.map((handle) => handle.close()));
+  };
+  try {
+    const stored = new Map<string, StoredTensor>();
+    for (const name of weightFiles) {
+      const handle = await openWeights(join(path, name));
+      handles.push(handle);
+      for (const tensor of await readSafetensorsHeader(handle, name)) {
+        if (stored.has(tensor.name)) {
+          throw new ServingError('checkpoint_invalid', `two files hold the tensor "${tensor.name}"`);
+        }
+        stored.set(tensor.name, tensor);
+      }
+    }
+    const present = new Set(await readdir(path));
+    return {
+      config,
+      text,
+      tensors: matchTensors(config, huggingFace, stored),
+      interleavedRotary: false,
+      files: ['config.json', ...TEXT_FILES, ...weightFiles]
+        .filter((name) => present.has(name))
+        .map((name) => join(path, name)),
+      close,
+    };
+  } catch (reason) {
+    await close();
+    throw reason;
+  }
+}
+
+async function listWeightFiles(folder: string, signal?: AbortSignal): Promise<string[]> {
+  const index = await readJson(join(folder, INDEX), signal);
+  if (index === undefined) return [SINGLE];
+  return [...new Set(Object.values(parseFields(indexSchema, index, INDEX).weight_map))].sort();
+}
+
+async function openWeights(path: string): Promise<FileHandle> {
+  try {
+    return await open(path);
+  } catch (reason) {
+    if ((reason as NodeJS.ErrnoException).code !== 'ENOENT') throw reason;
+    throw new ServingError('not_a_checkpoint', `${path} is missing`, { cause: reason });
+  }
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { ServingError } from '../../errors/serving-error.js';
+import { type FileRecord, PAGE_BYTES, type ShardDataType, type TensorRecord } from './format.js';
+
+/** A tensor on its way to disk: its bytes come in pieces, so that no matrix need be in memory as a whole. */
+export interface TensorSource {
+  readonly name: string;
+  readonly dtype: ShardDataType;
+  readonly shape: readonly number[];
+  chunks(): AsyncIterable<ArrayBufferView> | Iterable<ArrayBufferView>;
+}
+
+/**
+ * Writes one shard file: under a temporary name, flushed to disk, then renamed, so that a file with its final
+ * name is whole. Nothing stays behind on failure; a full disk is `disk_full`.
+ */
+export async function writeShard(
+  directory: string,
+  name: string,
+  tensors: readonly TensorSource[],
+  signal?: AbortSignal,
+): Promise<FileRecord> {
+  const target = path.join(directory, name);
+  const partial = `${target}.partial`;
+  try {
+    const file = await open(partial, 'w');
+    try {
+      const record = await writeTensors(file, tensors, signal);
+      await file.sync();
+      await file.close();
+      await rename(partial, target);
+      return { name, ...record };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    await rm(partial, { force: true });
+    signal?.throwIfAborted();
+    throw ServingError.from(error);
+  }
+}
+
+async function writeTensors(
+  file: FileHandle,
+  tensors: readonly TensorSource[],
+  signal: AbortSignal | undefined,
+): Promise<Omit<FileRecord, 'name'>> {
+  const hash = createHash('sha256');
+  const records: Record<string, TensorRecord> = {};
+  let size = 0;
+  const append = async (bytes: Uint8Array): Promise<void> => {
+    signal?.throwIfAborted();
+    await file.writeFile(bytes);
+    hash.update(bytes);
+    size += bytes.byteLength;
+  };
+  for (const { name, dtype, shape, chunks } of tensors) {
+    await append(new Uint8Array((PAGE_BYTES - (size % PAGE_BYTES)) % PAGE_BYTES));
+    const offset = size;
+    for await (const chunk of chunks()) {
+      await append(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    }
+    records[name] = { dtype, shape: [...shape], offset, length: size - offset };
+  }
+  return { size, sha256: hash.digest('hex'), tensors: records };
+}

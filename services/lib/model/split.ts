@@ -1,0 +1,61 @@
+import { ServingError } from '../errors/serving-error.js';
+import type { LayerRange } from './layer-range.js';
+import { layerTensorNames, tensorShape } from './tensor-names.js';
+import type { ModelConfig } from './types.js';
+
+/**
+ * The stages that boundaries such as `10,20` cut `layers` layers into; an empty text is one stage. Throws
+ * `invalid_split` with the boundary that is not a number, out of range or not above the one before.
+ */
+export function parseSplit(text: string, layers: number): LayerRange[] {
+  const parts = text.trim() === '' ? [] : text.split(',');
+  const boundaries = parts.map((part, index) => {
+    const boundary = /^\s*\d+\s*$/.test(part) ? Number(part) : NaN;
+    const previous = index === 0 ? 0 : Number(parts[index - 1]);
+    const where = `boundary ${index + 1} of "${text}"`;
+    if (Number.isNaN(boundary)) throw invalid(`${where} is "${part}", not a number`);
+    if (boundary < 1 || boundary >= layers) {
+      throw invalid(`${where} is ${boundary}, not between 1 and ${layers - 1}`);
+    }
+    if (boundary <= previous) throw invalid(`${where} is ${boundary}, not above ${previous}`);
+    return boundary;
+  });
+  return stageRanges(boundaries, layers);
+}
+
+/** The stages between valid boundaries. */
+export function stageRanges(boundaries: readonly number[], layers: number): LayerRange[] {
+  return [...boundaries, layers].map((end, index) => ({ start: boundaries[index - 1] ?? 0, end, layers }));
+}
+
+/**
+ * The boundaries of `stages` stages whose most expensive is as cheap as can be. A layer costs its weights
+ * and the LM head its own (each is one multiplication a token); the embedding is a lookup and costs nothing.
+ * Layers cost the same, so the answer is exact by trying every size of the last stage, which carries the
+ * head, and spreading the other layers evenly. Throws `invalid_split` for fewer than 1 stage or more than layers.
+ */
+export function evenSplit(config: ModelConfig, stages: number): number[] {
+  const { layers } = config;
+  if (!Number.isInteger(stages) || stages < 1 || stages > layers) {
+    throw invalid(`${stages} stages of ${layers} layers: every stage owns at least one`);
+  }
+  if (stages === 1) return [];
+  const others = stages - 1;
+  const layerCost = layerWeights(config);
+  const headCost = config.vocabulary * config.hidden;
+
+  let best = { cost: Infinity, rest: 0 };
+  for (let last = 1; last <= layers - others; last++) {
+    const rest = layers - last;
+    const cost = Math.max(Math.ceil(rest / others) * layerCost, last * layerCost + headCost);
+    if (cost < best.cost) best = { cost, rest };
+  }
+  return Array.from({ length: others }, (_, index) => Math.round(((index + 1) * best.rest) / others));
+}
+
+const layerWeights = (config: ModelConfig): number =>
+  layerTensorNames(0)
+    .map((name) => tensorShape(config, name).reduce((product, size) => product * size, 1))
+    .reduce((sum, weights) => sum + weights, 0);
+
+const invalid = (problem: string): ServingError => new ServingError('invalid_split', problem);

@@ -1,0 +1,195 @@
+import { ServingError } from '../../errors/serving-error.js';
+import type { TextFiles } from '../types.js';
+import { parseGgufVocabulary, TokenType, type GgufVocabulary } from './gguf-vocabulary.js';
+import { preTokenizers } from './pre-tokenizers.js';
+import { sentencePieceMerges } from './sentencepiece-merges.js';
+
+/** Tokens that end a turn in the families that the file's own `eos_token_id` does not always name. */
+const END_OF_TURN = new Set([
+  '<|im_end|>',
+  '<|endoftext|>',
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '<|end_of_text|>',
+  '<|end|>',
+  '<end_of_turn>',
+]);
+
+/** The parts of a tokenizer.json that depend on the kind of vocabulary. */
+interface Kind {
+  readonly normalizer: unknown;
+  readonly preTokenizer: unknown;
+  readonly model: Record<string, unknown>;
+  readonly decoder: unknown;
+  readonly addBos: boolean;
+  readonly bosId: number | undefined;
+  readonly eosId: number | undefined;
+}
+
+/**
+ * A GGUF's own vocabulary (`tokenizer.ggml.*`) in the format of Hugging Face's tokenizer.json and
+ * tokenizer_config.json, so that one tokenizer serves both kinds of checkpoint.
+ * Throws `unsupported_tokenizer` for kinds other than byte-level BPE and SentencePiece BPE.
+ */
+export function tokenizerFromGguf(metadata: Record<string, unknown>): TextFiles {
+  const vocabulary = parseGgufVocabulary(metadata);
+  const tokens = vocabulary['tokenizer.ggml.tokens'];
+  const kind = describe(vocabulary);
+  const tokenOf = (id: number | undefined): string | undefined => (id === undefined ? undefined : tokens[id]);
+
+  const bosToken = tokenOf(kind.bosId);
+  const eosToken = tokenOf(kind.eosId);
+  const prefix = kind.addBos && bosToken !== undefined ? [bosToken] : [];
+  const suffix = vocabulary['tokenizer.ggml.add_eos_token'] && eosToken !== undefined ? [eosToken] : [];
+
+  return {
+    tokenizer: {
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: addedTokens(vocabulary),
+      normalizer: kind.normalizer,
+      pre_tokenizer: kind.preTokenizer,
+      post_processor: template(prefix, suffix, tokens),
+      decoder: kind.decoder,
+      model: {
+        type: 'BPE',
+        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+        ...kind.model,
+      },
+    },
+    tokenizerConfig: withoutUndefined({
+      add_bos_token: prefix.length > 0,
+      add_eos_token: suffix.length > 0,
+      bos_token: bosToken,
+      eos_token: eosToken,
+      unk_token: tokenOf(vocabulary['tokenizer.ggml.unknown_token_id']),
+      pad_token: tokenOf(vocabulary['tokenizer.ggml.padding_token_id']),
+      chat_template: vocabulary['tokenizer.chat_template'],
+      clean_up_tokenization_spaces: false,
+    }),
+    bosId: bosToken === undefined ? null : kind.bosId!,
+    eosIds: endOfTurnIds(vocabulary, kind.eosId),
+  };
+}
+
+function describe(vocabulary: GgufVocabulary): Kind {
+  const model = vocabulary['tokenizer.ggml.model'];
+  if (model === 'gpt2') return byteLevel(vocabulary);
+  if (model === 'llama') return sentencePiece(vocabulary);
+  throw new ServingError('unsupported_tokenizer', `the file's tokenizer is of the kind "${model}"`);
+}
+
+function byteLevel(vocabulary: GgufVocabulary): Kind {
+  const name = vocabulary['tokenizer.ggml.pre'];
+  const pre = Object.hasOwn(preTokenizers, name) ? preTokenizers[name] : undefined;
+  if (pre === undefined) {
+    throw new ServingError('unsupported_tokenizer', `the pre-tokenizer "${name}" is not known`);
+  }
+  const merges = vocabulary['tokenizer.ggml.merges'];
+  if (merges === undefined) {
+    throw new ServingError(
+      'checkpoint_invalid',
+      'the byte-level BPE vocabulary has no tokenizer.ggml.merges',
+    );
+  }
+  const splits = pre.patterns.map((pattern) => ({
+    type: 'Split',
+    pattern: { Regex: pattern },
+    behavior: 'Isolated',
+    invert: false,
+  }));
+  const byteEncoder = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+  return {
+    normalizer: null,
+    preTokenizer: { type: 'Sequence', pretokenizers: [...splits, byteEncoder] },
+    // Bytes that a trained-down vocabulary lacks are dropped, as llama.cpp does: hence no unknown token.
+    model: { unk_token: null, byte_fallback: false, ignore_merges: pre.ignoreMerges, merges },
+    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+    addBos: vocabulary['tokenizer.ggml.add_bos_token'] ?? pre.addBos,
+    bosId: vocabulary['tokenizer.ggml.bos_token_id'],
+    eosId: vocabulary['tokenizer.ggml.eos_token_id'],
+  };
+}
+
+function sentencePiece(vocabulary: GgufVocabulary): Kind {
+  const tokens = vocabulary['tokenizer.ggml.tokens'];
+  const types = vocabulary['tokenizer.ggml.token_type'];
+  const scores = vocabulary['tokenizer.ggml.scores'];
+  if (scores === undefined) {
+    throw new ServingError('checkpoint_invalid', 'the SentencePiece vocabulary has no tokenizer.ggml.scores');
+  }
+  const pieces = tokens
+    .map((text, id) => ({ text, score: scores[id]!, type: types?.[id] ?? TokenType.normal }))
+    .filter(({ type }) => type === TokenType.normal);
+  const prefixed = vocabulary['tokenizer.ggml.add_space_prefix'];
+  const escape = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+  const unescape = { type: 'Replace', pattern: { String: '▁' }, content: ' ' };
+  return {
+    normalizer: {
+      type: 'Sequence',
+      normalizers: prefixed ? [{ type: 'Prepend', prepend: '▁' }, escape] : [escape],
+    },
+    preTokenizer: null,
+    model: {
+      unk_token: tokens[vocabulary['tokenizer.ggml.unknown_token_id'] ?? 0],
+      fuse_unk: true,
+      byte_fallback: types?.includes(TokenType.byte) ?? false,
+      ignore_merges: false,
+      merges: sentencePieceMerges(pieces),
+    },
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        unescape,
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+    addBos: vocabulary['tokenizer.ggml.add_bos_token'] ?? true,
+    bosId: vocabulary['tokenizer.ggml.bos_token_id'] ?? 1,
+    eosId: vocabulary['tokenizer.ggml.eos_token_id'] ?? 2,
+  };
+}
+
+/** Tokens matched in the text before anything else: control tokens, and those that a user defined. */
+function addedTokens(vocabulary: GgufVocabulary): unknown[] {
+  const types = vocabulary['tokenizer.ggml.token_type'];
+  return vocabulary['tokenizer.ggml.tokens'].flatMap((content, id) => {
+    const type = types?.[id];
+    const special = type === TokenType.control || type === TokenType.unknown || END_OF_TURN.has(content);
+    if (!special && type !== TokenType.userDefined) return [];
+    return [{ id, content, special, normalized: false, single_word: false, lstrip: false, rstrip: false }];
+  });
+}
+
+/** The post-processor that puts BOS and EOS around a text. */
+function template(prefix: readonly string[], suffix: readonly string[], tokens: readonly string[]): unknown {
+  const special = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+  const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } });
+  const around = (id: string) => [...prefix.map(special), sequence(id), ...suffix.map(special)];
+  const used = [...prefix, ...suffix].map((id) => [id, { id, ids: [tokens.indexOf(id)], tokens: [id] }]);
+  return {
+    type: 'TemplateProcessing',
+    single: around('A'),
+    pair: [...around('A'), ...around('B')],
+    special_tokens: Object.fromEntries(used) as unknown,
+  };
+}
+
+function endOfTurnIds(vocabulary: GgufVocabulary, eosId: number | undefined): number[] {
+  const named = [
+    eosId,
+    vocabulary['tokenizer.ggml.eot_token_id'],
+    vocabulary['tokenizer.ggml.eom_token_id'],
+  ].filter((id) => id !== undefined);
+  const known = vocabulary['tokenizer.ggml.tokens'].flatMap((token, id) =>
+    END_OF_TURN.has(token) ? [id] : [],
+  );
+  return [...new Set([...named, ...known])];
+}
+
+function withoutUndefined(record: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}

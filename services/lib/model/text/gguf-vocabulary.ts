@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { ServingError } from '../../errors/serving-error.js';
+
+/** `tokenizer.ggml.token_type`. */
+export const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+const vocabularySchema = z.object({
+  'tokenizer.ggml.model': z.string(),
+  'tokenizer.ggml.pre': z.string().default('default'),
+  'tokenizer.ggml.tokens': z.array(z.string()).min(1),
+  'tokenizer.ggml.token_type': z.array(z.number()).optional(),
+  'tokenizer.ggml.scores': z.array(z.number()).optional(),
+  'tokenizer.ggml.merges': z.array(z.string()).optional(),
+  'tokenizer.ggml.bos_token_id': z.number().optional(),
+  'tokenizer.ggml.eos_token_id': z.number().optional(),
+  'tokenizer.ggml.eot_token_id': z.number().optional(),
+  'tokenizer.ggml.eom_token_id': z.number().optional(),
+  'tokenizer.ggml.unknown_token_id': z.number().optional(),
+  'tokenizer.ggml.padding_token_id': z.number().optional(),
+  'tokenizer.ggml.add_bos_token': z.boolean().optional(),
+  'tokenizer.ggml.add_eos_token': z.boolean().default(false),
+  'tokenizer.ggml.add_space_prefix': z.boolean().default(true),
+  'tokenizer.chat_template': z.string().optional(),
+});
+export type GgufVocabulary = z.infer<typeof vocabularySchema>;
+
+/** Reads a GGUF's vocabulary out of its metadata. Throws `checkpoint_invalid` for what is missing or contradicts itself. */
+export function parseGgufVocabulary(metadata: Record<string, unknown>): GgufVocabulary {
+  const parsed = vocabularySchema.safeParse(metadata);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new ServingError('checkpoint_invalid', `metadata ${issue.path.join('.')}: ${issue.message}`);
+  }
+  const tokens = parsed.data['tokenizer.ggml.tokens'];
+  for (const key of ['tokenizer.ggml.token_type', 'tokenizer.ggml.scores'] as const) {
+    const length = parsed.data[key]?.length ?? tokens.length;
+    if (length < tokens.length) {
+      throw new ServingError(
+        'checkpoint_invalid',
+        `${key} has ${length} entries for ${tokens.length} tokens`,
+      );
+    }
+  }
+  // Nameless tokens still need distinct names; no text can produce these.
+  const named = tokens.map((token, id) => (token === '' ? `[EMPTY_${id}]` : token));
+  const repeated = named.find(repeatsEarlier());
+  if (repeated !== undefined) {
+    throw new ServingError(
+      'checkpoint_invalid',
+      `tokenizer.ggml.tokens has ${JSON.stringify(repeated)} twice`,
+    );
+  }
+  return { ...parsed.data, 'tokenizer.ggml.tokens': named };
+}
+
+function repeatsEarlier(): (token: string) => boolean {
+  const seen = new Set<string>();
+  return (token) => {
+    const repeated = seen.has(token);
+    seen.add(token);
+    return repeated;
+  };
+}

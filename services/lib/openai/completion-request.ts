@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { ServingError } from '../errors/serving-error.js';
+import {
+  generationFields,
+  requireTokenIds,
+  validateGeneration,
+  type GenerationSettings,
+} from './generation-fields.js';
+import { parseBody } from './parse-body.js';
+import { refuseFields, refusedInCompletions } from './refused-fields.js';
+import { requireModel, type ServedModel } from './served-model.js';
+
+const tokenId = z.int().min(0);
+const rawCompletionRequest = z.looseObject({
+  ...generationFields,
+  prompt: z.union([z.string(), z.array(z.string()), z.array(tokenId), z.array(z.array(tokenId))], {
+    error: 'expected a string, token ids, or an array of either',
+  }),
+});
+export type RawCompletionRequest = z.infer<typeof rawCompletionRequest>;
+
+export interface ValidCompletionRequest {
+  /** Texts, or token ids. */
+  readonly prompts: readonly (string | readonly number[])[];
+  readonly settings: GenerationSettings;
+}
+
+/** The body of `POST /v1/completions` in the right types, its values still unchecked. */
+export const parseCompletionRequest = (body: unknown): RawCompletionRequest =>
+  parseBody(rawCompletionRequest, body);
+
+/** Throws a ServingError that names the field. */
+export function validateCompletionRequest(
+  raw: RawCompletionRequest,
+  model: ServedModel,
+): ValidCompletionRequest {
+  requireModel(model, raw.model);
+  refuseFields(raw, refusedInCompletions);
+  const prompts = promptsOf(raw.prompt);
+  if (prompts.length === 0 || prompts.some((prompt) => prompt.length === 0)) {
+    throw new ServingError('invalid_value', 'prompt is empty', { param: 'prompt' });
+  }
+  for (const prompt of prompts) {
+    if (typeof prompt !== 'string') requireTokenIds(prompt, model, 'prompt');
+  }
+  return { prompts, settings: validateGeneration(raw, model) };
+}
+
+function promptsOf(prompt: RawCompletionRequest['prompt']): readonly (string | readonly number[])[] {
+  if (typeof prompt === 'string') return [prompt];
+  return isTokenIds(prompt) ? [prompt] : prompt;
+}
+
+const isTokenIds = (prompt: readonly unknown[]): prompt is readonly number[] => typeof prompt[0] === 'number';

@@ -1,0 +1,24 @@
+import type { z } from 'zod';
+import { ServingError } from '../errors/serving-error.js';
+
+/** A body in the types that the schema states. Throws `invalid_value` with the field as `param`, or `invalid_json`. */
+export function parseBody<Raw>(schema: z.ZodType<Raw>, body: unknown): Raw {
+  if (body === undefined)
+    throw new ServingError('invalid_json', 'the body is empty, or its content-type is not JSON');
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+
+  const issue = parsed.error.issues[0]!;
+  if (issue.path.length === 0) throw new ServingError('invalid_json', 'the body is not a JSON object');
+  const param = fieldName(issue.path);
+  const problem = issue.message.replace(/^Invalid input: /, '');
+  throw new ServingError('invalid_value', `${param}: ${problem}`, { param });
+}
+
+/** `['messages', 0, 'content']` as `messages[0].content`. */
+function fieldName(path: readonly PropertyKey[]): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .slice(1);
+}

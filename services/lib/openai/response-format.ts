@@ -1,0 +1,54 @@
+export type FinishReason = 'stop' | 'length';
+
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
+}
+
+export function usageOf(promptTokens: number, completionTokens: number): Usage {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: 0 },
+  };
+}
+
+/** One choice as far as the client sees it. Token ids are given where it asked for them. */
+export interface ChoiceStart {
+  readonly index: number;
+  readonly promptTokenIds?: readonly number[];
+}
+
+export interface ChoiceDelta {
+  readonly index: number;
+  readonly text: string;
+  readonly tokenIds?: readonly number[];
+}
+
+export interface FinishedChoice extends ChoiceStart, ChoiceDelta {
+  readonly finishReason: FinishReason;
+}
+
+/** How an endpoint words its answer: whole, or as the chunks of a stream. */
+export interface ResponseFormat {
+  response(choices: readonly FinishedChoice[], usage: Usage): object;
+  /** What a choice begins with, if anything. */
+  start(choice: ChoiceStart): object | null;
+  delta(choice: ChoiceDelta): object;
+  finish(index: number, reason: FinishReason): object;
+  /** The chunk after the last, for `include_usage`. */
+  usage(usage: Usage): object;
+}
+
+export interface ResponseHead {
+  readonly model: string;
+  /** Unix time, seconds. */
+  readonly created: number;
+  /** Random part of the id. */
+  readonly key: string;
+  /** Then every chunk but the last carries `usage: null`. */
+  readonly includeUsage: boolean;
+}

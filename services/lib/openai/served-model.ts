@@ -1,0 +1,40 @@
+import { ServingError } from '../errors/serving-error.js';
+
+/** What requests are checked against. */
+export interface ServedModel {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  /** Unix time, seconds. */
+  readonly created: number;
+  /** Longest prompt and output together, tokens. */
+  readonly contextLength: number;
+  /** Token ids lie below it. */
+  readonly vocabulary: number;
+  readonly eosIds: readonly number[];
+}
+
+/** Requests may leave the model out, for only one is served. Throws `model_not_found`. */
+export function requireModel(model: ServedModel, name: string | null | undefined): void {
+  if (name === undefined || name === null) return;
+  if (name === model.id || name === 'default' || model.aliases.includes(name)) return;
+  throw new ServingError('model_not_found', `the model ${JSON.stringify(name)} does not exist`, {
+    param: 'model',
+  });
+}
+
+/** `GET /v1/models/{id}`. */
+export function modelObject(model: ServedModel, id: string): object {
+  return {
+    id,
+    object: 'model',
+    created: model.created,
+    owned_by: 'layermesh',
+    root: model.id,
+    max_model_len: model.contextLength,
+  };
+}
+
+/** `GET /v1/models`: the model under each of its names. */
+export function modelList(model: ServedModel): object {
+  return { object: 'list', data: [model.id, ...model.aliases].map((id) => modelObject(model, id)) };
+}

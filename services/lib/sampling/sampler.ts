@@ -1,0 +1,52 @@
+import { ServingError } from '../errors/serving-error.js';
+import { argmax } from './argmax.js';
+import { draw } from './draw.js';
+import type { SamplingParams } from './params.js';
+import { Penalties } from './penalties.js';
+import { createRandom } from './random.js';
+
+/** Picks the tokens of one sequence, in order; it remembers what it picked. */
+export interface Sampler {
+  /**
+   * The next token. Overwrites `logits` `[vocabulary]`. Throws `logits_invalid` when one is not a finite
+   * number, `invalid_value` when every token is suppressed.
+   */
+  sample(logits: Float32Array): number;
+}
+
+/**
+ * Steps in vLLM's order: logit bias, min_tokens, penalties; then greedy at temperature 0, or else temperature,
+ * min_p, top_k, top_p and a draw. `prompt` is needed only for a repetition penalty.
+ */
+export function createSampler(params: SamplingParams, prompt: readonly number[]): Sampler {
+  const random = createRandom(params.seed);
+  const penalties = new Penalties(params, prompt);
+  let sampled = 0;
+
+  return {
+    sample(logits) {
+      requireFinite(logits);
+      for (const [token, bias] of params.logitBias) logits[token]! += bias;
+      if (sampled < params.minTokens) {
+        for (const token of params.stopIds) logits[token] = -Infinity;
+      }
+      penalties.apply(logits);
+
+      const best = argmax(logits);
+      const highest = logits[best]!;
+      if (highest === -Infinity) throw new ServingError('invalid_value', 'min_tokens suppresses every token');
+      const token = params.temperature === 0 ? best : draw(logits, highest, params, random());
+
+      penalties.record(token);
+      sampled += 1;
+      return token;
+    },
+  };
+}
+
+function requireFinite(logits: Float32Array): void {
+  for (let token = 0; token < logits.length; token += 1) {
+    if (Number.isFinite(logits[token])) continue;
+    throw new ServingError('logits_invalid', `the logit of token ${token} is ${logits[token]!}`);
+  }
+}

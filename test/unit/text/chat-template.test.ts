@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import {
+  loadChatTemplate,
+  type ChatMessage,
+  type ChatTemplate,
+} from '../../../services/lib/model/text/chat-template.js';
+
+/** Made by scripts/fixtures/chat_templates.py. */
+const fixture = JSON.parse(
+  readFileSync(new URL('../../fixtures/chat-templates.json', import.meta.url), 'utf8'),
+) as {
+  now: string;
+  templates: Record<string, Record<string, unknown>>;
+  conversations: ChatMessage[][];
+  cases: {
+    template: string;
+    conversation: number;
+    addGenerationPrompt: boolean;
+    output?: string;
+    error?: string;
+  }[];
+};
+
+function load(tokenizerConfig: Record<string, unknown>): ChatTemplate {
+  const text = { tokenizer: {}, tokenizerConfig, bosId: null, eosIds: [] };
+  return loadChatTemplate(text, () => new Date(fixture.now));
+}
+
+const prompt = { addGenerationPrompt: true };
+const hi: ChatMessage = { role: 'user', content: 'Hi' };
+
+describe('Jinja2 with the settings of transformers', () => {
+  it.each(Object.keys(fixture.templates))('renders the template %s alike', (name) => {
+    const template = load(fixture.templates[name]!);
+    const cases = fixture.cases.filter((one) => one.template === name);
+    expect(cases).toHaveLength(2 * fixture.conversations.length);
+    for (const { conversation, addGenerationPrompt, output, error } of cases) {
+      const render = () => template.render(fixture.conversations[conversation]!, { addGenerationPrompt });
+      if (error === undefined) expect(render()).toBe(output);
+      else
+        expect(render).toThrow(
+          expect.objectContaining({ code: 'chat_template_failed', message: error }) as Error,
+        );
+    }
+  });
+});
+
+describe('a chat template', () => {
+  it('joins text parts by newlines, and takes no content for empty content', () => {
+    const template = load({
+      chat_template: "{% for m in messages %}[{{ m.role }}: {{ m['content'] }}]{% endfor %}",
+    });
+    const parts = [
+      { type: 'text', text: 'one' },
+      { type: 'text', text: 'two' },
+    ] as const;
+    const messages = [
+      { role: 'user', content: parts },
+      { role: 'assistant', content: null },
+    ];
+    expect(template.render(messages, prompt)).toBe('[user: one\ntwo][assistant: ]');
+  });
+
+  it('sees variables of the request', () => {
+    const template = load({ chat_template: '{{ mood }}{{ strftime_now("%Y") }}' });
+    expect(template.render([hi], { ...prompt, variables: { mood: 'calm ' } })).toBe('calm 2024');
+  });
+
+  it('sees special tokens in either form that a tokenizer_config.json has', () => {
+    const config = { bos_token: { content: '<s>', lstrip: false }, eos_token: '</s>', pad_token: null };
+    const template = load({
+      ...config,
+      chat_template: '{{ bos_token }}{{ eos_token }}{{ pad_token is defined }}',
+    });
+    expect(template.render([hi], prompt)).toBe('<s></s>false');
+  });
+
+  it('is the one named default where there are several', () => {
+    const chat_template = [
+      { name: 'tool_use', template: 'tools' },
+      { name: 'default', template: 'chat' },
+    ];
+    expect(load({ chat_template }).render([hi], prompt)).toBe('chat');
+  });
+
+  it('counts as Python does', () => {
+    const chat_template = '{{ range(3) }} {{ range(2, 5) }} {{ range(9, 2, -3) }} {{ range(5, 1) }}';
+    expect(load({ chat_template }).render([hi], prompt)).toBe('[0, 1, 2] [2, 3, 4] [9, 6, 3] []');
+  });
+
+  it.each([{}, { chat_template: null }, { chat_template: [{ name: 'tool_use', template: 'tools' }] }])(
+    'that is missing is an error of the request: %j',
+    (config) => {
+      expect(() => load(config).render([hi], prompt)).toThrow(
+        expect.objectContaining({ code: 'chat_template_missing' }) as Error,
+      );
+    },
+  );
+
+  it('that is no Jinja is an error when it is used', () => {
+    const template = load({ chat_template: '{% if %}' });
+    expect(() => template.render([hi], prompt)).toThrow(
+      expect.objectContaining({ code: 'chat_template_failed' }) as Error,
+    );
+  });
+});

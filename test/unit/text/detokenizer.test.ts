@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { StreamingDetokenizer } from '../../../services/lib/model/text/detokenizer.js';
+import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { tokenizers } from './vocabularies.js';
+
+const bare = { addSpecialTokens: false };
+
+function pieces(tokenizer: Tokenizer, ids: readonly number[], skipSpecialTokens = true): string[] {
+  const detokenizer = new StreamingDetokenizer(tokenizer, [], { skipSpecialTokens });
+  return [...ids.map((id) => detokenizer.push(id)), detokenizer.flush()];
+}
+
+describe.each(tokenizers)('streaming from the %s tokenizer', (_, tokenizer) => {
+  const anyIds = fc.array(fc.nat(tokenizer.vocabularySize - 1), { maxLength: 60 });
+
+  it('joins to the decoding of all tokens, whatever they are', () => {
+    fc.assert(
+      fc.property(anyIds, fc.boolean(), (ids, skipSpecialTokens) => {
+        const text = tokenizer.decode(ids, { skipSpecialTokens });
+        expect(pieces(tokenizer, ids, skipSpecialTokens).join('')).toBe(text);
+      }),
+    );
+  });
+
+  it('never shows part of a character', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
+        const shown = pieces(tokenizer, tokenizer.encode(text.replaceAll('\ufffd', ''), bare));
+        expect(shown.join('')).toBe(text.replaceAll('\ufffd', ''));
+        for (const piece of shown) {
+          expect(piece).not.toContain('\ufffd');
+          expect(Buffer.from(piece).toString()).toBe(piece);
+        }
+      }),
+    );
+  });
+
+  it('goes on from a prompt as if it had streamed the prompt too', () => {
+    fc.assert(
+      fc.property(anyIds, anyIds, (prompt, ids) => {
+        const continued = new StreamingDetokenizer(tokenizer, prompt);
+        const fromStart = new StreamingDetokenizer(tokenizer);
+        for (const id of prompt) fromStart.push(id);
+        for (const id of ids) expect(continued.push(id)).toBe(fromStart.push(id));
+        expect(continued.flush()).toBe(fromStart.flush());
+      }),
+    );
+  });
+
+  it('skips control tokens unless asked to show them', () => {
+    const special = Array.from({ length: tokenizer.vocabularySize }, (_, id) => id).find((id) =>
+      tokenizer.isSpecial(id),
+    )!;
+    expect(pieces(tokenizer, [special], true).join('')).toBe('');
+    expect(pieces(tokenizer, [special], false).join('')).toBe(tokenizer.tokenOf(special));
+  });
+});
+
+describe('a character of several tokens', () => {
+  const [, byteLevel] = tokenizers[0]!;
+
+  it('comes out with its last token', () => {
+    const [first, last] = byteLevel.encode('😀', bare).map((id) => byteLevel.tokenOf(id));
+    expect([first, last]).toEqual(['ðŁĺ', 'Ģ']);
+    expect(pieces(byteLevel, byteLevel.encode('😀!', bare))).toEqual(['', '😀', '!', '']);
+  });
+
+  it('that is never finished comes out as a replacement character', () => {
+    expect(pieces(byteLevel, byteLevel.encode('😀', bare).slice(0, 1))).toEqual(['', '\ufffd']);
+  });
+
+  it('that can not become one is not waited for', () => {
+    const invalid = byteLevel.idOf('ÿ')!;
+    expect(byteLevel.bytesOf(invalid)).toEqual(Uint8Array.of(0xff));
+    expect(pieces(byteLevel, Array<number>(5).fill(invalid))).toEqual([
+      ...Array<string>(5).fill('\ufffd'),
+      '',
+    ]);
+  });
+});
+
+describe('the space that SentencePiece puts before a text', () => {
+  const [, sentencePiece] = tokenizers[1]!;
+  const the = sentencePiece.idOf('▁the')!;
+  const space = sentencePiece.idOf('▁')!;
+
+  it('is dropped at the start of the text only', () => {
+    expect(pieces(sentencePiece, [the, the])).toEqual(['the', ' the', '']);
+    expect(pieces(sentencePiece, [space, the])).toEqual(['', ' the', '']);
+  });
+
+  it('is kept after a prompt, unless all of the prompt is control tokens', () => {
+    expect(new StreamingDetokenizer(sentencePiece, [the]).push(the)).toBe(' the');
+    expect(new StreamingDetokenizer(sentencePiece, [sentencePiece.bosId!]).push(the)).toBe('the');
+  });
+});

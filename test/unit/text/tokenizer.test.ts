@@ -1,0 +1,115 @@
+import { Tokenizer as Library } from '@huggingface/tokenizers';
+import fc from 'fast-check';
+import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { byteLevelMetadata, sentencePieceFixture, tokenizers } from './vocabularies.js';
+
+const bare = { addSpecialTokens: false };
+const whole = { skipSpecialTokens: false };
+
+describe.each(tokenizers)('the %s tokenizer', (kind, tokenizer) => {
+  it('gives back any text that it encoded', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+        expect(tokenizer.decode(tokenizer.encode(text, bare), whole)).toBe(text);
+      }),
+    );
+  });
+
+  it('decodes as the library does', () => {
+    const metadata = kind === 'byte-level' ? byteLevelMetadata() : sentencePieceFixture.metadata;
+    const { tokenizer: file, tokenizerConfig } = tokenizerFromGguf(metadata);
+    const library = new Library(file as object, tokenizerConfig);
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (text) => {
+        const ids = tokenizer.encode(text, { addSpecialTokens: true });
+        expect(tokenizer.decode(ids, whole)).toBe(library.decode(ids));
+      }),
+    );
+  });
+
+  it('accepts unpaired surrogates, which are no text', () => {
+    expect(tokenizer.decode(tokenizer.encode('a\ud800b', bare), whole)).toBe('a\ufffdb');
+  });
+
+  it('knows its tokens by id and by name', () => {
+    fc.assert(
+      fc.property(fc.nat(tokenizer.vocabularySize - 1), (id) => {
+        expect(tokenizer.idOf(tokenizer.tokenOf(id)!)).toBe(id);
+      }),
+    );
+    expect(tokenizer.tokenOf(tokenizer.vocabularySize)).toBeUndefined();
+    expect(tokenizer.idOf('no such token')).toBeUndefined();
+  });
+
+  it('decodes nothing, and ids outside the vocabulary, to an empty text', () => {
+    expect(tokenizer.decode([], whole)).toBe('');
+    expect(tokenizer.decode([tokenizer.vocabularySize, -1], whole)).toBe('');
+  });
+});
+
+describe('control tokens in a text', () => {
+  const [, byteLevel] = tokenizers[0]!;
+  const end = byteLevel.idOf('<|im_end|>')!;
+  const user = byteLevel.idOf('<user-defined>')!;
+
+  it('are tokens unless asked otherwise', () => {
+    expect(byteLevel.encode('a<|im_end|>', bare)).toEqual([byteLevel.idOf('a'), end]);
+    const plain = byteLevel.encode('a<|im_end|>', { ...bare, parseSpecial: false });
+    expect(plain).not.toContain(end);
+    expect(byteLevel.decode(plain, whole)).toBe('a<|im_end|>');
+  });
+
+  it('are skipped in decoding on request; tokens that a user defined are text', () => {
+    const ids = byteLevel.encode('a<|im_end|>b<user-defined>', bare);
+    expect(byteLevel.decode(ids, { skipSpecialTokens: true })).toBe('ab<user-defined>');
+    expect(byteLevel.decode(ids, whole)).toBe('a<|im_end|>b<user-defined>');
+    expect([end, user].map((id) => byteLevel.isSpecial(id))).toEqual([true, false]);
+  });
+
+  it('that a user defined are tokens either way', () => {
+    expect(byteLevel.encode('<user-defined>', { ...bare, parseSpecial: false })).toEqual([user]);
+  });
+
+  it('put around the text do not depend on parsing the text for them', () => {
+    const tokenizer = loadTokenizer(
+      tokenizerFromGguf(byteLevelMetadata({ 'tokenizer.ggml.add_bos_token': true })),
+    );
+    const ids = tokenizer.encode('<|start|>', { addSpecialTokens: true, parseSpecial: false });
+    expect(ids.filter((id) => id === tokenizer.bosId)).toHaveLength(1);
+    expect(ids[0]).toBe(tokenizer.bosId);
+  });
+});
+
+describe('sentencepiece itself', () => {
+  const [, tokenizer] = tokenizers[1]!;
+
+  it('gives the same ids and the same text', () => {
+    const { cases } = sentencePieceFixture;
+    expect(cases.length).toBeGreaterThan(100);
+    for (const { text, ids, decoded } of cases) {
+      expect([text, tokenizer.encode(text, bare)]).toEqual([text, ids]);
+      expect(tokenizer.decode(ids, whole)).toBe(decoded);
+    }
+  });
+});
+
+describe('a tokenizer.json that can not be served', () => {
+  const file = tokenizerFromGguf(byteLevelMetadata());
+  const load = (more: object) => () =>
+    loadTokenizer({ ...file, tokenizer: { ...(file.tokenizer as object), ...more } });
+
+  it.each([
+    ['of another kind', { model: { type: 'Unigram', vocab: [] } }, 'model.type'],
+    ['with another decoder', { decoder: { type: 'WordPiece' } }, 'WordPiece'],
+    ['with an unknown pre-tokenizer', { pre_tokenizer: { type: 'Odd' } }, 'Odd'],
+    ['without tokens', { added_tokens: undefined }, 'added_tokens'],
+  ])('%s is refused by name', (_, more, name) => {
+    expect(load(more)).toThrow(
+      expect.objectContaining({
+        code: 'unsupported_tokenizer',
+        message: expect.stringContaining(name) as string,
+      }) as Error,
+    );
+  });
+});
