@@ -35,5 +35,8 @@ export async function runTool(program, args, { cwd, env = process.env, signal, o
     });
   } finally {
     process.off('exit', stop);
+    // After an abort a grandchild may still hold the other ends.
+    child.stdout.destroy();
+    child.stderr.destroy();
   }
 }

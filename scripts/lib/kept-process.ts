@@ -36,6 +36,10 @@ export class KeptProcess {
     return this.#process.pid;
   }
 
+  lastLines(): Promise<string[]> {
+    return this.#process.lastLines();
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     await this.#process.stop(graceMs);

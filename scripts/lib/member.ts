@@ -22,6 +22,8 @@ export class Member {
   readonly appId: string;
   readonly replica: number;
   readonly ports: SidecarPorts;
+  /** Where the service itself serves `/health` and `/metrics`. */
+  readonly healthPort: number;
   readonly service: KeptProcess;
   readonly sidecar: KeptProcess | null;
   /** Resolves when one of the two is gone for good. */
@@ -30,12 +32,14 @@ export class Member {
   private constructor(
     options: MemberOptions,
     ports: SidecarPorts,
+    healthPort: number,
     service: KeptProcess,
     sidecar: KeptProcess | null,
   ) {
     this.appId = options.app.appId;
     this.replica = options.replica;
     this.ports = ports;
+    this.healthPort = healthPort;
     this.service = service;
     this.sidecar = sidecar;
     this.lost = Promise.race([service.lost, ...(sidecar === null ? [] : [sidecar.lost])]);
@@ -75,7 +79,7 @@ export class Member {
       },
       options,
     );
-    return new Member(options, ports, service, daprd === null ? null : startSidecar(daprd));
+    return new Member(options, ports, health, service, daprd === null ? null : startSidecar(daprd));
   }
 
   /** The service first: it needs its sidecar to say goodbye. */

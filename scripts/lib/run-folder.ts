@@ -28,9 +28,13 @@ export class RunFolder {
     return join(this.path, 'logs', `${name}.log`);
   }
 
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+
   /** Removes what an earlier run left. */
   async renew(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    await this.remove();
     await mkdir(join(this.path, 'logs'), { recursive: true });
     await mkdir(this.registry);
   }

@@ -13,9 +13,22 @@ export async function stopRecorded({ processes }: RunState): Promise<void> {
 
 async function stopOne(recorded: RecordedProcess): Promise<void> {
   const deadline = performance.now() + GRACE_MS;
-  for (let signal: 'SIGTERM' | 0 = 'SIGTERM'; isStillRunning(recorded); signal = 0) {
-    if (performance.now() > deadline) return void process.kill(recorded.pid, 'SIGKILL');
-    process.kill(recorded.pid, signal);
+  send('SIGTERM', recorded);
+  while (isStillRunning(recorded)) {
+    if (performance.now() > deadline) {
+      send('SIGKILL', recorded);
+      return;
+    }
     await sleep(POLL_MS);
+  }
+}
+
+function send(signal: NodeJS.Signals, recorded: RecordedProcess): void {
+  if (!isStillRunning(recorded)) return;
+  try {
+    process.kill(recorded.pid, signal);
+  } catch (error) {
+    // It ended in between.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

@@ -17,12 +17,14 @@ const WINDOW = 4 << 20;
 const VARIANTS = [
   { name: 'grpc-js', library: 'grpc-js' },
   { name: 'grpc-js, client window', library: 'grpc-js', clientWindow: WINDOW },
+  { name: 'grpc-js, server window', library: 'grpc-js', serverWindow: WINDOW },
   { name: 'grpc-js, both windows', library: 'grpc-js', clientWindow: WINDOW, serverWindow: WINDOW },
   { name: 'connect', library: 'connect' },
   { name: 'connect, both windows', library: 'connect', clientWindow: WINDOW, serverWindow: WINDOW },
 ];
 /** The variant whose sidecar is reached over a Unix domain socket as well; only grpc-js can dial one. */
-const SOCKET_VARIANT = 'grpc-js, client window';
+const SOCKET_VARIANT = 'grpc-js';
+const PATHS = ['direct', 'dapr', 'dapr, socket'];
 
 /** Rows of 576 float32: one, a decode step of 16 sequences, a prefill chunk, the largest frame. */
 const SHAPES = [
@@ -52,7 +54,8 @@ if (values.daprd === undefined || !(rounds >= 1) || !(seconds > 0)) {
 
 const folder = await mkdtemp(join(tmpdir(), 'layermesh-transport-'));
 const children = [];
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void stopAll().then(() => process.exit(1)));
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => void stopAll().then(() => process.exit(1)));
 try {
   const routes = await startAll();
   await checkRefusals(routes);
@@ -94,7 +97,7 @@ async function startAll() {
       sidecars: [socketCaller, callee],
     });
   }
-  return routes;
+  return PATHS.flatMap((path) => routes.filter((route) => route.path === path));
 }
 
 function configuration() {

@@ -4,6 +4,8 @@ import { transports } from './transports.mjs';
 
 const REPLY_PATIENCE_MS = 20_000;
 const WARM_UP_MESSAGES = 20;
+/** 576 float32 values, SmolLM2-135M's hidden size. */
+const ROW_BYTES = 2304;
 
 const commands = {
   serve: ({ library, ...options }) => transports[library].serve(options),
@@ -22,13 +24,13 @@ process.on('message', async ({ id, name, args }) => {
 });
 process.on('disconnect', () => process.exit());
 
-/** A frame of `rows` of `hidden` float32 values; several rows belong to as many sequences, as in decode. */
+/** A frame of `bytes` of activations whose rows belong to `items` sequences. */
 function frame({ items, bytes }, position) {
   const fields = Array.from({ length: items }, (_, index) => ({
     sequence: `3f6c1f0e-7a52-4f0b-9d53-0f1e2d3c4b${index.toString().padStart(2, '0')}`,
     epoch: 1,
     position,
-    count: 1,
+    count: bytes / ROW_BYTES / items,
   }));
   return message({ case: 'frame', value: { items: fields, activations: activations(bytes) } });
 }

@@ -1,61 +1,73 @@
 import ort from 'onnxruntime-node';
 import type { ModelConfig } from '../model/types.js';
 import { rotaryAngles } from './graph/rotary.js';
-import { pastKeyName, pastValueName } from './graph/stage-graph.js';
+import { pastKeyName, pastValueName } from './graph/names.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import type { LayerRange } from './types.js';
 
 type Feeds = Record<string, ort.Tensor>;
 
-/** What a run needs beside its tokens or activations: positions, masks and the cache. */
-export function sharedFeeds(batch: KvBatch, config: ModelConfig, frequencies: Float64Array): Feeds {
-  const { members, count } = batch;
-  const sequences = members.length;
-  const rows = sequences * count;
-  const past = pastRows(batch);
-  const positions = members.flatMap(({ length }) =>
-    Array.from({ length: count }, (_, index) => length + index),
-  );
-  const { cos, sin } = rotaryAngles(frequencies, positions, rows);
+/** The shape of a run: sequences that have `lengths` tokens cached, in `past` rows, and get `count` new ones. */
+export interface RunShape {
+  readonly lengths: readonly number[];
+  readonly past: number;
+  readonly count: number;
+}
+
+/** A prompt's first chunk has no past, and need not be compared with the whole of an empty slot. */
+export function runShape({ arena, members, count }: KvBatch): RunShape {
+  const lengths = members.map(({ length }) => length);
+  const fresh = lengths.length === 1 && lengths[0] === 0;
+  return { lengths, past: fresh ? 0 : arena.bucket, count };
+}
+
+/** What a run needs beside its tokens or activations and the cache: positions and masks. */
+export function sharedFeeds(run: RunShape, config: ModelConfig, frequencies: Float64Array): Feeds {
+  const { lengths, past, count } = run;
+  const rows = lengths.length * count;
+  const positions = lengths.flatMap((length) => Array.from({ length: count }, (_, index) => length + index));
+  const { cos, sin } = rotaryAngles(frequencies, positions);
   const angles = [rows, config.headDim / 2];
   return {
-    rotary_rows: new ort.Tensor('int64', BigInt64Array.from(positions.keys(), BigInt), [sequences, count]),
+    rotary_rows: new ort.Tensor('int64', BigInt64Array.from(positions.keys(), BigInt), [lengths.length, count]),
     cos: new ort.Tensor('float32', cos, angles),
     sin: new ort.Tensor('float32', sin, angles),
-    past_mask: new ort.Tensor('float32', pastMask(batch, past), [sequences, 1, 1, past]),
+    past_mask: new ort.Tensor('float32', pastMask(run), [lengths.length, 1, 1, past]),
     new_mask: causalMask(count, config.heads / config.kvHeads),
     past_and_new: new ort.Tensor('int64', BigInt64Array.of(BigInt(past), BigInt(count)), [2]),
   };
 }
 
 /** The cache of each layer, as views of the arena. */
-export function cacheFeeds(batch: KvBatch, range: LayerRange, config: ModelConfig): Feeds {
+export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, config: ModelConfig): Feeds {
   const { arena, firstSlot, members } = batch;
-  const past = pastRows(batch);
   const shape = [members.length, config.kvHeads, past, config.headDim];
   const feeds: Feeds = {};
-  const tensor = (plane: number): ort.Tensor =>
-    new ort.Tensor(
-      'float32',
-      past === 0 ? new Float32Array() : arena.view(plane, firstSlot, members.length),
-      shape,
-    );
   for (let layer = range.start; layer < range.end; layer++) {
+    if (past === 0) {
+      Object.assign(feeds, emptyCacheFeeds(layer, config));
+      continue;
+    }
     const plane = 2 * (layer - range.start);
-    feeds[pastKeyName(layer)] = tensor(plane);
-    feeds[pastValueName(layer)] = tensor(plane + 1);
+    const view = (of: number): Float32Array => arena.view(of, firstSlot, members.length);
+    feeds[pastKeyName(layer)] = new ort.Tensor('float32', view(plane), shape);
+    feeds[pastValueName(layer)] = new ort.Tensor('float32', view(plane + 1), shape);
   }
   return feeds;
 }
 
-/** A prompt's first chunk has no past, and need not be compared with the whole of an empty slot. */
-const pastRows = ({ arena, members }: KvBatch): number =>
-  members.every(({ length }) => length === 0) ? 0 : arena.bucket;
+/** The cache of one sequence that has no tokens yet. */
+export function emptyCacheFeeds(layer: number, { kvHeads, headDim }: ModelConfig): Feeds {
+  const none = new ort.Tensor('float32', new Float32Array(), [1, kvHeads, 0, headDim]);
+  return { [pastKeyName(layer)]: none, [pastValueName(layer)]: none };
+}
 
-function pastMask({ members }: KvBatch, past: number): Float32Array {
-  const mask = new Float32Array(members.length * past);
-  for (const [index, { length }] of members.entries()) {
-    if (past > 0) mask.fill(-Infinity, index * past + length, (index + 1) * past);
+/** Hides the rows of the cache that hold no token yet. */
+function pastMask({ lengths, past }: RunShape): Float32Array {
+  const mask = new Float32Array(lengths.length * past);
+  if (past === 0) return mask;
+  for (const [index, length] of lengths.entries()) {
+    mask.fill(-Infinity, index * past + length, (index + 1) * past);
   }
   return mask;
 }

@@ -2,9 +2,10 @@ import ort from 'onnxruntime-node';
 import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
 import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
-import { cacheFeeds, sharedFeeds } from './feeds.js';
+import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
-import { filesOf, newKeyName, newValueName, stageGraph } from './graph/stage-graph.js';
+import { newKeyName, newValueName } from './graph/names.js';
+import { filesOf, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { openSession } from './session.js';
 import { StepRows } from './step-rows.js';
@@ -80,10 +81,11 @@ class OnnxEngine implements Engine {
     const rows = new StepRows(input, this.#range, this.#config);
     const finished: { batch: KvBatch; newRows: Float32Array[] }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
+      const run = runShape(batch);
       const outputs = await this.#session.run({
         ...rows.feeds(batch),
-        ...sharedFeeds(batch, this.#config, this.#frequencies),
-        ...cacheFeeds(batch, this.#range, this.#config),
+        ...sharedFeeds(run, this.#config, this.#frequencies),
+        ...cacheFeeds(batch, run.past, this.#range, this.#config),
       });
       rows.keep(batch, outputs);
       finished.push({ batch, newRows: this.#newRows(outputs) });

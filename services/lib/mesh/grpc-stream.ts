@@ -13,8 +13,6 @@ const MAX_MESSAGE_BYTES = 16 << 20;
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-  // Node's default HTTP/2 window of 64 KiB would make a 1 MiB frame wait for sixteen acknowledgements.
-  'grpc-node.flow_control_window': 4 << 20,
   // daprd answers more than one ping in 8 s with ENHANCE_YOUR_CALM.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { ownsEmbedding, ownsHead } from '../../../services/lib/model/layer-range.js';
 import { evenSplit, parseSplit, stageRanges } from '../../../services/lib/model/split.js';
+import { thrownBy } from '../../support/thrown-by.js';
 import { tinyConfig } from '../../support/tiny-model.js';
 
 describe('parseSplit', () => {
@@ -25,8 +26,8 @@ describe('parseSplit', () => {
     ['10,30', 'boundary 2 of "10,30" is 30, not between 1 and 29'],
     ['20,10', 'boundary 2 of "20,10" is 10, not above 20'],
     ['5,5', 'boundary 2 of "5,5" is 5, not above 5'],
-  ])('refuses %s and says where', (text, message) => {
-    expect(() => parseSplit(text, 30)).toThrow(expect.objectContaining({ code: 'invalid_split', message }));
+  ])('refuses %s and says where', async (text, message) => {
+    expect(await thrownBy(() => parseSplit(text, 30))).toMatchObject({ code: 'invalid_split', message });
   });
 });
 
@@ -57,8 +58,8 @@ describe('evenSplit', () => {
     expect(evenSplit({ ...smollm2, vocabulary: 1 }, 3)).toEqual([10, 20]);
   });
 
-  it.each([0, 31, 1.5, NaN])('refuses %d stages of 30 layers', (stages) => {
-    expect(() => evenSplit(smollm2, stages)).toThrow(expect.objectContaining({ code: 'invalid_split' }));
+  it.each([0, 31, 1.5, NaN])('refuses %d stages of 30 layers', async (stages) => {
+    expect(await thrownBy(() => evenSplit(smollm2, stages))).toMatchObject({ code: 'invalid_split' });
   });
 
   it('has no cheaper split', () => {

@@ -23,3 +23,7 @@ export function normed(
   });
   return { normed: output!, stream: sum! };
 }
+
+/** The residual stream with everything added to it. */
+export const sum = (graph: GraphBuilder, { stream, delta }: Residual): Value =>
+  delta === null ? stream : graph.node('Add', [stream, delta]);

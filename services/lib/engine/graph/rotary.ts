@@ -33,11 +33,10 @@ function scaled(frequency: number, index: number, scaling: RopeScaling): number 
 /** Cosines and sines of `positions × frequencies`, `[positions, headDim / 2]` each. */
 export function rotaryAngles(
   frequencies: Float64Array,
-  positions: Iterable<number>,
-  count: number,
+  positions: readonly number[],
 ): { cos: Float32Array; sin: Float32Array } {
-  const cos = new Float32Array(count * frequencies.length);
-  const sin = new Float32Array(count * frequencies.length);
+  const cos = new Float32Array(positions.length * frequencies.length);
+  const sin = new Float32Array(positions.length * frequencies.length);
   let index = 0;
   for (const position of positions) {
     for (const frequency of frequencies) {

@@ -2,17 +2,11 @@ import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
 import { GraphBuilder, type Value } from '../onnx/graph-builder.js';
 import { type LayerRange, ownsEmbedding, ownsHead } from '../types.js';
-import { attention } from './attention.js';
-import { feedForward } from './feed-forward.js';
-import { type StepInputs, stepInputs } from './inputs.js';
+import { block } from './block.js';
+import { stepInputs } from './inputs.js';
 import { linear } from './linear.js';
-import { normed, type Residual } from './norm.js';
+import { normed, type Residual, sum } from './norm.js';
 import { Weights } from './weights.js';
-
-export const pastKeyName = (layer: number): string => `layer.${layer}.past_key`;
-export const pastValueName = (layer: number): string => `layer.${layer}.past_value`;
-export const newKeyName = (layer: number): string => `layer.${layer}.new_key`;
-export const newValueName = (layer: number): string => `layer.${layer}.new_value`;
 
 /** The shard files that a range reads, and no other. */
 export function filesOf(range: LayerRange): string[] {
@@ -39,7 +33,7 @@ export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
     delta: null,
   };
   for (let layer = range.start; layer < range.end; layer++) {
-    residual = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs));
+    residual = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs).residual);
   }
 
   if (ownsHead(range)) {
@@ -56,36 +50,6 @@ function embedding(graph: GraphBuilder, shards: Shards): Value {
   return graph.node('Cast', [rows], { attributes: { to: 1 } });
 }
 
-function block(
-  graph: GraphBuilder,
-  shards: Shards,
-  layer: number,
-  residual: Residual,
-  inputs: StepInputs,
-): Residual {
-  const { config } = shards;
-  const weights = new Weights(graph, shards.file(layerFile(layer)));
-  const shape = ['B', config.kvHeads, 'P', config.headDim];
-  const past = {
-    key: graph.input(pastKeyName(layer), 'f32', shape),
-    value: graph.input(pastValueName(layer), 'f32', shape),
-  };
-
-  const first = normed(graph, residual, weights.value('attn_norm'), config.normEpsilon);
-  const attended = attention(graph, first.normed, weights, past, inputs, config);
-  const rows = ['B', config.kvHeads, 'S', config.headDim];
-  graph.output(newKeyName(layer), attended.newKey, 'f32', rows);
-  graph.output(newValueName(layer), attended.newValue, 'f32', rows);
-
-  const second = normed(
-    graph,
-    { stream: first.stream, delta: attended.output },
-    weights.value('ffn_norm'),
-    config.normEpsilon,
-  );
-  return { stream: second.stream, delta: feedForward(graph, second.normed, weights, config.intermediate) };
-}
-
 /** Final norm and LM head, of the rows that want logits only. */
 function head(graph: GraphBuilder, shards: Shards, residual: Residual): Value {
   const { config } = shards;
@@ -100,6 +64,3 @@ function head(graph: GraphBuilder, shards: Shards, residual: Residual): Value {
   );
   return linear(graph, x, weights, 'head');
 }
-
-const sum = (graph: GraphBuilder, { stream, delta }: Residual): Value =>
-  delta === null ? stream : graph.node('Add', [stream, delta]);

@@ -13,7 +13,7 @@ import { openShards } from '../../model/shards/open-shards.js';
 import { writeJson } from '../../model/shards/write-json.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
-import { writeShards } from './write-shards.js';
+import { type PrepareProgress, writeShards } from './write-shards.js';
 
 export interface PrepareOptions {
   /** A GGUF file or a Hugging Face folder. */
@@ -23,12 +23,6 @@ export interface PrepareOptions {
   readonly cache: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PrepareProgress) => void;
-}
-
-export interface PrepareProgress {
-  /** Shard files written, of how many. */
-  readonly done: number;
-  readonly total: number;
 }
 
 export interface PreparedModel {

@@ -42,7 +42,11 @@ export class ShardFolder {
     return this.#files.some((record) => record.name === name);
   }
 
-  async write(name: string, tensors: readonly TensorSource[], signal?: AbortSignal): Promise<void> {
+  async write(
+    name: string,
+    tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     this.#files.push(await writeShard(this.#directory, name, tensors, signal));
     await writeJson(this.#growing, { ...this.#header, files: this.#files });
   }

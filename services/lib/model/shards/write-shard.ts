@@ -9,7 +9,7 @@ export interface TensorSource {
   readonly name: string;
   readonly dtype: ShardDataType;
   readonly shape: readonly number[];
-  chunks(): AsyncIterable<ArrayBufferView> | Iterable<ArrayBufferView>;
+  readonly chunks: AsyncIterable<ArrayBufferView> | Iterable<ArrayBufferView>;
 }
 
 /**
@@ -19,7 +19,7 @@ export interface TensorSource {
 export async function writeShard(
   directory: string,
   name: string,
-  tensors: readonly TensorSource[],
+  tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>,
   signal?: AbortSignal,
 ): Promise<FileRecord> {
   const target = path.join(directory, name);
@@ -44,7 +44,7 @@ export async function writeShard(
 
 async function writeTensors(
   file: FileHandle,
-  tensors: readonly TensorSource[],
+  tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>,
   signal: AbortSignal | undefined,
 ): Promise<Omit<FileRecord, 'name'>> {
   const hash = createHash('sha256');
@@ -56,10 +56,10 @@ async function writeTensors(
     hash.update(bytes);
     size += bytes.byteLength;
   };
-  for (const { name, dtype, shape, chunks } of tensors) {
+  for await (const { name, dtype, shape, chunks } of tensors) {
     await append(new Uint8Array((PAGE_BYTES - (size % PAGE_BYTES)) % PAGE_BYTES));
     const offset = size;
-    for await (const chunk of chunks()) {
+    for await (const chunk of chunks) {
       await append(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     }
     records[name] = { dtype, shape: [...shape], offset, length: size - offset };

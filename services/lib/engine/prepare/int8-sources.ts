@@ -1,1 +1,0 @@
-export const int8Sources = () => { throw new Error('x'); };

@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises';
+import { greedyTokens } from '../support/completions.js';
+import { startSystem, type TestSystem } from '../support/local-system.js';
+
+interface Case {
+  readonly text: string;
+  readonly prompt: number[];
+  /** What the plain reference engine generates (scripts/fixtures/parity-reference.ts). */
+  readonly tokens: number[];
+}
+
+const cases = JSON.parse(await readFile('test/fixtures/parity.json', 'utf8')) as Case[];
+
+/** `npm run parity` runs every prompt alone, too; the check, a few. */
+const alone = process.env['LAYERMESH_PARITY'] === 'full' ? cases : cases.slice(0, 2);
+
+const NEIGHBOURS = 8;
+
+describe.each(['direct', 'dapr'] as const)('over the %s mesh, in f32', (mesh) => {
+  describe.each([
+    [1, []],
+    [2, [15]],
+    [3, [10, 20]],
+    [5, [6, 12, 18, 24]],
+  ])('%i stages', (_count, split) => {
+    let system: TestSystem;
+    beforeAll(async () => {
+      system = await startSystem({ mesh, split, precision: 'f32' });
+    }, 120_000);
+    afterAll(() => system.stop());
+
+    it('generate what the reference engine generates, alone', async () => {
+      for (const { prompt, tokens } of alone) {
+        expect(await greedyTokens(system.url, prompt, tokens.length)).toEqual(tokens);
+      }
+    }, 600_000);
+
+    it(`generate the same among ${NEIGHBOURS} others`, async () => {
+      const waiting = [...cases];
+      const runOne = async (): Promise<void> => {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          expect(await greedyTokens(system.url, next.prompt, next.tokens.length)).toEqual(next.tokens);
+        }
+      };
+      await Promise.all(Array.from({ length: NEIGHBOURS + 1 }, runOne));
+    }, 600_000);
+  });
+});

@@ -1,0 +1,119 @@
+import OpenAI from 'openai';
+import { errorOf, greedyTokens, post } from '../support/completions.js';
+import { eventually } from '../support/eventually.js';
+import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
+
+const STAGES = ['stage-0', 'stage-1', 'stage-2'];
+const PROMPT = [504, 3575, 282, 4649, 314];
+
+describe('two replicas of a stage, over Dapr', () => {
+  let system: TestSystem;
+  beforeAll(async () => {
+    system = await startSystem({
+      mesh: 'dapr',
+      split: [10, 20],
+      precision: 'int8',
+      replicas: { 'stage-1': 2 },
+    });
+  }, 120_000);
+  afterAll(() => system.stop());
+
+  const sequences = async (): Promise<number[][]> => {
+    const { stages } = await system.topology();
+    return stages.map(({ replicas }) => replicas.map((replica) => replica.sequences));
+  };
+
+  it('share the sequences, and each sequence keeps its route', async () => {
+    const alone = await greedyTokens(system.url, PROMPT, 32);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        post(`${system.url}/v1/completions`, {
+          prompt: PROMPT,
+          max_tokens: 32,
+          temperature: 0,
+          ignore_eos: true,
+          return_token_ids: true,
+        }),
+      ),
+    );
+    const routes = answers.map((answer) => answer.headers.get('x-layermesh-route') ?? '');
+    const replicas = new Map<string, number>();
+    for (const route of routes) {
+      expect(route).toMatch(/^stage-0\/\w+>stage-1\/\w+>stage-2\/\w+$/);
+      const middle = route.split('>')[1]!;
+      replicas.set(middle, (replicas.get(middle) ?? 0) + 1);
+    }
+    expect([...replicas.values()]).toEqual([4, 4]);
+    for (const answer of answers) {
+      const { choices } = (await answer.json()) as { choices: { token_ids: number[] }[] };
+      expect(choices[0]!.token_ids.length).toBe(alone.length);
+    }
+  }, 60_000);
+
+  it('are all freed within a second when clients disconnect', async () => {
+    const clients = Array.from({ length: 6 }, () => new AbortController());
+    const requests = clients.map(({ signal }) =>
+      post(
+        `${system.url}/v1/completions`,
+        { prompt: PROMPT, max_tokens: 4_000, ignore_eos: true, stream: true },
+        signal,
+      ),
+    );
+    await Promise.all(requests);
+    await eventually('six sequences everywhere', async () =>
+      (await sequences()).every((stage) => stage.reduce((sum, count) => sum + count, 0) === 6),
+    );
+    for (const client of clients) client.abort();
+    // The stages tell their status every two seconds; their own metrics tell at once.
+    await eventually(
+      'none left',
+      async () =>
+        (await Promise.all(STAGES.flatMap((appId) => system.members(appId)).map(openSequences))).every(
+          (open) => open === 0,
+        ),
+      1_000,
+    );
+  }, 60_000);
+
+  it('stream to an OpenAI client', async () => {
+    const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
+    const stream = await client.chat.completions.create({
+      model: 'default',
+      messages: [{ role: 'user', content: 'Say hello.' }],
+      stream: true,
+      stream_options: { include_usage: true },
+      max_tokens: 16,
+      temperature: 0,
+    });
+    let text = '';
+    let tokens = 0;
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? '';
+      tokens = chunk.usage?.completion_tokens ?? tokens;
+    }
+    expect(text).toMatch(/hello/i);
+    expect(tokens).toBeGreaterThan(0);
+  }, 60_000);
+
+  it('serve on after bad requests', async () => {
+    const before = await greedyTokens(system.url, PROMPT, 8);
+    const bad: [unknown, number, string][] = [
+      ['{"prompt": ', 400, 'invalid_json'],
+      [{ prompt: PROMPT, temperature: 'hot' }, 400, 'invalid_value'],
+      [`{"prompt": "x", "temperature": NaN}`, 400, 'invalid_json'],
+      [{ prompt: PROMPT, model: 'gpt-9' }, 404, 'model_not_found'],
+      [{ prompt: PROMPT, max_tokens: 9_000 }, 400, 'context_length_exceeded'],
+      [{ prompt: 'x'.repeat(10 << 20) }, 413, 'request_too_large'],
+      [{ prompt: [49_152] }, 400, 'invalid_value'],
+    ];
+    for (const [body, status, code] of bad) {
+      expect(await errorOf(await post(`${system.url}/v1/completions`, body))).toMatchObject({ status, code });
+    }
+    expect(await greedyTokens(system.url, PROMPT, 8)).toEqual(before);
+  }, 60_000);
+});
+
+async function openSequences({ serviceHttpPort }: TestMember): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${serviceHttpPort}/metrics`)).text();
+  return Number(/^layermesh_stage_sequences\{[^}]*\} (\d+)/m.exec(text)?.[1]);
+}

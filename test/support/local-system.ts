@@ -1,0 +1,91 @@
+import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
+import type { Precision } from '../../services/lib/engine/types.js';
+import { evenSplit } from '../../services/lib/model/split.js';
+import type { Topology } from '../../services/gateway/backend.js';
+import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
+import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
+import { ensureDaprd } from '../../scripts/lib/daprd.js';
+import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+import { LocalSystem } from '../../scripts/lib/local-system.js';
+import { freePorts } from '../../scripts/lib/ports.js';
+import { repositoryRoot } from '../../scripts/lib/repository.js';
+
+export interface TestSystemOptions {
+  /** Boundaries; or a number of stages of even cost. Three stages by default. */
+  readonly split?: readonly number[];
+  readonly stages?: number;
+  /** Such as `{ 'stage-1': 2 }`. */
+  readonly replicas?: Readonly<Record<string, number>>;
+  readonly precision?: Precision;
+  readonly mesh?: 'dapr' | 'direct';
+  readonly kvTokens?: number;
+  /** More environment for every service. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What a test may know of one replica's two processes. */
+export interface TestMember {
+  readonly servicePid: number;
+  /** Where the service serves its own metrics. */
+  readonly serviceHttpPort: number;
+  readonly sidecarPid: number | null;
+  /** Where the sidecar serves its metrics on 127.0.0.1. */
+  readonly sidecarMetricsPort: number;
+}
+
+export interface TestSystem {
+  readonly url: string;
+  /** What `up` would have printed: deaths and restarts of processes. */
+  readonly events: readonly string[];
+  /** The replicas of an app-id now, in the order they were started. */
+  members(appId: string): TestMember[];
+  topology(): Promise<Topology>;
+  scale(appId: string, count: number): Promise<Topology>;
+  stop(): Promise<void>;
+}
+
+/** The demo model, really served by real processes on free ports: what `npm run up` starts, by the same code. */
+export async function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
+  const { precision = 'int8', mesh = 'dapr', replicas = {}, kvTokens, env } = options;
+  await ensureCompiled(repositoryRoot);
+  const model = await ensureDemoModel();
+  const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
+  const daprd = mesh === 'direct' ? null : await ensureDaprd();
+  if (mesh === 'dapr' && daprd === null) throw new Error('there is no daprd; npm run check builds it');
+
+  const events: string[] = [];
+  const never = new AbortController().signal;
+  const system = await LocalSystem.start(
+    {
+      prepared: directory,
+      modelName: 'SmolLM2-135M-Instruct',
+      precision,
+      split: options.split ?? evenSplit(config, options.stages ?? 3),
+      replicas: new Map(Object.entries(replicas)),
+      daprd,
+      port: (await freePorts(1))[0]!,
+      env: { ...env, ...(kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(kvTokens) }) },
+      onEvent: (message) => events.push(message),
+    },
+    never,
+  );
+  return {
+    url: system.url,
+    events,
+    members: (appId) =>
+      system.members
+        .filter((member) => member.appId === appId)
+        .map(({ service, sidecar, ports, healthPort }) => ({
+          servicePid: service.pid,
+          serviceHttpPort: healthPort,
+          sidecarPid: sidecar?.pid ?? null,
+          sidecarMetricsPort: ports.metrics,
+        })),
+    topology: () => system.topology(),
+    scale: (appId, count) => system.scale(appId, count, never),
+    stop: async () => {
+      await system.stop();
+      await system.folder.remove();
+    },
+  };
+}

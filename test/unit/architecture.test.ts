@@ -1,0 +1,108 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** What each part may import besides itself, from docs/architecture.md: imports point one way. */
+const foundation = ['config', 'errors'];
+const middle = ['wire', 'model', 'telemetry', ...foundation];
+const upper = ['openai', 'engine', 'mesh', 'sampling', 'process', ...middle];
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  config: ['errors'],
+  errors: [],
+  telemetry: foundation,
+  process: ['telemetry', ...foundation],
+  wire: middle,
+  model: middle,
+  openai: ['sampling', ...middle],
+  engine: middle,
+  mesh: middle,
+  sampling: middle,
+  stage: upper,
+  gateway: upper,
+  scripts: upper,
+};
+
+/** The commands show what the gateway answers, so they share its types, and nothing that runs. */
+const typesOnly: Readonly<Record<string, readonly string[]>> = { scripts: ['gateway'] };
+
+/** Packages with one home: who uses them elsewhere goes round the part that hides them. */
+const homes: Readonly<Record<string, string>> = {
+  'onnxruntime-node': 'services/lib/engine/',
+  '@grpc/grpc-js': 'services/lib/mesh/',
+  '@dapr/dapr': 'services/lib/mesh/',
+};
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+function sources(): string[] {
+  return ['services', 'scripts'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  );
+}
+
+/** Static and dynamic imports and re-exports; relative ones as paths from the root. */
+function importsOf(from: string, text: string): Import[] {
+  const pattern =
+    /^(?:import|export)\s+(type\s)?[^'"`;]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gm;
+  return [...text.matchAll(pattern)].map(([, type, named, dynamic, bare]) => {
+    const name = named ?? dynamic ?? bare!;
+    const to = name.startsWith('.') ? normalize(join(dirname(from), name)) : name;
+    return { from, to, typeOnly: type !== undefined };
+  });
+}
+
+/** `services/lib/mesh/x.ts` is of `mesh`, `scripts/up.ts` of `scripts`. */
+const partOf = (path: string): string => path.replace(/^services\/(lib\/)?/, '').split('/')[0]!;
+
+const isLocal = (path: string): boolean => /^(services|scripts)\//.test(path);
+
+function problem({ from, to, typeOnly }: Import): string | null {
+  if (!isLocal(to)) {
+    const home = Object.entries(homes).find(([name]) => to === name || to.startsWith(`${name}/`))?.[1];
+    return home === undefined || from.startsWith(home)
+      ? null
+      : `${from} imports ${to}, which only ${home} may`;
+  }
+  const [part, target] = [partOf(from), partOf(to)];
+  const known = [part, ...(allowed[part] ?? []), ...(typeOnly ? (typesOnly[part] ?? []) : [])];
+  return known.includes(target) ? null : `${from} imports ${to}: ${part} may not know ${target}`;
+}
+
+const problemsOf = (path: string, text: string): string[] =>
+  importsOf(path, text).flatMap((each) => problem(each) ?? []);
+
+describe('imports point one way', () => {
+  const files = sources();
+
+  it('sees the whole code base', () => {
+    expect(files).toContain(join('services', 'stage', 'main.ts'));
+    expect(files).toContain(join('scripts', 'up.ts'));
+    const parts = new Set(files.map(partOf));
+    expect([...parts].filter((part) => !(part in allowed))).toEqual([]);
+  });
+
+  it('holds for every file', () => {
+    expect(files.flatMap((path) => problemsOf(path, readFileSync(join(root, path), 'utf8')))).toEqual([]);
+  });
+
+  it.each([
+    ['services/lib/engine/x.ts', "import { a } from '../mesh/y.js';"],
+    ['services/lib/errors/x.ts', "export { a } from '../model/y.js';"],
+    ['services/lib/mesh/x.ts', "import type { Backend } from '../../gateway/backend.js';"],
+    ['services/stage/x.ts', "import { a } from '../gateway/app.js';"],
+    ['services/gateway/x.ts', "import * as grpc from '@grpc/grpc-js';"],
+    ['services/stage/x.ts', "import {\n  a,\n  b,\n} from 'onnxruntime-node';"],
+    ['scripts/x.ts', "const { DaprClient } = await import('@dapr/dapr');"],
+    ['services/lib/model/x.ts', "import '../../../scripts/up.js';"],
+    ['scripts/x.ts', "import { createApp } from '../services/gateway/app.js';"],
+  ])('finds a wrong import planted in %s', (path, text) => {
+    expect(problemsOf(path, text)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import type { Choice } from '../../../services/gateway/choice.js';
+import { ChoiceDecoder, type Piece } from '../../../services/gateway/choice-decoder.js';
+import { byteTokenizer, EOS, say } from './byte-text.js';
+
+function choice(changes: Partial<Omit<Choice, 'sampling'>> & { minTokens?: number }): Choice {
+  const { minTokens = 0, ...rest } = changes;
+  return {
+    index: 0,
+    prompt: [],
+    maxTokens: 1000,
+    stop: [],
+    includeStop: false,
+    sampling: {
+      temperature: 1,
+      topP: 1,
+      topK: 0,
+      minP: 0,
+      seed: 0,
+      repetitionPenalty: 1,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      logitBias: [],
+      minTokens,
+      stopIds: [EOS],
+    },
+    ...rest,
+  };
+}
+
+function decode(tokens: readonly number[], of: Choice): Piece[] {
+  const decoder = new ChoiceDecoder(of, byteTokenizer);
+  const pieces: Piece[] = [];
+  for (const token of tokens) {
+    pieces.push(decoder.push(token));
+    if (pieces.at(-1)!.finishReason !== null) break;
+  }
+  return pieces;
+}
+
+const textOf = (pieces: readonly Piece[]): string => pieces.map(({ text }) => text).join('');
+
+describe('decoding a choice', () => {
+  test('gives back any text, whole characters only', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (text) => {
+        const pieces = decode(say(text), choice({}));
+        expect(textOf(pieces)).toBe(text);
+        expect(pieces.every((piece) => piece.text.isWellFormed())).toBe(true);
+        expect(pieces.at(-1)).toMatchObject({ token: EOS, finishReason: 'stop' });
+      }),
+    );
+  });
+
+  test('shows what it held back when the length ends it', () => {
+    const pieces = decode(say('abcd'), choice({ maxTokens: 3, stop: ['cd'] }));
+    expect(textOf(pieces)).toBe('abc');
+    expect(pieces.map(({ finishReason }) => finishReason)).toEqual([null, null, 'length']);
+  });
+
+  test('shows a broken character as such when the length cuts it', () => {
+    expect(textOf(decode(say('a\u2603'), choice({ maxTokens: 3 })))).toBe('a\ufffd');
+  });
+
+  test('finds a stop string in the last token before the length', () => {
+    expect(decode(say('ab'), choice({ maxTokens: 2, stop: ['b'] })).at(-1)).toMatchObject({
+      finishReason: 'stop',
+    });
+  });
+
+  test('looks for stop strings only after min_tokens', () => {
+    expect(textOf(decode(say('a.b.c'), choice({ minTokens: 2, stop: ['.'] })))).toBe('a.b');
+  });
+});

@@ -1,0 +1,63 @@
+import type { Backend, GenerateRequest, Generation, Topology } from '../../../services/gateway/backend.js';
+
+export type Script = (request: GenerateRequest, signal: AbortSignal) => AsyncIterable<number>;
+
+/** Gives these tokens, as fast as they are pulled. */
+export const tokensOf = (tokens: Iterable<number>): Script =>
+  async function* () {
+    for (const token of tokens) yield await Promise.resolve(token);
+  };
+
+/** Gives some tokens and then nothing, until aborted. */
+export const stuckAfter = (tokens: Iterable<number>): Script =>
+  async function* (_request, signal) {
+    yield* tokens;
+    await new Promise((_resolve, reject) => {
+      const abort = (): void => reject(signal.reason as Error);
+      if (signal.aborted) abort();
+      else signal.addEventListener('abort', abort);
+    });
+  };
+
+/** A mesh in memory that says what the test tells it to, and keeps the contract of Backend. */
+export class ScriptedBackend implements Backend {
+  script: Script = tokensOf([]);
+  /** Thrown instead of opening a sequence. */
+  refusal: Error | null = null;
+  notReady: string | null = null;
+  readonly requests: GenerateRequest[] = [];
+  readonly signals: AbortSignal[] = [];
+  /** Sequences that hold room in the mesh. */
+  open = 0;
+
+  async generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
+    await Promise.resolve();
+    if (this.refusal !== null) throw this.refusal;
+    this.requests.push(request);
+    this.signals.push(signal);
+    return { route: `stage-0/a>stage-1/b${this.requests.length}`, tokens: this.#run(request, signal) };
+  }
+
+  notReadyReason(): string | null {
+    return this.notReady;
+  }
+
+  topology(): Topology {
+    return { model: 'test/model', precision: 'f32', split: [1], stages: [] };
+  }
+
+  async *#run(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<number> {
+    this.open += 1;
+    try {
+      let count = 0;
+      for await (const token of this.script(request, signal)) {
+        signal.throwIfAborted();
+        yield token;
+        count += 1;
+        if (count === request.maxTokens) return;
+      }
+    } finally {
+      this.open -= 1;
+    }
+  }
+}

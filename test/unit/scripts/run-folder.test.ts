@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { readRunFile } from '../../../scripts/lib/run-file.js';
+import { RunFolder } from '../../../scripts/lib/run-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+describe('the folder of a run', () => {
+  const cache = temporaryFolder();
+  const before = process.env['LAYERMESH_CACHE'];
+  beforeAll(() => {
+    process.env['LAYERMESH_CACHE'] = cache.path;
+  });
+  afterAll(() => {
+    if (before === undefined) delete process.env['LAYERMESH_CACHE'];
+    else process.env['LAYERMESH_CACHE'] = before;
+  });
+
+  it('has its own Dapr files, with SQLite files that no other run opens', async () => {
+    const folder = new RunFolder(8123);
+    await folder.renew();
+    const { configPath, resourcesPaths } = await folder.localize((await readRunFile()).gateway);
+
+    expect(folder.path.startsWith(cache.path)).toBe(true);
+    expect(await yaml(configPath)).toMatchObject({
+      kind: 'Configuration',
+      spec: {
+        nameResolution: { configuration: { connectionString: join(folder.path, 'layermesh-names.sqlite') } },
+        features: [{ name: 'HotReload', enabled: false }],
+      },
+    });
+    const store = await yaml(join(resourcesPaths[0]!, 'statestore.yaml'));
+    expect(store).toMatchObject({
+      spec: {
+        type: 'state.sqlite',
+        metadata: [
+          { name: 'connectionString', value: join(folder.path, 'layermesh-state.sqlite') },
+          { name: 'keyPrefix', value: 'name' },
+        ],
+      },
+    });
+  });
+
+  it('has the resiliency of the repository, in which every retry is bounded', async () => {
+    const { resourcesPaths } = await new RunFolder(8123).localize((await readRunFile()).gateway);
+    const resiliency = (await yaml(join(resourcesPaths[0]!, 'resiliency.yaml'))) as {
+      spec: { policies: { retries: Record<string, { maxRetries?: number }> } };
+    };
+    const retries = Object.values(resiliency.spec.policies.retries);
+    expect(retries.length).toBeGreaterThan(0);
+    for (const { maxRetries } of retries) expect(maxRetries).toBeGreaterThanOrEqual(0);
+  });
+});
+
+const yaml = async (path: string): Promise<unknown> => parse(await readFile(path, 'utf8'));
