@@ -1,7 +1,7 @@
-import { chmod, mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import { digestOf } from '../bootstrap/digest.mjs';
@@ -22,31 +22,36 @@ const BUILD_FLAGS = [
   `-ldflags=-s -w -X github.com/dapr/dapr/pkg/buildinfo.version=${VERSION} -X github.com/dapr/kit/logger.DaprVersion=${VERSION}`,
 ];
 
+export interface DaprdOptions extends LongStepOptions {
+  /** Where an installed one may be, in order. */
+  readonly folders?: readonly string[];
+}
+
 /**
  * The path of a daprd that can serve: an installed one, or the one in the cache, or else built with Go into the
  * cache (once; ten minutes on two cores). Null where there is neither a daprd nor Go.
  */
-export async function ensureDaprd(options: LongStepOptions = {}): Promise<string | null> {
-  for (const candidate of installedDaprds()) {
-    if (await isSuitable(candidate, options.signal)) {
-      options.onProgress?.(candidate);
-      return candidate;
+export async function ensureDaprd(options: DaprdOptions = {}): Promise<string | null> {
+  const { signal, onProgress, folders = installFolders() } = options;
+  for (const path of folders.map((folder) => join(folder, 'daprd'))) {
+    if (existsSync(path) && (await isSuitable(path, signal))) {
+      onProgress?.(path);
+      return path;
     }
   }
   const built = await cachedPath();
   if (existsSync(built)) return built;
-  const lock = join(cacheDirectory(), 'locks', 'daprd');
-  const onWait = (owner: string): void => options.onProgress?.(`waiting for the build by ${owner}`);
-  return withLock(lock, async () => (existsSync(built) ? built : ((await build(built, options)) ?? null)), {
-    signal: options.signal,
-    onWait,
-  });
+  return withLock(
+    join(cacheDirectory(), 'locks', 'daprd'),
+    async () => (existsSync(built) || (await build(built, options)) ? built : null),
+    { signal, onWait: (owner) => onProgress?.(`waiting for the build by ${owner}`) },
+  );
 }
 
-function installedDaprds(): string[] {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), join(homedir(), '.dapr', 'bin')];
-  return folders.map((folder) => join(folder, 'daprd')).filter((path) => existsSync(path));
-}
+const installFolders = (): string[] => [
+  ...(process.env['PATH'] ?? '').split(delimiter),
+  join(homedir(), '.dapr', 'bin'),
+];
 
 /** New enough, and with the SQLite resolver, whose package name stays in the binary even when stripped. */
 async function isSuitable(path: string, signal?: AbortSignal): Promise<boolean> {
@@ -63,10 +68,13 @@ async function cachedPath(): Promise<string> {
 
 const moduleFolder = join(repositoryRoot, 'scripts', 'dapr');
 
-/** Go verifies every module against go.sum, and its own cache makes an interrupted build go on where it was. */
-async function build(path: string, { signal, onProgress }: LongStepOptions): Promise<string | null> {
+/**
+ * Go verifies every module against go.sum, and its own cache makes an interrupted build go on where it was.
+ * False where there is no Go.
+ */
+async function build(path: string, { signal, onProgress }: LongStepOptions): Promise<boolean> {
   const unfinished = `${path}.unfinished`;
-  await mkdir(join(path, '..'), { recursive: true });
+  await mkdir(dirname(path), { recursive: true });
   let packages = 0;
   const onText = (text: string): void => {
     packages += text.split('\n').length - 1;
@@ -75,15 +83,14 @@ async function build(path: string, { signal, onProgress }: LongStepOptions): Pro
   const args = ['build', '-v', ...BUILD_FLAGS, '-o', unfinished, 'github.com/dapr/dapr/cmd/daprd'];
   const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' };
   const result = await runTool('go', args, { cwd: moduleFolder, env, signal, onText }).catch(nullIfAbsent);
-  if (result === null) return null;
+  if (result === null) return false;
   if (result.code !== 0) {
     const line = result.output.trim().split('\n').at(-1) ?? '';
     throw new ServingError('sidecar_missing', `building daprd failed: ${line}`);
   }
-  await chmod(unfinished, 0o755);
   await rename(unfinished, path);
   await removeOlder(path);
-  return path;
+  return true;
 }
 
 function nullIfAbsent(error: unknown): null {
@@ -92,9 +99,9 @@ function nullIfAbsent(error: unknown): null {
 }
 
 async function removeOlder(path: string): Promise<void> {
-  const folder = join(path, '..');
-  const others = (await readdir(folder)).filter(
-    (name) => name.startsWith('daprd-') && join(folder, name) !== path,
+  const folder = dirname(path);
+  const older = (await readdir(folder)).filter(
+    (name) => name.startsWith('daprd-') && name !== basename(path),
   );
-  await Promise.all(others.map((name) => rm(join(folder, name))));
+  await Promise.all(older.map((name) => rm(join(folder, name))));
 }

@@ -12,7 +12,14 @@ export interface HttpLimits extends EventStreamOptions {
   readonly bodyBytes: number;
 }
 
-export const defaultLimits: HttpLimits = { bodyBytes: 1 << 20, keepAliveMs: 15_000, stallMs: 60_000 };
+/**
+ * A body is bounded by what can fit the context, with room for several prompts and for JSON: tokenizing runs
+ * on the event loop, and one long word costs it more than linear time.
+ */
+export function limitsFor(contextLength: number): HttpLimits {
+  const bodyBytes = Math.min(4 << 20, Math.max(64 << 10, contextLength * 32));
+  return { bodyBytes, keepAliveMs: 15_000, stallMs: 60_000 };
+}
 
 /** Everything that the routes work with. */
 export interface Gateway {

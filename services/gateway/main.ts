@@ -14,7 +14,7 @@ import { whenAborted } from '../lib/process/when-aborted.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import { Admission } from './admission.js';
 import { createApp } from './app.js';
-import { defaultLimits } from './gateway.js';
+import { limitsFor } from './gateway.js';
 import { MeshBackend } from './mesh-backend.js';
 import { createGatewayMetrics } from './metrics.js';
 
@@ -53,7 +53,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     admission,
     metrics: createGatewayMetrics(registry, admission),
     log,
-    limits: defaultLimits,
+    limits: limitsFor(model.config.maxPositions),
   });
   const http = await listen(createServer(app), config.host, config.port);
   log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');

@@ -4,18 +4,12 @@ import { startSystem, type TestSystem } from '../support/local-system.js';
 
 const PROMPT = [504, 3575, 282, 4649, 314];
 
-/** How many streams a sidecar has sent to, or received from, other app-ids. */
-async function streams(metricsPort: number, direction: 'sent' | 'recv'): Promise<Map<string, number>> {
+/** How many streams a sidecar has opened to each app-id. Dapr counts proxied streams at the caller's only. */
+async function streamsSent(metricsPort: number): Promise<Record<string, number>> {
   const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-  const name = `dapr_runtime_service_invocation_req_${direction}_total`;
-  const label = direction === 'sent' ? 'dst_app_id' : 'src_app_id';
-  const counts = new Map<string, number>();
-  for (const line of text.split('\n')) {
-    if (!line.startsWith(name) || !line.includes('type="streaming"')) continue;
-    const app = new RegExp(`${label}="([^"]*)"`).exec(line)?.[1] ?? '';
-    counts.set(app, (counts.get(app) ?? 0) + Number(line.split(' ').at(-1)));
-  }
-  return counts;
+  const line =
+    /^dapr_runtime_service_invocation_req_sent_total\{.*dst_app_id="([^"]+)",type="streaming"\} (\d+)$/gm;
+  return Object.fromEntries([...text.matchAll(line)].map(([, appId, count]) => [appId!, Number(count)]));
 }
 
 describe('every hop passes a sidecar', () => {
@@ -27,15 +21,12 @@ describe('every hop passes a sidecar', () => {
 
   it("counted in Dapr's own metrics", async () => {
     await greedyTokens(system.url, PROMPT, 4);
-    const sent = async (appId: string) => streams(system.members(appId)[0]!.sidecarMetricsPort, 'sent');
-    const received = async (appId: string) => streams(system.members(appId)[0]!.sidecarMetricsPort, 'recv');
-    const gateway = await sent('gateway');
-    for (const stage of ['stage-0', 'stage-1', 'stage-2'])
-      expect(gateway.get(stage)).toBeGreaterThanOrEqual(1);
-    expect((await sent('stage-0')).get('stage-1')).toBeGreaterThanOrEqual(1);
-    expect((await sent('stage-1')).get('stage-2')).toBeGreaterThanOrEqual(1);
-    expect((await sent('stage-2')).size).toBe(0);
-    expect((await received('stage-2')).get('stage-1')).toBeGreaterThanOrEqual(1);
+    const targets = async (appId: string): Promise<string[]> =>
+      Object.keys(await streamsSent(system.members(appId)[0]!.sidecarMetricsPort)).toSorted();
+    expect(await targets('gateway')).toEqual(['stage-0', 'stage-1', 'stage-2']);
+    expect(await targets('stage-0')).toEqual(['stage-1']);
+    expect(await targets('stage-1')).toEqual(['stage-2']);
+    expect(await targets('stage-2')).toEqual([]);
   });
 
   const isReady = async (): Promise<boolean> => (await fetch(`${system.url}/ready`)).ok;
@@ -72,13 +63,12 @@ describe('every hop passes a sidecar', () => {
     const hung = system.members('stage-1')[0]!.sidecarPid!;
     process.kill(hung, 'SIGSTOP');
     try {
+      // Its links do not end by themselves: unanswered pings end them, and no other route is left to try.
       const running = await post(`${system.url}/v1/completions`, { prompt: PROMPT, max_tokens: 4 });
-      expect(await errorOf(running)).toMatchObject({ status: 503, code: 'stream_broken' });
+      expect(await errorOf(running)).toMatchObject({ status: 503, code: 'stage_unavailable' });
       const answer = await fetch(`${system.url}/ready`);
       expect(answer.status).toBe(503);
       expect(await answer.text()).toContain('stage-1');
-      const refused = await post(`${system.url}/v1/completions`, { prompt: PROMPT });
-      expect(await errorOf(refused)).toMatchObject({ status: 503, code: 'stage_unavailable' });
     } finally {
       process.kill(hung, 'SIGCONT');
     }

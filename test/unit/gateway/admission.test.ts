@@ -2,19 +2,19 @@ import fc from 'fast-check';
 import { Admission, type Permit } from '../../../services/gateway/admission.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
-const { signal } = new AbortController();
+const present = (): AbortSignal => new AbortController().signal;
 
 describe('admission', () => {
   test('lets so many run, so many wait in their order, and refuses the rest at once', async () => {
     const admission = new Admission({ maxRunning: 2, maxWaiting: 2 });
-    const first = await admission.acquire(2, signal);
+    const first = await admission.acquire(2, present());
     const order: string[] = [];
     const waiting = ['second', 'third'].map(async (name) => {
-      await admission.acquire(1, signal);
+      await admission.acquire(1, present());
       order.push(name);
     });
     expect([admission.running, admission.waiting]).toEqual([2, 2]);
-    expect((await thrownBy(() => admission.acquire(1, signal))).code).toBe('too_many_requests');
+    expect((await thrownBy(() => admission.acquire(1, present()))).code).toBe('too_many_requests');
 
     first.release();
     await Promise.all(waiting);
@@ -24,9 +24,9 @@ describe('admission', () => {
 
   test('does not let a small request overtake a large one', async () => {
     const admission = new Admission({ maxRunning: 4, maxWaiting: 8 });
-    const first = await admission.acquire(3, signal);
-    const large = admission.acquire(4, signal);
-    void admission.acquire(1, signal);
+    const first = await admission.acquire(3, present());
+    const large = admission.acquire(4, present());
+    void admission.acquire(1, present());
     expect([admission.running, admission.waiting]).toEqual([3, 5]);
     first.release();
     await large;
@@ -35,10 +35,10 @@ describe('admission', () => {
 
   test('lets those behind pass when the one in front leaves', async () => {
     const admission = new Admission({ maxRunning: 4, maxWaiting: 8 });
-    await admission.acquire(3, signal);
+    await admission.acquire(3, present());
     const leave = new AbortController();
     const large = admission.acquire(4, leave.signal);
-    const small = admission.acquire(1, signal);
+    const small = admission.acquire(1, present());
     leave.abort(new Error('left'));
     await expect(large).rejects.toThrow('left');
     await small;
@@ -47,7 +47,7 @@ describe('admission', () => {
 
   test('refuses what can never run', async () => {
     const admission = new Admission({ maxRunning: 4, maxWaiting: 8 });
-    expect(await thrownBy(() => admission.acquire(5, signal))).toMatchObject({
+    expect(await thrownBy(() => admission.acquire(5, present()))).toMatchObject({
       code: 'invalid_value',
       param: 'n',
     });
@@ -58,15 +58,15 @@ describe('admission', () => {
     const admission = new Admission({ maxRunning: 1, maxWaiting: 100 }, () => now);
     expect(admission.retryAfterSeconds()).toBe(1);
     for (let request = 0; request < 50; request += 1) {
-      const permit = await admission.acquire(1, signal);
+      const permit = await admission.acquire(1, present());
       now += 4000;
       permit.release();
     }
     expect(admission.retryAfterSeconds()).toBe(4);
-    await admission.acquire(1, signal);
-    void admission.acquire(1, signal);
+    await admission.acquire(1, present());
+    void admission.acquire(1, present());
     expect(admission.retryAfterSeconds()).toBe(8);
-    for (let request = 0; request < 50; request += 1) void admission.acquire(1, signal);
+    for (let request = 0; request < 50; request += 1) void admission.acquire(1, present());
     expect(admission.retryAfterSeconds()).toBe(60);
   });
 

@@ -46,7 +46,7 @@ describe('decoding a choice', () => {
       fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (text) => {
         const pieces = decode(say(text), choice({}));
         expect(textOf(pieces)).toBe(text);
-        expect(pieces.every((piece) => piece.text.isWellFormed())).toBe(true);
+        expect(pieces.some((piece) => /\p{Surrogate}/u.test(piece.text))).toBe(false);
         expect(pieces.at(-1)).toMatchObject({ token: EOS, finishReason: 'stop' });
       }),
     );

@@ -1,4 +1,4 @@
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { say } from './byte-text.js';
 import { stuckAfter, tokensOf } from './scripted-backend.js';
@@ -163,7 +163,7 @@ describe('refusals', () => {
       headers: { 'content-type': 'application/json' },
       body: new Blob([body]).stream(),
       duplex: 'half',
-    } as RequestInit);
+    });
     expect(response.status).toBe(413);
     expect((await gateway.post(CHAT, { messages })).status).toBe(200);
   });

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { Admission, type AdmissionLimits } from '../../../services/gateway/admission.js';
 import { createApp } from '../../../services/gateway/app.js';
-import { defaultLimits, type HttpLimits } from '../../../services/gateway/gateway.js';
+import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
@@ -48,7 +48,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     admission,
     metrics: createGatewayMetrics(new Registry(), admission),
     log: pino({ level: 'silent' }),
-    limits: { ...defaultLimits, ...options.limits },
+    limits: { ...limitsFor(32_768), ...options.limits },
   });
   const server = createServer(app);
   const url = await listen(server);

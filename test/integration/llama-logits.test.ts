@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { cacheDirectory } from '../../services/lib/config/model-config.js';
+import { Environment } from '../../services/lib/config/env.js';
+import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
+import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
+import type { Engine, Precision } from '../../services/lib/engine/types.js';
+import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+
+interface Fixture {
+  /** Ids whose log-probability is kept for every prompt. */
+  readonly spread: number[];
+  readonly cases: { prompt: number[]; top: number[]; topLogprobs: number[]; spreadLogprobs: number[] }[];
+}
+
+const fixture = JSON.parse(await readFile('test/fixtures/llama-logits.json', 'utf8')) as Fixture;
+
+async function openEngine(precision: Precision): Promise<Engine> {
+  const cache = cacheDirectory(new Environment());
+  const { directory, config } = await prepareModel({ model: await ensureDemoModel(), precision, cache });
+  return createOnnxEngine({
+    shards: directory,
+    range: { start: 0, end: config.layers },
+    precision,
+    kvTokens: 1_024,
+  });
+}
+
+/** Natural logarithms of the next token's probabilities, `[vocabulary]`. */
+async function logProbabilities(engine: Engine, prompt: readonly number[]): Promise<Float64Array> {
+  engine.open('s', prompt.length);
+  const { logits } = await engine.step({
+    items: [{ sequence: 's', position: 0, count: prompt.length, wantLogits: true }],
+    tokens: Int32Array.from(prompt),
+  });
+  engine.close('s');
+  const greatest = logits!.reduce((a, b) => Math.max(a, b));
+  const sum = logits!.reduce((total, logit) => total + Math.exp(logit - greatest), 0);
+  return Float64Array.from(logits!, (logit) => logit - greatest - Math.log(sum));
+}
+
+/** Largest and mean absolute difference to llama.cpp over the ids that the fixture keeps. */
+async function differences(engine: Engine): Promise<{ max: number; mean: number; sameTop: number }> {
+  const all: number[] = [];
+  let sameTop = 0;
+  for (const { prompt, top, topLogprobs, spreadLogprobs } of fixture.cases) {
+    const ours = await logProbabilities(engine, prompt);
+    top.forEach((id, index) => all.push(Math.abs(ours[id]! - topLogprobs[index]!)));
+    fixture.spread.forEach((id, index) => all.push(Math.abs(ours[id]! - spreadLogprobs[index]!)));
+    if (ours.indexOf(Math.max(...ours)) === top[0]) sameTop++;
+  }
+  return { max: Math.max(...all), mean: all.reduce((a, b) => a + b, 0) / all.length, sameTop };
+}
+
+describe("llama.cpp's logits of the same weights (scripts/fixtures/llama_logits.py)", () => {
+  it.each([
+    // The fixture is rounded to 1e-5; the rest is the order of float additions.
+    ['f32', 1e-3, 3e-4],
+    // What integers of 8 bits cost; perplexity is the measure of their quality (docs/adr/003).
+    ['int8', 2.5, 0.4],
+  ] as const)(
+    'are met by the engine in %s within %d at most and %d on average',
+    async (precision, max, mean) => {
+      const engine = await openEngine(precision);
+      const found = await differences(engine);
+      await engine.dispose();
+      console.info(`${precision}: largest difference ${found.max.toFixed(5)}, mean ${found.mean.toFixed(5)}`);
+      expect(found.max).toBeLessThan(max);
+      expect(found.mean).toBeLessThan(mean);
+      if (precision === 'f32') expect(found.sameTop).toBe(fixture.cases.length);
+    },
+    120_000,
+  );
+});

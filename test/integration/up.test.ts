@@ -1,0 +1,135 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runTool } from '../../scripts/bootstrap/tool.mjs';
+import { freePorts } from '../../scripts/lib/ports.js';
+import { repositoryRoot } from '../../scripts/lib/repository.js';
+import { RunFolder } from '../../scripts/lib/run-folder.js';
+import { isStillRunning, readRunState } from '../../scripts/lib/run-state.js';
+import type { Topology } from '../../services/gateway/backend.js';
+import { eventually } from '../support/eventually.js';
+
+const door = join(repositoryRoot, 'scripts', 'run.mjs');
+
+const run = (command: string, ...args: string[]): Promise<{ code: number; output: string }> =>
+  runTool(process.execPath, [door, command, ...args], { cwd: repositoryRoot });
+
+const commands = readdirSync(join(repositoryRoot, 'scripts'))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -'.ts'.length));
+
+describe('every command', () => {
+  it.each(commands)('%s explains itself', async (command) => {
+    const { code, output } = await run(command, '--help');
+    expect(output).toContain(`Usage: ${command}`);
+    expect(code).toBe(0);
+  });
+
+  it('that does not exist is refused', async () => {
+    const { code, output } = await run('fly');
+    expect(output).toMatch(/^error\[unknown_command\]/);
+    expect(code).toBe(1);
+  });
+});
+
+describe('up refuses in one line, and starts nothing', () => {
+  it.each([
+    ['invalid_split', ['--split', '20,10']],
+    ['invalid_split', ['--stages', '31']],
+    ['invalid_config', ['--stages', '0']],
+    ['invalid_config', ['--stages', '3', '--split', '10']],
+    ['invalid_config', ['--replicas', 'stage-9=2']],
+    ['invalid_config', ['--replicas', 'two']],
+    ['invalid_config', ['--precision', 'int3']],
+    ['invalid_config', ['--wings']],
+    ['model_path_missing', ['--model', './no/such/model.gguf']],
+    ['not_a_checkpoint', ['--model', 'package.json']],
+  ])('%s: %j', async (code, args) => {
+    const [port] = (await freePorts(1)) as [number];
+    const result = await run('up', '--port', String(port), ...args);
+    expect(errorLines(result.output)).toEqual([expect.stringMatching(new RegExp(`^error\\[${code}\\]: `))]);
+    expect(result.code).toBe(1);
+    expect(() => readRunState(new RunFolder(port).state)).toThrow('no local system');
+  });
+
+  it('port_in_use', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const result = await run('up', '--port', String(port));
+    server.close();
+    expect(result.output).toMatch(/^error\[port_in_use\]: .*--port/);
+    expect(result.code).toBe(1);
+  });
+
+  const errorLines = (output: string): string[] =>
+    output.split('\n').filter((line) => line.startsWith('error['));
+});
+
+describe('a running system', () => {
+  let port = 0;
+  let supervisor: ChildProcess;
+  let output = '';
+  const folder = (): RunFolder => new RunFolder(port);
+
+  beforeEach(async () => {
+    [port] = (await freePorts(1)) as [number];
+    output = '';
+    supervisor = spawn(process.execPath, [door, 'up', '--port', String(port)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [supervisor.stdout!, supervisor.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    await eventually('it serves', () => output.includes('curl') || supervisor.exitCode !== null, 120_000);
+    expect(output).toContain(`Serving SmolLM2-135M-Instruct (int8) at http://127.0.0.1:${port}`);
+  }, 150_000);
+
+  afterEach(async () => {
+    supervisor.kill('SIGKILL');
+    await run('down', '--port', String(port));
+    await folder().remove();
+  }, 60_000);
+
+  const topology = async (): Promise<Topology> =>
+    (await (await fetch(`http://127.0.0.1:${port}/topology`)).json()) as Topology;
+
+  it('is scaled by another command, answers, and stops in order at Ctrl-C', async () => {
+    const { processes } = readRunState(folder().state);
+    expect(processes.map(({ kind }) => kind).sort()).toEqual([
+      'gateway',
+      ...Array<string>(4).fill('sidecar'),
+      ...Array<string>(3).fill('stage'),
+    ]);
+
+    expect((await run('scale', 'stage-1=2', '--port', String(port))).code).toBe(0);
+    expect((await topology()).stages.map(({ replicas }) => replicas.length)).toEqual([1, 2, 1]);
+    const answer = await run('chat', '--port', String(port), 'Say hello.');
+    expect(answer.code).toBe(0);
+    expect(answer.output.trim().length).toBeGreaterThan(0);
+    expect((await run('scale', 'stage-1=1', '--port', String(port))).code).toBe(0);
+    expect((await topology()).stages.map(({ replicas }) => replicas.length)).toEqual([1, 1, 1]);
+    expect(await run('scale', 'stage-7=2', '--port', String(port))).toMatchObject({ code: 1 });
+
+    const running = readRunState(folder().state).processes;
+    supervisor.kill('SIGINT');
+    expect(await once(supervisor, 'exit')).toEqual([0, null]);
+    expect(running.filter(isStillRunning)).toEqual([]);
+    const down = await run('down', '--port', String(port));
+    expect(down.output).toMatch(/^error\[not_running\]/);
+    expect(down.code).toBe(1);
+  }, 120_000);
+
+  it('that lost its supervisor is found and stopped by down', async () => {
+    const { processes } = readRunState(folder().state);
+    supervisor.kill('SIGKILL');
+    await once(supervisor, 'exit');
+    expect(processes.filter(isStillRunning)).toHaveLength(8);
+    expect((await run('down', '--port', String(port))).code).toBe(0);
+    expect(processes.filter(isStillRunning)).toEqual([]);
+  }, 60_000);
+});

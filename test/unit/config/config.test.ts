@@ -1,0 +1,37 @@
+import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
+import { readStageConfig } from '../../../services/lib/config/stage-config.js';
+
+const stage = { APP_ID: 'stage-2', LAYERMESH_PREPARED: '/models/m' };
+
+describe('the configuration', () => {
+  it('has a default for all but the identity of a stage', () => {
+    expect(readStageConfig(stage)).toMatchObject({
+      index: 2,
+      served: { prepared: '/models/m', precision: 'int8', split: '' },
+      mesh: { kind: 'dapr', daprGrpcPort: 50_001, daprHttpPort: 3_500, storeName: 'statestore' },
+      threads: null,
+    });
+    expect(readGatewayConfig({})).toMatchObject({ appId: 'gateway', port: 8_000, host: '127.0.0.1' });
+  });
+
+  it('gives every process a replica id of its own', () => {
+    expect(readStageConfig(stage).replica).toMatch(/^[0-9a-f]{6}$/);
+    expect(readStageConfig(stage).replica).not.toBe(readStageConfig(stage).replica);
+    expect(readStageConfig({ ...stage, LAYERMESH_REPLICA: 'mine' }).replica).toBe('mine');
+  });
+
+  it.each([
+    [{ APP_ID: 'stage' }, 'APP_ID is "stage"'],
+    [{}, 'APP_ID is not set'],
+    [{ ...stage, APP_PORT: '70000' }, 'APP_PORT is "70000", not a whole number from 0 to 65535'],
+    [{ ...stage, LAYERMESH_KV_TOKENS: 'many' }, 'LAYERMESH_KV_TOKENS is "many"'],
+    [{ ...stage, LAYERMESH_THREADS: '1.5' }, 'LAYERMESH_THREADS is "1.5"'],
+    [{ ...stage, LAYERMESH_PRECISION: 'int4' }, 'LAYERMESH_PRECISION is "int4", not one of int8, f32'],
+    [{ ...stage, LAYERMESH_MESH: 'direct' }, 'LAYERMESH_REGISTRY_DIR is not set'],
+  ])('stops the process at %j', (variables, problem) => {
+    expect(() => readStageConfig(variables)).toThrow(
+      expect.objectContaining({ code: 'invalid_config' }) as Error,
+    );
+    expect(() => readStageConfig(variables)).toThrow(problem);
+  });
+});

@@ -1,0 +1,122 @@
+import fc from 'fast-check';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { parseChatRequest, validateChatRequest } from '../../../services/lib/openai/chat-request.js';
+import {
+  parseCompletionRequest,
+  validateCompletionRequest,
+} from '../../../services/lib/openai/completion-request.js';
+import { generationFields } from '../../../services/lib/openai/generation-fields.js';
+import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
+import type { ServedModel } from '../../../services/lib/openai/served-model.js';
+import type { SamplingParams } from '../../../services/lib/sampling/params.js';
+
+const model: ServedModel = {
+  id: 'test',
+  aliases: [],
+  created: 0,
+  contextLength: 100,
+  vocabulary: 50,
+  eosIds: [2],
+};
+const messages = [{ role: 'user', content: 'Hello' }];
+const chat = (fields: object) => validateChatRequest(parseChatRequest({ messages, ...fields }), model);
+const completion = (fields: object) =>
+  validateCompletionRequest(parseCompletionRequest({ prompt: 'Hello', ...fields }), model);
+
+/** What no valid request may break, whatever was sent. */
+function expectInRange(sampling: SamplingParams): void {
+  const { temperature, topP, topK, minP, seed, repetitionPenalty, minTokens } = sampling;
+  expect(temperature >= 0 && temperature <= 2).toBe(true);
+  expect(topP > 0 && topP <= 1).toBe(true);
+  expect(Number.isInteger(topK) && topK >= 0 && topK <= model.vocabulary).toBe(true);
+  expect(minP >= 0 && minP <= 1).toBe(true);
+  expect(Number.isSafeInteger(seed)).toBe(true);
+  expect(repetitionPenalty > 0).toBe(true);
+  expect(Number.isInteger(minTokens) && minTokens >= 0).toBe(true);
+  for (const id of [...sampling.stopIds, ...sampling.logitBias.map(([token]) => token)]) {
+    expect(Number.isInteger(id) && id >= 0 && id < model.vocabulary).toBe(true);
+  }
+}
+
+describe('validating a request', () => {
+  test('turns any JSON into checked values or a ServingError of status 400 or 404', () => {
+    const fields = [
+      ...Object.keys(generationFields),
+      ...Object.keys(refusedInChat),
+      ...Object.keys(refusedInCompletions),
+      'prompt',
+      'messages',
+    ];
+    const anyValue = fc.oneof(
+      fc.jsonValue(),
+      fc.double(),
+      fc.integer({ min: -3, max: 60 }),
+      fc.dictionary(fc.nat(60).map(String), fc.integer()),
+      fc.array(fc.integer({ min: -1, max: 60 }), { maxLength: 3 }),
+    );
+    const anyFields = fc.dictionary(fc.constantFrom(...fields), anyValue, { maxKeys: 4 });
+    let [valid, refused] = [0, 0];
+    fc.assert(
+      fc.property(anyFields, fc.constantFrom(chat, completion), (given, validate) => {
+        try {
+          const { settings } = validate(given);
+          expectInRange(settings.sampling);
+          expect(settings.choices >= 1 && settings.choices <= 16).toBe(true);
+          valid += 1;
+        } catch (error) {
+          if (!(error instanceof ServingError)) throw error;
+          expect([400, 404]).toContain(error.kind.http);
+          refused += 1;
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    expect([valid > 20, refused > 20]).toEqual([true, true]);
+  });
+
+  test('refuses a body that is no object', () => {
+    for (const body of [undefined, null, 1, 'x', [], true]) {
+      expect(() => parseChatRequest(body)).toThrow(ServingError);
+    }
+  });
+
+  test('fills in the defaults of OpenAI, and a seed of its own each time', () => {
+    const { settings } = chat({});
+    expect(settings).toMatchObject({
+      choices: 1,
+      stream: false,
+      includeUsage: false,
+      returnTokenIds: false,
+      maxTokens: null,
+      stop: [],
+      sampling: { temperature: 1, topP: 1, topK: 0, repetitionPenalty: 1, logitBias: [], stopIds: [2] },
+    });
+    expect(chat({}).settings.sampling.seed).not.toBe(settings.sampling.seed);
+  });
+
+  test('reads top_k as vLLM does: -1 and 0 are off, more than the vocabulary is all of it', () => {
+    expect([-1, 0, 7, 2 ** 40].map((top_k) => chat({ top_k }).settings.sampling.topK)).toEqual([0, 0, 7, 50]);
+  });
+
+  test('ends at eos and the stop_token_ids, or only at those with ignore_eos', () => {
+    expect(chat({ stop_token_ids: [7, 2] }).settings.sampling.stopIds).toEqual([2, 7]);
+    expect(chat({ stop_token_ids: [7], ignore_eos: true }).settings.sampling.stopIds).toEqual([7]);
+  });
+
+  test('keeps text parts and names, and calls a developer by the older name', () => {
+    const parts = [
+      { type: 'text', text: 'Be' },
+      { type: 'text', text: 'brief' },
+    ];
+    const { messages: valid } = chat({
+      messages: [
+        { role: 'developer', content: parts },
+        { role: 'tool', content: '3', tool_call_id: 'c1', name: 'sum', more: 1 },
+      ],
+    });
+    expect(valid).toEqual([
+      { role: 'system', content: parts },
+      { role: 'tool', content: '3', tool_call_id: 'c1', name: 'sum' },
+    ]);
+  });
+});
