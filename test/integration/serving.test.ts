@@ -75,6 +75,24 @@ describe('two replicas of a stage, over Dapr', () => {
     );
   }, 60_000);
 
+  it('stand in for one another: when one dies, what it ran fails, and all else is served alike', async () => {
+    const before = await greedyTokens(system.url, PROMPT, 16);
+    const endless = { prompt: PROMPT, max_tokens: 4_000, ignore_eos: true };
+    const clients = new AbortController();
+    const running = [1, 2].map(() => post(`${system.url}/v1/completions`, endless, clients.signal));
+    await eventually('a sequence in each replica', async () => String((await sequences())[1]) === '1,1');
+    process.kill(system.members('stage-1')[0]!.servicePid, 'SIGKILL');
+    expect(await errorOf(await Promise.race(running))).toMatchObject({ status: 503, code: 'stream_broken' });
+    expect(await greedyTokens(system.url, PROMPT, 16)).toEqual(before);
+    clients.abort();
+    await Promise.allSettled(running);
+    // The supervisor has started it anew; sequences reach it again, and it computes what the dead one did.
+    await eventually('two replicas', async () => (await sequences())[1]!.length === 2, 30_000);
+    const again = await Promise.all([1, 2, 3, 4].map(() => greedyTokens(system.url, PROMPT, 16)));
+    for (const tokens of again) expect(tokens).toHaveLength(16);
+    expect(await greedyTokens(system.url, PROMPT, 16)).toEqual(before);
+  }, 90_000);
+
   it('stream to an OpenAI client', async () => {
     const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
     const stream = await client.chat.completions.create({

@@ -29,7 +29,10 @@ export function sharedFeeds(run: RunShape, config: ModelConfig, frequencies: Flo
   const { cos, sin } = rotaryAngles(frequencies, positions);
   const angles = [rows, config.headDim / 2];
   return {
-    rotary_rows: new ort.Tensor('int64', BigInt64Array.from(positions.keys(), BigInt), [lengths.length, count]),
+    rotary_rows: new ort.Tensor('int64', BigInt64Array.from(positions.keys(), BigInt), [
+      lengths.length,
+      count,
+    ]),
     cos: new ort.Tensor('float32', cos, angles),
     sin: new ort.Tensor('float32', sin, angles),
     past_mask: new ort.Tensor('float32', pastMask(run), [lengths.length, 1, 1, past]),
@@ -42,25 +45,18 @@ export function sharedFeeds(run: RunShape, config: ModelConfig, frequencies: Flo
 export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, config: ModelConfig): Feeds {
   const { arena, firstSlot, members } = batch;
   const shape = [members.length, config.kvHeads, past, config.headDim];
+  const tensor = (plane: number): ort.Tensor =>
+    new ort.Tensor('float32', past === 0 ? NO_ROWS : arena.view(plane, firstSlot, members.length), shape);
   const feeds: Feeds = {};
   for (let layer = range.start; layer < range.end; layer++) {
-    if (past === 0) {
-      Object.assign(feeds, emptyCacheFeeds(layer, config));
-      continue;
-    }
     const plane = 2 * (layer - range.start);
-    const view = (of: number): Float32Array => arena.view(of, firstSlot, members.length);
-    feeds[pastKeyName(layer)] = new ort.Tensor('float32', view(plane), shape);
-    feeds[pastValueName(layer)] = new ort.Tensor('float32', view(plane + 1), shape);
+    feeds[pastKeyName(layer)] = tensor(plane);
+    feeds[pastValueName(layer)] = tensor(plane + 1);
   }
   return feeds;
 }
 
-/** The cache of one sequence that has no tokens yet. */
-export function emptyCacheFeeds(layer: number, { kvHeads, headDim }: ModelConfig): Feeds {
-  const none = new ort.Tensor('float32', new Float32Array(), [1, kvHeads, 0, headDim]);
-  return { [pastKeyName(layer)]: none, [pastValueName(layer)]: none };
-}
+const NO_ROWS = new Float32Array();
 
 /** Hides the rows of the cache that hold no token yet. */
 function pastMask({ lengths, past }: RunShape): Float32Array {

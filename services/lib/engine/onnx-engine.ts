@@ -1,4 +1,5 @@
-import ort from 'onnxruntime-node';
+import type ort from 'onnxruntime-node';
+import { checkWeightBits } from '../model/shards/check-weight-bits.js';
 import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
 import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
@@ -35,6 +36,7 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
   const { config } = await readModelFile(options.shards);
   const range = { ...options.range, layers: config.layers };
   const shards = await openShards(options.shards, options.precision, filesOf(range));
+  checkWeightBits(shards);
   const session = await openSession(
     stageGraph(shards, range),
     shards.directory,

@@ -51,7 +51,9 @@ export class StepRows {
       feeds['hidden'] = new ort.Tensor('float32', rows, [members.length, count, hidden]);
     }
     if (ownsHead(this.#range)) {
-      const lastRows = places.flatMap(({ logits }, index) => (logits === null ? [] : [(index + 1) * count - 1]));
+      const lastRows = places.flatMap(({ logits }, index) =>
+        logits === null ? [] : [(index + 1) * count - 1],
+      );
       feeds['logit_rows'] = int64(lastRows, [lastRows.length]);
     }
     return feeds;

@@ -1,6 +1,6 @@
 import { layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
-import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
+import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { attention } from './attention.js';
 import { feedForward } from './feed-forward.js';
 import type { StepInputs } from './inputs.js';
@@ -8,20 +8,14 @@ import { newKeyName, newValueName, pastKeyName, pastValueName } from './names.js
 import { normed, type Residual } from './norm.js';
 import { Weights } from './weights.js';
 
-export interface Block {
-  readonly residual: Residual;
-  /** The input of the down projection, which calibration measures. */
-  readonly gated: Value;
-}
-
 /** One transformer block. Its cache is an input of the model, and its new rows of the cache are outputs. */
 export function block(
   graph: GraphBuilder,
-  shards: Pick<Shards, 'config' | 'file'>,
+  shards: Shards,
   layer: number,
   residual: Residual,
   inputs: StepInputs,
-): Block {
+): Residual {
   const { config } = shards;
   const weights = new Weights(graph, shards.file(layerFile(layer)));
   const cached = ['B', config.kvHeads, 'P', config.headDim];
@@ -38,6 +32,5 @@ export function block(
 
   const half = { stream: first.stream, delta: attended.output };
   const second = normed(graph, half, weights.value('ffn_norm'), config.normEpsilon);
-  const { output, gated } = feedForward(graph, second.normed, weights, config.intermediate);
-  return { residual: { stream: second.stream, delta: output }, gated };
+  return { stream: second.stream, delta: feedForward(graph, second.normed, weights, config.intermediate) };
 }

@@ -2,20 +2,8 @@ import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { linear } from './linear.js';
 import type { Weights } from './weights.js';
 
-export interface FeedForward {
-  /** `[B, S, hidden]` */
-  readonly output: Value;
-  /** The input of `down`, `[B, S, intermediate]`. */
-  readonly gated: Value;
-}
-
 /** `down(silu(gate(x)) * up(x))`; gate and up are one matrix. */
-export function feedForward(
-  graph: GraphBuilder,
-  x: Value,
-  weights: Weights,
-  intermediate: number,
-): FeedForward {
+export function feedForward(graph: GraphBuilder, x: Value, weights: Weights, intermediate: number): Value {
   const [gate, up] = graph.nodes(
     'Split',
     [linear(graph, x, weights, 'gate_up'), graph.ints(intermediate, intermediate)],
@@ -27,6 +15,5 @@ export function feedForward(
     domain: 'com.microsoft',
     attributes: { alpha: { float: 1 } },
   });
-  const gated = graph.node('Mul', [silu, up!]);
-  return { output: linear(graph, gated, weights, 'down'), gated };
+  return linear(graph, graph.node('Mul', [silu, up!]), weights, 'down');
 }

@@ -4,12 +4,22 @@ import type { Weights } from './weights.js';
 
 /** `x [B, S, in]` times a matrix: `[B, S, out]`, in the precision in which the shard keeps the matrix. */
 export function linear(graph: GraphBuilder, x: Value, weights: Weights, name: string): Value {
-  return weights.has(`${name}.scale`)
-    ? int8Linear(graph, x, weights, name)
-    : graph.node('FusedMatMul', [x, weights.value(name)], {
-        domain: 'com.microsoft',
-        attributes: { transB: 1 },
-      });
+  if (!weights.has(`${name}.scale`)) {
+    return graph.node('FusedMatMul', [x, weights.value(name)], {
+      domain: 'com.microsoft',
+      attributes: { transB: 1 },
+    });
+  }
+  const rotated = weights.has(`${name}.rotation`) ? rotate(graph, x, weights, `${name}.rotation`) : x;
+  return int8Linear(graph, rotated, weights, name);
+}
+
+/** Rotates each run of values as long as the matrix; what the weights expect where nothing before could do it. */
+function rotate(graph: GraphBuilder, x: Value, weights: Weights, name: string): Value {
+  const [size] = weights.shape(name);
+  const runs = graph.node('Reshape', [x, graph.ints(0, 0, -1, size!)]);
+  const rotated = graph.node('MatMul', [runs, weights.value(name)]);
+  return graph.node('Reshape', [rotated, graph.ints(0, 0, -1)]);
 }
 
 /**

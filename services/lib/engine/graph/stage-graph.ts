@@ -33,7 +33,7 @@ export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
     delta: null,
   };
   for (let layer = range.start; layer < range.end; layer++) {
-    residual = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs).residual);
+    residual = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs));
   }
 
   if (ownsHead(range)) {

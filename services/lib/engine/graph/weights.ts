@@ -1,4 +1,5 @@
-import type { FileRecord } from '../../model/shards/format.js';
+import { ServingError } from '../../errors/serving-error.js';
+import type { FileRecord, TensorRecord } from '../../model/shards/format.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 
 /** The tensors of one shard file, as values of a graph. */
@@ -15,9 +16,19 @@ export class Weights {
     return name in this.#file.tensors;
   }
 
+  shape(name: string): readonly number[] {
+    return this.#tensor(name).shape;
+  }
+
   value(name: string): Value {
+    return this.#graph.weight(name, { ...this.#tensor(name), file: this.#file.name });
+  }
+
+  #tensor(name: string): TensorRecord {
     const tensor = this.#file.tensors[name];
-    if (tensor === undefined) throw new Error(`${this.#file.name} has no tensor ${name}`);
-    return this.#graph.weight(name, { ...tensor, file: this.#file.name });
+    if (tensor === undefined) {
+      throw new ServingError('shards_invalid', `${this.#file.name} has no tensor ${name}`);
+    }
+    return tensor;
   }
 }

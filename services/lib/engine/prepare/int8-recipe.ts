@@ -1,38 +1,40 @@
 import { toHalves } from '../../model/quantize/float16.js';
 import { Int8Matrix } from '../../model/quantize/int8-matrix.js';
-import { Rotation } from '../../model/quantize/rotation.js';
+import { greatestPowerOfTwoIn, Rotation } from '../../model/quantize/rotation.js';
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, ModelConfig, TensorName } from '../../model/types.js';
 import type { Recipe } from './recipe.js';
-import { columnMaxima, smoothingFactors } from './smoothing.js';
 import { type Transform, transformedBlocks } from './transform.js';
+
+/** The down projection's input is rotated in runs of so many values: long enough to spread outliers. */
+const LONGEST_RUN = 64;
 
 /**
  * Tensors at int8. Per-token activations survive eight bits only without outlier channels, so the model is
- * first rewritten into an equal one that has none:
+ * first rewritten into an equal one that has none (QuaRot, arXiv:2404.00456):
  *
  * - norm weights move into the matrices that read the norm's output, after which the residual stream may be
  *   rotated: by the embedding, `o` and `down`, and back by what reads it;
  * - each head's values are rotated by `v` and back by `o`;
- * - between them `silu(gate) · up` can not be rotated, so its channels are evened out against `down`'s
- *   weights, by what a calibration text measured (`calibrate.ts`).
+ * - `silu(gate) · up` is no linear function of anything, so the graph rotates it, in short runs, and `down`
+ *   rotates back. Only this costs time when the model runs.
  *
- * All of this is free when the model runs. `docs/adr/003` has the measurements.
+ * Needs no calibration text. `docs/adr/003-int8.md` has the measurements.
  */
 export class Int8Recipe implements Recipe {
   readonly #checkpoint: Checkpoint;
-  readonly #activationMaxima: readonly Float32Array[];
   readonly #bits: 7 | 8;
   readonly #residual: Rotation;
   readonly #head: Rotation;
+  readonly #gated: Rotation;
 
-  /** `activationMaxima` holds for each layer the largest magnitude of every input of `down`. */
-  constructor(checkpoint: Checkpoint, activationMaxima: readonly Float32Array[], bits: 7 | 8) {
+  constructor(checkpoint: Checkpoint, bits: 7 | 8) {
+    const { hidden, headDim, intermediate } = checkpoint.config;
     this.#checkpoint = checkpoint;
-    this.#activationMaxima = activationMaxima;
     this.#bits = bits;
-    this.#residual = new Rotation(checkpoint.config.hidden);
-    this.#head = new Rotation(checkpoint.config.headDim);
+    this.#residual = new Rotation(hidden);
+    this.#head = new Rotation(headDim);
+    this.#gated = new Rotation(Math.min(LONGEST_RUN, greatestPowerOfTwoIn(intermediate)));
   }
 
   *embed(): Generator<TensorSource> {
@@ -44,7 +46,6 @@ export class Int8Recipe implements Recipe {
     const name = `layers.${layer}` as const;
     const attention = await this.#readsNorm(`${name}.attn_norm`);
     const feedForward = await this.#readsNorm(`${name}.ffn_norm`);
-    const smoothing = await this.#smoothing(layer);
 
     yield this.#plainNorm('attn_norm');
     yield* this.#matrix('qkv', [
@@ -52,17 +53,17 @@ export class Int8Recipe implements Recipe {
       [`${name}.k`, attention],
       [`${name}.v`, { ...attention, outputRotation: this.#head }],
     ]);
-    yield* this.#matrix('o', [
-      [`${name}.o`, { inputRotation: this.#head, outputRotation: this.#residual }],
-    ]);
+    yield* this.#matrix('o', [[`${name}.o`, { inputRotation: this.#head, outputRotation: this.#residual }]]);
     yield this.#plainNorm('ffn_norm');
     yield* this.#matrix('gate_up', [
       [`${name}.gate`, feedForward],
-      [`${name}.up`, { ...feedForward, outputScales: smoothing.map((factor) => 1 / factor) }],
+      [`${name}.up`, feedForward],
     ]);
     yield* this.#matrix('down', [
-      [`${name}.down`, { inputScales: smoothing, outputRotation: this.#residual }],
+      [`${name}.down`, { inputRotation: this.#gated, outputRotation: this.#residual }],
     ]);
+    const { size } = this.#gated;
+    yield { name: 'down.rotation', dtype: 'f32', shape: [size, size], chunks: [this.#gated.matrix()] };
   }
 
   async *head(): AsyncGenerator<TensorSource> {
@@ -83,15 +84,6 @@ export class Int8Recipe implements Recipe {
   #plainNorm(name: string): TensorSource {
     const ones = new Float32Array(this.#config.hidden).fill(1);
     return { name, dtype: 'f32', shape: [ones.length], chunks: [ones] };
-  }
-
-  async #smoothing(layer: number): Promise<Float32Array> {
-    const maxima = new Float32Array(this.#config.intermediate);
-    const rotated = { outputRotation: this.#residual };
-    for await (const { values } of transformedBlocks(this.#checkpoint, `layers.${layer}.down`, rotated)) {
-      columnMaxima(values, maxima);
-    }
-    return smoothingFactors(this.#activationMaxima[layer]!, maxima);
   }
 
   /** Matrices that share their input, side by side as output channels of one. */

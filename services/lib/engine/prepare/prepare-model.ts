@@ -10,6 +10,7 @@ import {
   TOKENIZER_FILE,
 } from '../../model/shards/format.js';
 import { openShards } from '../../model/shards/open-shards.js';
+import { checkWeightBits } from '../../model/shards/check-weight-bits.js';
 import { writeJson } from '../../model/shards/write-json.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
@@ -38,26 +39,33 @@ export interface PreparedModel {
  * and goes on where it was. Memory is bounded by a layer.
  */
 export async function prepareModel(options: PrepareOptions): Promise<PreparedModel> {
-  const { precision, signal } = options;
-  const checkpoint = await openCheckpoint(options.model, signal);
+  const checkpoint = await openCheckpoint(options.model, options.signal);
   try {
-    const { config, digest } = checkpoint;
-    const directory = path.join(options.cache, 'shards', digest);
-    if (!(await isPrepared(directory, precision))) {
-      await mkdir(directory, { recursive: true });
-      await writeModelFiles(directory, checkpoint);
-      await writeShards(checkpoint, path.join(directory, precision), precision, options);
-    }
-    return { directory, digest, config, precision };
+    return await prepareCheckpoint(checkpoint, options);
   } finally {
     await checkpoint.close();
   }
 }
 
+/** The same for a checkpoint that is open. */
+export async function prepareCheckpoint(
+  checkpoint: Checkpoint,
+  { precision, cache, signal, onProgress }: Omit<PrepareOptions, 'model'>,
+): Promise<PreparedModel> {
+  const { config, digest } = checkpoint;
+  const directory = path.join(cache, 'shards', digest);
+  if (!(await isPrepared(directory, precision))) {
+    await mkdir(directory, { recursive: true });
+    await writeModelFiles(directory, checkpoint);
+    await writeShards(checkpoint, path.join(directory, precision), precision, { signal, onProgress });
+  }
+  return { directory, digest, config, precision };
+}
+
 /** What is missing, damaged or of another version is prepared again. */
 async function isPrepared(directory: string, precision: Precision): Promise<boolean> {
   try {
-    await openShards(directory, precision);
+    checkWeightBits(await openShards(directory, precision));
     return true;
   } catch (error) {
     if (error instanceof ServingError && error.code === 'shards_invalid') return false;

@@ -6,7 +6,6 @@ const BLOCK_VALUES = 1 << 22;
 export interface RowBlock {
   /** Row of the matrix at which the block starts. */
   readonly start: number;
-  readonly rows: number;
   /** `[rows, in]` */
   readonly values: Float32Array;
 }
@@ -15,12 +14,12 @@ export interface RowBlock {
 export async function* rowBlocks(checkpoint: Checkpoint, name: TensorName): AsyncGenerator<RowBlock> {
   const [out, columns] = checkpoint.shape(name);
   if (columns === undefined) {
-    yield { start: 0, rows: out!, values: await checkpoint.read(name) };
+    yield { start: 0, values: await checkpoint.read(name) };
     return;
   }
   const step = Math.max(1, Math.floor(BLOCK_VALUES / columns));
   for (let start = 0; start < out!; start += step) {
     const end = Math.min(out!, start + step);
-    yield { start, rows: end - start, values: await checkpoint.read(name, { start, end }) };
+    yield { start, values: await checkpoint.read(name, { start, end }) };
   }
 }

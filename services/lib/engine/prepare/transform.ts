@@ -4,14 +4,12 @@ import { type RowBlock, rowBlocks } from './row-blocks.js';
 
 /** A change to a matrix `[out, in]` that its neighbours undo, so that the model's results stay the same. */
 export interface Transform {
-  /** Multiplies each input's column: a norm's weight, or a smoothing factor. */
+  /** Multiplies each input's column: the weight of the norm before. */
   readonly inputScales?: Float32Array;
   /** Afterwards the input is expected rotated, in blocks of the rotation's size. */
   readonly inputRotation?: Rotation;
   /** The output comes rotated. Needs the matrix as a whole. */
   readonly outputRotation?: Rotation;
-  /** Multiplies each output's row. */
-  readonly outputScales?: Float32Array;
 }
 
 /** Reads a matrix and transforms it, in blocks of rows where the transform allows. */
@@ -20,28 +18,24 @@ export async function* transformedBlocks(
   name: TensorName,
   transform: Transform,
 ): AsyncGenerator<RowBlock> {
-  const blocks = transform.outputRotation === undefined ? rowBlocks(checkpoint, name) : whole(checkpoint, name);
+  const blocks =
+    transform.outputRotation === undefined ? rowBlocks(checkpoint, name) : whole(checkpoint, name);
   const columns = checkpoint.shape(name)[1]!;
   for await (const block of blocks) {
-    apply(block, columns, transform);
+    apply(block.values, columns, transform);
     yield block;
   }
 }
 
 async function* whole(checkpoint: Checkpoint, name: TensorName): AsyncGenerator<RowBlock> {
-  yield { start: 0, rows: checkpoint.shape(name)[0]!, values: await checkpoint.read(name) };
+  yield { start: 0, values: await checkpoint.read(name) };
 }
 
-function apply({ start, rows, values }: RowBlock, columns: number, transform: Transform): void {
-  const { inputScales, inputRotation, outputRotation, outputScales } = transform;
+function apply(values: Float32Array, columns: number, transform: Transform): void {
+  const { inputScales, inputRotation, outputRotation } = transform;
   if (inputScales !== undefined) {
     for (let i = 0; i < values.length; i++) values[i]! *= inputScales[i % columns]!;
   }
   inputRotation?.apply(values);
   outputRotation?.applyToOutputs(values, columns);
-  if (outputScales !== undefined) {
-    for (let row = 0; row < rows; row++) {
-      for (let i = row * columns; i < (row + 1) * columns; i++) values[i]! *= outputScales[start + row]!;
-    }
-  }
 }

@@ -3,17 +3,16 @@ import { EMBED_FILE, HEAD_FILE, layerFile, SHARD_FORMAT_VERSION } from '../../mo
 import { ShardFolder } from '../../model/shards/shard-folder.js';
 import type { Checkpoint } from '../../model/types.js';
 import type { Precision } from '../types.js';
-import { savedCalibration } from './saved-calibration.js';
 import { F32Recipe } from './f32-recipe.js';
 import { Int8Recipe } from './int8-recipe.js';
 import type { Recipe, Tensors } from './recipe.js';
 
 export interface WriteShardsOptions {
   readonly signal?: AbortSignal | undefined;
-  /** `done` of `total` layers and files; the steps take about as long as each other. */
   readonly onProgress?: ((progress: PrepareProgress) => void) | undefined;
 }
 
+/** Files written, of how many. */
 export interface PrepareProgress {
   readonly done: number;
   readonly total: number;
@@ -28,21 +27,14 @@ export async function writeShards(
 ): Promise<void> {
   const { digest } = checkpoint;
   const { layers } = checkpoint.config;
-  const files = layers + 2;
   const bits = precision === 'int8' ? weightBits() : null;
-  const total = bits === null ? files : layers + files;
+  const recipe = bits === null ? new F32Recipe(checkpoint) : new Int8Recipe(checkpoint, bits);
   const header = { version: SHARD_FORMAT_VERSION, digest, precision, weightBits: bits } as const;
   const folder = await ShardFolder.open(directory, header, signal);
-
-  let recipe: Recipe = new F32Recipe(checkpoint);
-  if (bits !== null) {
-    const onLayer = (layer: number): void => onProgress?.({ done: layer + 1, total });
-    recipe = new Int8Recipe(checkpoint, await savedCalibration(checkpoint, directory, signal, onLayer), bits);
-  }
-  let done = total - files;
-  for (const [name, tensors] of filesOf(recipe, layers)) {
+  const files = [...filesOf(recipe, layers)];
+  for (const [index, [name, tensors]] of files.entries()) {
     if (!folder.has(name)) await folder.write(name, tensors, signal);
-    onProgress?.({ done: ++done, total });
+    onProgress?.({ done: index + 1, total: files.length });
   }
   await folder.finish();
 }

@@ -16,7 +16,7 @@ export class Rotation {
   constructor(size: number) {
     this.size = size;
     this.#signs = signs(size);
-    this.#odd = size / powersOfTwoIn(size);
+    this.#odd = size / greatestPowerOfTwoIn(size);
     this.#cosines = cosineTransform(this.#odd);
     this.#scratch = new Float64Array(size);
   }
@@ -24,6 +24,14 @@ export class Rotation {
   /** Replaces each `size` values by their product with Q, as row vectors. */
   apply(values: Float32Array): void {
     for (let offset = 0; offset < values.length; offset += this.size) this.#rotate(values, offset);
+  }
+
+  /** Q itself, `[size, size]`. */
+  matrix(): Float32Array {
+    const q = new Float32Array(this.size ** 2);
+    for (let i = 0; i < this.size; i++) q[i * this.size + i] = 1;
+    this.apply(q);
+    return q;
   }
 
   /** Replaces a matrix `[out, in]` by Qᵀ · matrix, in blocks of `size` outputs. */
@@ -66,7 +74,8 @@ export class Rotation {
   }
 }
 
-const powersOfTwoIn = (size: number): number => size & -size;
+/** The greatest power of two that divides a size. */
+export const greatestPowerOfTwoIn = (size: number): number => size & -size;
 
 /** The orthonormal DCT-II, `[size, size]`. */
 function cosineTransform(size: number): Float64Array {

@@ -24,8 +24,13 @@ export class ShardFolder {
   }
 
   /** Opens or makes the folder, and keeps of an earlier attempt those files whose digests still match. */
-  static async open(directory: string, header: ShardFolderHeader, signal?: AbortSignal): Promise<ShardFolder> {
+  static async open(
+    directory: string,
+    header: ShardFolderHeader,
+    signal?: AbortSignal,
+  ): Promise<ShardFolder> {
     await mkdir(directory, { recursive: true });
+    await rm(path.join(directory, MANIFEST_FILE), { force: true });
     const files: FileRecord[] = [];
     for (const record of await recordsOfEarlierAttempt(directory, header)) {
       const whole = await verifyShard(directory, record, signal).then(

@@ -1,0 +1,45 @@
+import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
+import { prepareCheckpoint } from '../../services/lib/engine/prepare/prepare-model.js';
+import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
+import type { Engine, Precision } from '../../services/lib/engine/types.js';
+import type { ModelConfig } from '../../services/lib/model/types.js';
+import { randomCheckpoint, smallConfig } from './random-checkpoint.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+export interface SmallModel {
+  readonly config?: Partial<ModelConfig>;
+  readonly precision?: Precision;
+  /** Boundaries between stages. */
+  readonly split?: readonly number[];
+  readonly kvTokens?: number;
+}
+
+export interface OpenedModel {
+  readonly stages: Engine[];
+  readonly reference: Engine;
+}
+
+/** Opens small random models as stages and as the reference engine, and disposes of them after each test. */
+export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
+  const folder = temporaryFolder();
+  const opened: Engine[] = [];
+  afterEach(async () => {
+    for (const engine of opened.splice(0)) await engine.dispose();
+  });
+  return async ({ config: change = {}, precision = 'f32', split = [], kvTokens = 4096 } = {}) => {
+    const config = { ...smallConfig, ...change };
+    const digest = Buffer.from(JSON.stringify(change)).toString('hex');
+    const checkpoint = { ...randomCheckpoint(config), digest };
+    const { directory } = await prepareCheckpoint(checkpoint, { precision, cache: folder.path });
+    const bounds = [0, ...split, config.layers];
+    const stages: Engine[] = [];
+    for (const [index, start] of bounds.slice(0, -1).entries()) {
+      const range = { start, end: bounds[index + 1]! };
+      stages.push(await createOnnxEngine({ shards: directory, range, precision, threads: 1, kvTokens }));
+    }
+    const range = { start: 0, end: config.layers };
+    const reference = await createReferenceEngine({ checkpoint, range, kvTokens });
+    opened.push(...stages, reference);
+    return { stages, reference };
+  };
+}

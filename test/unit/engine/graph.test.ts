@@ -1,0 +1,70 @@
+import type { Engine } from '../../../services/lib/engine/types.js';
+import type { ModelConfig } from '../../../services/lib/model/types.js';
+import { largestDifference, relativeDifference, stepThrough } from '../../support/engine-steps.js';
+import { smallModels } from '../../support/engines.js';
+import { randomTokens } from '../../support/random-checkpoint.js';
+
+const openModel = smallModels();
+
+/** Where the chunks of a prompt and of its continuation start: long ones and single tokens, with and without a past. */
+const CUTS = [0, 40, 70, 71, 72, 75];
+
+async function greatest(
+  difference: (found: Float32Array, expected: Float32Array) => number,
+  stages: readonly Engine[],
+  reference: Engine,
+): Promise<number> {
+  for (const engine of [...stages, reference]) engine.open('a', CUTS.at(-1)!);
+  const tokens = randomTokens(CUTS.at(-1)!);
+  let result = 0;
+  for (const [index, position] of CUTS.slice(0, -1).entries()) {
+    const part = { sequence: 'a', position, tokens: tokens.slice(position, CUTS[index + 1]) };
+    const [found] = await stepThrough(stages, [part]);
+    const [expected] = await stepThrough([reference], [part]);
+    result = Math.max(result, difference(found!, expected!));
+  }
+  return result;
+}
+
+describe('the f32 graph agrees with the reference engine', () => {
+  test.each<[string, Partial<ModelConfig>]>([
+    ['grouped-query attention and a tied head', {}],
+    ['multi-head attention', { kvHeads: 6 }],
+    ['one KV head', { kvHeads: 1 }],
+    ['an untied head', { tiedHead: false }],
+    ['heads wider together than the hidden state', { headDim: 16 }],
+    [
+      'llama3 scaling',
+      {
+        ropeScaling: {
+          type: 'llama3',
+          factor: 8,
+          lowFrequencyFactor: 1,
+          highFrequencyFactor: 4,
+          originalMaxPositions: 64,
+        },
+      },
+    ],
+    ['frequency factors', { ropeScaling: { type: 'factors', factors: [1, 1.5, 4, 8] } }],
+    ['linear scaling', { ropeScaling: { type: 'linear', factor: 4 } }],
+  ])('with %s', async (_name, config) => {
+    const { stages, reference } = await openModel({ config });
+    expect(await greatest(largestDifference, stages, reference)).toBeLessThan(1e-4);
+  });
+
+  test.each([[[2]], [[1, 3]], [[1, 2, 3, 4]]])('split at %j', async (split) => {
+    const { stages, reference } = await openModel({ split });
+    expect(await greatest(largestDifference, stages, reference)).toBeLessThan(1e-4);
+  });
+});
+
+describe('the int8 graph agrees to its precision', () => {
+  test.each<[string, Partial<ModelConfig>]>([
+    ['sizes that powers of two divide', {}],
+    ['sizes that they hardly do', { hidden: 42, intermediate: 90 }],
+    ['an odd hidden size', { hidden: 45 }],
+  ])('with %s', async (_name, config) => {
+    const { stages, reference } = await openModel({ config, precision: 'int8', split: [2] });
+    expect(await greatest(relativeDifference, stages, reference)).toBeLessThan(0.12);
+  });
+});

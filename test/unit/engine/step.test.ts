@@ -1,0 +1,147 @@
+import { jest } from '@jest/globals';
+import ort from 'onnxruntime-node';
+import type { Engine, Precision, StepInput } from '../../../services/lib/engine/types.js';
+import { largestDifference, stepThrough } from '../../support/engine-steps.js';
+import { smallModels } from '../../support/engines.js';
+import { randomTokens, smallConfig } from '../../support/random-checkpoint.js';
+import { thrownBy } from '../../support/thrown-by.js';
+
+const openModel = smallModels();
+
+describe('sequences in one step', () => {
+  const DECODED = 4;
+  /** Around the bounds of the cache's length buckets. */
+  const prompts = [3, 64, 65, 17, 130, 62].map((length, index) => ({
+    sequence: `s${index}`,
+    tokens: randomTokens(length + DECODED, index),
+    length,
+  }));
+
+  const parts = (round: number, active: typeof prompts) =>
+    active.map(({ sequence, tokens, length }) =>
+      round === 0
+        ? { sequence, position: 0, tokens: tokens.slice(0, length) }
+        : {
+            sequence,
+            position: length + round - 1,
+            tokens: tokens.slice(length + round - 1, length + round),
+          },
+    );
+
+  async function run(stages: readonly Engine[], active: typeof prompts): Promise<Float32Array[][]> {
+    for (const engine of stages) for (const { sequence } of active) engine.open(sequence, 200);
+    const rounds: Float32Array[][] = [];
+    for (let round = 0; round <= DECODED; round++) {
+      rounds.push(await stepThrough(stages, parts(round, active)));
+    }
+    for (const engine of stages) for (const { sequence } of active) engine.close(sequence);
+    return rounds;
+  }
+
+  test.each<[Precision, number]>([
+    ['f32', 1e-5],
+    // A rounding error in the last bit of f32 may move an activation to the next integer.
+    ['int8', 0.02],
+  ])('get what they would get alone, in %s', async (precision, tolerance) => {
+    const { stages } = await openModel({ precision, split: [3] });
+    const together = await run(stages, prompts);
+    for (const [index, prompt] of prompts.entries()) {
+      const alone = await run(stages, [prompt]);
+      for (const [round, [logits]] of alone.entries()) {
+        expect(largestDifference(together[round]![index]!, logits!)).toBeLessThan(tolerance);
+      }
+    }
+  });
+
+  test('may prefill while others decode, in any order', async () => {
+    const { stages, reference } = await openModel();
+    const [first, second] = prompts as [(typeof prompts)[0], (typeof prompts)[0]];
+    for (const engine of [...stages, reference]) {
+      engine.open(first.sequence, 200);
+      engine.open(second.sequence, 200);
+    }
+    for (const step of [parts(0, [first]), [...parts(0, [second]), ...parts(1, [first])]]) {
+      const found = await stepThrough(stages, step);
+      const expected = await stepThrough([reference], step);
+      for (const [index, logits] of found.entries()) {
+        expect(largestDifference(logits, expected[index]!)).toBeLessThan(1e-4);
+      }
+    }
+  });
+
+  test('return logits only where they are wanted', async () => {
+    const { stages } = await openModel();
+    const [engine] = stages as [Engine];
+    engine.open('a', 10);
+    engine.open('b', 10);
+    const items = [
+      { sequence: 'a', position: 0, count: 2, wantLogits: false },
+      { sequence: 'b', position: 0, count: 3, wantLogits: true },
+    ];
+    const { logits } = await engine.step({ items, tokens: Int32Array.of(5, 6, 7, 8, 9) });
+    expect(logits).toHaveLength(smallConfig.vocabulary);
+  });
+});
+
+describe('a step that fails', () => {
+  test('midway advances no sequence, and can be repeated', async () => {
+    const { stages, reference } = await openModel();
+    for (const engine of [...stages, reference]) {
+      engine.open('a', 100);
+      engine.open('b', 100);
+    }
+    const step = [
+      { sequence: 'a', position: 0, tokens: randomTokens(30) },
+      { sequence: 'b', position: 0, tokens: randomTokens(20) },
+    ];
+    const { prototype: sessions } = ort.InferenceSession as unknown as { prototype: ort.InferenceSession };
+    const run = Object.getOwnPropertyDescriptor(sessions, 'run')!.value as typeof sessions.run;
+    jest.spyOn(sessions, 'run').mockImplementationOnce(run).mockRejectedValueOnce(new Error('out of memory'));
+    await expect(stepThrough(stages, step)).rejects.toThrow('out of memory');
+
+    const found = await stepThrough(stages, step);
+    const expected = await stepThrough([reference], step);
+    for (const [index, logits] of found.entries()) {
+      expect(largestDifference(logits, expected[index]!)).toBeLessThan(1e-4);
+    }
+  });
+
+  const item = { sequence: 'a', position: 0, count: 2, wantLogits: true };
+  const tokens = Int32Array.of(1, 2);
+  test.each<[string, StepInput]>([
+    ['a sequence that is not open', { items: [{ ...item, sequence: 'b' }], tokens }],
+    ['a position that is not the next', { items: [{ ...item, position: 1 }], tokens }],
+    ['the same sequence twice', { items: [item, item], tokens: Int32Array.of(1, 2, 3, 4) }],
+    ['no tokens', { items: [{ ...item, count: 0 }], tokens: new Int32Array() }],
+    ['more tokens than were reserved', { items: [{ ...item, count: 11 }], tokens: new Int32Array(11) }],
+    ['fewer tokens than rows', { items: [item], tokens: Int32Array.of(1) }],
+    ['a token outside the vocabulary', { items: [item], tokens: Int32Array.of(1, smallConfig.vocabulary) }],
+    ['activations where tokens belong', { items: [item], hidden: new Float32Array(2 * smallConfig.hidden) }],
+  ])('refuses %s', async (_name, input) => {
+    const { stages, reference } = await openModel();
+    for (const engine of [...stages, reference]) {
+      engine.open('a', 10);
+      expect((await thrownBy(() => engine.step(input))).code).toBe('invalid_frame');
+    }
+  });
+
+  test('refuses activations of another width', async () => {
+    const { stages } = await openModel({ split: [2] });
+    const second = stages[1]!;
+    second.open('a', 10);
+    const error = await thrownBy(() => second.step({ items: [item], hidden: new Float32Array(3) }));
+    expect(error.code).toBe('invalid_frame');
+  });
+});
+
+test('an engine reserves room for its sequences and no more', async () => {
+  const { stages } = await openModel({ kvTokens: 100 });
+  const [engine] = stages as [Engine];
+  engine.open('a', 60);
+  expect((await thrownBy(() => engine.open('b', 41))).code).toBe('kv_exhausted');
+  expect(engine.kv).toEqual({ used: 60, capacity: 100 });
+  engine.open('b', 40);
+  engine.close('a');
+  engine.close('never opened');
+  expect(engine.kv).toEqual({ used: 40, capacity: 100 });
+});

@@ -1,0 +1,30 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { availableThreads } from '../../../services/lib/engine/threads.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const folder = temporaryFolder();
+
+async function cgroup(name: string, files: Record<string, string>): Promise<string> {
+  const root = path.join(folder.path, name);
+  for (const [file, content] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(root, file)), { recursive: true });
+    await writeFile(path.join(root, file), `${content}\n`);
+  }
+  return root;
+}
+
+const v1 = (quota: string) => ({ 'cpu/cpu.cfs_quota_us': quota, 'cpu/cpu.cfs_period_us': '100000' });
+
+test.each<[string, Record<string, string>, number]>([
+  ['one processor by version 2', { 'cpu.max': '100000 100000' }, 1],
+  ['less than one by version 2', { 'cpu.max': '50000 100000' }, 1],
+  ['no limit by version 2', { 'cpu.max': 'max 100000' }, availableParallelism()],
+  ['one processor by version 1', v1('100000'), 1],
+  ['no limit by version 1', v1('-1'), availableParallelism()],
+  ['more than there are', { 'cpu.max': '100000000 100000' }, availableParallelism()],
+  ['no cgroup', {}, availableParallelism()],
+])('%s', async (name, files, threads) => {
+  expect(availableThreads(await cgroup(name, files))).toBe(threads);
+});
