@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ErrorCode } from '../lib/errors/catalogue.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { Identity } from '../lib/mesh/identity.js';
@@ -166,7 +165,7 @@ export class MeshBackend implements Backend {
       this.#find(body.value.sequence, body.value.epoch)?.agreed();
     } else if (body.case === 'failed') {
       const { sequence, epoch, code, message } = body.value;
-      this.#find(sequence, epoch)?.fail(new ServingError(code as ErrorCode, message));
+      this.#find(sequence, epoch)?.fail(ServingError.received(code, message));
     }
   }
 

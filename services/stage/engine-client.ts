@@ -16,35 +16,40 @@ interface Waiting {
   reject(reason: ServingError): void;
 }
 
+export function startEngineWorker(data: EngineWorkerData): Worker {
+  return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data });
+}
+
 /** The engine as the event loop sees it: every call is a message to the worker thread, answered in order. */
 export class EngineClient {
   /** As of the last answer, tokens. */
   kv: KvUsage;
   readonly #worker: Worker;
+  readonly #onCrash: (reason: ServingError) => void;
   readonly #waiting: Waiting[] = [];
+  #crash: ServingError | null = null;
+  #stopped = false;
 
-  private constructor(worker: Worker, kv: KvUsage) {
+  private constructor(worker: Worker, kv: KvUsage, onCrash: (reason: ServingError) => void) {
     this.#worker = worker;
+    this.#onCrash = onCrash;
     this.kv = kv;
     worker.on('message', (reply: EngineReply) => this.#receive(reply));
+    worker.on('error', (cause) => this.#crashed(crashOf(cause)));
+    worker.on('exit', (code) => this.#crashed(crashOf(`its thread ended with ${code}`)));
   }
 
   /**
-   * Starts the worker and loads the weights. Rejects with what went wrong in there (`shards_invalid`, …).
-   * `onCrash` is called when the worker dies later on.
+   * Waits until the worker has loaded the weights. Rejects with what went wrong in there (`shards_invalid`, …).
+   * `onCrash` is called once if the worker dies later on; what it was asked then rejects, too.
    */
-  static start(data: EngineWorkerData, onCrash: (reason: ServingError) => void): Promise<EngineClient> {
-    const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data });
+  static start(worker: Worker, onCrash: (reason: ServingError) => void): Promise<EngineClient> {
     return new Promise((resolve, reject) => {
       worker.once('message', (reply: EngineReply) => {
-        if (reply.type === 'ready') resolve(new EngineClient(worker, reply.kv));
+        if (reply.type === 'ready') resolve(new EngineClient(worker, reply.kv, onCrash));
         else if (reply.type === 'failed') reject(new ServingError(reply.error.code, reply.error.message));
       });
-      worker.on('error', (cause) => {
-        const reason = new ServingError('internal', `the engine crashed: ${String(cause)}`, { cause });
-        reject(reason);
-        onCrash(reason);
-      });
+      worker.once('error', (cause) => reject(crashOf(cause)));
     });
   }
 
@@ -53,8 +58,9 @@ export class EngineClient {
     await this.#ask({ type: 'open', sequence, maxLength, sampler });
   }
 
-  async close(sequence: string): Promise<void> {
-    await this.#ask({ type: 'close', sequence });
+  /** Frees a sequence. An engine that can not would leak its room: that counts as a crash. */
+  close(sequence: string): void {
+    this.#ask({ type: 'close', sequence }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
   }
 
   /** Runs a step; the arrays of `input` are handed over and can not be used any more. */
@@ -66,13 +72,15 @@ export class EngineClient {
 
   async stop(): Promise<void> {
     await this.#ask({ type: 'stop' });
+    this.#stopped = true;
     await this.#worker.terminate();
   }
 
   #ask(request: EngineRequest, transfer: ArrayBuffer[] = []): Promise<Done> {
+    if (this.#crash !== null) return Promise.reject(this.#crash);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
       this.#worker.postMessage(request, transfer);
+      this.#waiting.push({ resolve, reject });
     });
   }
 
@@ -85,4 +93,14 @@ export class EngineClient {
       waiting?.reject(new ServingError(reply.error.code, reply.error.message));
     }
   }
+
+  #crashed(reason: ServingError): void {
+    if (this.#crash !== null || this.#stopped) return;
+    this.#crash = reason;
+    for (const { reject } of this.#waiting.splice(0)) reject(reason);
+    this.#onCrash(reason);
+  }
 }
+
+const crashOf = (cause: unknown): ServingError =>
+  new ServingError('internal', `the engine crashed: ${String(cause)}`, { cause });

@@ -5,7 +5,6 @@ import type { LinkManager } from '../lib/mesh/link-manager.js';
 import { fromSamplingMessage } from '../lib/sampling/sampling-message.js';
 import { frameCost, unpackFrame, type Rows } from '../lib/wire/frames.js';
 import type { Close, Failed, Frame, Message, Open } from '../lib/wire/gen/stage_pb.js';
-import type { ErrorCode } from '../lib/errors/catalogue.js';
 import { BusyMeter } from './busy-meter.js';
 import { deliver } from './delivery.js';
 import type { EngineClient } from './engine-client.js';
@@ -23,9 +22,9 @@ export interface StageOptions {
   readonly hiddenIn: number | null;
   readonly vocabulary: number;
   readonly limits: BatchLimits;
-  readonly engine: EngineClient;
+  readonly engine: Pick<EngineClient, 'kv' | 'open' | 'close' | 'step'>;
   /** Links to the next stage; null in the head. */
-  readonly next: LinkManager | null;
+  readonly next: Pick<LinkManager, 'get' | 'links'> | null;
   readonly metrics: StageMetrics;
 }
 
@@ -39,8 +38,8 @@ export class Stage {
   readonly #options: StageOptions;
   readonly #scheduler: Scheduler<Part>;
   readonly #sequences = new Map<string, Sequence>();
-  /** Links of gateways, by replica id: where the head's tokens go. */
-  readonly #callers = new Map<string, CalleeLink>();
+  /** Oldest first. The head's tokens go to a gateway's oldest: whoever meets us twice closes the newer link. */
+  readonly #callers = new Set<CalleeLink>();
   readonly #busy = new BusyMeter(now());
   #draining = false;
   #running = false;
@@ -73,7 +72,7 @@ export class Stage {
   }
 
   onCaller(link: CalleeLink): void {
-    this.#callers.set(link.replica, link);
+    this.#callers.add(link);
   }
 
   onCallerMessage(link: CalleeLink, { body }: Message): void {
@@ -84,7 +83,7 @@ export class Stage {
 
   /** Whoever opened these sequences is gone, or whoever wanted their tokens. */
   onCallerEnd(link: CalleeLink): void {
-    if (this.#callers.get(link.replica) === link) this.#callers.delete(link.replica);
+    this.#callers.delete(link);
     const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
     for (const sequence of [...this.#sequences.values()]) {
       if (sequence.upstream === link || sequence.downstream.link === link) this.#fail(sequence, reason);
@@ -93,9 +92,8 @@ export class Stage {
 
   onNextMessage({ body }: Message): void {
     if (body.case !== 'failed') return;
-    const { code, message: text } = body.value;
     const sequence = this.#find(body.value);
-    if (sequence !== undefined) this.#fail(sequence, new ServingError(code as ErrorCode, text));
+    if (sequence !== undefined) this.#fail(sequence, ServingError.received(body.value.code, body.value.message));
   }
 
   onNextEnd(link: CallerLink): void {
@@ -121,27 +119,34 @@ export class Stage {
   }
 
   async #open(link: CalleeLink, open: Open): Promise<void> {
-    const older = this.#sequences.get(open.sequence);
-    if (older !== undefined) this.#free(older);
+    let sequence: Sequence | undefined;
     try {
+      this.#leaveOlderEpoch(open);
       if (this.#draining) throw new ServingError('stage_unavailable', `${this.#options.replica} is draining`);
-      const sequence = new Sequence(open, link, this.#downstreamOf(open));
+      sequence = new Sequence(open, link, this.#downstreamOf(open));
       this.#sequences.set(sequence.id, sequence);
       await this.#options.engine.open(sequence.key, open.maxLength, this.#samplerOf(open));
       // Closed or moved while the engine was answering: it has been freed already.
-      if (!this.#isOpen(sequence)) return;
-      sequence.opened(open);
+      if (this.#isOpen(sequence)) sequence.opened(open);
     } catch (error) {
-      const opened = this.#find(open);
-      if (opened !== undefined) this.#free(opened);
+      if (sequence !== undefined && this.#isOpen(sequence)) this.#free(sequence);
       link.send(failed({ id: open.sequence, epoch: open.epoch }, ServingError.from(error)));
     }
+  }
+
+  /** Its `Close` may come late, by another way than this `Open`. Throws when it is the `Open` that is late. */
+  #leaveOlderEpoch({ sequence: id, epoch }: Open): void {
+    const current = this.#sequences.get(id);
+    if (current === undefined) return;
+    if (current.epoch >= epoch)
+      throw new ServingError('stage_unavailable', `${id} is open in epoch ${current.epoch} already`);
+    this.#end(current);
   }
 
   #downstreamOf(open: Open): Downstream {
     const { next, index } = this.#options;
     if (next === null) {
-      const link = this.#callers.get(open.gateway);
+      const link = [...this.#callers].find(({ replica }) => replica === open.gateway);
       if (link === undefined)
         throw new ServingError('stage_unavailable', `no link to gateway ${open.gateway}`);
       return { to: 'gateway', link };
@@ -154,7 +159,8 @@ export class Stage {
   }
 
   #samplerOf(open: Open): SamplerSpec | null {
-    if (this.#options.next !== null || open.sampling === undefined) return null;
+    if (this.#options.next !== null) return null;
+    if (open.sampling === undefined) throw new ServingError('invalid_frame', 'an open without sampling');
     return { params: fromSamplingMessage(open.sampling), prompt: open.prompt };
   }
 
@@ -185,13 +191,15 @@ export class Stage {
 
   #close(close: Close): void {
     const sequence = this.#find(close);
-    if (sequence === undefined) return;
-    sequence.closeDownstream();
-    this.#free(sequence);
+    if (sequence !== undefined) this.#end(sequence);
   }
 
   #fail(sequence: Sequence, reason: ServingError): void {
     sequence.fail(reason);
+    this.#end(sequence);
+  }
+
+  #end(sequence: Sequence): void {
     sequence.closeDownstream();
     this.#free(sequence);
   }
@@ -199,7 +207,7 @@ export class Stage {
   #free(sequence: Sequence): void {
     this.#sequences.delete(sequence.id);
     for (const part of this.#scheduler.remove(sequence)) part.link.consumed(bytesOf(part));
-    void this.#options.engine.close(sequence.key);
+    this.#options.engine.close(sequence.key);
     if (this.#sequences.size === 0) this.#whenIdle?.();
   }
 

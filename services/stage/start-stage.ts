@@ -11,7 +11,7 @@ import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-ran
 import { readPlan } from '../lib/model/plan.js';
 import { listen } from '../lib/process/listen.js';
 import type { Logger } from '../lib/telemetry/log.js';
-import { EngineClient } from './engine-client.js';
+import { EngineClient, startEngineWorker } from './engine-client.js';
 import { createHttpServer } from './http.js';
 import { createStageMetrics } from './metrics.js';
 import { Stage } from './stage.js';
@@ -79,11 +79,12 @@ export async function startStage(
   return {
     crashed,
     drain: async (limit) => {
+      const idle = stage.drain();
       server.drain();
       await announcement
         .update({ draining: true })
         .catch((error: unknown) => log.warn({ error }, 'not unlisted'));
-      await Promise.race([stage.drain(), delay(limit * 1000, undefined, { ref: false })]);
+      await Promise.race([idle, delay(limit * 1000, undefined, { ref: false })]);
       log.info({ left: stage.sequences }, 'drained');
     },
     close: async () => {
@@ -112,9 +113,8 @@ async function loadEngine(config: StageConfig, range: LayerRange) {
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
   const { threads, kvTokens, served } = config;
   const data = { shards: served.prepared, precision: served.precision, range, kvTokens };
-  const engine = await EngineClient.start(threads === null ? data : { ...data, threads }, (reason) =>
-    crash(reason),
-  );
+  const worker = startEngineWorker(threads === null ? data : { ...data, threads });
+  const engine = await EngineClient.start(worker, (reason) => crash(reason));
   return { engine, crashed, seconds: (performance.now() - started) / 1000 };
 }
 

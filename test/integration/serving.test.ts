@@ -100,7 +100,7 @@ describe('two replicas of a stage, over Dapr', () => {
       messages: [{ role: 'user', content: 'Say hello.' }],
       stream: true,
       stream_options: { include_usage: true },
-      max_tokens: 16,
+      max_completion_tokens: 16,
       temperature: 0,
     });
     let text = '';

@@ -5,7 +5,6 @@ import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
-import { newKeyName, newValueName } from './graph/names.js';
 import { filesOf, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { openSession } from './session.js';
@@ -81,7 +80,7 @@ class OnnxEngine implements Engine {
   async step(input: StepInput): Promise<StepOutput> {
     checkStep(input, this.#range, this.#config, this.#cache);
     const rows = new StepRows(input, this.#range, this.#config);
-    const finished: { batch: KvBatch; newRows: Float32Array[] }[] = [];
+    const finished: { batch: KvBatch; newRows: Float32Array }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
       const run = runShape(batch);
       const outputs = await this.#session.run({
@@ -90,18 +89,9 @@ class OnnxEngine implements Engine {
         ...cacheFeeds(batch, run.past, this.#range, this.#config),
       });
       rows.keep(batch, outputs);
-      finished.push({ batch, newRows: this.#newRows(outputs) });
+      finished.push({ batch, newRows: outputs['new_rows']!.data as Float32Array });
     }
     for (const { batch, newRows } of finished) this.#cache.append(batch, newRows);
     return rows.output;
-  }
-
-  #newRows(outputs: ort.InferenceSession.OnnxValueMapType): Float32Array[] {
-    const planes: Float32Array[] = [];
-    for (let layer = this.#range.start; layer < this.#range.end; layer++) {
-      planes.push(outputs[newKeyName(layer)]!.data as Float32Array);
-      planes.push(outputs[newValueName(layer)]!.data as Float32Array);
-    }
-    return planes;
   }
 }

@@ -3,9 +3,13 @@ import ort from 'onnxruntime-node';
 const ERRORS_ONLY = 3;
 
 /**
- * Opens a model whose weights lie in `weightsDirectory`. Threads block instead of spinning when idle, since
- * several engines may share the processors.
+ * How long a thread spins for its next share of a step before it blocks. A step has hundreds of shares, a few
+ * microseconds apart, and waking a thread costs as much: without spinning a step takes half as long again.
+ * Longer, and an idle engine takes time from others on the same processors (`docs/adr/004`).
  */
+const SPIN_MICROSECONDS = '20';
+
+/** Opens a model whose weights lie in `weightsDirectory`. */
 export function openSession(
   model: Uint8Array,
   weightsDirectory: string,
@@ -18,7 +22,7 @@ export function openSession(
     extra: {
       session: {
         model_external_initializers_file_folder_path: `${weightsDirectory}/`,
-        intra_op: { allow_spinning: '0' },
+        intra_op: { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS },
       },
     },
   });

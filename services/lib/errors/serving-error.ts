@@ -1,4 +1,4 @@
-import { catalogue, type ErrorCode, type ErrorKind } from './catalogue.js';
+import { catalogue, isErrorCode, type ErrorCode, type ErrorKind } from './catalogue.js';
 
 export interface ServingErrorOptions {
   /** The request field at fault, as OpenAI's `param`. */
@@ -34,6 +34,12 @@ export class ServingError extends Error {
     if (system === 'ENOSPC') return new ServingError('disk_full', message, { cause: reason });
     if (system === 'EADDRINUSE') return new ServingError('port_in_use', message, { cause: reason });
     return new ServingError('internal', message, { cause: reason });
+  }
+
+  /** An error that another process sent; a code that is not in our catalogue becomes `internal`. */
+  static received(code: string, message: string): ServingError {
+    if (isErrorCode(code)) return new ServingError(code, message);
+    return new ServingError('internal', `${code}: ${message}`);
   }
 
   /** One line for a terminal: what happened, its code and what to do. */

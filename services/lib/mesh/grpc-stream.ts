@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import { catalogue, type ErrorCode } from '../errors/catalogue.js';
+import { isErrorCode } from '../errors/catalogue.js';
 import { ServingError } from '../errors/serving-error.js';
 import { decodeMessage, encodeMessage } from '../wire/codec.js';
 import type { Message } from '../wire/gen/stage_pb.js';
@@ -129,7 +129,7 @@ function toStatus(reason: ServingError): Partial<grpc.StatusObject> {
 
 function fromStatus(error: Error & { details?: string }): ServingError {
   const [, code, message] = /(\w+): (.*)/s.exec(error.details ?? '') ?? [];
-  if (code !== undefined && code in catalogue)
-    return new ServingError(code as ErrorCode, message ?? '', { cause: error });
+  if (code !== undefined && isErrorCode(code))
+    return new ServingError(code, message ?? '', { cause: error });
   return broken(error.details ?? error.message, error);
 }

@@ -9,11 +9,8 @@ export function toSamplingMessage(params: SamplingParams): SamplingFields {
 }
 
 export function fromSamplingMessage(sampling: Sampling): SamplingParams {
-  const { $typeName: _, logitBias, ...rest } = sampling;
-  return {
-    ...rest,
-    logitBias: Object.entries(logitBias).map(([token, bias]) => [Number(token), bias] as const),
-  };
+  const logitBias = Object.entries(sampling.logitBias).map(([token, bias]) => [Number(token), bias] as const);
+  return { ...sampling, logitBias };
 }
 
 /** The head sees the prompt only where sampling depends on it. */

@@ -8,23 +8,19 @@ const CAPACITY = 1500;
 /** A row is known by one number, which differs for each token, plane and head. */
 const rowOf = (token: number, plane: number, head: number): number => token * 4 + plane * 2 + head;
 
-/** What a run would return for a batch whose members' new tokens are known. */
-function newRows(
-  { members, count }: KvBatch,
-  tokens: ReadonlyMap<string, readonly number[]>,
-): Float32Array[] {
-  return Array.from({ length: SHAPE.planes }, (_, plane) =>
-    Float32Array.from(
-      members.flatMap(({ sequence }) =>
-        Array.from({ length: SHAPE.kvHeads }, (_, head) =>
-          tokens
-            .get(sequence)!
-            .slice(-count)
-            .flatMap((token) => new Array<number>(SHAPE.headDim).fill(rowOf(token, plane, head))),
-        ).flat(),
-      ),
-    ),
-  );
+/** What a run would return for a batch whose members' new tokens are the last of `tokens`. */
+function newRows({ members, count }: KvBatch, tokens: ReadonlyMap<string, readonly number[]>): Float32Array {
+  const rows: number[] = [];
+  for (let plane = 0; plane < SHAPE.planes; plane++) {
+    for (const { sequence } of members) {
+      for (let head = 0; head < SHAPE.kvHeads; head++) {
+        for (const token of tokens.get(sequence)!.slice(-count)) {
+          rows.push(...new Array<number>(SHAPE.headDim).fill(rowOf(token, plane, head)));
+        }
+      }
+    }
+  }
+  return Float32Array.from(rows);
 }
 
 /** Whether the slots of a batch hold just what their sequences have cached. */

@@ -1,21 +1,27 @@
 import { layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
-import type { GraphBuilder } from '../onnx/graph-builder.js';
+import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { attention } from './attention.js';
 import { feedForward } from './feed-forward.js';
 import type { StepInputs } from './inputs.js';
-import { newKeyName, newValueName, pastKeyName, pastValueName } from './names.js';
+import { pastKeyName, pastValueName } from './names.js';
 import { normed, type Residual } from './norm.js';
 import { Weights } from './weights.js';
 
-/** One transformer block. Its cache is an input of the model, and its new rows of the cache are outputs. */
+export interface Block {
+  readonly residual: Residual;
+  /** This step's keys and values, `[B, kvHeads, S, headDim]` each. */
+  readonly newRows: readonly Value[];
+}
+
+/** One transformer block. Its cache is an input of the model, which it only reads. */
 export function block(
   graph: GraphBuilder,
   shards: Shards,
   layer: number,
   residual: Residual,
   inputs: StepInputs,
-): Residual {
+): Block {
   const { config } = shards;
   const weights = new Weights(graph, shards.file(layerFile(layer)));
   const cached = ['B', config.kvHeads, 'P', config.headDim];
@@ -26,11 +32,8 @@ export function block(
 
   const first = normed(graph, residual, weights.value('attn_norm'), config.normEpsilon);
   const attended = attention(graph, first.normed, weights, past, inputs, config);
-  const added = ['B', config.kvHeads, 'S', config.headDim];
-  graph.output(newKeyName(layer), attended.newKey, 'f32', added);
-  graph.output(newValueName(layer), attended.newValue, 'f32', added);
-
   const half = { stream: first.stream, delta: attended.output };
   const second = normed(graph, half, weights.value('ffn_norm'), config.normEpsilon);
-  return { stream: second.stream, delta: feedForward(graph, second.normed, weights, config.intermediate) };
+  const delta = feedForward(graph, second.normed, weights, config.intermediate);
+  return { residual: { stream: second.stream, delta }, newRows: [attended.newKey, attended.newValue] };
 }

@@ -67,24 +67,13 @@ export class KvArena {
     this.#copyRows(other, from, to, length);
   }
 
-  /**
-   * Writes new rows of a slot, from `position` on. `rows` is `[sequences, kvHeads, count, headDim]`, as a run
-   * returns it, of which `index` is this slot's.
-   */
-  write(
-    plane: number,
-    slot: number,
-    position: number,
-    rows: Float32Array,
-    index: number,
-    count: number,
-  ): void {
+  /** Writes new rows of a slot, `[kvHeads, count, headDim]`, from `position` on. */
+  write(plane: number, slot: number, position: number, rows: Float32Array): void {
     const { kvHeads, headDim } = this.#shape;
+    const size = rows.length / kvHeads;
     for (let head = 0; head < kvHeads; head++) {
-      const start = (index * kvHeads + head) * count * headDim;
-      this.#rows(this.#planes[plane]!, slot, head, position, count).set(
-        rows.subarray(start, start + count * headDim),
-      );
+      const target = this.#rows(this.#planes[plane]!, slot, head, position, size / headDim);
+      target.set(rows.subarray(head * size, (head + 1) * size));
     }
   }
 

@@ -109,14 +109,16 @@ export class KvCache {
     ];
   }
 
-  /** Appends a batch's new rows, `[members, kvHeads, count, headDim]` for each plane, and advances it. */
-  append({ arena, firstSlot, count, members }: KvBatch, planes: readonly Float32Array[]): void {
-    for (const [index, { sequence, length }] of members.entries()) {
-      for (const [plane, rows] of planes.entries()) {
-        arena.write(plane, firstSlot + index, length, rows, index, count);
+  /** Appends a batch's new rows, `[planes, members, kvHeads, count, headDim]`, and advances it. */
+  append({ arena, firstSlot, count, members }: KvBatch, rows: Float32Array): void {
+    const size = rows.length / (this.#shape.planes * members.length);
+    for (let plane = 0; plane < this.#shape.planes; plane++) {
+      for (const [index, { length }] of members.entries()) {
+        const start = (plane * members.length + index) * size;
+        arena.write(plane, firstSlot + index, length, rows.subarray(start, start + size));
       }
-      this.#entry(sequence).length += count;
     }
+    for (const { sequence } of members) this.#entry(sequence).length += count;
   }
 
   #batch(arena: KvArena, firstSlot: number, size: number, count: number): KvBatch {

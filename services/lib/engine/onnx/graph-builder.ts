@@ -42,6 +42,7 @@ const EXTERNAL = 1;
 export class GraphBuilder {
   readonly #graph: GraphProto;
   readonly #constants = new Map<string, Value>();
+  readonly #outputNames = new Map<Value, string>();
   #scope = '';
   #nodes = 0;
 
@@ -65,9 +66,9 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Makes `value` an output of the model, called `name`. */
+  /** Makes a node's value an output of the model, called `name`: by renaming it, which costs no node. */
   output(name: string, value: Value, dtype: DataTypeName, shape: readonly Dimension[]): void {
-    this.#add('Identity', [value], [name], {});
+    this.#outputNames.set(value, name);
     this.#graph.output.push(valueInfo(name, dtype, shape));
   }
 
@@ -109,12 +110,26 @@ export class GraphBuilder {
   nodes(operator: string, inputs: readonly Value[], count: number, options: NodeOptions = {}): Value[] {
     const base = `${this.#scope}${operator}.${this.#nodes++}`;
     const outputs = Array.from({ length: count }, (_, index) => (index === 0 ? base : `${base}:${index}`));
-    this.#add(operator, inputs, outputs, options);
+    this.#graph.node.push(
+      create(NodeProtoSchema, {
+        name: base,
+        opType: operator,
+        input: [...inputs],
+        output: outputs,
+        domain: options.domain ?? '',
+        attribute: Object.entries(options.attributes ?? {}).map(([name, value]) => toAttribute(name, value)),
+      }),
+    );
     return outputs;
   }
 
   /** The serialised ModelProto. */
   build(): Uint8Array {
+    const named = (value: Value): string => this.#outputNames.get(value) ?? value;
+    for (const node of this.#graph.node) {
+      node.input = node.input.map(named);
+      node.output = node.output.map(named);
+    }
     const model = create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: 'layermesh',
@@ -122,19 +137,6 @@ export class GraphBuilder {
       graph: this.#graph,
     });
     return toBinary(ModelProtoSchema, model);
-  }
-
-  #add(opType: string, input: readonly Value[], output: Value[], options: NodeOptions): void {
-    this.#graph.node.push(
-      create(NodeProtoSchema, {
-        name: output[0]!,
-        opType,
-        input: [...input],
-        output,
-        domain: options.domain ?? '',
-        attribute: Object.entries(options.attributes ?? {}).map(([name, value]) => toAttribute(name, value)),
-      }),
-    );
   }
 
   #constant(key: string, dtype: DataTypeName, shape: readonly number[], bytes: Uint8Array): Value {

@@ -1,0 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RequestRecord, Schedule } from '../types.js';
+import type { Send } from './send.js';
+
+type Open = Extract<Schedule, { type: 'open' }>;
+
+/** Every request is sent when it is due, so that a slow server is not spared the load that it can not take. */
+export async function runOpen(
+  { arrivals }: Open,
+  send: Send,
+  signal: AbortSignal,
+): Promise<RequestRecord[]> {
+  const origin = performance.now();
+  return Promise.all(
+    arrivals.map(async (arrival) => {
+      await delay(arrival.at * 1000 - (performance.now() - origin), undefined, { signal });
+      return send(arrival);
+    }),
+  );
+}

@@ -1,0 +1,102 @@
+/** What a client asks for: a prompt and a fixed number of tokens, greedily. */
+export interface Completion {
+  readonly prompt: readonly number[];
+  readonly outputTokens: number;
+}
+
+/** Something that completes prompts as it is measured: a server as its client sees it. */
+export interface Target {
+  /** Streams a completion and tells of tokens as they arrive. Rejects when it is refused or breaks off. */
+  complete(
+    completion: Completion,
+    onTokens: (count: number) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+export interface WatchedProcess {
+  /** Such as `stage-1.1` or `stage-1.1.daprd`. */
+  readonly name: string;
+  readonly pid: number;
+}
+
+export interface WatchedStage {
+  /** Its app-id and replica, such as `stage-1.1`. */
+  readonly name: string;
+  readonly metricsUrl: string;
+}
+
+/** A target that runs. */
+export interface Served {
+  readonly target: Target;
+  readonly version: string;
+  /** Everything on this machine that works for it; empty where that is not known. */
+  readonly processes: readonly WatchedProcess[];
+  /** Layer services whose own metrics can be read. */
+  readonly stages: readonly WatchedStage[];
+  stop(): Promise<void>;
+}
+
+/** The most that a load asks of a server at once. */
+export interface Size {
+  readonly clients: number;
+  /** Longest prompt and output together. */
+  readonly tokens: number;
+}
+
+/** One of the things that are compared. */
+export interface Arm {
+  readonly name: string;
+  readonly peer: boolean;
+  /** True where it is set up for one number of clients, and must be started anew for another. */
+  readonly sized: boolean;
+  start(size: Size, signal: AbortSignal): Promise<Served>;
+}
+
+/** A request of a workload, before it has a prompt. */
+export interface PlannedRequest {
+  /** Its part in the workload; latencies are told apart by it. */
+  readonly kind: string;
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+}
+
+/** A request that comes at its time, whatever became of those before it. */
+export interface Arrival extends PlannedRequest {
+  /** Seconds after the start. */
+  readonly at: number;
+}
+
+export type Schedule =
+  /** So many clients; each sends its next request when its last has been answered. */
+  | { readonly type: 'closed'; readonly clients: number; readonly requests: readonly PlannedRequest[] }
+  | { readonly type: 'open'; readonly arrivals: readonly Arrival[] }
+  /** One request alone; then the same again once each of the running ones has so many tokens. */
+  | {
+      readonly type: 'injection';
+      readonly alone: PlannedRequest;
+      readonly running: readonly PlannedRequest[];
+      readonly afterTokens: number;
+      readonly injected: PlannedRequest;
+    };
+
+export interface Load {
+  /** Short and unique, such as `closed-16`. */
+  readonly name: string;
+  /** For the reader, with every number that it takes to repeat it. */
+  readonly title: string;
+  readonly size: Size;
+  /** Run before every measurement, and thrown away. */
+  readonly warmUp: Schedule;
+  /** The same for every arm of a round. */
+  schedule(round: number): Schedule;
+}
+
+/** What a client saw of one request; times in milliseconds since the schedule began. */
+export interface RequestRecord extends PlannedRequest {
+  readonly sent: number;
+  /** When each token arrived. */
+  readonly tokens: readonly number[];
+  /** Null when it was answered in full. */
+  readonly error: string | null;
+}
