@@ -73,8 +73,9 @@ export class GatewaySequence {
 
   /** The head says that the whole route has agreed. */
   agreed(): void {
+    if (this.#agreed === null) return;
     clearTimeout(this.#deadline);
-    this.#agreed?.resolve();
+    this.#agreed.resolve();
     this.#agreed = null;
   }
 

@@ -12,6 +12,7 @@ import { listen } from '../lib/process/listen.js';
 import { runService } from '../lib/process/run-service.js';
 import { whenAborted } from '../lib/process/when-aborted.js';
 import type { Logger } from '../lib/telemetry/log.js';
+import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
 import { createApp } from './app.js';
 import { limitsFor } from './gateway.js';
@@ -31,7 +32,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
     model: id,
     ranges,
-    prefillChunk: config.prefillChunk,
+    prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     log,
   });

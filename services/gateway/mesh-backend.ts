@@ -27,6 +27,8 @@ export interface MeshBackendOptions {
 /** Routes that are tried before a sequence is refused: a replica may have gone since the router looked. */
 const MAX_ROUTES = 3;
 const RETRY_PAUSE_MS = 100;
+/** What a replica counts as running when a route over it has just failed: more than any that has not been tried. */
+const TRIED_LOAD = 1e6;
 
 /** Runs sequences over the mesh: a link to every replica of every stage, a route for each sequence. */
 export class MeshBackend implements Backend {
@@ -44,10 +46,16 @@ export class MeshBackend implements Backend {
 
   async generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
     const id = `${this.#options.identity.replica}-${++this.#count}`;
+    const tried = new Set<CallerLink>();
     for (let epoch = 1; ; epoch++) {
       signal.throwIfAborted();
       try {
-        return await this.#open(id, epoch, request, signal);
+        const route = pickRoute(
+          this.#stages.map((stage) => stage.links),
+          (link) => this.#running(link) + (tried.has(link) ? TRIED_LOAD : 0),
+        );
+        for (const link of route) tried.add(link);
+        return await this.#open(id, epoch, route, request, signal);
       } catch (error) {
         const { code } = ServingError.from(error);
         const gone = code === 'stage_unavailable' || code === 'stream_broken';
@@ -57,11 +65,13 @@ export class MeshBackend implements Backend {
     }
   }
 
-  async #open(id: string, epoch: number, request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const route = pickRoute(
-      this.#stages.map((stage) => stage.links),
-      (link) => this.#running(link),
-    );
+  async #open(
+    id: string,
+    epoch: number,
+    route: readonly CallerLink[],
+    request: GenerateRequest,
+    signal: AbortSignal,
+  ): Promise<Generation> {
     const sequence = new GatewaySequence({
       id,
       epoch,

@@ -57,6 +57,8 @@ export async function respond(
     if (plan.settings.stream) await streamAnswer(gateway, response, plan, running, controller);
     else await sendAnswer(response, plan, running, controller);
   } finally {
+    // Whatever went wrong: no sequence outlives its request.
+    controller.abort(new Error('the request is over'));
     permit.release();
   }
 }

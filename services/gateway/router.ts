@@ -7,7 +7,7 @@ export type Candidate = Pick<CallerLink, 'appId' | 'replica' | 'draining' | 'sta
 /**
  * Picks one replica of each stage: the one that runs the fewest of this gateway's sequences, then the one
  * with the most free KV room. Only replicas that hold a link to the one chosen next can be chosen before it,
- * so the search goes through the stages depth first, best candidates first.
+ * so the search goes through the stages depth first, best candidates first; a dead end is entered once.
  *
  * `stages` holds the candidates of each stage, stage 0 first. Throws `stage_unavailable` with the first stage
  * at which every way ended.
@@ -16,14 +16,18 @@ export function pickRoute<Link extends Candidate>(
   stages: readonly (readonly Link[])[],
   running: (link: Link) => number,
 ): Link[] {
+  const candidates = stages.map((links) => links.filter(({ draining }) => !draining).sort(byLoad(running)));
+  const deadEnds = new Set<Link>();
   let deepest = 0;
   const search = (index: number, before: Link | null): Link[] | null => {
-    if (index === stages.length) return [];
+    if (index === candidates.length) return [];
     deepest = Math.max(deepest, index);
-    for (const link of [...stages[index]!].sort(byLoad(running))) {
-      if (link.draining || (before !== null && !before.status.nextReplicas.includes(link.replica))) continue;
+    for (const link of candidates[index]!) {
+      if (deadEnds.has(link) || (before !== null && !before.status.nextReplicas.includes(link.replica)))
+        continue;
       const rest = search(index + 1, link);
       if (rest !== null) return [link, ...rest];
+      deadEnds.add(link);
     }
     return null;
   };

@@ -50,6 +50,7 @@ export class EngineClient {
         else if (reply.type === 'failed') reject(new ServingError(reply.error.code, reply.error.message));
       });
       worker.once('error', (cause) => reject(crashOf(cause)));
+      worker.once('exit', (code) => reject(crashOf(`its thread ended with ${code}`)));
     });
   }
 

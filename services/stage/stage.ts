@@ -93,7 +93,8 @@ export class Stage {
   onNextMessage({ body }: Message): void {
     if (body.case !== 'failed') return;
     const sequence = this.#find(body.value);
-    if (sequence !== undefined) this.#fail(sequence, ServingError.received(body.value.code, body.value.message));
+    if (sequence !== undefined)
+      this.#fail(sequence, ServingError.received(body.value.code, body.value.message));
   }
 
   onNextEnd(link: CallerLink): void {

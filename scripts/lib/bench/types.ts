@@ -7,11 +7,7 @@ export interface Completion {
 /** Something that completes prompts as it is measured: a server as its client sees it. */
 export interface Target {
   /** Streams a completion and tells of tokens as they arrive. Rejects when it is refused or breaks off. */
-  complete(
-    completion: Completion,
-    onTokens: (count: number) => void,
-    signal: AbortSignal,
-  ): Promise<void>;
+  complete(completion: Completion, onTokens: (count: number) => void, signal: AbortSignal): Promise<void>;
 }
 
 export interface WatchedProcess {

@@ -2,7 +2,10 @@ import { ServingError } from '../errors/serving-error.js';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Reads typed values out of the environment; a value that does not parse stops the process. */
+/** What may stand in a header, a log line and a sequence's id. */
+const NAME = /^[\w.-]{1,63}$/;
+
+/** Reads typed values out of the environment; empty is unset, and a value that does not parse stops the process. */
 export class Environment {
   readonly #variables: Variables;
 
@@ -12,15 +15,23 @@ export class Environment {
 
   /** Throws `invalid_config` when unset and without a default. */
   text(name: string, fallback?: string): string {
-    const value = this.#variables[name] ?? fallback;
+    const value = this.#read(name) ?? fallback;
     if (value === undefined) throw invalid(name, 'is not set');
+    return value;
+  }
+
+  /** Up to 63 letters, digits, `.`, `_` and `-`. */
+  name(name: string, fallback?: string): string {
+    const value = this.text(name, fallback);
+    if (!NAME.test(value))
+      throw invalid(name, `is "${value}", not 1 to 63 of letters, digits, ".", "_" and "-"`);
     return value;
   }
 
   /** A whole number in `[min, max]`. */
   integer(name: string, fallback: number, [min, max]: readonly [number, number]): number {
-    const text = this.#variables[name];
-    if (text === undefined || text === '') return fallback;
+    const text = this.#read(name);
+    if (text === undefined) return fallback;
     const value = Number(text);
     if (!Number.isSafeInteger(value) || value < min || value > max) {
       throw invalid(name, `is "${text}", not a whole number from ${min} to ${max}`);
@@ -33,6 +44,11 @@ export class Environment {
     const found = choices.find((choice) => choice === text);
     if (found === undefined) throw invalid(name, `is "${text}", not one of ${choices.join(', ')}`);
     return found;
+  }
+
+  #read(name: string): string | undefined {
+    const value = this.#variables[name];
+    return value === '' ? undefined : value;
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Environment } from './env.js';
+import { readLogLevel, type LogLevel } from './log-level.js';
 import { readMeshConfig, type MeshConfig } from './mesh-config.js';
 import { readServedConfig, type ServedConfig } from './model-config.js';
 
@@ -15,12 +16,12 @@ export interface GatewayConfig {
   /** Sequences that run at once, and requests that may wait for a place. */
   readonly maxRunning: number;
   readonly maxWaiting: number;
-  /** Rows of one prefill chunk. */
+  /** Rows of one prefill chunk; fewer where so many would not fit a frame. */
   readonly prefillChunk: number;
   /** How long a stage may take for one step before the sequence is given up, seconds. */
   readonly stepTimeoutSeconds: number;
   readonly drainSeconds: number;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
 }
 
 /** Throws `invalid_config` that names the variable at fault. */
@@ -29,8 +30,8 @@ export function readGatewayConfig(
 ): GatewayConfig {
   const environment = new Environment(variables);
   return {
-    appId: environment.text('APP_ID', 'gateway'),
-    replica: environment.text('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
+    appId: environment.name('APP_ID', 'gateway'),
+    replica: environment.name('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
     served: readServedConfig(environment),
     mesh: readMeshConfig(environment),
     host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
@@ -41,6 +42,6 @@ export function readGatewayConfig(
     prefillChunk: environment.integer('LAYERMESH_PREFILL_CHUNK', 256, [1, 65_536]),
     stepTimeoutSeconds: environment.integer('LAYERMESH_STEP_TIMEOUT', 120, [1, 86_400]),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
-    logLevel: environment.text('LAYERMESH_LOG_LEVEL', 'info'),
+    logLevel: readLogLevel(environment),
   };
 }

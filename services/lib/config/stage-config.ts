@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ServingError } from '../errors/serving-error.js';
 import { Environment } from './env.js';
+import { readLogLevel, type LogLevel } from './log-level.js';
 import { readMeshConfig, type MeshConfig } from './mesh-config.js';
 import { readServedConfig, type ServedConfig } from './model-config.js';
 
@@ -24,7 +25,7 @@ export interface StageConfig {
   readonly maxBatchSequences: number;
   /** How long a draining replica waits for its sequences, seconds. */
   readonly drainSeconds: number;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
 }
 
 const PORTS = [0, 65_535] as const;
@@ -42,7 +43,7 @@ export function readStageConfig(
   return {
     appId,
     index: Number(index),
-    replica: environment.text('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
+    replica: environment.name('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
     served: readServedConfig(environment),
     mesh: readMeshConfig(environment),
     host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
@@ -53,6 +54,6 @@ export function readStageConfig(
     maxBatchRows: environment.integer('LAYERMESH_MAX_BATCH_ROWS', 512, [1, 65_536]),
     maxBatchSequences: environment.integer('LAYERMESH_MAX_BATCH_SEQUENCES', 64, [1, 4_096]),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
-    logLevel: environment.text('LAYERMESH_LOG_LEVEL', 'info'),
+    logLevel: readLogLevel(environment),
   };
 }

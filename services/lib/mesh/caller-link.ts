@@ -44,6 +44,7 @@ export class CallerLink {
   #nonce = 0;
   #pinged: { nonce: number; at: number } | null = null;
   #missed = 0;
+  #ended = false;
 
   /** For `connect`: a link exists only once it has been welcomed. */
   constructor(stream: MessageStream, welcome: Welcome, events: CallerLinkEvents, timing: LinkTiming) {
@@ -62,6 +63,11 @@ export class CallerLink {
 
   get draining(): boolean {
     return this.status.draining;
+  }
+
+  /** False once the stream is over, from either side. */
+  get alive(): boolean {
+    return !this.#ended;
   }
 
   /** Frames wait for credit: whoever produces more should pause until `onRoom`. */
@@ -99,6 +105,7 @@ export class CallerLink {
 
   /** For `connect`. */
   ended(reason: ServingError): void {
+    this.#ended = true;
     clearInterval(this.#heartbeat);
     this.#events.onEnd(this, reason);
   }

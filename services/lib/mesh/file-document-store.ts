@@ -5,7 +5,8 @@ import type { DocumentStore, VersionedDocument } from './document-store.js';
 
 /**
  * Documents in a folder of this machine, for the direct mesh. Version n of a document is the file `<key>.<n>`;
- * linking a finished file to the next number is the compare-and-set: the file system lets one process win.
+ * linking a finished file to the next number is the compare-and-set: the file system lets one process win. The
+ * newest file is never removed.
  */
 export class FileDocumentStore implements DocumentStore {
   readonly #directory: string;
@@ -39,7 +40,10 @@ export class FileDocumentStore implements DocumentStore {
       await rm(finished, { force: true });
     }
     await rm(this.#path(key, version - 1), { force: true });
-    return true;
+    if ((await this.#newest(key)) === version + 1) return true;
+    // Others went on meanwhile, perhaps from a file of this number that they have removed since: not ours, then.
+    await rm(this.#path(key, version + 1), { force: true });
+    return false;
   }
 
   async #newest(key: string): Promise<number> {

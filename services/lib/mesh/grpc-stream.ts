@@ -129,7 +129,6 @@ function toStatus(reason: ServingError): Partial<grpc.StatusObject> {
 
 function fromStatus(error: Error & { details?: string }): ServingError {
   const [, code, message] = /(\w+): (.*)/s.exec(error.details ?? '') ?? [];
-  if (code !== undefined && isErrorCode(code))
-    return new ServingError(code, message ?? '', { cause: error });
+  if (code !== undefined && isErrorCode(code)) return new ServingError(code, message ?? '', { cause: error });
   return broken(error.details ?? error.message, error);
 }

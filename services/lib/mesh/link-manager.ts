@@ -81,9 +81,12 @@ export class LinkManager {
     const missing = (): ReplicaRecord[] =>
       listed.filter((record) => !record.draining && !this.#links.has(record.replica));
     for (let opens = 0; opens < OPENS_PER_LOOK && !this.#stopped.signal.aborted; opens++) {
-      const [wanted] = missing();
-      if (wanted === undefined) break;
-      await this.#open(wanted);
+      const left = missing();
+      if (left.length === 0) break;
+      // In turn, so that one which does not answer keeps us from no other.
+      await this.#open(left[opens % left.length]!).catch((reason: unknown) =>
+        this.#options.onTrouble?.(reason),
+      );
     }
     return missing().length === 0;
   }
@@ -96,6 +99,7 @@ export class LinkManager {
       onRoom: (from) => options.onRoom?.(from),
       onRoundTrip: (seconds) => options.onRoundTrip?.(seconds),
     });
+    if (!link.alive) return; // It ended in the moment of its welcome, when nobody could be told.
     if (this.#links.has(link.replica) || this.#stopped.signal.aborted) {
       link.close();
       return;

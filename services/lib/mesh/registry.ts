@@ -20,8 +20,11 @@ interface Entry {
   readonly beat: number;
 }
 
-/** The document of one app-id: its replicas by id. */
-type Document = Readonly<Record<string, Entry>>;
+/** The newest beat of a replica, and when our clock first saw it, ms. */
+interface Seen {
+  readonly beat: number;
+  readonly at: number;
+}
 
 /**
  * The registry of replicas: one document per app-id, changed by compare-and-set.
@@ -33,7 +36,8 @@ type Document = Readonly<Record<string, Entry>>;
 export class DocumentRegistry implements Registry {
   readonly #store: DocumentStore;
   readonly #timing: RegistryTiming;
-  readonly #seen = new Map<string, { beat: number; at: number }>();
+  /** By app-id and replica; of those that are listed. */
+  readonly #seen = new Map<string, ReadonlyMap<string, Seen>>();
 
   constructor(store: DocumentStore, timing: RegistryTiming = TIMING) {
     this.#store = store;
@@ -41,12 +45,8 @@ export class DocumentRegistry implements Registry {
   }
 
   async list(appId: string): Promise<ReplicaRecord[]> {
-    const found = await this.#store.read(keyOf(appId));
-    const document = asDocument(found?.value);
-    this.#forget(appId, document);
-    return Object.entries(document)
-      .filter(([replica, entry]) => this.#lives(appId, replica, entry))
-      .map(([replica, { address, draining }]) => ({ appId, replica, address, draining }));
+    const { living } = await this.#read(appId);
+    return living.map(([replica, { address, draining }]) => ({ appId, replica, address, draining }));
   }
 
   async announce(record: ReplicaRecord): Promise<Announcement> {
@@ -86,44 +86,42 @@ export class DocumentRegistry implements Registry {
   /** Sets or removes one replica's entry, and removes those that have died. */
   async #put(appId: string, replica: string, entry: Entry | null): Promise<void> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const found = await this.#store.read(keyOf(appId));
-      const others = Object.entries(asDocument(found?.value)).filter(
-        ([id, other]) => id !== replica && this.#lives(appId, id, other),
-      );
+      const { living, etag } = await this.#read(appId);
+      const others = living.filter(([id]) => id !== replica);
       const document = Object.fromEntries(entry === null ? others : [...others, [replica, entry]]);
-      if (await this.#store.write(keyOf(appId), document, found?.etag ?? null)) return;
+      if (await this.#store.write(keyOf(appId), document, etag)) return;
       await delay(Math.random() * 20 * (attempt + 1));
     }
     throw new ServingError('registry_conflict', `could not write the record of ${appId}/${replica}`);
   }
 
-  #lives(appId: string, replica: string, { beat }: Entry): boolean {
-    const key = `${appId}/${replica}`;
-    const last = this.#seen.get(key);
-    if (last?.beat !== beat) {
-      this.#seen.set(key, { beat, at: performance.now() });
-      return true;
-    }
-    return performance.now() - last.at < this.#timing.expireMs;
-  }
-
-  /** What is no longer listed need not be remembered. */
-  #forget(appId: string, document: Document): void {
-    for (const key of this.#seen.keys()) {
-      const [app, replica] = key.split('/');
-      if (app === appId && !(replica! in document)) this.#seen.delete(key);
-    }
+  /** The entries of those that live, and the version that they were read from. */
+  async #read(appId: string): Promise<{ living: [string, Entry][]; etag: string | null }> {
+    const found = await this.#store.read(keyOf(appId));
+    const entries = entriesOf(found?.value);
+    const now = performance.now();
+    const before = this.#seen.get(appId);
+    const seen = new Map(
+      entries.map(([replica, { beat }]): [string, Seen] => {
+        const last = before?.get(replica);
+        return [replica, last?.beat === beat ? last : { beat, at: now }];
+      }),
+    );
+    this.#seen.set(appId, seen);
+    const living = entries.filter(([replica]) => now - seen.get(replica)!.at < this.#timing.expireMs);
+    return { living, etag: found?.etag ?? null };
   }
 }
 
 const keyOf = (appId: string): string => `replicas-${appId}`;
 
-/** What is stored, without what is no entry: another version's document must not stop this process. */
-function asDocument(value: unknown): Document {
-  if (typeof value !== 'object' || value === null) return {};
-  return Object.fromEntries(
-    Object.entries(value).filter((pair): pair is [string, Entry] => isEntry(pair[1])),
-  );
+/**
+ * The replicas of one app-id's document, without what is no entry: another version's document must not stop this
+ * process.
+ */
+function entriesOf(value: unknown): [string, Entry][] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).filter((pair): pair is [string, Entry] => isEntry(pair[1]));
 }
 
 function isEntry(value: unknown): value is Entry {

@@ -13,7 +13,7 @@ export type PromptField = 'messages' | 'prompt';
 
 /**
  * How many tokens may be generated after a prompt of so many. Throws `context_length_exceeded`, in OpenAI's
- * words, or `invalid_value` when min_tokens can not be reached.
+ * words, or `invalid_value` for a prompt without tokens and when min_tokens can not be reached.
  */
 export function fitContext(
   promptTokens: number,
@@ -21,6 +21,7 @@ export function fitContext(
   contextLength: number,
   field: PromptField,
 ): number {
+  if (promptTokens === 0) throw new ServingError('invalid_value', `${field} has no tokens`, { param: field });
   const room = contextLength - promptTokens;
   const { requested, fallback, minTokens } = limits;
   if (room < (requested ?? 1)) throw overflow(promptTokens, requested, contextLength, field);

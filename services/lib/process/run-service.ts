@@ -20,7 +20,11 @@ export async function runService<Config extends ServiceConfig>(
     const config = readConfig();
     const log = createLogger(config, config.logLevel);
     log.info({ config }, 'starting');
-    await serve(config, log, stopSignal(log));
+    const stopped = stopSignal(log);
+    await serve(config, log, stopped).catch((error: unknown) => {
+      // Told to stop while it still waited to start.
+      if (!stopped.aborted || (error as Error).name !== 'AbortError') throw error;
+    });
     log.info('stopped');
     process.exit(0);
   } catch (error) {

@@ -5,7 +5,7 @@ import { FrameSchema, ItemSchema, type Frame, type Item } from './gen/stage_pb.j
 
 const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT;
 
-/** What an item's header may take on the wire: ids are at most 64 characters. */
+/** What an item's header may take on the wire; a sequence's id is a replica's, at most 63 characters, and a count. */
 const ITEM_HEADER_BYTES = 128;
 
 /** The part of an item that its sender chooses. */

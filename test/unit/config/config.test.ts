@@ -14,6 +14,12 @@ describe('the configuration', () => {
     expect(readGatewayConfig({})).toMatchObject({ appId: 'gateway', port: 8_000, host: '127.0.0.1' });
   });
 
+  it('takes what is set to nothing for unset', () => {
+    const empty = { LAYERMESH_LOG_LEVEL: '', LAYERMESH_PORT: '', LAYERMESH_REPLICA: '', LAYERMESH_SPLIT: '' };
+    expect(readGatewayConfig(empty)).toMatchObject({ logLevel: 'info', port: 8_000, served: { split: '' } });
+    expect(readGatewayConfig(empty).replica).toMatch(/^[0-9a-f]{6}$/);
+  });
+
   it('gives every process a replica id of its own', () => {
     expect(readStageConfig(stage).replica).toMatch(/^[0-9a-f]{6}$/);
     expect(readStageConfig(stage).replica).not.toBe(readStageConfig(stage).replica);
@@ -28,6 +34,10 @@ describe('the configuration', () => {
     [{ ...stage, LAYERMESH_THREADS: '1.5' }, 'LAYERMESH_THREADS is "1.5"'],
     [{ ...stage, LAYERMESH_PRECISION: 'int4' }, 'LAYERMESH_PRECISION is "int4", not one of int8, f32'],
     [{ ...stage, LAYERMESH_MESH: 'direct' }, 'LAYERMESH_REGISTRY_DIR is not set'],
+    [{ ...stage, LAYERMESH_MESH: 'direct', LAYERMESH_REGISTRY_DIR: '' }, 'LAYERMESH_REGISTRY_DIR is not set'],
+    [{ ...stage, LAYERMESH_REPLICA: 'a b' }, 'LAYERMESH_REPLICA is "a b"'],
+    [{ ...stage, LAYERMESH_REPLICA: 'a'.repeat(64) }, 'LAYERMESH_REPLICA is "aaa'],
+    [{ ...stage, LAYERMESH_LOG_LEVEL: 'loud' }, 'LAYERMESH_LOG_LEVEL is "loud", not one of trace, debug'],
   ])('stops the process at %j', (variables, problem) => {
     expect(() => readStageConfig(variables)).toThrow(
       expect.objectContaining({ code: 'invalid_config' }) as Error,

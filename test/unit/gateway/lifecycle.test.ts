@@ -139,6 +139,19 @@ describe('a request', () => {
     client.destroy();
   });
 
+  test('that fails after its sequences were opened leaves none of them open', async () => {
+    const strict = {
+      ...byteTokenizer,
+      bytesOf: () => {
+        throw new Error('not a token');
+      },
+    };
+    await start({ tokenizer: strict });
+    gateway.backend.script = stuckAfter(Buffer.from('x'));
+    expect((await gateway.post(CHAT, { ...body, n: 2 })).status).toBe(500);
+    expect(gateway.backend.signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
+
   test('is measured', async () => {
     await start();
     gateway.backend.script = tokensOf(say('four'));

@@ -45,6 +45,24 @@ describe('the router', () => {
     expect(ids(pickRoute(stages, none))).toBe('b>x');
   });
 
+  it('enters a dead end once, however many ways lead into it', () => {
+    let looks = 0;
+    const watched = (id: string, next: string[]): Candidate => {
+      const link = replica(id, { next });
+      return {
+        ...link,
+        get status() {
+          looks++;
+          return link.status;
+        },
+      };
+    };
+    const names = Array.from({ length: 6 }, (_, index) => `r${index}`);
+    const full = Array.from({ length: 9 }, () => names.map((name) => watched(name, names)));
+    expect(() => pickRoute([...full, [replica('unknown')]], none)).toThrow('no replica of stage-9');
+    expect(looks).toBeLessThan(2_000); // of 6 ** 9 ways
+  });
+
   it.each([
     ['stage-0', [[], [replica('x')]]],
     ['stage-1', [[replica('a', { next: ['x'] })], [replica('x', { draining: true })]]],

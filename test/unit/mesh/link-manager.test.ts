@@ -1,13 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { accept } from '../../../services/lib/mesh/callee-link.js';
 import { DirectMesh } from '../../../services/lib/mesh/direct-mesh.js';
 import type { Identity } from '../../../services/lib/mesh/identity.js';
 import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
-import type { Announcement } from '../../../services/lib/mesh/types.js';
+import type { Announcement, Mesh, MessageStream } from '../../../services/lib/mesh/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
 import { eventually } from '../../support/eventually.js';
+import { streamPair } from '../../support/stream-pair.js';
 
 const plan = { modelDigest: 'd', precision: 'f32', split: [] };
 const identityOf = (appId: string, replica: string): Identity => ({
@@ -89,6 +91,61 @@ it('holds a link to every replica as they come, drain and go', async () => {
     await announcement.withdraw();
     server.close();
   }
+});
+
+describe('in a mesh where not every replica answers', () => {
+  const records = ['dead', 'good'].map((replica) => ({
+    appId: 'stage-0',
+    replica,
+    address: '',
+    draining: false,
+  }));
+  /** What the replica does with a stream that is opened to it. */
+  const meshWhere = (dead: (far: MessageStream) => void): Mesh => ({
+    kind: 'direct',
+    registry: { list: () => Promise.resolve(records), announce: () => Promise.reject(new Error('nobody')) },
+    open: ({ replica }) => {
+      const [near, far] = streamPair();
+      const nothing = () => undefined;
+      if (replica === 'dead') dead(far);
+      else
+        accept(far, identityOf('stage-0', replica), status, {
+          onLink: nothing,
+          onMessage: nothing,
+          onEnd: nothing,
+        });
+      return near;
+    },
+    close: () => Promise.resolve(),
+  });
+  const welcome = { appId: 'stage-0', replica: 'dead', creditBytes: 1, status: status() };
+
+  it.each<[string, (far: MessageStream) => void]>([
+    ['ends the stream', (far) => far.end()],
+    [
+      'ends it in the moment of its welcome',
+      (far) => {
+        far.send(message({ case: 'welcome', value: welcome }));
+        far.end();
+      },
+    ],
+  ])('finds the others, and holds no link to one that %s', async (_, dead) => {
+    let met = 0;
+    const manager = new LinkManager({
+      mesh: meshWhere((far) => {
+        met++;
+        dead(far);
+      }),
+      identity: identityOf('gateway', 'g'),
+      appId: 'stage-0',
+      onMessage: () => undefined,
+      onDown: () => undefined,
+    });
+    await eventually('the other', () => manager.get('good'));
+    await eventually('another try', () => met > 4);
+    expect(manager.links.map(({ replica }) => replica)).toEqual(['good']);
+    await manager.close();
+  });
 });
 
 it('says port_in_use when somebody else listens', async () => {

@@ -1,3 +1,4 @@
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +62,15 @@ describe('the registry', () => {
     await alive.withdraw();
   });
 
+  it('drops a replica that stopped, whatever its name is', async () => {
+    const store = new FileDocumentStore(directory);
+    const dead = { address: 'x', draining: false, beat: 1 };
+    await store.write('replicas-stage-1', { 'a/b': dead, constructor: dead }, null);
+    const reader = registry({ renewMs: 20, expireMs: 100 });
+    expect(await ids(reader)).toEqual(['a/b', 'constructor']);
+    await eventually('nobody', async () => (await ids(reader)).length === 0);
+  });
+
   it('reads past entries that it does not understand', async () => {
     const store = new FileDocumentStore(directory);
     await store.write(
@@ -83,5 +93,21 @@ describe('the file document store', () => {
       expect(wins.filter(Boolean)).toHaveLength(1);
     }
     expect((await store.read('k'))?.value).toMatchObject({ version: 4 });
+  });
+
+  it('tells a writer that slept through others that it was not the first', async () => {
+    const store = new FileDocumentStore(directory);
+    await store.write('k', 1, null);
+    // JSON.stringify is called between its look at the newest version and its link: there it sleeps.
+    const sleeper = {
+      toJSON: () => {
+        for (const version of [2, 3, 4]) writeFileSync(join(directory, `k.${version}`), String(version));
+        for (const version of [1, 2]) rmSync(join(directory, `k.${version}`));
+        return 'late';
+      },
+    };
+    expect(await store.write('k', sleeper, '1')).toBe(false);
+    expect(await store.read('k')).toEqual({ value: 4, etag: '4' });
+    expect(readdirSync(directory).toSorted()).toEqual(['k.3', 'k.4']);
   });
 });

@@ -19,6 +19,11 @@ describe('fitting an answer into the context', () => {
     expect(fitContext(99, limits, 100, 'prompt')).toBe(1);
   });
 
+  test('refuses a prompt without tokens, from which nothing can be continued', async () => {
+    const error = await thrownBy(() => fitContext(0, limits, 100, 'messages'));
+    expect(error).toMatchObject({ code: 'invalid_value', param: 'messages' });
+  });
+
   test('refuses a minimum above the maximum', async () => {
     const error = await thrownBy(() => fitContext(90, { ...limits, minTokens: 11 }, 100, 'prompt'));
     expect(error).toMatchObject({ code: 'invalid_value', param: 'min_tokens' });

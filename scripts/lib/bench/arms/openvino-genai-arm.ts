@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { repositoryRoot } from '../../repository.js';
@@ -8,6 +7,8 @@ import type { Arm, Size } from '../types.js';
 import type { PeerOptions } from './peer-options.js';
 
 const SCRIPT = join(repositoryRoot, 'scripts', 'lib', 'bench', 'arms', 'openvino-genai.py');
+
+const STOP_GRACE_MS = 5_000;
 
 /** OpenVINO GenAI's continuous batching, in a Python process without HTTP: it has no server of its own. */
 export function openVinoArm({ model, threads, python }: PeerOptions): Arm {
@@ -22,8 +23,10 @@ export function openVinoArm({ model, threads, python }: PeerOptions): Arm {
       });
       const kill = (): unknown => child.kill('SIGKILL');
       process.once('exit', kill);
-      const ended = once(child, 'close').finally(() => process.off('exit', kill));
-      ended.catch(() => undefined);
+      // A program that can not be run tells so by an error, and closes too.
+      child.on('error', () => undefined);
+      const closed = new Promise((resolve) => child.once('close', resolve));
+      void closed.then(() => process.off('exit', kill));
       const target = new PipeTarget(child.stdin, child.stdout);
       const version = await target.ready.catch((cause: unknown) => {
         signal.throwIfAborted();
@@ -36,7 +39,9 @@ export function openVinoArm({ model, threads, python }: PeerOptions): Arm {
         stages: [],
         async stop() {
           child.stdin.end();
-          await ended;
+          const timer = setTimeout(kill, STOP_GRACE_MS);
+          await closed;
+          clearTimeout(timer);
         },
       };
     },

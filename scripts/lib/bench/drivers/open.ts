@@ -5,15 +5,13 @@ import type { Send } from './send.js';
 type Open = Extract<Schedule, { type: 'open' }>;
 
 /** Every request is sent when it is due, so that a slow server is not spared the load that it can not take. */
-export async function runOpen(
-  { arrivals }: Open,
-  send: Send,
-  signal: AbortSignal,
-): Promise<RequestRecord[]> {
+export async function runOpen({ arrivals }: Open, send: Send, signal: AbortSignal): Promise<RequestRecord[]> {
   const origin = performance.now();
   return Promise.all(
     arrivals.map(async (arrival) => {
-      await delay(arrival.at * 1000 - (performance.now() - origin), undefined, { signal });
+      // Rounded up, for timers drop fractions of a millisecond.
+      const left = Math.ceil(arrival.at * 1000 - (performance.now() - origin));
+      await delay(left, undefined, { signal });
       return send(arrival);
     }),
   );

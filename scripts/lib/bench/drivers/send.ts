@@ -7,11 +7,7 @@ export type Send = (planned: PlannedRequest, onTokens?: (soFar: number) => void)
 const REQUEST_TIMEOUT_MS = 600_000;
 
 /** Times count from the making of the sender. */
-export function createSend(
-  target: Target,
-  prompts: (length: number) => number[],
-  signal: AbortSignal,
-): Send {
+export function createSend(target: Target, prompts: (length: number) => number[], signal: AbortSignal): Send {
   const origin = performance.now();
   return async ({ kind, promptTokens, outputTokens }, onTokens) => {
     const prompt = prompts(promptTokens);

@@ -49,7 +49,7 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
     const client = process.cpuUsage(before.client);
     const clientSeconds = (client.user + client.system) / 1e6;
     const ours = used.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, clientSeconds);
-    const known = used.length > 0 && before.machine !== null && after.machine !== null;
+    const machine = before.machine === null || after.machine === null ? null : after.machine - before.machine;
     return {
       processes: used,
       stages: stages.map(({ name }, index) => ({
@@ -57,7 +57,7 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
         counters: difference(after.stages[index]!, before.stages[index]!),
       })),
       clientSeconds,
-      otherSeconds: known ? Math.max(0, after.machine - before.machine - ours) : null,
+      otherSeconds: used.length === 0 || machine === null ? null : Math.max(0, machine - ours),
     };
   };
 }

@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
+import { compareEngines, windowsOf } from '../../scripts/lib/compare-engines.js';
+import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
+import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
+import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
+import type { Engine, Precision } from '../../services/lib/engine/types.js';
+import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
+import { loadTokenizer, type Tokenizer } from '../../services/lib/model/text/tokenizer.js';
+import type { Checkpoint } from '../../services/lib/model/types.js';
+import { largestDifference, stepThrough } from '../support/engine-steps.js';
+
+/** The demo model's logits are between about -20 and 30. */
+const TOLERANCE = 1e-3;
+
+const WINDOW = 256;
+const WINDOWS = 8;
+
+let model: string;
+let checkpoint: Checkpoint;
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  model = await ensureDemoModel();
+  checkpoint = await openCheckpoint(model);
+  tokenizer = loadTokenizer(checkpoint.text);
+}, 300_000);
+afterAll(() => checkpoint.close());
+
+async function openWhole(precision: Precision): Promise<Engine> {
+  const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
+  const range = { start: 0, end: config.layers };
+  return createOnnxEngine({ shards: directory, range, precision, kvTokens: WINDOW * WINDOWS });
+}
+
+describe('the demo model', () => {
+  let f32: Engine;
+  beforeAll(async () => {
+    f32 = await openWhole('f32');
+  }, 300_000);
+  afterAll(() => f32.dispose());
+
+  test('has the logits of the reference engine in f32, prompt and continuation', async () => {
+    const range = { start: 0, end: checkpoint.config.layers };
+    const reference = await createReferenceEngine({ checkpoint, range, kvTokens: 100 });
+    for (const text of ['The capital of France is Paris', 'def add(a, b):\n    return', '你好 🙂 and']) {
+      const tokens = tokenizer.encode(text, { addSpecialTokens: false });
+      for (const engine of [f32, reference]) engine.open(text, 50);
+      for (const [start, end] of [
+        [0, tokens.length - 1],
+        [tokens.length - 1, tokens.length],
+      ] as const) {
+        const part = { sequence: text, position: start, tokens: tokens.slice(start, end) };
+        const [found] = await stepThrough([f32], [part]);
+        const [expected] = await stepThrough([reference], [part]);
+        expect(largestDifference(found!, expected!)).toBeLessThan(TOLERANCE);
+      }
+      for (const engine of [f32, reference]) engine.close(text);
+    }
+    await reference.dispose();
+  }, 120_000);
+
+  test('loses less than one per cent of perplexity in int8', async () => {
+    const text = await readFile('test/fixtures/tom-sawyer.txt', 'utf8');
+    const tokens = tokenizer.encode(text, { addSpecialTokens: false });
+    const windows = windowsOf(tokens, WINDOW).slice(0, WINDOWS);
+    expect(windows).toHaveLength(WINDOWS);
+    const int8 = await openWhole('int8');
+    const { perplexity, divergence } = await compareEngines(f32, int8, windows);
+    await int8.dispose();
+    expect(perplexity.candidate / perplexity.reference).toBeLessThan(1.01);
+    // Perplexity may by chance be good on one text; the divergence of every token's distribution may not.
+    expect(divergence).toBeLessThan(0.01);
+  }, 300_000);
+});

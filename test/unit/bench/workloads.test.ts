@@ -1,0 +1,205 @@
+import { loadsOf, WORKLOADS } from '../../../scripts/lib/bench/loads.js';
+import { promptSource } from '../../../scripts/lib/bench/prompts.js';
+import type { Arrival } from '../../../scripts/lib/bench/types.js';
+import { codeBurstsWorkload } from '../../../scripts/lib/bench/workloads/code-bursts.js';
+import { conversationWorkload } from '../../../scripts/lib/bench/workloads/conversation.js';
+import { poisson } from '../../../scripts/lib/bench/workloads/poisson.js';
+import { evenTable, valueAt } from '../../../scripts/lib/bench/workloads/quantile-table.js';
+import { stepWorkload } from '../../../scripts/lib/bench/workloads/step.js';
+import { exponential, gamma, normal } from '../../../scripts/lib/bench/workloads/variates.js';
+import { createRandom } from '../../../services/lib/sampling/random.js';
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const variance = (values: readonly number[]): number => {
+  const middle = mean(values);
+  return mean(values.map((value) => (value - middle) ** 2));
+};
+
+/** Coefficient of variation of the gaps. */
+function burstiness(times: readonly number[]): number {
+  const gaps = times.slice(1).map((time, index) => time - times[index]!);
+  return Math.sqrt(variance(gaps)) / mean(gaps);
+}
+
+/** Index of dispersion: variance over mean of the arrivals in windows of so many seconds. */
+function dispersion(times: readonly number[], window: number): number {
+  const counts = Array<number>(Math.floor(times.at(-1)! / window)).fill(0);
+  for (const time of times) {
+    const index = Math.floor(time / window);
+    if (index < counts.length) counts[index]! += 1;
+  }
+  return variance(counts) / mean(counts);
+}
+
+const timesOf = (arrivals: readonly Arrival[]): number[] => arrivals.map(({ at }) => at);
+const draws = (draw: () => number): number[] => Array.from({ length: 40_000 }, draw);
+
+describe('variates', () => {
+  it('exponential has mean 1 and variance 1', () => {
+    const random = createRandom(1);
+    const values = draws(() => exponential(random));
+    expect(mean(values)).toBeCloseTo(1, 1);
+    expect(variance(values)).toBeCloseTo(1, 1);
+  });
+
+  it('normal has mean 0 and variance 1', () => {
+    const random = createRandom(2);
+    const values = draws(() => normal(random));
+    expect(mean(values)).toBeCloseTo(0, 1);
+    expect(variance(values)).toBeCloseTo(1, 1);
+  });
+
+  it.each([0.5, 0.96, 1, 4])('gamma of shape %d has mean 1 and variance 1 / shape', (shape) => {
+    const random = createRandom(3);
+    const values = draws(() => gamma(random, shape));
+    expect(mean(values)).toBeCloseTo(1, 1);
+    expect(variance(values) * shape).toBeCloseTo(1, 1);
+    expect(Math.min(...values)).toBeGreaterThanOrEqual(0);
+  });
+});
+
+describe('a quantile table', () => {
+  const table = evenTable([0, 10, 30]);
+
+  it.each([
+    [0, 0],
+    [0.25, 5],
+    [0.5, 10],
+    [0.75, 20],
+    [1, 30],
+  ])('at %d is %d', (quantile, value) => {
+    expect(valueAt(table, quantile)).toBe(value);
+  });
+});
+
+it('Poisson arrivals have their rate, a CV of 1 and a dispersion of 1', () => {
+  const times = poisson(createRandom(5), 10, 0, 1_000);
+  expect(times.length / 1_000).toBeCloseTo(10, 0);
+  expect(burstiness(times)).toBeCloseTo(1, 1);
+  expect(dispersion(times, 1)).toBeCloseTo(1, 0);
+  const later = poisson(createRandom(5), 10, 100, 200);
+  expect([later[0]! >= 100, later.at(-1)! < 200]).toEqual([true, true]);
+});
+
+it('a step has four times the rate in its second third', () => {
+  const arrivals = stepWorkload({ rate: 5, duration: 900, seed: 6, promptTokens: 1, outputTokens: 1 });
+  const rates = ['before', 'during', 'after'].map(
+    (kind) => arrivals.filter((arrival) => arrival.kind === kind).length / 300,
+  );
+  expect(rates.map(Math.round)).toEqual([5, 20, 5]);
+  const during = timesOf(arrivals.filter(({ kind }) => kind === 'during'));
+  expect([during[0]! >= 300, during.at(-1)! < 600]).toEqual([true, true]);
+});
+
+// At the trace's own rate, length and sizes; the expected values are those of the real one.
+describe('traces', () => {
+  const unscaled = { promptDivisor: 1, outputDivisor: 1 };
+
+  it('a conversation-like hour is as bursty, and its texts as long, as the real one', () => {
+    const arrivals = conversationWorkload({ rate: 5.53, duration: 3_502, seed: 7, ...unscaled });
+    const times = timesOf(arrivals);
+    expect(times.length / 19_366).toBeCloseTo(1, 1);
+    expect(burstiness(times)).toBeCloseTo(1.09, 1);
+    expect(dispersion(times, 1)).toBeCloseTo(1.4, 0);
+    expect(Math.abs(dispersion(times, 60) - 20.6)).toBeLessThan(6);
+    expect(mean(arrivals.map(({ promptTokens }) => promptTokens)) / 1_155).toBeCloseTo(1, 1);
+    expect(mean(arrivals.map(({ outputTokens }) => outputTokens)) / 211).toBeCloseTo(1, 1);
+  });
+
+  it('code-like hours come in bursts as the real one does', () => {
+    const hours = [1, 2, 3, 4, 5].map((seed) =>
+      codeBurstsWorkload({ rate: 2.57, duration: 3_436, seed, ...unscaled }),
+    );
+    const over = (measure: (hour: Arrival[]) => number): number => mean(hours.map(measure));
+    expect(Math.abs(over(({ length }) => length) - 8_819)).toBeLessThan(1_200);
+    expect(Math.abs(over((hour) => burstiness(timesOf(hour))) - 13.15)).toBeLessThan(1);
+    expect(Math.abs(over((hour) => dispersion(timesOf(hour), 60)) - 160)).toBeLessThan(30);
+    expect(over((hour) => mean(hour.map(({ promptTokens }) => promptTokens))) / 2_048).toBeCloseTo(1, 1);
+    // Between 99 % and the maximum the table is coarse, so that the mean is above the real 27.9.
+    expect(Math.abs(over((hour) => mean(hour.map(({ outputTokens }) => outputTokens))) - 32)).toBeLessThan(5);
+  });
+
+  it('are stretched to a rate and a duration, and their texts shortened', () => {
+    const scaled = { promptDivisor: 8, outputDivisor: 4, rate: 2, duration: 600, seed: 9 };
+    for (const workload of [conversationWorkload, codeBurstsWorkload]) {
+      const arrivals = workload(scaled);
+      expect(arrivals.length).toBeGreaterThan(600);
+      expect(arrivals.length).toBeLessThan(2_400);
+      expect(timesOf(arrivals)).toEqual([...timesOf(arrivals)].sort((one, other) => one - other));
+      expect(arrivals.at(-1)!.at).toBeLessThan(600);
+      for (const { promptTokens, outputTokens } of arrivals) {
+        expect([
+          promptTokens >= 1 && promptTokens <= 1_757,
+          outputTokens >= 1 && outputTokens <= 475,
+        ]).toEqual([true, true]);
+      }
+    }
+  });
+});
+
+describe('prompts', () => {
+  it('are exact, seeded and share no beginning', () => {
+    const [one, same, other] = [promptSource(1), promptSource(1), promptSource(2)];
+    const prompts = Array.from({ length: 50 }, () => one(128));
+    expect(prompts.map(({ length }) => length)).toEqual(Array(50).fill(128));
+    expect(Array.from({ length: 50 }, () => same(128))).toEqual(prompts);
+    expect(other(128)).not.toEqual(prompts[0]);
+    expect(new Set(prompts.map((prompt) => prompt.slice(0, 4).join())).size).toBe(50);
+    const ids = prompts.flat();
+    expect([Math.min(...ids) >= 300, Math.max(...ids) < 32_000]).toEqual([true, true]);
+  });
+});
+
+describe('loads', () => {
+  const options = {
+    duration: 60,
+    promptTokens: 128,
+    outputTokens: 64,
+    longPromptTokens: 2_000,
+    requests: 2,
+    rounds: 2,
+    seed: 1,
+    smoke: false,
+  };
+  const names = (more: Partial<Parameters<typeof loadsOf>[0]>): string[] =>
+    loadsOf({ ...options, ...more }).map(({ name }) => name);
+
+  it('are what was asked for', () => {
+    expect(names({})).toEqual(['closed-1', 'closed-4', 'closed-16']);
+    expect(names({ concurrency: [2], rate: [3] })).toEqual(['closed-2', 'poisson-3']);
+    expect(names({ rate: [0.5] })).toEqual(['poisson-0.5']);
+    expect(names({ workload: 'sweep' })).toEqual(['poisson-0.5', 'poisson-1', 'poisson-2', 'poisson-4']);
+    expect(names({ workload: 'long-prompt' })).toEqual(['long-prompt-8']);
+    expect(names({ smoke: true, workload: 'step' })).toEqual(['closed-2']);
+  });
+
+  it('give each client its requests, and a few when there are few clients', () => {
+    const counts = loadsOf({ ...options, concurrency: [1, 16] }).map((load) => {
+      const schedule = load.schedule(1);
+      return schedule.type === 'closed' ? schedule.requests.length : null;
+    });
+    expect(counts).toEqual([4, 32]);
+  });
+
+  it.each(WORKLOADS)('%s is the same for a seed, another in another round, and says its size', (workload) => {
+    const make = () => loadsOf({ ...options, workload }).at(-1)!;
+    const [load, same] = [make(), make()];
+    for (const round of [1, 2]) {
+      const schedule = load.schedule(round);
+      expect(same.schedule(round)).toEqual(schedule);
+      const requests =
+        schedule.type === 'open'
+          ? schedule.arrivals
+          : schedule.type === 'closed'
+            ? schedule.requests
+            : [schedule.alone, ...schedule.running, schedule.injected];
+      expect(requests.length).toBeGreaterThan(0);
+      for (const { promptTokens, outputTokens } of requests) {
+        expect(promptTokens + outputTokens).toBeLessThanOrEqual(load.size.tokens);
+      }
+    }
+    if (workload !== 'long-prompt') expect(load.schedule(2)).not.toEqual(load.schedule(1));
+  });
+});

@@ -1,0 +1,101 @@
+import { accept, type CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
+import type { Identity } from '../../../services/lib/mesh/identity.js';
+import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../services/lib/mesh/types.js';
+import { message, type BodyOf, type MessageBody } from '../../../services/lib/wire/codec.js';
+import { streamPair } from '../../support/stream-pair.js';
+
+export const plan = { modelDigest: 'd', precision: 'f32', split: [1] };
+
+/** A replica that holds links within the process, notes what comes over them, and says what a test tells it to. */
+export class MemoryReplica {
+  readonly appId: string;
+  readonly replica: string;
+  readonly opens: BodyOf<'open'>[] = [];
+  readonly frames: BodyOf<'frame'>[] = [];
+  /** As `sequence/epoch`. */
+  readonly closes: string[] = [];
+  onOpen: (open: BodyOf<'open'>) => void = () => undefined;
+  onFrame: (frame: BodyOf<'frame'>) => void = () => undefined;
+  readonly #nextReplicas: string[];
+  readonly #links = new Set<CalleeLink>();
+
+  constructor(appId: string, replica: string, nextReplicas: string[]) {
+    this.appId = appId;
+    this.replica = replica;
+    this.#nextReplicas = nextReplicas;
+  }
+
+  take(stream: MessageStream): void {
+    const identity: Identity = { appId: this.appId, replica: this.replica, host: 'here', pid: 7, plan };
+    accept(stream, identity, () => this.#status(), {
+      onLink: (link) => this.#links.add(link),
+      onMessage: (_link, { body }) => {
+        if (body.case === 'open') this.#opened(body.value);
+        else if (body.case === 'close') this.closes.push(`${body.value.sequence}/${body.value.epoch}`);
+        else if (body.case === 'frame') this.#received(body.value);
+      },
+      onEnd: (link) => this.#links.delete(link),
+    });
+  }
+
+  send(body: MessageBody): void {
+    for (const link of this.#links) link.send(message(body));
+  }
+
+  endLinks(): void {
+    for (const link of this.#links) link.close();
+  }
+
+  #opened(open: BodyOf<'open'>): void {
+    this.opens.push(open);
+    this.onOpen(open);
+  }
+
+  #received(frame: BodyOf<'frame'>): void {
+    this.frames.push(frame);
+    this.onFrame(frame);
+  }
+
+  #status(): StatusFields {
+    return {
+      draining: false,
+      sequences: 0,
+      kvUsed: 0,
+      kvCapacity: 100,
+      busyRatio: 0,
+      rssBytes: 0,
+      nextReplicas: this.#nextReplicas,
+    };
+  }
+}
+
+/** A mesh of such replicas. */
+export class MemoryMesh implements Mesh {
+  readonly kind = 'direct';
+  readonly #replicas: MemoryReplica[] = [];
+  readonly registry: Registry = {
+    list: (appId) =>
+      Promise.resolve(
+        this.#replicas
+          .filter((replica) => replica.appId === appId)
+          .map(({ replica }) => ({ appId, replica, address: '', draining: false })),
+      ),
+    announce: () => Promise.reject(new Error('a gateway announces nothing')),
+  };
+
+  start(appId: string, replica: string, nextReplicas: string[] = []): MemoryReplica {
+    const started = new MemoryReplica(appId, replica, nextReplicas);
+    this.#replicas.push(started);
+    return started;
+  }
+
+  open({ appId, replica }: ReplicaRecord): MessageStream {
+    const [near, far] = streamPair();
+    this.#replicas.find((other) => other.appId === appId && other.replica === replica)!.take(far);
+    return near;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

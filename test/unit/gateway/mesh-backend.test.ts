@@ -1,0 +1,259 @@
+import { pino } from 'pino';
+import { MeshBackend } from '../../../services/gateway/mesh-backend.js';
+import type { SamplingParams } from '../../../services/lib/sampling/params.js';
+import type { BodyOf } from '../../../services/lib/wire/codec.js';
+import { eventually } from '../../support/eventually.js';
+import { thrownBy } from '../../support/thrown-by.js';
+import { MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';
+
+const sampling: SamplingParams = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  seed: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+  minTokens: 0,
+  stopIds: [],
+};
+const request = { prompt: [10, 20, 30, 40, 50], sampling, maxTokens: 3 };
+
+describe('the mesh backend', () => {
+  let first: MemoryReplica;
+  let heads: [MemoryReplica, MemoryReplica];
+  let backend: MeshBackend;
+  let leave: AbortController;
+
+  const start = async (stepTimeoutMs = 60_000): Promise<void> => {
+    const mesh = new MemoryMesh();
+    first = mesh.start('stage-0', 'a', ['x', 'y']);
+    heads = [mesh.start('stage-1', 'x'), mesh.start('stage-1', 'y')];
+    backend = new MeshBackend({
+      mesh,
+      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
+      model: 'm',
+      ranges: [
+        { start: 0, end: 1, layers: 2 },
+        { start: 1, end: 2, layers: 2 },
+      ],
+      prefillChunk: 2,
+      stepTimeoutMs,
+      log: pino({ level: 'silent' }),
+    });
+    await eventually('all links', () =>
+      backend.topology().stages.every(({ replicas }, index) => replicas.length === index + 1),
+    );
+    leave = new AbortController();
+  };
+  afterEach(() => backend.close());
+
+  const headOf = ({ route }: Pick<BodyOf<'open'>, 'route'>): MemoryReplica =>
+    heads.find(({ replica }) => replica === route[1])!;
+  const agree = (open: BodyOf<'open'>): void =>
+    headOf(open).send({ case: 'opened', value: identified(open) });
+  const refuse = (code: string) => (open: BodyOf<'open'>) =>
+    first.send({ case: 'failed', value: { ...identified(open), code, message: 'no' } });
+  const identified = ({ sequence, epoch }: BodyOf<'open'>) => ({ sequence, epoch });
+
+  /** The mesh samples 100, 101, … for the open sequence. */
+  const answer = (frame: BodyOf<'frame'>): void => {
+    const item = frame.items.at(-1)!;
+    if (!item.wantToken) return;
+    const open = first.opens.at(-1)!;
+    const position = item.position + item.count;
+    const token = { ...identified(open), position, token: 100 + position - request.prompt.length };
+    headOf(open).send({ case: 'tokens', value: { tokens: [token] } });
+  };
+  const generate = () => backend.generate(request, leave.signal);
+  const collect = async (tokens: AsyncIterable<number>): Promise<number[]> => {
+    const collected: number[] = [];
+    for await (const token of tokens) collected.push(token);
+    return collected;
+  };
+  const openings = (): string[] =>
+    first.opens.map(({ sequence, epoch, route }) => `${sequence}/${epoch} ${route.join('>')}`);
+
+  it('is ready once a whole route exists, and names what is missing', async () => {
+    await start();
+    expect(backend.notReadyReason()).toBeNull();
+    expect(backend.topology().stages[1]).toMatchObject({ app_id: 'stage-1', start: 1, end: 2, head: true });
+    for (const head of heads) head.endLinks();
+    await eventually('the loss', () => backend.notReadyReason() !== null);
+    expect(backend.notReadyReason()).toBe('no replica of stage-1 can be reached');
+    expect(await thrownBy(generate)).toMatchObject({ code: 'stage_unavailable' });
+  });
+
+  it('opens a route, sends the prompt in chunks and each token back, and closes', async () => {
+    await start();
+    first.onOpen = agree;
+    first.onFrame = answer;
+    const { route, tokens } = await generate();
+    expect(route).toBe('stage-0/a>stage-1/x');
+    expect(first.opens[0]).toMatchObject({
+      sequence: 'g-1',
+      epoch: 1,
+      gateway: 'g',
+      maxLength: 8,
+      prompt: [],
+    });
+    expect(first.frames).toEqual([]);
+    expect(await collect(tokens)).toEqual([100, 101, 102]);
+    const items = first.frames.flatMap((frame) => frame.items);
+    expect(items.map(({ position, count, wantToken }) => [position, count, wantToken])).toEqual([
+      [0, 2, false],
+      [2, 2, false],
+      [4, 1, true],
+      [5, 1, true],
+      [6, 1, true],
+    ]);
+    expect(first.frames.flatMap((frame) => frame.tokens)).toEqual([...request.prompt, 100, 101]);
+    expect(first.closes).toEqual(['g-1/1']);
+  });
+
+  it('shows the head the prompt where a repetition penalty looks at it', async () => {
+    await start();
+    first.onOpen = agree;
+    await backend.generate({ ...request, sampling: { ...sampling, repetitionPenalty: 1.1 } }, leave.signal);
+    expect(first.opens[0]!.prompt).toEqual(request.prompt);
+  });
+
+  it('spreads sequences over the replicas', async () => {
+    await start();
+    first.onOpen = agree;
+    const routes = [(await generate()).route, (await generate()).route];
+    expect(routes.toSorted()).toEqual(['stage-0/a>stage-1/x', 'stage-0/a>stage-1/y']);
+  });
+
+  it('drops tokens that are not the next of a sequence', async () => {
+    await start();
+    first.onOpen = agree;
+    const { tokens } = await generate();
+    const pulled = tokens[Symbol.asyncIterator]().next();
+    const token = { sequence: 'g-1', epoch: 1, position: 5, token: 7 };
+    const wrong = [
+      { ...token, sequence: 'g-9' },
+      { ...token, epoch: 0 },
+      { ...token, position: 6 },
+    ];
+    heads[0].send({ case: 'tokens', value: { tokens: [...wrong, { ...token, token: 8 }, token] } });
+    expect(await pulled).toEqual({ done: false, value: 8 });
+  });
+
+  it.each(['stage_unavailable', 'stream_broken'])(
+    'takes the next epoch and another replica after %s',
+    async (code) => {
+      await start();
+      first.onOpen = (open) => (open.epoch === 1 ? refuse(code) : agree)(open);
+      first.onFrame = answer;
+      const { route, tokens } = await generate();
+      expect(route).toBe('stage-0/a>stage-1/y');
+      expect(openings()).toEqual(['g-1/1 a>x', 'g-1/2 a>y']);
+      // What the older epoch still has to say is not heard.
+      first.send({ case: 'failed', value: { sequence: 'g-1', epoch: 1, code: 'internal', message: 'late' } });
+      expect(await collect(tokens)).toEqual([100, 101, 102]);
+      expect(first.closes).toEqual(['g-1/1', 'g-1/2']);
+    },
+  );
+
+  it('gives up after three routes', async () => {
+    await start();
+    first.onOpen = refuse('stage_unavailable');
+    expect(await thrownBy(generate)).toMatchObject({ code: 'stage_unavailable', message: 'no' });
+    expect(first.opens.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+    expect(first.closes).toEqual(['g-1/1', 'g-1/2', 'g-1/3']);
+  });
+
+  it.each([
+    ['kv_exhausted', 'kv_exhausted'],
+    ['code_of_the_future', 'internal'],
+  ])('does not try again after %s', async (sent, code) => {
+    await start();
+    first.onOpen = refuse(sent);
+    expect((await thrownBy(generate)).code).toBe(code);
+    expect(openings()).toEqual(['g-1/1 a>x']);
+    await eventually('the close', () => String(first.closes) === 'g-1/1');
+  });
+
+  it('takes another replica when one is lost before it agreed', async () => {
+    await start();
+    first.onOpen = (open) => (open.epoch === 1 ? heads[0].endLinks() : agree(open));
+    expect((await generate()).route).toBe('stage-0/a>stage-1/y');
+  });
+
+  it('fails a running sequence when a replica of its route is lost, and no other', async () => {
+    await start();
+    first.onOpen = agree;
+    const [lost, other] = [await generate(), await generate()];
+    const [pulled, kept] = [lost, other].map(({ tokens }) => tokens[Symbol.asyncIterator]().next());
+    heads[0].endLinks();
+    expect(await thrownBy(() => pulled)).toMatchObject({ code: 'stream_broken', message: 'lost stage-1/x' });
+    const token = { sequence: 'g-2', epoch: 1, position: 5, token: 9 };
+    heads[1].send({ case: 'tokens', value: { tokens: [token] } });
+    expect(await kept).toEqual({ done: false, value: 9 });
+    await eventually('the close', () => String(first.closes) === 'g-1/1');
+  });
+
+  it('is done with a request that is aborted before the mesh agrees', async () => {
+    await start();
+    const opening = generate();
+    await eventually('the open', () => first.opens.length === 1);
+    leave.abort();
+    await expect(opening).rejects.toThrow('abort');
+    await eventually('the close', () => first.closes.length === 1);
+    expect(openings()).toEqual(['g-1/1 a>x']);
+  });
+
+  it('frees what is aborted while it waits for a token, or before it is pulled at all', async () => {
+    await start();
+    first.onOpen = agree;
+    const [pulled, { tokens }] = [await generate(), await generate()];
+    const pending = collect(pulled.tokens);
+    leave.abort();
+    expect((await thrownBy(() => pending)).code).toBe('stream_broken');
+    expect((await thrownBy(() => collect(tokens))).code).toBe('stream_broken');
+    await eventually('the closes', () => first.closes.length === 2);
+  });
+
+  it('frees what its consumer breaks off', async () => {
+    await start();
+    first.onOpen = agree;
+    first.onFrame = answer;
+    for await (const token of (await generate()).tokens) if (token === 101) break;
+    await eventually('the close', () => first.closes.length === 1);
+  });
+
+  describe('in time', () => {
+    it('gives up on a mesh that does not agree', async () => {
+      await start(30);
+      expect(await thrownBy(generate)).toMatchObject({
+        code: 'stream_broken',
+        message: 'no answer within 30 ms',
+      });
+      expect(first.opens).toHaveLength(3);
+    });
+
+    it('gives up on a token that does not come, even if the agreement comes again', async () => {
+      await start(30);
+      first.onOpen = agree;
+      first.onFrame = () => agree(first.opens[0]!);
+      const { tokens } = await generate();
+      expect(await thrownBy(() => collect(tokens))).toMatchObject({ message: 'no answer within 30 ms' });
+      await eventually('the close', () => first.closes.length === 1);
+    });
+  });
+
+  it('fails what runs when it is closed', async () => {
+    await start();
+    first.onOpen = agree;
+    const pending = collect((await generate()).tokens);
+    backend.drain();
+    expect(backend.notReadyReason()).toBe('the gateway is stopping');
+    await Promise.all([
+      backend.close(),
+      thrownBy(() => pending).then(({ code }) => expect(code).toBe('stage_unavailable')),
+    ]);
+  });
+});

@@ -1,0 +1,50 @@
+import type { StepInput } from '../../../services/lib/engine/types.js';
+import type { ServingError } from '../../../services/lib/errors/serving-error.js';
+import type { SamplerSpec, StepResult } from '../../../services/stage/engine-messages.js';
+import type { StageOptions } from '../../../services/stage/stage.js';
+
+/** Says what it was asked, in the order of its asking, and answers by `result`; it computes nothing. */
+export class FakeEngine implements Pick<StageOptions['engine'], keyof StageOptions['engine']> {
+  readonly kv = { used: 0, capacity: 100 };
+  /** Open sequences, by the stage's name for them. */
+  readonly sequences = new Map<string, SamplerSpec | null>();
+  readonly steps: StepInput[] = [];
+  /** What `open` rejects with. */
+  refusal: ServingError | null = null;
+  readonly #result: (input: StepInput) => StepResult;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(result: (input: StepInput) => StepResult) {
+    this.#result = result;
+  }
+
+  /** Answers nothing more until the function that it returns is called. */
+  hold(): () => void {
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    void this.#ask(() => held);
+    return release;
+  }
+
+  open(sequence: string, _maxLength: number, sampler: SamplerSpec | null): Promise<void> {
+    return this.#ask(() => {
+      if (this.refusal !== null) throw this.refusal;
+      this.sequences.set(sequence, sampler);
+    });
+  }
+
+  close(sequence: string): void {
+    void this.#ask(() => this.sequences.delete(sequence));
+  }
+
+  step(input: StepInput): Promise<{ result: StepResult; seconds: number }> {
+    this.steps.push(input);
+    return this.#ask(() => ({ result: this.#result(input), seconds: 0.001 }));
+  }
+
+  #ask<Value>(work: () => Value | Promise<Value>): Promise<Value> {
+    const answer = this.#turn.then(work);
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+}

@@ -1,0 +1,372 @@
+import type { StepInput } from '../../../services/lib/engine/types.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { message } from '../../../services/lib/wire/codec.js';
+import type { Stage } from '../../../services/stage/stage.js';
+import { eventually } from '../../support/eventually.js';
+import { FakeEngine } from './fake-engine.js';
+import {
+  callerOf,
+  closeOf,
+  frameOf,
+  nextStage,
+  openOf,
+  stageWith,
+  tokensOf,
+  type Caller,
+  type NextStage,
+} from './stage-bench.js';
+
+const WIDTH = 2;
+
+/** Activations of a token are itself and its negative, so that they can be told apart further on. */
+const embed = ({ tokens }: StepInput) => ({
+  hidden: Float32Array.from([...tokens!].flatMap((token) => [token, -token])),
+});
+/** Of the items that want a token, its own last position. */
+const sampleAll = ({ items }: StepInput) => ({
+  tokens: items.filter(({ wantLogits }) => wantLogits).map(({ position, count }) => position + count - 1),
+});
+const itemsOf = ({ items }: StepInput): string[] =>
+  items.map(({ sequence, position, count }) => `${sequence}@${position}+${count}`);
+
+describe('the first stage', () => {
+  let engine: FakeEngine;
+  let stage: Stage;
+  let gateway: Caller;
+  let next: NextStage;
+  const start = async (creditBytes?: number): Promise<void> => {
+    engine = new FakeEngine(embed);
+    next = await nextStage(() => stage, creditBytes === undefined ? {} : { creditBytes });
+    stage = stageWith({ engine, next: next.links });
+    gateway = await callerOf(stage, 'gateway', 'g');
+  };
+  beforeEach(() => start());
+  afterEach(() => {
+    gateway.link.close();
+    next.end();
+  });
+
+  const open = async (...sequences: string[]): Promise<void> => {
+    for (const sequence of sequences) gateway.link.send(openOf(sequence));
+    await eventually('the opens passed on', () => next.inbox.all('open').length >= sequences.length);
+  };
+  const failures = (): string[] =>
+    gateway.inbox.all('failed').map(({ sequence, epoch, code }) => `${sequence}/${epoch} ${code}`);
+  const nothingIsOpen = () =>
+    eventually('nothing open', () => stage.sequences === 0 && engine.sequences.size === 0);
+
+  it('reserves room, then asks the next stage', async () => {
+    const release = engine.hold();
+    gateway.link.send(openOf('s'));
+    await eventually('the sequence', () => stage.sequences === 1);
+    expect(next.inbox.cases).toEqual([]);
+    release();
+    await eventually('the open passed on', () => next.inbox.all('open')[0]);
+    expect(next.inbox.all('open')[0]).toMatchObject({ sequence: 's', route: ['me', 'next'], maxLength: 20 });
+    expect([...engine.sequences.keys()]).toEqual(['s/1']);
+    expect(failures()).toEqual([]);
+  });
+
+  it('refuses what the engine has no room for, and passes nothing on', async () => {
+    engine.refusal = new ServingError('kv_exhausted', 'full');
+    gateway.link.send(openOf('s'));
+    await eventually('the refusal', () => failures().length);
+    expect(failures()).toEqual(['s/1 kv_exhausted']);
+    expect(next.inbox.cases).toEqual([]);
+    await nothingIsOpen();
+  });
+
+  it('refuses a route that goes on to a replica without a link', async () => {
+    gateway.link.send(openOf('s', 1, ['me', 'stranger']));
+    await eventually('the refusal', () => failures().length);
+    expect(gateway.inbox.all('failed')[0]).toMatchObject({
+      code: 'stage_unavailable',
+      message: 'no link to stage-1/stranger',
+    });
+    await nothingIsOpen();
+  });
+
+  it('computes the rows of several sequences in one step, and passes them on in one frame', async () => {
+    await open('a', 'b');
+    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2]), tokensOf('b', 0, [3], { wantToken: true })));
+    await eventually('the frame', () => next.inbox.all('frame').length === 1);
+    expect(engine.steps.map(itemsOf)).toEqual([['a/1@0+2', 'b/1@0+1']]);
+    const [frame] = next.inbox.all('frame');
+    expect(frame!.items).toMatchObject([
+      { sequence: 'a', position: 0, count: 2, wantToken: false },
+      { sequence: 'b', position: 0, count: 1, wantToken: true },
+    ]);
+    const { buffer, byteOffset } = new Uint8Array(frame!.activations);
+    expect([...new Float32Array(buffer, byteOffset, 3 * WIDTH)]).toEqual([1, -1, 2, -2, 3, -3]);
+  });
+
+  it('computes the chunks of a prompt one after the other', async () => {
+    await open('a');
+    const chunks = [tokensOf('a', 0, [1, 2, 3]), tokensOf('a', 3, [4, 5]), tokensOf('a', 5, [6])];
+    for (const frame of chunks) gateway.link.sendFrame(frameOf(frame));
+    await eventually('the frames', () => next.inbox.all('frame').length === 3);
+    expect(engine.steps.flatMap(itemsOf)).toEqual(['a/1@0+3', 'a/1@3+2', 'a/1@5+1']);
+  });
+
+  it.each([
+    ['leave a gap', 3],
+    ['come again', 0],
+    ['pass its length', 19],
+  ])('fails a sequence whose rows %s, and no other', async (_, position) => {
+    await open('a', 'b');
+    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2]), tokensOf('b', 0, [3])));
+    gateway.link.sendFrame(frameOf(tokensOf('a', position, [1, 2])));
+    await eventually('the failure', () => failures().length);
+    expect(failures()).toEqual(['a/1 invalid_frame']);
+    await eventually('the end passed on', () => next.inbox.all('close').length === 1);
+    await eventually('its room free', () => String([...engine.sequences.keys()]) === 'b/1');
+  });
+
+  it('ends a link over which comes what is no frame, and all that ran over it', async () => {
+    await open('a');
+    const frame = { ...frameOf(tokensOf('a', 0, [1, 2])), tokens: [1] };
+    gateway.link.send(message({ case: 'frame', value: frame }));
+    expect((await gateway.ended).code).toBe('invalid_frame');
+    await nothingIsOpen();
+    await eventually('the end passed on', () => next.inbox.all('close').length === 1);
+  });
+
+  it('frees and passes on what is closed', async () => {
+    await open('a');
+    gateway.link.send(closeOf('a'));
+    await nothingIsOpen();
+    await eventually('the end passed on', () => next.inbox.all('close').length === 1);
+    expect(failures()).toEqual([]);
+  });
+
+  it('does not ask the next stage for what is closed while the engine answers', async () => {
+    const release = engine.hold();
+    gateway.link.send(openOf('a'));
+    gateway.link.send(closeOf('a'));
+    await eventually('the close', () => next.inbox.all('close').length === 1);
+    release();
+    await nothingIsOpen();
+    expect(next.inbox.cases).toEqual(['close']);
+    expect(failures()).toEqual([]);
+  });
+
+  it('delivers nothing of a sequence that is closed during its step', async () => {
+    await open('a', 'b');
+    const release = engine.hold();
+    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1]), tokensOf('b', 0, [2])));
+    await eventually('the step', () => engine.steps.length === 1);
+    gateway.link.send(closeOf('a'));
+    await eventually('the close', () => stage.sequences === 1);
+    release();
+    await eventually('the frame', () => next.inbox.all('frame').length === 1);
+    const [frame] = next.inbox.all('frame');
+    expect(frame!.items.map(({ sequence }) => sequence)).toEqual(['b']);
+  });
+
+  it('frees, and closes further on, what a lost caller had opened', async () => {
+    const other = await callerOf(stage, 'gateway', 'other');
+    await open('a', 'b');
+    other.link.send(openOf('c'));
+    await eventually('the third', () => stage.sequences === 3);
+    gateway.link.close();
+    await eventually('the third alone', () => String([...engine.sequences.keys()]) === 'c/1');
+    expect(next.inbox.all('close').map(({ sequence }) => sequence)).toEqual(['a', 'b']);
+    other.link.close();
+  });
+
+  it('fails what ran over a lost link to the next stage', async () => {
+    await open('a');
+    next.end();
+    await eventually('the failure', () => failures().length);
+    expect(failures()).toEqual(['a/1 stream_broken']);
+    await nothingIsOpen();
+  });
+
+  it.each([
+    ['kv_exhausted', 'kv_exhausted'],
+    ['code_of_the_future', 'internal'],
+    ['constructor', 'internal'],
+  ])('passes the failure %s of the next stage back, as %s', async (sent, code) => {
+    await open('a');
+    next.send({ case: 'failed', value: { sequence: 'a', epoch: 1, code: sent, message: 'm' } });
+    await eventually('the failure', () => failures().length);
+    expect(failures()).toEqual([`a/1 ${code}`]);
+    await nothingIsOpen();
+  });
+
+  it('computes no more than it can pass on', async () => {
+    await start(1);
+    await open('a');
+    for (const position of [0, 1, 2, 3]) gateway.link.sendFrame(frameOf(tokensOf('a', position, [7])));
+    // The first frame uses the credit up, the second waits for more.
+    await eventually('congestion', () => engine.steps.length === 2 && stage.queueDepth === 2);
+    expect(next.inbox.all('frame')).toHaveLength(1);
+    next.send({ case: 'credit', value: { bytes: 1 << 20 } });
+    await eventually('all frames', () => next.inbox.all('frame').length === 4);
+    expect(next.inbox.all('frame').map(({ items }) => items[0]!.position)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('gives credit back for the rows of sequences that are gone, waiting or late', async () => {
+    const hiddenIn = 1 << 18; // one row in a frame of 1 MiB
+    const release = engine.hold();
+    const middle = stageWith({ engine, next: next.links, hiddenIn });
+    const before = await callerOf(middle, 'stage-0', 'before');
+    const rows = (sequence: string, position: number) => ({
+      item: { sequence, epoch: 1, position, count: 1, wantToken: false },
+      activations: new Float32Array(hiddenIn),
+    });
+    before.link.send(openOf('a'));
+    // One of them becomes a step, the others wait.
+    for (let position = 0; position < 7; position++) before.link.sendFrame(frameOf(rows('a', position)));
+    await eventually('the queue', () => middle.queueDepth === 6);
+    before.link.send(closeOf('a'));
+    for (let count = 0; count < 12; count++) before.link.sendFrame(frameOf(rows('a', count)));
+    await eventually('room', () => !before.link.congested);
+    expect([middle.queueDepth, middle.sequences]).toEqual([0, 0]);
+    release();
+    before.link.close();
+  });
+
+  it('fails the sequences of a step that throws, and goes on with the others', async () => {
+    let broken = true;
+    engine = new FakeEngine((input) => {
+      if (broken) throw new ServingError('internal', 'no numbers');
+      return embed(input);
+    });
+    stage = stageWith({ engine, next: next.links });
+    gateway = await callerOf(stage, 'gateway', 'g');
+    await open('a', 'b', 'c');
+    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1]), tokensOf('b', 0, [2])));
+    await eventually('the failures', () => failures().length === 2);
+    expect(failures()).toEqual(['a/1 internal', 'b/1 internal']);
+    broken = false;
+    gateway.link.sendFrame(frameOf(tokensOf('c', 0, [3])));
+    await eventually('the frame', () => next.inbox.all('frame').length === 1);
+    expect([...engine.sequences.keys()]).toEqual(['c/1']);
+  });
+
+  it('refuses what comes while it drains, and has drained when the last sequence ends', async () => {
+    await open('a');
+    let drained = false;
+    void stage.drain().then(() => (drained = true));
+    gateway.link.send(openOf('b'));
+    await eventually('the refusal', () => failures().length);
+    expect(failures()).toEqual(['b/1 stage_unavailable']);
+    expect([stage.status().draining, drained]).toEqual([true, false]);
+    gateway.link.send(closeOf('a'));
+    await eventually('the end', () => drained);
+  });
+
+  describe('when a sequence comes back on another route', () => {
+    it('leaves the older one here and further on, whose own close comes too late', async () => {
+      await open('a');
+      gateway.link.send(openOf('a', 2));
+      await eventually('the second open', () => next.inbox.all('open').length === 2);
+      expect(
+        next.inbox.messages.map(({ body }) => `${body.case} ${(body.value as { epoch: number }).epoch}`),
+      ).toEqual(['open 1', 'close 1', 'open 2']);
+      gateway.link.send(closeOf('a', 1));
+      gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1], { epoch: 1 })));
+      gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2], { epoch: 2 })));
+      await eventually('its frame', () => next.inbox.all('frame').length === 1);
+      expect(engine.steps.map(itemsOf)).toEqual([['a/2@0+2']]);
+      expect([...engine.sequences.keys()]).toEqual(['a/2']);
+      expect(failures()).toEqual([]);
+    });
+
+    it.each([1, 2])('keeps it when an open of epoch %i comes after it', async (late) => {
+      gateway.link.send(openOf('a', 2));
+      await eventually('the open', () => next.inbox.all('open').length === 1);
+      gateway.link.send(openOf('a', late));
+      await eventually('the refusal', () => failures().length);
+      expect(failures()).toEqual([`a/${late} stage_unavailable`]);
+      expect([...engine.sequences.keys()]).toEqual(['a/2']);
+    });
+  });
+});
+
+describe('the head', () => {
+  let engine: FakeEngine;
+  let stage: Stage;
+  let gateway: Caller;
+  let before: Caller;
+  const start = async (result: ConstructorParameters<typeof FakeEngine>[0]): Promise<void> => {
+    engine = new FakeEngine(result);
+    stage = stageWith({ engine, next: null, index: 1 });
+    gateway = await callerOf(stage, 'gateway', 'g');
+    before = await callerOf(stage, 'stage-0', 'before');
+  };
+  beforeEach(() => start(sampleAll));
+  afterEach(() => {
+    gateway.link.close();
+    before.link.close();
+  });
+
+  const open = async (...sequences: string[]): Promise<void> => {
+    for (const sequence of sequences) before.link.send(openOf(sequence));
+    await eventually('the agreement', () => gateway.inbox.all('opened').length === sequences.length);
+  };
+  const tokens = () => gateway.inbox.all('tokens').map((sampled) => sampled.tokens);
+
+  it('tells the gateway that the route has agreed, and sends it the tokens', async () => {
+    await open('a', 'b', 'c');
+    expect(engine.sequences.get('a/1')).toMatchObject({ params: { temperature: 0 }, prompt: [] });
+    before.link.sendFrame(
+      frameOf(
+        tokensOf('a', 0, [1, 2, 3], { wantToken: true }),
+        tokensOf('b', 0, [4]),
+        tokensOf('c', 0, [5], { wantToken: true }),
+      ),
+    );
+    await eventually('the tokens', () => tokens().length === 1);
+    expect(tokens()[0]).toMatchObject([
+      { sequence: 'a', epoch: 1, position: 3, token: 2 },
+      { sequence: 'c', epoch: 1, position: 1, token: 0 },
+    ]);
+    expect(before.inbox.cases).toEqual([]);
+  });
+
+  it('fails a sequence whose logits can not be sampled, and answers the others', async () => {
+    await start(() => ({ tokens: [{ code: 'logits_invalid', message: 'NaN' }, 7] }));
+    await open('a', 'b');
+    const want = { wantToken: true };
+    before.link.sendFrame(frameOf(tokensOf('a', 0, [1], want), tokensOf('b', 0, [2], want)));
+    await eventually('the token', () => tokens().length === 1);
+    expect(tokens()[0]).toMatchObject([{ sequence: 'b', token: 7 }]);
+    await eventually('the failure', () => before.inbox.all('failed').length === 1);
+    expect(before.inbox.all('failed')[0]).toMatchObject({ sequence: 'a', code: 'logits_invalid' });
+    await eventually('its room free', () => String([...engine.sequences.keys()]) === 'b/1');
+  });
+
+  it('refuses a sequence of a gateway that it has no link to, and one that says not how to sample', async () => {
+    const { body } = openOf('b');
+    if (body.case !== 'open') throw new Error('not an open');
+    before.link.send(message({ case: 'open', value: { ...body.value, gateway: 'stranger' } }));
+    const { sampling: _, ...silent } = body.value;
+    before.link.send(message({ case: 'open', value: { ...silent, sequence: 'c' } }));
+    await eventually('the refusals', () => before.inbox.all('failed').length === 2);
+    expect(before.inbox.all('failed')).toMatchObject([
+      { sequence: 'b', code: 'stage_unavailable', message: 'no link to gateway stranger' },
+      { sequence: 'c', code: 'invalid_frame' },
+    ]);
+    await eventually('nothing open', () => stage.sequences === 0 && engine.sequences.size === 0);
+  });
+
+  it('fails the sequences of a gateway that is lost', async () => {
+    await open('a');
+    gateway.link.close();
+    await eventually('the failure', () => before.inbox.all('failed').length === 1);
+    expect(before.inbox.all('failed')[0]).toMatchObject({ sequence: 'a', code: 'stream_broken' });
+    expect(stage.sequences).toBe(0);
+  });
+
+  it('answers over the link that a gateway kept when it met this replica twice', async () => {
+    const double = await callerOf(stage, 'gateway', 'g');
+    await open('a');
+    double.link.close();
+    before.link.send(openOf('b'));
+    await eventually('the agreement', () => gateway.inbox.all('opened').length === 2);
+    expect(double.inbox.cases).toEqual([]);
+    expect(before.inbox.all('failed')).toEqual([]);
+  });
+});
