@@ -9,7 +9,7 @@ import { compareEngines, windowsOf } from './lib/compare-engines.js';
 import { locateModel, prepare } from './lib/prepare.js';
 
 const WINDOW = 256;
-const MOST_WINDOWS = 8;
+const MOST_WINDOWS = 16;
 
 interface Options {
   readonly model?: string;

@@ -98,7 +98,7 @@ export class EngineClient {
   #crashed(reason: ServingError): void {
     if (this.#crash !== null || this.#stopped) return;
     this.#crash = reason;
-    for (const { reject } of this.#waiting.splice(0)) reject(reason);
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(reason);
     this.#onCrash(reason);
   }
 }

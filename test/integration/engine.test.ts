@@ -15,7 +15,7 @@ import { largestDifference, stepThrough } from '../support/engine-steps.js';
 const TOLERANCE = 1e-3;
 
 const WINDOW = 256;
-const WINDOWS = 8;
+const KV_TOKENS = 16 * WINDOW;
 
 let model: string;
 let checkpoint: Checkpoint;
@@ -30,7 +30,7 @@ afterAll(() => checkpoint.close());
 async function openWhole(precision: Precision): Promise<Engine> {
   const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
   const range = { start: 0, end: config.layers };
-  return createOnnxEngine({ shards: directory, range, precision, kvTokens: WINDOW * WINDOWS });
+  return createOnnxEngine({ shards: directory, range, precision, kvTokens: KV_TOKENS });
 }
 
 describe('the demo model', () => {
@@ -63,8 +63,8 @@ describe('the demo model', () => {
   test('loses less than one per cent of perplexity in int8', async () => {
     const text = await readFile('test/fixtures/tom-sawyer.txt', 'utf8');
     const tokens = tokenizer.encode(text, { addSpecialTokens: false });
-    const windows = windowsOf(tokens, WINDOW).slice(0, WINDOWS);
-    expect(windows).toHaveLength(WINDOWS);
+    const windows = windowsOf(tokens, WINDOW);
+    expect(windows.length * WINDOW).toBeGreaterThan(2000);
     const int8 = await openWhole('int8');
     const { perplexity, divergence } = await compareEngines(f32, int8, windows);
     await int8.dispose();

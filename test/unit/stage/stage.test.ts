@@ -342,8 +342,10 @@ describe('the head', () => {
     const { body } = openOf('b');
     if (body.case !== 'open') throw new Error('not an open');
     before.link.send(message({ case: 'open', value: { ...body.value, gateway: 'stranger' } }));
-    const { sampling: _, ...silent } = body.value;
-    before.link.send(message({ case: 'open', value: { ...silent, sequence: 'c' } }));
+    const { route, gateway: to, maxLength } = body.value;
+    before.link.send(
+      message({ case: 'open', value: { sequence: 'c', epoch: 1, route, gateway: to, maxLength } }),
+    );
     await eventually('the refusals', () => before.inbox.all('failed').length === 2);
     expect(before.inbox.all('failed')).toMatchObject([
       { sequence: 'b', code: 'stage_unavailable', message: 'no link to gateway stranger' },

@@ -9,6 +9,8 @@ import { z } from 'zod';
  * One file a layer, so that any split opens just the files of its own layers and changing the split converts
  * nothing. Tensors start on page boundaries, so that they can be mapped into memory where they lie.
  */
+
+/** Raised whenever what is written changes, be it only the numbers: no folder is half of one and half of another. */
 export const SHARD_FORMAT_VERSION = 1;
 
 export const PAGE_BYTES = 4096;
