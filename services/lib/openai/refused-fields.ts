@@ -11,7 +11,7 @@ const isEmptyArray = (value: unknown): boolean => Array.isArray(value) && value.
 const never = (): boolean => false;
 
 /** Fields that would silently change the meaning of an answer if they were ignored as unknown ones are. */
-export const refusedEverywhere: RefusedFields = {
+const refusedEverywhere: RefusedFields = {
   logprobs: is(false),
   prompt_logprobs: never,
   response_format: (value) => (value as { type?: unknown }).type === 'text',

@@ -14,7 +14,11 @@ export function toHalf(value: number): number {
   return sign | Math.min(rounded - (112 << 10), 0x7c00);
 }
 
-export const toHalves = (values: Float32Array): Uint16Array => Uint16Array.from(values, toHalf);
+export function toHalves(values: Float32Array): Uint16Array {
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) halves[i] = toHalf(values[i]!);
+  return halves;
+}
 
 function roundToEven(value: number): number {
   const down = Math.floor(value);
