@@ -1,14 +1,19 @@
 import fc from 'fast-check';
 import { Int8Matrix } from '../../../../services/lib/model/quantize/int8-matrix.js';
 
+/** Below it a scale is a subnormal float, with few digits left: no model has such weights. */
+const LEAST = 1e-30;
+
 test.each([7, 8] as const)(
   '%i bits are off by half a step at most, and the largest weight by nothing',
   (bits) => {
     const weights = fc.array(
-      fc.array(fc.float({ min: -4, max: 4, noNaN: true, noDefaultInfinity: true }), {
-        minLength: 6,
-        maxLength: 6,
-      }),
+      fc.array(
+        fc
+          .float({ min: -4, max: 4, noNaN: true, noDefaultInfinity: true })
+          .map((weight) => (Math.abs(weight) < LEAST ? 0 : weight)),
+        { minLength: 6, maxLength: 6 },
+      ),
       { minLength: 2, maxLength: 9 },
     );
     fc.assert(
