@@ -5,7 +5,7 @@ const ERRORS_ONLY = 3;
 /**
  * How long a thread spins for its next share of a step before it blocks. A step has hundreds of shares, a few
  * microseconds apart, and waking a thread costs as much: without spinning a step takes half as long again.
- * Longer, and an idle engine takes time from others on the same processors (`docs/adr/004`).
+ * Longer, and an idle engine takes time from others on the same processors (`docs/adr/004-shards-and-memory.md`).
  */
 const SPIN_MICROSECONDS = '20';
 

@@ -19,7 +19,7 @@ const LONGEST_RUN = 64;
  * - `silu(gate) · up` is no linear function of anything, so the graph rotates it, in short runs, and `down`
  *   rotates back. Only this costs time when the model runs.
  *
- * Needs no calibration text. `docs/adr/003-int8.md` has the measurements.
+ * Needs no calibration text. `docs/adr/003-int8-quantisation.md` has the measurements.
  */
 export class Int8Recipe implements Recipe {
   readonly #checkpoint: Checkpoint;
