@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { Precision } from '../../services/lib/engine/types.js';
 import { greedyTokens } from '../support/completions.js';
 import { startSystem } from '../support/local-system.js';
 
@@ -7,8 +8,8 @@ const MIB = 1 << 20;
 const PROMPT = Array.from({ length: 200 }, (_, index) => 500 + index);
 
 /** RSS of every stage once it has computed, as /topology prints it, bytes. */
-async function stageMemory(split: readonly number[]): Promise<number[]> {
-  const system = await startSystem({ mesh: 'direct', split, precision: 'f32' });
+async function stageMemory(precision: Precision, split: readonly number[]): Promise<number[]> {
+  const system = await startSystem({ mesh: 'direct', split, precision });
   try {
     await greedyTokens(system.url, PROMPT, 8);
     // A status is two seconds old at most; the sequence that it counts has been closed by then.
@@ -29,15 +30,20 @@ async function baseMemory(): Promise<number> {
   return Number(stdout);
 }
 
-it("holds no other stage's weights: three stages take little more than one process", async () => {
-  const [unsplit] = await stageMemory([]);
-  const split = await stageMemory([10, 20]);
-  const base = await baseMemory();
-  const sum = split.reduce((total, rss) => total + rss, 0);
-  const inMib = (bytes: number): string => (bytes / MIB).toFixed(0);
-  console.info(
-    `unsplit ${inMib(unsplit!)} MiB; split ${split.map(inMib).join(' + ')} = ${inMib(sum)} MiB; base ${inMib(base)} MiB`,
-  );
-  expect(sum).toBeLessThan(1.25 * unsplit! + split.length * base);
-  for (const rss of split) expect(rss).toBeLessThan(0.75 * unsplit!);
-}, 120_000);
+it.each(['f32', 'int8'] as const)(
+  'in %s, three stages hold between them little more than one process',
+  async (precision) => {
+    const [unsplit] = await stageMemory(precision, []);
+    const split = await stageMemory(precision, [10, 20]);
+    const base = await baseMemory();
+    const sum = split.reduce((total, rss) => total + rss, 0);
+    const inMib = (bytes: number): string => (bytes / MIB).toFixed(0);
+    console.info(
+      `${precision}: unsplit ${inMib(unsplit!)} MiB; split ${split.map(inMib).join(' + ')} = ${inMib(sum)} MiB; base ${inMib(base)} MiB`,
+    );
+    expect(sum).toBeLessThan(1.25 * unsplit! + split.length * base);
+    // Each holds its third of the layers, the last the head too.
+    for (const rss of split) expect(rss - base).toBeLessThan(0.75 * (unsplit! - base));
+  },
+  120_000,
+);
