@@ -25,6 +25,12 @@ describe('two replicas of a stage, over Dapr', () => {
 
   it('share the sequences, and each sequence keeps its route', async () => {
     const alone = await greedyTokens(system.url, PROMPT, 32);
+    // A stage tells every two seconds which replicas it can reach; the second may have come since.
+    await eventually('both in reach', async () => {
+      const two = [1, 2].map(() => post(`${system.url}/v1/completions`, { prompt: PROMPT, max_tokens: 8 }));
+      const routes = (await Promise.all(two)).map((answer) => answer.headers.get('x-layermesh-route'));
+      return new Set(routes).size === 2;
+    });
     const answers = await Promise.all(
       Array.from({ length: 8 }, () =>
         post(`${system.url}/v1/completions`, {
