@@ -71,3 +71,26 @@ describe("llama.cpp's logits of the same weights (scripts/fixtures/llama_logits.
     120_000,
   );
 });
+
+it.each(['f32', 'int8'] as const)(
+  'in %s, a prompt in chunks has the logits of the prompt in one piece',
+  async (precision) => {
+    const engine = await openEngine(precision);
+    const prompt = fixture.cases.flatMap((each) => each.prompt).concat(fixture.cases[0]!.prompt);
+    const inOnePiece = await logProbabilities(engine, prompt);
+    const chunk = 100;
+    let logits: Float32Array | undefined;
+    engine.open('c', prompt.length);
+    for (let position = 0; position < prompt.length; position += chunk) {
+      const tokens = Int32Array.from(prompt.slice(position, position + chunk));
+      const wantLogits = position + chunk >= prompt.length;
+      const items = [{ sequence: 'c', position, count: tokens.length, wantLogits }];
+      ({ logits } = await engine.step({ items, tokens }));
+      expect(logits!.length).toBe(wantLogits ? inOnePiece.length : 0);
+    }
+    await engine.dispose();
+    const best = inOnePiece.indexOf(Math.max(...inOnePiece));
+    expect(logits!.indexOf(Math.max(...logits!))).toBe(best);
+  },
+  120_000,
+);

@@ -99,6 +99,11 @@ describe('two replicas of a stage, over Dapr', () => {
     expect(await greedyTokens(system.url, PROMPT, 16)).toEqual(before);
   }, 90_000);
 
+  it('answer a prompt of several prefill chunks', async () => {
+    const prompt = Array.from({ length: 700 }, (_, index) => 500 + (index % 300));
+    expect(await greedyTokens(system.url, prompt, 8)).toHaveLength(8);
+  }, 60_000);
+
   it('stream to an OpenAI client', async () => {
     const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
     const stream = await client.chat.completions.create({

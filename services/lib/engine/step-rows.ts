@@ -54,7 +54,10 @@ export class StepRows {
       const lastRows = places.flatMap(({ logits }, index) =>
         logits === null ? [] : [(index + 1) * count - 1],
       );
-      feeds['logit_rows'] = int64(lastRows, [lastRows.length]);
+      // ONNX Runtime's reductions lose the shape of no rows at all, so a batch that wants none asks for one;
+      // `keep` takes only what was wanted.
+      const rows = lastRows.length === 0 ? [0] : lastRows;
+      feeds['logit_rows'] = int64(rows, [rows.length]);
     }
     return feeds;
   }

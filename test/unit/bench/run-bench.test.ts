@@ -138,6 +138,19 @@ it('a report has the taxes, and the ratio to each peer', async () => {
   expect(report).toContain('### Closed loop, 1 client, prompt 2, output 3, 4 requests a round');
 });
 
+it('a report names each reason why requests failed', async () => {
+  const refused: Served['target'] = { complete: () => Promise.reject(new Error('HTTP 429: busy')) };
+  const arm = fakeArm('direct', []);
+  const start: Arm['start'] = async (size, signal) => ({
+    ...(await arm.start(size, signal)),
+    target: refused,
+  });
+  const { trials, loads } = await run([{ ...arm, start }], 1, '--concurrency', '1');
+  const report = loadReport(loads[0]!, trials, { arms: [arm], level: { ttft: 1_000, tpot: 100 } });
+  expect(report).toContain('- 4 × direct: HTTP 429: busy');
+  expect(report).toMatch(/\| direct +\| 4 +\| 4 +\|/);
+});
+
 describe('the command', () => {
   it('measures the split system by default', async () => {
     expect(ownNames(await parse())).toEqual(['dapr']);

@@ -7,12 +7,17 @@ type Open = Extract<Schedule, { type: 'open' }>;
 /** Every request is sent when it is due, so that a slow server is not spared the load that it can not take. */
 export async function runOpen({ arrivals }: Open, send: Send, signal: AbortSignal): Promise<RequestRecord[]> {
   const origin = performance.now();
-  return Promise.all(
-    arrivals.map(async (arrival) => {
+  const sent: Promise<RequestRecord>[] = [];
+  try {
+    for (const arrival of [...arrivals].sort((one, other) => one.at - other.at)) {
       // Rounded up, for timers drop fractions of a millisecond.
       const left = Math.ceil(arrival.at * 1000 - (performance.now() - origin));
-      await delay(left, undefined, { signal });
-      return send(arrival);
-    }),
-  );
+      await delay(Math.max(0, left), undefined, { signal });
+      sent.push(send(arrival));
+    }
+  } finally {
+    // Also when the benchmark is stopped, so that no request is left behind.
+    await Promise.allSettled(sent);
+  }
+  return Promise.all(sent);
 }

@@ -25,6 +25,7 @@ export function loadReport(load: Load, all: readonly Trial[], { arms, level }: R
     ratioTable(arms, byArm),
     stageTable(byArm),
     processTable(byArm),
+    failures(byArm),
   ];
   return parts.filter((part) => part !== null).join('\n\n');
 }
@@ -128,4 +129,17 @@ function ratioTable(arms: ReportOptions['arms'], byArm: TrialsByArm): string | n
   });
   const head = ['ratio, median (min–max)', 'output tokens/s', 'tax', 'TTFT p50', 'TPOT p50'];
   return rows.length === 0 ? null : table(head, rows);
+}
+
+/** Each reason why requests failed, and how often. */
+function failures(byArm: TrialsByArm): string | null {
+  const reasons = [...byArm].flatMap(([arm, trials]) =>
+    trials.flatMap(({ records }) =>
+      records.flatMap(({ error }) => (error === null ? [] : `${arm}: ${error}`)),
+    ),
+  );
+  const lines = [...new Set(reasons)].map(
+    (reason) => `- ${reasons.filter((each) => each === reason).length} × ${reason}`,
+  );
+  return lines.length === 0 ? null : ['Failed:', ...lines].join('\n');
 }
