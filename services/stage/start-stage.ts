@@ -73,7 +73,9 @@ export async function startStage(
   });
   const { appId, replica } = config;
   const address = `${config.host}:${server.port}`;
-  const announcement = await mesh.registry.announce({ appId, replica, address, draining: false });
+  const announcement = await mesh.registry.announce({ appId, replica, address, draining: false }, (reason) =>
+    log.warn({ reason: ServingError.from(reason).message }, 'announcement not renewed'),
+  );
   log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');
 
   return {

@@ -1,12 +1,10 @@
+import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
 import type { TestMember } from './local-system.js';
 
 /** A stage's own metric, summed over its labels, as of now: `/topology` may be two seconds behind. */
-export async function stageMetric({ serviceHttpPort }: TestMember, series: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${serviceHttpPort}/metrics`)).text();
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(`layermesh_stage_${series}{`))
-    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+async function stageMetric({ serviceHttpPort }: TestMember, name: string): Promise<number> {
+  const page = await fetch(`http://127.0.0.1:${serviceHttpPort}/metrics`);
+  return new Scrape(await page.text()).total(`layermesh_stage_${name}`);
 }
 
 /** Sequences that are open. */

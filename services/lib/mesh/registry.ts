@@ -49,7 +49,10 @@ export class DocumentRegistry implements Registry {
     return living.map(([replica, { address, draining }]) => ({ appId, replica, address, draining }));
   }
 
-  async announce(record: ReplicaRecord): Promise<Announcement> {
+  async announce(
+    record: ReplicaRecord,
+    onTrouble: (reason: unknown) => void = ignore,
+  ): Promise<Announcement> {
     const stopped = new AbortController();
     let { draining } = record;
     let beat = 0;
@@ -62,7 +65,7 @@ export class DocumentRegistry implements Registry {
           this.#put(record.appId, record.replica, { address: record.address, draining, beat: ++beat }),
         ));
     await renew();
-    const renewing = this.#renewForever(renew, stopped.signal);
+    const renewing = this.#renewForever(renew, onTrouble, stopped.signal);
     return {
       update: async (change) => {
         draining = change.draining;
@@ -77,10 +80,14 @@ export class DocumentRegistry implements Registry {
   }
 
   /** A store that fails for a while costs renewals, not the process: the next one may succeed in time. */
-  async #renewForever(renew: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  async #renewForever(
+    renew: () => Promise<void>,
+    onTrouble: (reason: unknown) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
     const pause = (): Promise<boolean> =>
       delay(this.#timing.renewMs, true, { signal, ref: false }).catch(() => false);
-    while (await pause()) await renew().catch(() => undefined);
+    while (await pause()) await renew().catch(onTrouble);
   }
 
   /** Sets or removes one replica's entry, and removes those that have died. */
@@ -112,6 +119,8 @@ export class DocumentRegistry implements Registry {
     return { living, etag: found?.etag ?? null };
   }
 }
+
+const ignore = (): void => undefined;
 
 const keyOf = (appId: string): string => `replicas-${appId}`;
 

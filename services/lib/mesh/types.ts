@@ -43,8 +43,11 @@ export interface Mesh {
 /** Which replicas of an app-id live. */
 export interface Registry {
   list(appId: string): Promise<ReplicaRecord[]>;
-  /** Lists a replica, and keeps renewing it until withdrawn. */
-  announce(record: ReplicaRecord): Promise<Announcement>;
+  /**
+   * Lists a replica, and keeps renewing it until withdrawn. `onTrouble` hears of renewals that failed: after a
+   * few of them the others hold the replica for dead.
+   */
+  announce(record: ReplicaRecord, onTrouble?: (reason: unknown) => void): Promise<Announcement>;
 }
 
 export interface Announcement {

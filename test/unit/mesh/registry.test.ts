@@ -2,6 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DocumentStore } from '../../../services/lib/mesh/document-store.js';
 import { FileDocumentStore } from '../../../services/lib/mesh/file-document-store.js';
 import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
 import type { ReplicaRecord } from '../../../services/lib/mesh/types.js';
@@ -69,6 +70,27 @@ describe('the registry', () => {
     const reader = registry({ renewMs: 20, expireMs: 100 });
     expect(await ids(reader)).toEqual(['a/b', 'constructor']);
     await eventually('nobody', async () => (await ids(reader)).length === 0);
+  });
+
+  it('tells of a renewal that failed, and goes on renewing', async () => {
+    const store = new FileDocumentStore(directory);
+    let broken = false;
+    const flaky: DocumentStore = {
+      read: (key) => (broken ? Promise.reject(new Error('no store')) : store.read(key)),
+      write: (key, value, etag) => store.write(key, value, etag),
+    };
+    const troubles: unknown[] = [];
+    const announcement = await new DocumentRegistry(flaky, HASTY).announce(record('a'), (reason) =>
+      troubles.push(reason),
+    );
+    broken = true;
+    await eventually('trouble', () => troubles.length > 1);
+    expect(troubles[0]).toMatchObject({ message: 'no store' });
+    broken = false;
+    const beat = async (): Promise<string> => JSON.stringify((await store.read('replicas-stage-1'))?.value);
+    const before = await beat();
+    await eventually('a renewal', async () => (await beat()) !== before);
+    await announcement.withdraw();
   });
 
   it('reads past entries that it does not understand', async () => {
