@@ -1,27 +1,36 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
-import { streamChat, type ChatMessage } from './lib/chat-stream.js';
+import { streamChat, type ChatMessage, type ChatRequest } from './lib/chat-stream.js';
 import { runCommand, stopSignal } from './lib/command.js';
 import { portOption } from './lib/port-option.js';
+import { wholeNumber } from './lib/whole-number.js';
 
 await runCommand(
   new Command('chat')
     .description('Streams an answer of the running system; without text, a conversation.')
     .argument('[text...]', 'what to say')
     .addOption(portOption())
-    .action(async (words: string[], { port }: { port: number }) => {
+    .option(
+      '--max-tokens <n>',
+      'longest answer (default: what the context has room for)',
+      wholeNumber(1, 1 << 20),
+    )
+    .action(async (words: string[], { port, maxTokens }: { port: number; maxTokens?: number }) => {
       const url = `http://127.0.0.1:${port}`;
       const signal = stopSignal();
-      if (words.length > 0) await say(url, [{ role: 'user', content: words.join(' ') }], signal);
-      else await converse(url, signal);
+      const say: Say = (messages) => print(url, { messages, ...(maxTokens && { maxTokens }) }, signal);
+      if (words.length > 0) await say([{ role: 'user', content: words.join(' ') }]);
+      else await converse(say, signal);
     }),
 );
 
+type Say = (messages: readonly ChatMessage[]) => Promise<string>;
+
 /** Prints the answer as it comes, and returns it. */
-async function say(url: string, messages: readonly ChatMessage[], signal: AbortSignal): Promise<string> {
+async function print(url: string, request: ChatRequest, signal: AbortSignal): Promise<string> {
   let answer = '';
-  for await (const text of streamChat(url, messages, signal)) {
+  for await (const text of streamChat(url, request, signal)) {
     answer += text;
     process.stdout.write(text);
   }
@@ -30,7 +39,7 @@ async function say(url: string, messages: readonly ChatMessage[], signal: AbortS
 }
 
 /** Until the end of the input (Ctrl-D). A failed turn is reported, and left out of the conversation. */
-async function converse(url: string, signal: AbortSignal): Promise<void> {
+async function converse(say: Say, signal: AbortSignal): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
   signal.addEventListener('abort', () => terminal.close());
   terminal.on('SIGINT', () => terminal.close());
@@ -39,7 +48,7 @@ async function converse(url: string, signal: AbortSignal): Promise<void> {
   for await (const content of terminal) {
     const question: ChatMessage = { role: 'user', content };
     try {
-      const answer = await say(url, [...messages, question], signal);
+      const answer = await say([...messages, question]);
       messages.push(question, { role: 'assistant', content: answer });
     } catch (error) {
       signal.throwIfAborted();

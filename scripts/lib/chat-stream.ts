@@ -1,23 +1,28 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
-import { catalogue, type ErrorCode } from '../../services/lib/errors/catalogue.js';
 
 export interface ChatMessage {
   readonly role: 'user' | 'assistant' | 'system';
   readonly content: string;
 }
 
+export interface ChatRequest {
+  readonly messages: readonly ChatMessage[];
+  /** Left out: as many as the context has room for. */
+  readonly maxTokens?: number;
+}
+
 /** Streams an answer's text from an OpenAI-compatible server at `url`. Throws the server's own error. */
 export async function* streamChat(
   url: string,
-  messages: readonly ChatMessage[],
+  { messages, maxTokens }: ChatRequest,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'default', messages, stream: true }),
+    body: JSON.stringify({ model: 'default', messages, stream: true, max_completion_tokens: maxTokens }),
     signal,
   }).catch((cause: unknown) => {
     signal.throwIfAborted();
@@ -41,5 +46,5 @@ interface ErrorBody {
 }
 
 function toError({ error: { code, message } }: ErrorBody): ServingError {
-  return new ServingError(code !== null && code in catalogue ? (code as ErrorCode) : 'internal', message);
+  return ServingError.received(code ?? 'internal', message);
 }
