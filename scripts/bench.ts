@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { benchCommand, type BenchOptions } from './lib/bench/bench-options.js';
 import { loadsOf } from './lib/bench/loads.js';
 import { planArms } from './lib/bench/plan-arms.js';
+import { barsReport } from './lib/bench/report/bars.js';
 import { loadReport } from './lib/bench/report/load-report.js';
 import { describeMachine } from './lib/bench/report/machine.js';
 import { writeRawRows } from './lib/bench/report/raw-rows.js';
@@ -44,7 +45,8 @@ async function bench(options: BenchOptions): Promise<void> {
     versions: Object.fromEntries(versions),
   };
   const sections = loads.map((load) => loadReport(load, trials, { arms, level: header.level }));
-  const report = [headerText(header), ...sections].join('\n\n');
+  const bars = options.workload === 'bars' ? [barsReport(trials, arms)] : [];
+  const report = [headerText(header), ...bars, ...sections].join('\n\n');
   console.log(report);
   if (options.json !== undefined) writeRawRows(options.json, header, trials);
   if (trials.some(({ records }) => records.some(({ error }) => error !== null))) process.exitCode = 1;

@@ -31,7 +31,7 @@ export async function compareEngines(
       sequence: `window-${window}`,
       position,
       count: 1,
-      wantLogits: true,
+      logits: 1,
     }));
     const tokens = Int32Array.from(windows, (window) => window[position]!);
     const expected = (await reference.step({ items, tokens })).logits!;

@@ -21,6 +21,8 @@ export interface GenerateRequest {
 export interface Generation {
   /** Such as `stage-0/ab12>stage-1/cd34`. */
   readonly route: string;
+  /** Leading tokens of the prompt that every stage of the route had from an earlier sequence. */
+  readonly cachedTokens: number;
   /** Sampled token ids; ends after `maxTokens`, or when the caller breaks off (return frees the sequence). */
   readonly tokens: AsyncIterable<number>;
 }

@@ -27,6 +27,10 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const text = await readTextFiles(config.served.prepared, model);
   const mesh = await startMesh(config.mesh, stopped);
   const id = config.modelName === '' ? model.config.name : config.modelName;
+  const admission = new Admission(config);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createGatewayMetrics(registry, admission);
   const backend = new MeshBackend({
     mesh,
     identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
@@ -34,12 +38,10 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     ranges,
     prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
+    speculation: config.speculation === 'auto' ? metrics : null,
+    prefixCache: config.prefixCache,
     log,
   });
-
-  const admission = new Admission(config);
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const app = createApp({
     backend,
     text: { tokenizer: loadTokenizer(text), chatTemplate: loadChatTemplate(text) },
@@ -52,7 +54,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       eosIds: model.eosIds,
     },
     admission,
-    metrics: createGatewayMetrics(registry, admission),
+    metrics,
     log,
     limits: limitsFor(model.config.maxPositions),
   });

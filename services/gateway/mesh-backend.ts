@@ -8,10 +8,13 @@ import type { LayerRange } from '../lib/model/layer-range.js';
 import { ownsHead } from '../lib/model/layer-range.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import type { Message } from '../lib/wire/gen/stage_pb.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../lib/wire/prefix-blocks.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
+import { Drafter, type SpeculationMetrics } from './drafter.js';
 import { GatewaySequence } from './gateway-sequence.js';
 import { Outbox } from './outbox.js';
-import { pickRoute } from './router.js';
+import { PrefixIndex } from './prefix-index.js';
+import { loadOf, pickRoute } from './router.js';
 
 export interface MeshBackendOptions {
   readonly mesh: Mesh;
@@ -21,6 +24,10 @@ export interface MeshBackendOptions {
   /** Rows of one prefill chunk. */
   readonly prefillChunk: number;
   readonly stepTimeoutMs: number;
+  /** Counts what is drafted; null where nothing is to be. */
+  readonly speculation: SpeculationMetrics | null;
+  /** Whether stages are asked to keep what a sequence began with, for the next that begins alike. */
+  readonly prefixCache: boolean;
   readonly log: Logger;
 }
 
@@ -36,6 +43,7 @@ export class MeshBackend implements Backend {
   readonly #stages: readonly LinkManager[];
   readonly #sequences = new Map<string, GatewaySequence>();
   readonly #outbox = new Outbox();
+  readonly #prefixes = new PrefixIndex<CallerLink>();
   #count = 0;
   #draining = false;
 
@@ -47,15 +55,21 @@ export class MeshBackend implements Backend {
   async generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
     const id = `${this.#options.identity.replica}-${++this.#count}`;
     const tried = new Set<CallerLink>();
+    // The prompt's last token is always computed: its logits are what the first token is sampled from.
+    const prefix = this.#options.prefixCache ? prefixBlocks(request.prompt.slice(0, -1)) : null;
     for (let epoch = 1; ; epoch++) {
       signal.throwIfAborted();
       try {
         const route = pickRoute(
           this.#stages.map((stage) => stage.links),
-          (link) => this.#running(link) + (tried.has(link) ? TRIED_LOAD : 0),
+          (link) =>
+            loadOf(
+              this.#running(link) + (tried.has(link) ? TRIED_LOAD : 0),
+              this.#prefixes.held(link, prefix ?? []) * PREFIX_BLOCK,
+            ),
         );
         for (const link of route) tried.add(link);
-        return await this.#open(id, epoch, route, request, signal);
+        return await this.#open(id, epoch, route, request, prefix, signal);
       } catch (error) {
         const { code } = ServingError.from(error);
         const gone = code === 'stage_unavailable' || code === 'stream_broken';
@@ -70,8 +84,10 @@ export class MeshBackend implements Backend {
     epoch: number,
     route: readonly CallerLink[],
     request: GenerateRequest,
+    prefix: readonly string[] | null,
     signal: AbortSignal,
   ): Promise<Generation> {
+    const { speculation } = this.#options;
     const sequence = new GatewaySequence({
       id,
       epoch,
@@ -80,15 +96,20 @@ export class MeshBackend implements Backend {
       gateway: this.#options.identity.replica,
       outbox: this.#outbox,
       prefillChunk: this.#options.prefillChunk,
+      drafter: speculation && new Drafter(request, speculation, () => this.#sequences.size),
       stepTimeoutMs: this.#options.stepTimeoutMs,
-      onDone: () => {
+      prefix,
+      onDone: (kept) => {
         if (this.#sequences.get(id) === sequence) this.#sequences.delete(id);
+        for (const link of route) this.#prefixes.note(link, kept, kept.length);
       },
     });
     this.#sequences.set(id, sequence);
-    await sequence.open(signal);
+    const cachedTokens = await sequence.open(signal);
+    for (const link of route) this.#prefixes.note(link, prefix ?? [], cachedTokens / PREFIX_BLOCK);
     return {
       route: route.map(({ appId, replica }) => `${appId}/${replica}`).join('>'),
+      cachedTokens,
       tokens: sequence.tokens,
     };
   }
@@ -168,11 +189,11 @@ export class MeshBackend implements Backend {
 
   #receive({ body }: Message): void {
     if (body.case === 'tokens') {
-      for (const { sequence, epoch, position, token } of body.value.tokens) {
-        this.#find(sequence, epoch)?.receive(position, token);
+      for (const { sequence, epoch, position, tokens } of body.value.sampled) {
+        this.#find(sequence, epoch)?.receive(position, tokens);
       }
     } else if (body.case === 'opened') {
-      this.#find(body.value.sequence, body.value.epoch)?.agreed();
+      this.#find(body.value.sequence, body.value.epoch)?.agreed(body.value.cachedTokens);
     } else if (body.case === 'failed') {
       const { sequence, epoch, code, message } = body.value;
       this.#find(sequence, epoch)?.fail(ServingError.received(code, message));

@@ -23,7 +23,11 @@ export interface GatewayMetrics {
   readonly endToEndLatency: Histogram;
   readonly queueTime: Histogram;
   readonly promptTokens: Counter;
+  readonly prefixCacheQueries: Counter;
+  readonly prefixCacheHits: Counter;
   readonly generationTokens: Counter;
+  readonly draftTokens: Counter;
+  readonly acceptedTokens: Counter;
 }
 
 /** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
@@ -88,9 +92,29 @@ export function createGatewayMetrics(registry: Registry, admission: Admission): 
       help: 'Prompt tokens of requests that were started',
       registers,
     }),
+    prefixCacheQueries: new Counter({
+      name: 'layermesh_prefix_cache_queries_total',
+      help: 'Prompt tokens that were looked for in the prefix cache',
+      registers,
+    }),
+    prefixCacheHits: new Counter({
+      name: 'layermesh_prefix_cache_hits_total',
+      help: 'Prompt tokens that were found in the prefix cache of every stage of a route',
+      registers,
+    }),
     generationTokens: new Counter({
       name: 'layermesh_generation_tokens_total',
       help: 'Tokens that were generated',
+      registers,
+    }),
+    draftTokens: new Counter({
+      name: 'layermesh_spec_decode_num_draft_tokens_total',
+      help: 'Tokens that were guessed, to be verified together with the next one',
+      registers,
+    }),
+    acceptedTokens: new Counter({
+      name: 'layermesh_spec_decode_num_accepted_tokens_total',
+      help: 'Guessed tokens that were right',
       registers,
     }),
   };

@@ -16,6 +16,8 @@ import { ChoiceMeter } from './metrics.js';
 
 interface RunningChoice {
   readonly choice: Choice;
+  /** Of its prompt. */
+  readonly cachedTokens: number;
   readonly pieces: AsyncIterable<Piece>;
 }
 
@@ -49,10 +51,13 @@ export async function respond(
     response.setHeader('x-layermesh-route', generations.map(({ route }) => route).join(', '));
 
     const running = choices.map((choice, index): RunningChoice => {
+      const { cachedTokens, tokens } = generations[index]!;
       gateway.metrics.promptTokens.inc(choice.prompt.length);
+      gateway.metrics.prefixCacheQueries.inc(choice.prompt.length);
+      gateway.metrics.prefixCacheHits.inc(cachedTokens);
       const decoder = new ChoiceDecoder(choice, gateway.text.tokenizer);
       const meter = new ChoiceMeter(gateway.metrics, arrived);
-      return { choice, pieces: generate(generations[index]!.tokens, decoder, meter) };
+      return { choice, cachedTokens, pieces: generate(tokens, decoder, meter) };
     });
     if (plan.settings.stream) await streamAnswer(gateway, response, plan, running, controller);
     else await sendAnswer(response, plan, running, controller);
@@ -79,6 +84,7 @@ async function sendAnswer(
   }));
   const usage = planUsage(
     plan,
+    running,
     answers.map(({ tokens }) => tokens.length),
   );
   response.setHeader('content-type', 'application/json; charset=utf-8');
@@ -110,7 +116,7 @@ async function streamAnswer(
       running.map((choice) => streamChoice(events, plan, choice)),
       controller,
     );
-    if (plan.settings.includeUsage) await events.send(plan.format.usage(planUsage(plan, counts)));
+    if (plan.settings.includeUsage) await events.send(plan.format.usage(planUsage(plan, running, counts)));
     events.end();
   } finally {
     events.close();
@@ -137,8 +143,17 @@ async function streamChoice(
   return tokens;
 }
 
-/** A prompt counts once, however many choices it has. */
-function planUsage({ prompts }: GenerationPlan, completionTokens: readonly number[]): Usage {
+/** A prompt counts once, however many choices it has; what of it was cached is told of its first. */
+function planUsage(
+  { prompts, settings }: GenerationPlan,
+  running: readonly RunningChoice[],
+  completionTokens: readonly number[],
+): Usage {
   const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
-  return usageOf(sum(prompts.map(({ ids }) => ids.length)), sum(completionTokens));
+  const firstChoices = running.filter(({ choice }) => choice.index % settings.choices === 0);
+  return usageOf(
+    sum(prompts.map(({ ids }) => ids.length)),
+    sum(firstChoices.map(({ cachedTokens }) => cachedTokens)),
+    sum(completionTokens),
+  );
 }

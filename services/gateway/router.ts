@@ -4,19 +4,29 @@ import type { CallerLink } from '../lib/mesh/caller-link.js';
 /** What the router looks at of a link to a replica. */
 export type Candidate = Pick<CallerLink, 'appId' | 'replica' | 'draining' | 'status'>;
 
+/** Rows of a typical answer: what a replica computes more, before a new sequence is done, for each that it runs. */
+const ANSWER_ROWS = 256;
+
 /**
- * Picks one replica of each stage: the one that runs the fewest of this gateway's sequences, then the one
- * with the most free KV room. Only replicas that hold a link to the one chosen next can be chosen before it,
- * so the search goes through the stages depth first, best candidates first; a dead end is entered once.
+ * What a new sequence would have to wait for at a replica, in rows that it computes: one in every step for each
+ * sequence that it runs, less those of the prompt that it holds already. So a replica that has a prefix of 1,000
+ * tokens is preferred until it runs four sequences more than another.
+ */
+export const loadOf = (running: number, cachedTokens: number): number => running * ANSWER_ROWS - cachedTokens;
+
+/**
+ * Picks one replica of each stage: the one with the least load, then the one with the most free KV room. Only
+ * replicas that hold a link to the one chosen next can be chosen before it, so the search goes through the
+ * stages depth first, best candidates first; a dead end is entered once.
  *
  * `stages` holds the candidates of each stage, stage 0 first. Throws `stage_unavailable` with the first stage
  * at which every way ended.
  */
 export function pickRoute<Link extends Candidate>(
   stages: readonly (readonly Link[])[],
-  running: (link: Link) => number,
+  load: (link: Link) => number,
 ): Link[] {
-  const candidates = stages.map((links) => links.filter(({ draining }) => !draining).sort(byLoad(running)));
+  const candidates = stages.map((links) => links.filter(({ draining }) => !draining).sort(byLoad(load)));
   const deadEnds = new Set<Link>();
   let deepest = 0;
   const search = (index: number, before: Link | null): Link[] | null => {
@@ -37,8 +47,8 @@ export function pickRoute<Link extends Candidate>(
 }
 
 const byLoad =
-  <Link extends Candidate>(running: (link: Link) => number) =>
+  <Link extends Candidate>(load: (link: Link) => number) =>
   (a: Link, b: Link): number =>
-    running(a) - running(b) || usedShare(a) - usedShare(b);
+    load(a) - load(b) || usedShare(a) - usedShare(b);
 
 const usedShare = ({ status }: Candidate): number => status.kvUsed / Math.max(1, status.kvCapacity);

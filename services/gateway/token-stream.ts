@@ -1,24 +1,23 @@
 import type { ServingError } from '../lib/errors/serving-error.js';
 
 /**
- * The tokens of one sequence, as a consumer pulls them: pulling the next one is what asks the mesh for it, so
- * a consumer that stops, or waits for a slow client, costs no further step.
+ * The tokens of one sequence, as a consumer pulls them: pulling one that has not come yet is what asks the mesh
+ * for more, so a consumer that stops, or waits for a slow client, costs no further step.
  */
 export class TokenStream implements AsyncIterableIterator<number> {
-  readonly #advance: (pulled: number) => boolean;
+  readonly #advance: () => boolean;
   readonly #onDone: () => void;
   readonly #arrived: number[] = [];
   #waiting: { resolve(result: IteratorResult<number>): void; reject(reason: ServingError): void } | null =
     null;
-  #pulled = 0;
   #failure: ServingError | null = null;
   #done = false;
 
   /**
-   * `advance(pulled)` is called at each pull with how many were pulled before, and returns false when there
-   * is nothing more to ask for; `onDone` once, when the stream is over or given up.
+   * `advance` is called at each pull that finds no token waiting, and returns false when there is nothing more
+   * to ask for; `onDone` once, when the stream is over or given up.
    */
-  constructor(advance: (pulled: number) => boolean, onDone: () => void) {
+  constructor(advance: () => boolean, onDone: () => void) {
     this.#advance = advance;
     this.#onDone = onDone;
   }
@@ -27,9 +26,11 @@ export class TokenStream implements AsyncIterableIterator<number> {
     return this;
   }
 
-  push(token: number): void {
-    if (this.#waiting === null) this.#arrived.push(token);
-    else this.#settle().resolve({ done: false, value: token });
+  /** One step's tokens. */
+  push(tokens: readonly number[]): void {
+    this.#arrived.push(...tokens);
+    if (this.#waiting === null || tokens.length === 0) return;
+    this.#settle().resolve({ done: false, value: this.#arrived.shift()! });
   }
 
   fail(reason: ServingError): void {
@@ -41,10 +42,10 @@ export class TokenStream implements AsyncIterableIterator<number> {
 
   next(): Promise<IteratorResult<number>> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (this.#done || !this.#advance(this.#pulled)) return this.return();
-    this.#pulled++;
+    if (this.#done) return this.return();
     const token = this.#arrived.shift();
     if (token !== undefined) return Promise.resolve({ done: false, value: token });
+    if (!this.#advance()) return this.return();
     return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
   }
 

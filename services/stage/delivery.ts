@@ -55,27 +55,27 @@ function answer(
 ): Delivery {
   const byLink = new Map<
     CalleeLink,
-    { sequence: string; epoch: number; position: number; token: number }[]
+    { sequence: string; epoch: number; position: number; tokens: number[] }[]
   >();
   const refused: [Sequence, ServingError][] = [];
-  const wanting = parts.filter((part) => part.content.item.wantToken);
+  const wanting = parts.filter((part) => part.content.item.logits > 0);
   for (const [index, part] of wanting.entries()) {
-    const token = tokens[index]!;
+    const result = tokens[index]!;
     const { sequence, content } = part;
     if (!alive(part) || sequence.downstream.to !== 'gateway') continue;
-    if (typeof token !== 'number') {
-      refused.push([sequence, new ServingError(token.code, token.message)]);
+    if ('code' in result) {
+      refused.push([sequence, new ServingError(result.code, result.message)]);
       continue;
     }
-    const position = content.item.position + content.item.count;
+    const { position, count, draft } = content.item;
     append(byLink, sequence.downstream.link, {
       sequence: sequence.id,
       epoch: sequence.epoch,
-      position,
-      token,
+      position: position + count - draft.length,
+      tokens: [...result],
     });
   }
-  for (const [link, sampled] of byLink) link.send(message({ case: 'tokens', value: { tokens: sampled } }));
+  for (const [link, sampled] of byLink) link.send(message({ case: 'tokens', value: { sampled } }));
   return { sentBytes: 0, refused };
 }
 

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import type { KvUsage, StepInput } from '../lib/engine/types.js';
+import type { KvUsage } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type {
+  DraftedInput,
   EngineReply,
   EngineRequest,
   EngineWorkerData,
@@ -54,18 +55,27 @@ export class EngineClient {
     });
   }
 
-  /** Reserves room for `maxLength` tokens; rejects with `kv_exhausted`. */
-  async open(sequence: string, maxLength: number, sampler: SamplerSpec | null): Promise<void> {
-    await this.#ask({ type: 'open', sequence, maxLength, sampler });
+  /**
+   * Reserves room for `maxLength` tokens; rejects with `kv_exhausted`. Resolves with how many tokens of the blocks
+   * that it begins with are cached.
+   */
+  async open(
+    sequence: string,
+    maxLength: number,
+    sampler: SamplerSpec | null,
+    prefix: readonly string[] = [],
+  ): Promise<number> {
+    const { cached } = await this.#ask({ type: 'open', sequence, maxLength, sampler, prefix });
+    return cached;
   }
 
-  /** Frees a sequence. An engine that can not would leak its room: that counts as a crash. */
-  close(sequence: string): void {
-    this.#ask({ type: 'close', sequence }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
+  /** Frees a sequence, and keeps the blocks that it begins with. An engine that can not would leak its room: that counts as a crash. */
+  close(sequence: string, prefix: readonly string[] = []): void {
+    this.#ask({ type: 'close', sequence, prefix }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
   }
 
   /** Runs a step; the arrays of `input` are handed over and can not be used any more. */
-  async step(input: StepInput): Promise<{ result: StepResult; seconds: number }> {
+  async step(input: DraftedInput): Promise<{ result: StepResult; seconds: number }> {
     const rows = input.hidden ?? input.tokens!;
     const { result, seconds } = await this.#ask({ type: 'step', input }, [rows.buffer as ArrayBuffer]);
     return { result: result!, seconds };

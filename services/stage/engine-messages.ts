@@ -1,4 +1,4 @@
-import type { KvUsage, LayerRange, Precision, StepInput } from '../lib/engine/types.js';
+import type { KvUsage, LayerRange, Precision, StepInput, StepItem } from '../lib/engine/types.js';
 import type { ErrorCode } from '../lib/errors/catalogue.js';
 import type { SamplingParams } from '../lib/sampling/params.js';
 
@@ -11,6 +11,8 @@ export interface EngineWorkerData {
   /** Left out: as many as the cgroup grants. */
   readonly threads?: number;
   readonly kvTokens: number;
+  /** Room for what is kept of closed sequences, bytes. */
+  readonly prefixBytes: number;
 }
 
 /** How the head samples a sequence. */
@@ -19,22 +21,33 @@ export interface SamplerSpec {
   readonly prompt: readonly number[];
 }
 
+/** An item whose rows of logits but the first are of drafted tokens, which the head verifies. */
+export interface DraftedItem extends StepItem {
+  readonly draft: readonly number[];
+}
+
+export interface DraftedInput extends StepInput {
+  readonly items: readonly DraftedItem[];
+}
+
 export type EngineRequest =
   | {
       readonly type: 'open';
       readonly sequence: string;
       readonly maxLength: number;
       readonly sampler: SamplerSpec | null;
+      /** Names of the blocks that it begins with. */
+      readonly prefix: readonly string[];
     }
-  | { readonly type: 'close'; readonly sequence: string }
-  | { readonly type: 'step'; readonly input: StepInput }
+  | { readonly type: 'close'; readonly sequence: string; readonly prefix: readonly string[] }
+  | { readonly type: 'step'; readonly input: DraftedInput }
   | { readonly type: 'stop' };
 
-/** A step's result: activations of every row, or the head's token for each item that wanted one. */
+/** A step's result: activations of every row, or the head's tokens for each item that wanted some. */
 export type StepResult =
   | { readonly hidden: Float32Array }
-  /** In the order of the items that wanted one; an error where its logits could not be sampled. */
-  | { readonly tokens: readonly (number | EngineFailure)[] };
+  /** In the order of the items that wanted some; an error where its logits could not be sampled. */
+  | { readonly tokens: readonly (readonly number[] | EngineFailure)[] };
 
 export interface EngineFailure {
   readonly code: ErrorCode;
@@ -49,5 +62,7 @@ export type EngineReply =
       /** Of a step; what the engine itself took, seconds. */
       readonly seconds: number;
       readonly result: StepResult | null;
+      /** Of an open: tokens that the sequence starts with. */
+      readonly cached: number;
     }
   | { readonly type: 'failed'; readonly error: EngineFailure };

@@ -1,9 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createOnnxEngine } from '../lib/engine/onnx-engine.js';
-import type { Engine, StepInput } from '../lib/engine/types.js';
+import type { Engine } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { createSampler, type Sampler } from '../lib/sampling/sampler.js';
+import { verify } from '../lib/sampling/verify.js';
 import type {
+  DraftedInput,
+  DraftedItem,
   EngineFailure,
   EngineReply,
   EngineRequest,
@@ -24,36 +27,40 @@ function failure(reason: unknown): EngineFailure {
   return { code, message };
 }
 
-function sample(sequence: string, logits: Float32Array): number | EngineFailure {
+/** `logits` are those of the item's last rows. */
+function sample({ sequence, draft }: DraftedItem, logits: Float32Array): number[] | EngineFailure {
   try {
-    return samplers.get(sequence)!.sample(logits);
+    return verify(samplers.get(sequence)!, draft, logits);
   } catch (reason) {
     return failure(reason);
   }
 }
 
-async function step(engine: Engine, input: StepInput): Promise<StepResult> {
+async function step(engine: Engine, input: DraftedInput): Promise<StepResult> {
   const { hidden, logits } = await engine.step(input);
   if (hidden !== undefined) return { hidden };
-  const wanting = input.items.filter((item) => item.wantLogits);
-  const size = wanting.length === 0 ? 0 : logits!.length / wanting.length;
+  const wanting = input.items.filter((item) => item.logits > 0);
+  const rows = wanting.reduce((sum, item) => sum + item.logits, 0);
+  const vocabulary = rows === 0 ? 0 : logits!.length / rows;
+  let end = 0;
   return {
-    tokens: wanting.map(({ sequence }, at) => sample(sequence, logits!.subarray(at * size, (at + 1) * size))),
+    tokens: wanting.map((item) => sample(item, logits!.subarray(end, (end += item.logits * vocabulary)))),
   };
 }
 
 async function answer(engine: Engine, request: EngineRequest): Promise<EngineReply> {
   const started = performance.now();
   let result: StepResult | null = null;
+  let cached = 0;
   switch (request.type) {
     case 'open':
-      engine.open(request.sequence, request.maxLength);
+      cached = engine.open(request.sequence, request.maxLength, request.prefix);
       if (request.sampler !== null) {
         samplers.set(request.sequence, createSampler(request.sampler.params, request.sampler.prompt));
       }
       break;
     case 'close':
-      engine.close(request.sequence);
+      engine.close(request.sequence, request.prefix);
       samplers.delete(request.sequence);
       break;
     case 'step':
@@ -63,7 +70,7 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
       await engine.dispose();
       break;
   }
-  return { type: 'done', kv: engine.kv, seconds: (performance.now() - started) / 1000, result };
+  return { type: 'done', kv: engine.kv, seconds: (performance.now() - started) / 1000, result, cached };
 }
 
 function post(reply: EngineReply): void {

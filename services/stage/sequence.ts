@@ -2,6 +2,7 @@ import type { CalleeLink } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { message } from '../lib/wire/codec.js';
 import type { ItemFields } from '../lib/wire/frames.js';
+import { PREFIX_BLOCK } from '../lib/wire/prefix-blocks.js';
 import type { Open } from '../lib/wire/gen/stage_pb.js';
 import type { ServingError } from '../lib/errors/serving-error.js';
 
@@ -30,18 +31,26 @@ export class Sequence {
     return `${this.id}/${this.epoch}`;
   }
 
-  /** Books an item's rows; false when they are not the ones that come next. */
+  /** Books an item's rows, which may replace the last ones; false when they would leave a gap or pass the length. */
   advance(item: ItemFields): boolean {
-    if (item.position !== this.#received || item.position + item.count > this.maxLength) return false;
-    this.#received += item.count;
+    if (item.position > this.#received || item.position + item.count > this.maxLength) return false;
+    this.#received = item.position + item.count;
     return true;
   }
 
-  /** Room is reserved here: asks the next stage, or tells the gateway that the whole route has agreed. */
-  opened(open: Open): void {
+  /**
+   * Room is reserved here, and so many tokens are cached: asks the next stage, or tells the gateway that the
+   * whole route has agreed.
+   */
+  opened(open: Open, cachedTokens: number): void {
     const { downstream, id, epoch } = this;
-    if (downstream.to === 'stage') downstream.link.send(message({ case: 'open', value: open }));
-    else downstream.link.send(message({ case: 'opened', value: { sequence: id, epoch } }));
+    this.#received = cachedTokens;
+    if (downstream.to === 'stage') {
+      const prefix = open.prefix.slice(0, cachedTokens / PREFIX_BLOCK);
+      downstream.link.send(message({ case: 'open', value: { ...open, prefix } }));
+    } else {
+      downstream.link.send(message({ case: 'opened', value: { sequence: id, epoch, cachedTokens } }));
+    }
   }
 
   /** Tells upstream that the sequence can not go on. */
@@ -49,9 +58,9 @@ export class Sequence {
     this.upstream.send(failed(this, reason));
   }
 
-  /** Passes the end on. */
-  closeDownstream(): void {
-    if (this.downstream.to === 'stage') this.downstream.link.send(closed(this));
+  /** Passes the end on, with the blocks that may be kept. */
+  closeDownstream(prefix: readonly string[]): void {
+    if (this.downstream.to === 'stage') this.downstream.link.send(closed(this, prefix));
   }
 }
 
@@ -63,4 +72,5 @@ type Named = Pick<Sequence, 'id' | 'epoch'>;
 export const failed = ({ id, epoch }: Named, { code, message: text }: ServingError) =>
   message({ case: 'failed', value: { sequence: id, epoch, code, message: text } });
 
-const closed = ({ id, epoch }: Named) => message({ case: 'close', value: { sequence: id, epoch } });
+const closed = ({ id, epoch }: Named, prefix: readonly string[]) =>
+  message({ case: 'close', value: { sequence: id, epoch, prefix: [...prefix] } });

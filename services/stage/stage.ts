@@ -5,27 +5,31 @@ import type { LinkManager } from '../lib/mesh/link-manager.js';
 import { fromSamplingMessage } from '../lib/sampling/sampling-message.js';
 import { frameCost, unpackFrame, type Rows } from '../lib/wire/frames.js';
 import type { Close, Failed, Frame, Message, Open } from '../lib/wire/gen/stage_pb.js';
+import { Batcher, type BatchingOptions } from './batcher.js';
 import { BusyMeter } from './busy-meter.js';
 import { deliver } from './delivery.js';
 import type { EngineClient } from './engine-client.js';
 import type { SamplerSpec } from './engine-messages.js';
 import type { StageMetrics } from './metrics.js';
-import { Scheduler, type BatchLimits } from './scheduler.js';
 import { failed, Sequence, type Downstream } from './sequence.js';
-import { bytesOf, phaseOf, toStepInput, type Part } from './step.js';
+import { bytesOf, dividePart, partOf, phaseOf, toStepInput, type Part } from './step.js';
 
 export interface StageOptions {
   /** Of this stage in the split. */
   readonly index: number;
   readonly replica: string;
+  /** Owner of the processors that the engine computes on. */
+  readonly processors: string;
   /** Width of the activations that come in; null in stage 0, which takes token ids. */
   readonly hiddenIn: number | null;
   readonly vocabulary: number;
-  readonly limits: BatchLimits;
+  readonly batching: Omit<BatchingOptions<Part>, 'divide'>;
   readonly engine: Pick<EngineClient, 'kv' | 'open' | 'close' | 'step'>;
   /** Links to the next stage; null in the head. */
   readonly next: Pick<LinkManager, 'get' | 'links'> | null;
   readonly metrics: StageMetrics;
+  /** Called whenever there is something to compute. */
+  readonly onWork?: () => void;
 }
 
 const now = (): number => performance.now() / 1000;
@@ -36,22 +40,23 @@ const now = (): number => performance.now() / 1000;
  */
 export class Stage {
   readonly #options: StageOptions;
-  readonly #scheduler: Scheduler<Part>;
+  readonly #batcher: Batcher<Part>;
   readonly #sequences = new Map<string, Sequence>();
   /** Oldest first. The head's tokens go to a gateway's oldest: whoever meets us twice closes the newer link. */
   readonly #callers = new Set<CalleeLink>();
   readonly #busy = new BusyMeter(now());
   #draining = false;
   #running = false;
+  #alarm: NodeJS.Timeout | undefined;
   #whenIdle: (() => void) | null = null;
 
   constructor(options: StageOptions) {
     this.#options = options;
-    this.#scheduler = new Scheduler(options.limits);
+    this.#batcher = new Batcher({ ...options.batching, divide: dividePart });
   }
 
   get queueDepth(): number {
-    return this.#scheduler.depth;
+    return this.#batcher.depth;
   }
 
   get sequences(): number {
@@ -68,7 +73,14 @@ export class Stage {
       busyRatio: this.#busy.ratio(now()),
       rssBytes: process.memoryUsage.rss(),
       nextReplicas: next?.links.map((link) => link.replica) ?? [],
+      processors: [...this.processors],
     };
+  }
+
+  /** Owners of the processors that this stage and those after it compute on. */
+  get processors(): ReadonlySet<string> {
+    const { processors, next } = this.#options;
+    return new Set([processors, ...(next?.links.flatMap((link) => link.status.processors) ?? [])]);
   }
 
   onCaller(link: CalleeLink): void {
@@ -126,9 +138,10 @@ export class Stage {
       if (this.#draining) throw new ServingError('stage_unavailable', `${this.#options.replica} is draining`);
       sequence = new Sequence(open, link, this.#downstreamOf(open));
       this.#sequences.set(sequence.id, sequence);
-      await this.#options.engine.open(sequence.key, open.maxLength, this.#samplerOf(open));
+      const sampler = this.#samplerOf(open);
+      const cached = await this.#options.engine.open(sequence.key, open.maxLength, sampler, open.prefix);
       // Closed or moved while the engine was answering: it has been freed already.
-      if (this.#isOpen(sequence)) sequence.opened(open);
+      if (this.#isOpen(sequence)) sequence.opened(open, cached);
     } catch (error) {
       if (sequence !== undefined && this.#isOpen(sequence)) this.#free(sequence);
       link.send(failed({ id: open.sequence, epoch: open.epoch }, ServingError.from(error)));
@@ -181,7 +194,7 @@ export class Stage {
     const { item } = content;
     const sequence = this.#find(item);
     if (sequence?.advance(item) === true) {
-      this.#scheduler.enqueue({ sequence, rows: item.count, content, link, arrived: now() });
+      this.#batcher.enqueue(partOf(sequence, content, link, now()), now());
       return;
     }
     link.consumed(bytesOf({ content }));
@@ -192,7 +205,7 @@ export class Stage {
 
   #close(close: Close): void {
     const sequence = this.#find(close);
-    if (sequence !== undefined) this.#end(sequence);
+    if (sequence !== undefined) this.#end(sequence, close.prefix);
   }
 
   #fail(sequence: Sequence, reason: ServingError): void {
@@ -200,15 +213,18 @@ export class Stage {
     this.#end(sequence);
   }
 
-  #end(sequence: Sequence): void {
-    sequence.closeDownstream();
-    this.#free(sequence);
+  /** `prefix` names the blocks to be kept of it, here and further on. */
+  #end(sequence: Sequence, prefix: readonly string[] = []): void {
+    sequence.closeDownstream(prefix);
+    this.#free(sequence, this.#draining ? [] : prefix);
   }
 
-  #free(sequence: Sequence): void {
+  #free(sequence: Sequence, prefix: readonly string[] = []): void {
     this.#sequences.delete(sequence.id);
-    for (const part of this.#scheduler.remove(sequence)) part.link.consumed(bytesOf(part));
-    this.#options.engine.close(sequence.key);
+    for (const part of this.#batcher.remove(sequence)) part.link.consumed(bytesOf(part));
+    this.#options.engine.close(sequence.key, prefix);
+    // Others may have waited for it to come back.
+    this.wake();
     if (this.#sequences.size === 0) this.#whenIdle?.();
   }
 
@@ -219,19 +235,24 @@ export class Stage {
   }
 
   async #run(): Promise<void> {
+    clearTimeout(this.#alarm);
     for (let parts = this.#nextBatch(); parts.length > 0; parts = this.#nextBatch()) await this.#step(parts);
     this.#running = false;
+    const { deadline } = this.#batcher;
+    if (deadline !== null) this.#alarm = setTimeout(() => this.wake(), (deadline - now()) * 1000).unref();
   }
 
   /** A stage does not compute what it could not pass on: that is how a slow stage slows those before it. */
   #nextBatch(): Part[] {
-    return this.#scheduler.next(
+    return this.#batcher.next(
       ({ sequence: { downstream } }) => downstream.to === 'gateway' || !downstream.link.congested,
+      now(),
     );
   }
 
   async #step(parts: readonly Part[]): Promise<void> {
     const { engine, metrics } = this.#options;
+    this.#options.onWork?.();
     const phase = phaseOf(parts);
     for (const part of parts) metrics.queueSeconds.observe({ phase }, now() - part.arrived);
     metrics.batchSize.observe({ phase }, parts.length);
@@ -242,8 +263,10 @@ export class Stage {
       metrics.stepSeconds.observe({ phase }, seconds);
       metrics.busySeconds.inc(seconds);
       this.#busy.add(seconds, now());
-      const { sentBytes, refused } = deliver(parts, result, ({ sequence }) => this.#isOpen(sequence));
+      const alive = ({ sequence }: Part): boolean => this.#isOpen(sequence);
+      const { sentBytes, refused } = deliver(parts, result, alive);
       metrics.linkBytes.inc({ direction: 'out' }, sentBytes);
+      this.#batcher.ran(parts, seconds, alive, now());
       for (const [sequence, reason] of refused) this.#fail(sequence, reason);
     } catch (error) {
       const reason = ServingError.from(error);

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StageConfig } from '../lib/config/stage-config.js';
+import { processorsOwner } from '../lib/engine/processors.js';
+import { cpuQuota } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
@@ -14,7 +16,8 @@ import type { Logger } from '../lib/telemetry/log.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
 import { createHttpServer } from './http.js';
 import { createStageMetrics } from './metrics.js';
-import { Stage } from './stage.js';
+import { noKeepWarm, startKeepWarm, type KeepWarm } from './keep-warm.js';
+import { Stage, type StageOptions } from './stage.js';
 
 export interface RunningStage {
   /** Resolves with the reason if the engine dies. */
@@ -36,6 +39,7 @@ export async function startStage(
 
   const { engine, crashed, seconds } = await loadEngine(config, range);
   log.info({ range, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
+  const warm = await keepWarmBy(config, log);
   const mesh = await startMesh(config.mesh, signal);
 
   const metrics = createStageMetrics(
@@ -55,10 +59,12 @@ export async function startStage(
     replica: config.replica,
     hiddenIn: ownsEmbedding(range) ? null : model.config.hidden,
     vocabulary: model.config.vocabulary,
-    limits: { maxRows: config.maxBatchRows, maxSequences: config.maxBatchSequences },
+    processors: processorsOwner(),
+    batching: batchingOf(config, () => stage.processors.size),
     engine,
     next,
     metrics,
+    onWork: () => warm.touch(),
   });
 
   const http = await listen(createHttpServer(metrics.registry), config.host, config.httpPort);
@@ -96,6 +102,7 @@ export async function startStage(
       await http.close();
       await mesh.close();
       await engine.stop();
+      await warm.stop();
     },
   };
 }
@@ -109,12 +116,32 @@ function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): 
   );
 }
 
+/** Sequences begin and come back in stage 0, so batches are formed there; the others take them as they come. */
+function batchingOf(config: StageConfig, processors: () => number): StageOptions['batching'] {
+  const { index, batching, prefillShare, maxBatchRows, maxBatchSequences } = config;
+  const limits = { maxRows: maxBatchRows, maxSequences: maxBatchSequences };
+  if (index > 0) return { limits, groupLimit: () => Infinity, promptShare: 1 };
+  const groupLimit = batching === 'auto' ? processors : () => Infinity;
+  return { limits, groupLimit, promptShare: prefillShare / 100 };
+}
+
+async function keepWarmBy({ keepWarm }: StageConfig, log: Logger): Promise<KeepWarm> {
+  // What spins would be paid out of the quota, and missing in the next step.
+  if (keepWarm === 'off' || cpuQuota() !== null) return noKeepWarm;
+  try {
+    return await startKeepWarm();
+  } catch (error) {
+    log.warn({ reason: ServingError.from(error).message }, 'processors may fall asleep between steps');
+    return noKeepWarm;
+  }
+}
+
 async function loadEngine(config: StageConfig, range: LayerRange) {
   const started = performance.now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { threads, kvTokens, served } = config;
-  const data = { shards: served.prepared, precision: served.precision, range, kvTokens };
+  const { threads, kvTokens, prefixBytes, served } = config;
+  const data = { shards: served.prepared, precision: served.precision, range, kvTokens, prefixBytes };
   const worker = startEngineWorker(threads === null ? data : { ...data, threads });
   const engine = await EngineClient.start(worker, (reason) => crash(reason));
   return { engine, crashed, seconds: (performance.now() - started) / 1000 };

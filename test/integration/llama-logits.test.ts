@@ -29,7 +29,7 @@ async function openEngine(precision: Precision): Promise<Engine> {
 async function logProbabilities(engine: Engine, prompt: readonly number[]): Promise<Float64Array> {
   engine.open('s', prompt.length);
   const { logits } = await engine.step({
-    items: [{ sequence: 's', position: 0, count: prompt.length, wantLogits: true }],
+    items: [{ sequence: 's', position: 0, count: prompt.length, logits: 1 }],
     tokens: Int32Array.from(prompt),
   });
   engine.close('s');
@@ -83,10 +83,10 @@ it.each(['f32', 'int8'] as const)(
     engine.open('c', prompt.length);
     for (let position = 0; position < prompt.length; position += chunk) {
       const tokens = Int32Array.from(prompt.slice(position, position + chunk));
-      const wantLogits = position + chunk >= prompt.length;
-      const items = [{ sequence: 'c', position, count: tokens.length, wantLogits }];
+      const rows = position + chunk >= prompt.length ? 1 : 0;
+      const items = [{ sequence: 'c', position, count: tokens.length, logits: rows }];
       ({ logits } = await engine.step({ items, tokens }));
-      expect(logits!.length).toBe(wantLogits ? inOnePiece.length : 0);
+      expect(logits!.length).toBe(rows * inOnePiece.length);
     }
     await engine.dispose();
     const best = inOnePiece.indexOf(Math.max(...inOnePiece));

@@ -1,22 +1,27 @@
 import type { Engine, StepOutput } from '../../services/lib/engine/types.js';
 
-/** Tokens of one sequence in a step; logits of its last are wanted. */
+/** Tokens of one sequence in a step. */
 export interface Part {
   readonly sequence: string;
   readonly position: number;
   readonly tokens: readonly number[];
+  /** Rows of logits that are wanted; of the last token by default. */
+  readonly logits?: number;
 }
 
-/** Runs a step through a chain of stages, each of which takes the activations of the one before. */
+/**
+ * Runs a step through a chain of stages, each of which takes the activations of the one before. Returns each
+ * part's logits.
+ */
 export async function stepThrough(
   engines: readonly Engine[],
   parts: readonly Part[],
 ): Promise<Float32Array[]> {
-  const items = parts.map(({ sequence, position, tokens }) => ({
+  const items = parts.map(({ sequence, position, tokens, logits = 1 }) => ({
     sequence,
     position,
     count: tokens.length,
-    wantLogits: true,
+    logits,
   }));
   let output: StepOutput = {};
   for (const [stage, engine] of engines.entries()) {
@@ -24,8 +29,9 @@ export async function stepThrough(
     output = await engine.step({ items, ...input });
   }
   const logits = output.logits!;
-  const vocabulary = logits.length / parts.length;
-  return parts.map((_, index) => logits.slice(index * vocabulary, (index + 1) * vocabulary));
+  const vocabulary = logits.length / items.reduce((sum, item) => sum + item.logits, 0);
+  let end = 0;
+  return items.map((item) => logits.slice(end, (end += item.logits * vocabulary)));
 }
 
 export const largestDifference = (a: Float32Array, b: Float32Array): number =>

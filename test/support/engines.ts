@@ -12,6 +12,8 @@ export interface SmallModel {
   /** Boundaries between stages. */
   readonly split?: readonly number[];
   readonly kvTokens?: number;
+  /** Room for what is kept of closed sequences. */
+  readonly prefixBytes?: number;
 }
 
 export interface OpenedModel {
@@ -26,7 +28,8 @@ export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
   afterEach(async () => {
     for (const engine of opened.splice(0)) await engine.dispose();
   });
-  return async ({ config: change = {}, precision = 'f32', split = [], kvTokens = 4096 } = {}) => {
+  return async (model = {}) => {
+    const { config: change = {}, precision = 'f32', split = [], kvTokens = 4096, prefixBytes = 0 } = model;
     const config = { ...smallConfig, ...change };
     const digest = Buffer.from(JSON.stringify(change)).toString('hex');
     const checkpoint = { ...randomCheckpoint(config), digest };
@@ -35,7 +38,8 @@ export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
     const stages: Engine[] = [];
     for (const [index, start] of bounds.slice(0, -1).entries()) {
       const range = { start, end: bounds[index + 1]! };
-      stages.push(await createOnnxEngine({ shards: directory, range, precision, threads: 1, kvTokens }));
+      const options = { shards: directory, range, precision, threads: 1, kvTokens, prefixBytes };
+      stages.push(await createOnnxEngine(options));
     }
     const range = { start: 0, end: config.layers };
     const reference = await createReferenceEngine({ checkpoint, range, kvTokens });

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { evenSplit } from '../../services/lib/model/split.js';
@@ -11,6 +12,8 @@ import { freePorts } from '../../scripts/lib/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 
 export interface TestSystemOptions {
+  /** Path of a checkpoint; the demo model's by default. */
+  readonly model?: string;
   /** Boundaries; or a number of stages of even cost. Three stages by default. */
   readonly split?: readonly number[];
   readonly stages?: number;
@@ -44,11 +47,11 @@ export interface TestSystem {
   stop(): Promise<void>;
 }
 
-/** The demo model, really served by real processes on free ports: what `npm run up` starts, by the same code. */
+/** A model, the demo model where none is named, really served by real processes on free ports: what `npm run up` starts, by the same code. */
 export async function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const { precision = 'int8', mesh = 'dapr', replicas = {}, kvTokens, env } = options;
   await ensureCompiled(repositoryRoot);
-  const model = await ensureDemoModel();
+  const model = options.model ?? (await ensureDemoModel());
   const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
   const daprd = mesh === 'direct' ? null : await ensureDaprd();
   if (mesh === 'dapr' && daprd === null) throw new Error('there is no daprd; npm run check builds it');
@@ -58,7 +61,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   const system = await LocalSystem.start(
     {
       prepared: directory,
-      modelName: 'SmolLM2-135M-Instruct',
+      modelName: options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model),
       precision,
       split: options.split ?? evenSplit(config, options.stages ?? 3),
       replicas: new Map(Object.entries(replicas)),

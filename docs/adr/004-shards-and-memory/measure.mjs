@@ -58,7 +58,7 @@ async function seconds(items) {
   return (performance.now() - from) / 1000;
 }
 
-const prompt = (sequence) => [{ sequence, position: 0, count: PROMPT, wantLogits: true }];
+const prompt = (sequence) => [{ sequence, position: 0, count: PROMPT, logits: 1 }];
 const prefills = [];
 for (let i = 0; i < 8; i++) {
   engine.open('prompt', PROMPT);
@@ -77,7 +77,7 @@ for (const batch of values.batches.split(',').map(Number)) {
   for (let step = 0; step < Number(values.steps); step++) {
     const position = PROMPT + step;
     times.push(
-      await seconds(sequences.map((sequence) => ({ sequence, position, count: 1, wantLogits: true }))),
+      await seconds(sequences.map((sequence) => ({ sequence, position, count: 1, logits: 1 }))),
     );
   }
   times.sort((a, b) => a - b);

@@ -3,7 +3,7 @@ import type { Precision } from '../../../services/lib/engine/types.js';
 import { wholeNumber } from '../whole-number.js';
 import { WORKLOADS, type WorkloadName } from './loads.js';
 
-export const ARMS = ['unsplit', 'split', 'dapr', 'direct'] as const;
+export const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];
 
 export const PEERS = ['llama-server', 'openvino-genai'] as const;
@@ -29,6 +29,7 @@ export interface BenchOptions {
   readonly promptTokens: number;
   readonly outputTokens: number;
   readonly longPromptTokens: number;
+  readonly sharedTokens: number;
   readonly requests: number;
   readonly rounds: number;
   readonly seed: number;
@@ -84,6 +85,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .addOption(count('--prompt-tokens <n>', 'where the workload does not say', 128))
     .addOption(count('--output-tokens <n>', 'where the workload does not say', 128))
     .addOption(count('--long-prompt-tokens <n>', 'of --workload long-prompt', 2_000))
+    .addOption(count('--shared-tokens <n>', 'of --workload shared-prefix', 1_000))
     .addOption(count('--requests <n>', 'of each client in a closed loop; at least 4 in all', 2))
     .addOption(count('--rounds <n>', 'times that every arm is started and measured', 3))
     .addOption(

@@ -1,18 +1,32 @@
 import { createRandom } from '../../../services/lib/sampling/random.js';
 import type { BenchOptions } from './bench-options.js';
+import { modelText } from './model-text.js';
+import { randomPrompts } from './prompts.js';
 import type { Arrival, Load, PlannedRequest, Schedule } from './types.js';
 import { codeBurstsWorkload } from './workloads/code-bursts.js';
 import { conversationWorkload } from './workloads/conversation.js';
 import { longPromptWorkload } from './workloads/long-prompt.js';
 import { poisson } from './workloads/poisson.js';
+import { rewriter, type Rewriter } from './workloads/rewrite.js';
+import { sharedPrefixPrompts, sharedPrefixWorkload } from './workloads/shared-prefix.js';
 import { STEP_FACTOR, stepWorkload } from './workloads/step.js';
 import type { TraceOptions } from './workloads/trace.js';
 
-export const WORKLOADS = ['sweep', 'step', 'conversation', 'code-bursts', 'long-prompt'] as const;
+export const WORKLOADS = [
+  'sweep',
+  'step',
+  'conversation',
+  'code-bursts',
+  'long-prompt',
+  'shared-prefix',
+  'rewrite',
+  'bars',
+] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 
 type LoadOptions = Pick<
   BenchOptions,
+  | 'model'
   | 'concurrency'
   | 'rate'
   | 'workload'
@@ -20,6 +34,7 @@ type LoadOptions = Pick<
   | 'promptTokens'
   | 'outputTokens'
   | 'longPromptTokens'
+  | 'sharedTokens'
   | 'requests'
   | 'rounds'
   | 'seed'
@@ -32,6 +47,9 @@ const MIN_REQUESTS = 4;
 /** How many requests of an open loop a peer is set up to run at once; Layermesh's own default. */
 const OPEN_CLIENTS = 32;
 const LONG_PROMPT_CLIENTS = 8;
+const SHARED_PREFIX_PAIRS = 4;
+/** What a chat template and the instruction put around a text, at most. */
+const AROUND_TEXT = 128;
 /** Fit an hour of a large cluster's requests to a small machine. */
 const DIVISORS = { promptDivisor: 8, outputDivisor: 4 };
 /** Each round has arrivals of its own. */
@@ -61,7 +79,30 @@ function workloadLoads(workload: WorkloadName, options: LoadOptions): Load[] {
       return rates.map((rate) => traceLoad('code-bursts', codeBurstsWorkload, options, rate));
     case 'long-prompt':
       return (options.concurrency ?? [LONG_PROMPT_CLIENTS]).map((count) => longPromptLoad(options, count));
+    case 'shared-prefix':
+      return [sharedPrefixLoad(options)];
+    case 'rewrite':
+      return (options.concurrency ?? [1]).map((count) => rewriteLoad(options, count));
+    case 'bars':
+      return barLoads(options);
   }
+}
+
+/** Everything that the bars of report/bars.ts are computed from, and of each arm no more than that. */
+function barLoads(options: LoadOptions): Load[] {
+  const served = ['dapr', 'dapr-plain'];
+  const compared = [...served, 'llama-server', 'openvino-genai'];
+  return [
+    { ...closedLoad(options, 1), arms: compared },
+    { ...closedLoad(options, 2), arms: served },
+    { ...closedLoad(options, 4), arms: compared },
+    { ...closedLoad(options, 8), arms: served },
+    closedLoad(options, 16),
+    { ...closedLoad(options, 32), arms: compared },
+    { ...longPromptLoad(options, LONG_PROMPT_CLIENTS), arms: ['dapr'] },
+    { ...sharedPrefixLoad(options), arms: ['dapr'] },
+    { ...rewriteLoad(options, 1), arms: served },
+  ];
 }
 
 function closedLoad(options: LoadOptions, clients: number): Load {
@@ -74,6 +115,7 @@ function closedLoad(options: LoadOptions, clients: number): Load {
     size: { clients, tokens: promptTokens + outputTokens },
     warmUp: wave(clients, planned),
     schedule: () => ({ type: 'closed', clients, requests: Array<PlannedRequest>(number).fill(planned) }),
+    prompts: randomPrompts,
   };
 }
 
@@ -136,6 +178,7 @@ function openLoad(
     // Round 0 is of the same kind, and is never measured.
     warmUp: { type: 'closed', clients: MIN_REQUESTS, requests: arrivals[0]!.slice(0, 2 * MIN_REQUESTS) },
     schedule: (round) => ({ type: 'open', arrivals: arrivals[round]! }),
+    prompts: randomPrompts,
   };
 }
 
@@ -150,6 +193,41 @@ function longPromptLoad(options: LoadOptions, clients: number): Load {
     size: { clients: clients + 1, tokens: Math.max(promptTokens + outputTokens, longPromptTokens + 64) },
     warmUp: wave(clients, { kind: 'running', promptTokens, outputTokens }),
     schedule: () => schedule,
+    prompts: randomPrompts,
+  };
+}
+
+function sharedPrefixLoad({ sharedTokens, promptTokens, outputTokens }: LoadOptions): Load {
+  const options = { sharedTokens, ownTokens: promptTokens, outputTokens };
+  return {
+    name: 'shared-prefix',
+    title:
+      `Two requests after another whose prompts share ${sharedTokens} tokens before ${promptTokens} of their own, ` +
+      `output ${outputTokens}, ${SHARED_PREFIX_PAIRS} times a round`,
+    size: { clients: 1, tokens: sharedTokens + promptTokens + outputTokens },
+    warmUp: sharedPrefixWorkload(options, 1),
+    schedule: () => sharedPrefixWorkload(options, SHARED_PREFIX_PAIRS),
+    prompts: (seed) => sharedPrefixPrompts(seed, options),
+  };
+}
+
+function rewriteLoad(options: LoadOptions, clients: number): Load {
+  const { model, outputTokens, requests } = options;
+  const planned = { kind: 'rewrite', promptTokens: outputTokens + AROUND_TEXT, outputTokens };
+  const number = Math.max(MIN_REQUESTS, clients * requests);
+  let opened: Promise<Rewriter> | undefined;
+  return {
+    name: `rewrite-${clients}`,
+    title:
+      `Closed loop, ${plural(clients, 'client')}, "rewrite this text", about ${outputTokens} tokens long, ` +
+      `output ${outputTokens}, ${number} requests a round`,
+    size: { clients, tokens: planned.promptTokens + outputTokens },
+    warmUp: wave(clients, planned),
+    schedule: () => ({ type: 'closed', clients, requests: Array<PlannedRequest>(number).fill(planned) }),
+    prompts: async (seed, signal) => {
+      opened ??= modelText(model, signal).then((text) => rewriter(text, outputTokens));
+      return (await opened)(seed);
+    },
   };
 }
 

@@ -21,14 +21,21 @@ export async function planArms(options: BenchOptions, signal: AbortSignal): Prom
 }
 
 /** `split` is the one of `dapr` and `direct` that `--mesh` names; nothing is measured twice. */
-export function ownNames({ arms = ['split'], mesh }: Pick<BenchOptions, 'arms' | 'mesh'>): OwnName[] {
-  return [...new Set(arms.map((name) => (name === 'split' ? mesh : name)))];
+export function ownNames(options: Pick<BenchOptions, 'arms' | 'mesh' | 'workload'>): OwnName[] {
+  const arms = options.arms ?? (options.workload === 'bars' ? BAR_ARMS : ['split' as const]);
+  return [...new Set(arms.map((name) => (name === 'split' ? options.mesh : name)))];
 }
+
+const BAR_ARMS = ['unsplit', 'direct', 'dapr', 'dapr-plain'] as const;
+
+/** As peers are by default: a token at a time. */
+const PLAIN = { LAYERMESH_SPECULATION: 'off' };
 
 type OwnName = Exclude<ArmName, 'split'>;
 
 async function planOwn(name: OwnName, options: BenchOptions, signal: AbortSignal): Promise<Arm> {
   const { model, stages, split, precision, threads } = options;
+  const meshed = name === 'dapr' || name === 'dapr-plain';
   const cut =
     name === 'unsplit'
       ? { stages: 1 }
@@ -40,19 +47,19 @@ async function planOwn(name: OwnName, options: BenchOptions, signal: AbortSignal
       ...(threads !== undefined && { threads }),
       replicas: [],
       precision,
-      mesh: name === 'dapr' ? 'dapr' : 'direct',
+      mesh: meshed ? 'dapr' : 'direct',
       port: (await freePorts(1))[0]!,
       state: 'sqlite',
       detach: false,
     },
     signal,
   );
-  if (name === 'dapr' && plan.daprd === null) {
+  if (meshed && plan.daprd === null) {
     throw new ServingError('sidecar_missing', 'the mesh can not be measured without daprd', {
       hint: 'install Dapr 1.18 or Go, or leave it out with --mesh direct',
     });
   }
-  return ownArm(name, plan);
+  return ownArm(name, name === 'dapr-plain' ? { ...plan, env: { ...plan.env, ...PLAIN } } : plan);
 }
 
 async function planPeers(options: BenchOptions, signal: AbortSignal): Promise<Arm[]> {

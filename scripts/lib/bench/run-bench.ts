@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { createSend } from './drivers/send.js';
 import { runSchedule } from './drivers/run-schedule.js';
 import { watch } from './measure/watch.js';
-import { promptSource } from './prompts.js';
 import type { Trial } from './trial.js';
 import type { Arm, Load, Served } from './types.js';
 
@@ -31,7 +30,9 @@ export async function runBench(
   const versions = new Map<string, string>();
   for (let round = 1; round <= rounds; round++) {
     for (const arm of rotated(arms, round - 1)) {
-      for (const group of arm.sized ? loads.map((load) => [load]) : [loads]) {
+      const own = loads.filter((load) => load.arms?.includes(arm.name) ?? true);
+      for (const group of arm.sized ? own.map((load) => [load]) : [own]) {
+        if (group.length === 0) continue;
         events.onStart(arm.name, round);
         const served = await arm.start(largest(group), signal);
         try {
@@ -56,7 +57,7 @@ async function measure(
   seed: number,
   signal: AbortSignal,
 ): Promise<Trial> {
-  const prompts = promptSource(seed);
+  const prompts = await load.prompts(seed, signal);
   await runSchedule(load.warmUp, createSend(served.target, prompts, signal), signal);
   const usage = await watch(served);
   const send = createSend(served.target, prompts, signal);

@@ -53,9 +53,13 @@ export interface Arm {
 export interface PlannedRequest {
   /** Its part in the workload; latencies are told apart by it. */
   readonly kind: string;
+  /** About so many where the prompt is a text. */
   readonly promptTokens: number;
   readonly outputTokens: number;
 }
+
+/** Makes the prompt of each request, in the order in which they are sent. */
+export type PromptSource = (planned: PlannedRequest) => number[];
 
 /** A request that comes at its time, whatever became of those before it. */
 export interface Arrival extends PlannedRequest {
@@ -84,8 +88,12 @@ export interface Load {
   readonly size: Size;
   /** Run before every measurement, and thrown away. */
   readonly warmUp: Schedule;
+  /** Names of the arms that it is for; all where it does not say. */
+  readonly arms?: readonly string[];
   /** The same for every arm of a round. */
   schedule(round: number): Schedule;
+  /** The same prompts for the same seed. */
+  prompts(seed: number, signal: AbortSignal): PromptSource | Promise<PromptSource>;
 }
 
 /** What a client saw of one request; times in milliseconds since the schedule began. */

@@ -3,6 +3,7 @@ import { Environment } from './env.js';
 import { readLogLevel, type LogLevel } from './log-level.js';
 import { readMeshConfig, type MeshConfig } from './mesh-config.js';
 import { readServedConfig, type ServedConfig } from './model-config.js';
+import { readPrefixBytes } from './prefix-bytes.js';
 
 export interface GatewayConfig {
   readonly appId: string;
@@ -20,6 +21,10 @@ export interface GatewayConfig {
   readonly prefillChunk: number;
   /** How long a stage may take for one step before the sequence is given up, seconds. */
   readonly stepTimeoutSeconds: number;
+  /** `auto` guesses tokens ahead where that has been worth it. */
+  readonly speculation: 'auto' | 'off';
+  /** Whether the stages keep what finished sequences began with. */
+  readonly prefixCache: boolean;
   readonly drainSeconds: number;
   readonly logLevel: LogLevel;
 }
@@ -41,6 +46,8 @@ export function readGatewayConfig(
     maxWaiting: environment.integer('LAYERMESH_MAX_WAITING', 128, [0, 65_536]),
     prefillChunk: environment.integer('LAYERMESH_PREFILL_CHUNK', 256, [1, 65_536]),
     stepTimeoutSeconds: environment.integer('LAYERMESH_STEP_TIMEOUT', 120, [1, 86_400]),
+    speculation: environment.choice('LAYERMESH_SPECULATION', ['auto', 'off'], 'auto'),
+    prefixCache: readPrefixBytes(environment) > 0,
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     logLevel: readLogLevel(environment),
   };

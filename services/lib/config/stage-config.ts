@@ -4,6 +4,7 @@ import { Environment } from './env.js';
 import { readLogLevel, type LogLevel } from './log-level.js';
 import { readMeshConfig, type MeshConfig } from './mesh-config.js';
 import { readServedConfig, type ServedConfig } from './model-config.js';
+import { readPrefixBytes } from './prefix-bytes.js';
 
 export interface StageConfig {
   readonly appId: string;
@@ -21,8 +22,16 @@ export interface StageConfig {
   readonly threads: number | null;
   /** KV room, tokens. */
   readonly kvTokens: number;
+  /** Room for what is kept of finished sequences, bytes. */
+  readonly prefixBytes: number;
   readonly maxBatchRows: number;
   readonly maxBatchSequences: number;
+  /** `auto` keeps together what runs together; `greedy` runs whatever waits as soon as the engine is free. */
+  readonly batching: 'auto' | 'greedy';
+  /** Of a step's time, what a waiting prompt may take from running sequences, percent; 100 takes prompts whole. */
+  readonly prefillShare: number;
+  /** `auto` keeps the processors awake between steps where it can and no CPU quota pays for it. */
+  readonly keepWarm: 'auto' | 'off';
   /** How long a draining replica waits for its sequences, seconds. */
   readonly drainSeconds: number;
   readonly logLevel: LogLevel;
@@ -51,8 +60,12 @@ export function readStageConfig(
     httpPort: environment.integer('LAYERMESH_HTTP_PORT', 0, PORTS),
     threads: threads === 0 ? null : threads,
     kvTokens: environment.integer('LAYERMESH_KV_TOKENS', 131_072, [64, 1 << 30]),
+    prefixBytes: readPrefixBytes(environment),
     maxBatchRows: environment.integer('LAYERMESH_MAX_BATCH_ROWS', 512, [1, 65_536]),
     maxBatchSequences: environment.integer('LAYERMESH_MAX_BATCH_SEQUENCES', 64, [1, 4_096]),
+    batching: environment.choice('LAYERMESH_BATCHING', ['auto', 'greedy'], 'auto'),
+    prefillShare: environment.integer('LAYERMESH_PREFILL_SHARE', 50, [1, 100]),
+    keepWarm: environment.choice('LAYERMESH_KEEP_WARM', ['auto', 'off'], 'auto'),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     logLevel: readLogLevel(environment),
   };

@@ -19,14 +19,19 @@ export function checkStep(
 ): void {
   let rows = 0;
   const seen = new Set<string>();
-  for (const { sequence, position, count } of items) {
+  for (const { sequence, position, count, logits } of items) {
     if (seen.has(sequence)) throw invalid(`sequence ${sequence} appears twice in one step`);
     seen.add(sequence);
     const length = sequences.length(sequence);
     if (length === undefined) throw invalid(`sequence ${sequence} is not open`);
-    if (position !== length) throw invalid(`sequence ${sequence} is at ${length}, not at ${position}`);
+    if (!Number.isInteger(position) || position < 0 || position > length) {
+      throw invalid(`sequence ${sequence} is at ${length}, and can not go on at ${position}`);
+    }
     if (!Number.isInteger(count) || count < 1) throw invalid(`sequence ${sequence} has ${count} tokens`);
-    if (length + count > sequences.maxLength(sequence)) {
+    if (!Number.isInteger(logits) || logits < 0 || logits > count) {
+      throw invalid(`sequence ${sequence} has ${count} tokens, and no logits of ${logits}`);
+    }
+    if (position + count > sequences.maxLength(sequence)) {
       throw invalid(`sequence ${sequence} outgrows the ${sequences.maxLength(sequence)} tokens it reserved`);
     }
     rows += count;

@@ -28,6 +28,8 @@ export interface OnnxEngineOptions {
   readonly threads?: number;
   /** Room of the KV cache, in tokens of all sequences together. */
   readonly kvTokens: number;
+  /** Room for what is kept of closed sequences, bytes; none by default. */
+  readonly prefixBytes?: number;
 }
 
 /** Opens the layers `[start, end)` of a prepared model in ONNX Runtime. Reads no other layer's weights. */
@@ -41,7 +43,10 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
     shards.directory,
     options.threads ?? availableThreads(),
   );
-  return new OnnxEngine(session, shards, range, options.kvTokens);
+  const { kvHeads, headDim } = config;
+  const shape = { planes: 2 * (range.end - range.start), kvHeads, headDim };
+  const cache = new KvCache(shape, options.kvTokens, options.prefixBytes);
+  return new OnnxEngine(session, shards, range, cache);
 }
 
 class OnnxEngine implements Engine {
@@ -51,34 +56,34 @@ class OnnxEngine implements Engine {
   readonly #cache: KvCache;
   readonly #frequencies: Float64Array;
 
-  constructor(session: ort.InferenceSession, { config }: Shards, range: LayerRange, kvTokens: number) {
-    const { kvHeads, headDim } = config;
+  constructor(session: ort.InferenceSession, { config }: Shards, range: LayerRange, cache: KvCache) {
     this.#session = session;
     this.#config = config;
     this.#range = range;
     this.#frequencies = inverseFrequencies(config);
-    this.#cache = new KvCache({ planes: 2 * (range.end - range.start), kvHeads, headDim }, kvTokens);
+    this.#cache = cache;
   }
 
   get kv(): KvUsage {
     return this.#cache.usage;
   }
 
-  open(sequence: string, maxLength: number): void {
-    this.#cache.open(sequence, maxLength);
+  open(sequence: string, maxLength: number, prefix?: readonly string[]): number {
+    return this.#cache.open(sequence, maxLength, prefix);
   }
 
-  close(sequence: string): void {
-    this.#cache.close(sequence);
+  close(sequence: string, prefix?: readonly string[]): void {
+    this.#cache.close(sequence, prefix);
   }
 
   dispose(): Promise<void> {
     return this.#session.release();
   }
 
-  /** The cache advances only after every run has succeeded. */
+  /** The cache drops what is to be computed anew at once, and advances only after every run has succeeded. */
   async step(input: StepInput): Promise<StepOutput> {
     checkStep(input, this.#range, this.#config, this.#cache);
+    for (const { sequence, position } of input.items) this.#cache.rewind(sequence, position);
     const rows = new StepRows(input, this.#range, this.#config);
     const finished: { batch: KvBatch; newRows: Float32Array }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {

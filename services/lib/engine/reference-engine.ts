@@ -103,11 +103,13 @@ class ReferenceEngine implements Engine {
     return { used, capacity: this.#kvTokens };
   }
 
-  open(sequence: string, maxLength: number): void {
+  /** Computes everything itself: it keeps nothing of closed sequences. */
+  open(sequence: string, maxLength: number): number {
     const { used, capacity } = this.kv;
     if (used + maxLength > capacity) throw new ServingError('kv_exhausted', `${maxLength} tokens do not fit`);
     const perLayer = (): Float32Array[][] => this.#layers.map(() => []);
     this.#sequences.set(sequence, { maxLength, length: 0, keys: perLayer(), values: perLayer() });
+    return 0;
   }
 
   close(sequence: string): void {
@@ -121,16 +123,19 @@ class ReferenceEngine implements Engine {
       maxLength: (sequence) => sequences.get(sequence)!.maxLength,
     });
     const hidden: Float32Array[] = [];
-    const logits: Float32Array[] = [];
+    const rowsOfLogits: Float32Array[] = [];
     let row = 0;
-    for (const { sequence, count, wantLogits } of input.items) {
+    for (const { sequence, position, count, logits } of input.items) {
+      rewind(sequences.get(sequence)!, position);
       for (let index = 0; index < count; index++) {
         const x = this.#token(this.#row(input, row++), sequences.get(sequence)!);
         hidden.push(x);
-        if (wantLogits && index === count - 1 && this.#head !== null) logits.push(this.#logits(x));
+        if (index >= count - logits && this.#head !== null) rowsOfLogits.push(this.#logits(x));
       }
     }
-    return Promise.resolve(this.#head === null ? { hidden: concat(hidden) } : { logits: concat(logits) });
+    return Promise.resolve(
+      this.#head === null ? { hidden: concat(hidden) } : { logits: concat(rowsOfLogits) },
+    );
   }
 
   dispose(): Promise<void> {
@@ -180,6 +185,12 @@ class ReferenceEngine implements Engine {
     const { norm, matrix } = this.#head!;
     return matVec(matrix, rmsNorm(x, norm, this.#config.normEpsilon));
   }
+}
+
+/** Forgets the tokens from `length` on. */
+function rewind(sequence: Sequence, length: number): void {
+  sequence.length = length;
+  for (const rows of [...sequence.keys, ...sequence.values]) rows.length = length;
 }
 
 function feedForward(x: Float32Array, layer: Layer): Float32Array {

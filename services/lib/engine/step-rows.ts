@@ -6,8 +6,9 @@ import { type LayerRange, ownsEmbedding, ownsHead, type StepInput, type StepOutp
 interface Place {
   /** First row of the sequence in the step's input and output. */
   readonly row: number;
-  /** Row of the logits, or null where none are wanted. */
-  readonly logits: number | null;
+  /** First of its rows of logits in the step's output, and how many they are. */
+  readonly logitRow: number;
+  readonly logits: number;
 }
 
 /** Carries rows between a step, in the order of its items, and its batches, in the order of cache slots. */
@@ -24,9 +25,10 @@ export class StepRows {
     this.#config = config;
     let rows = 0;
     let wanted = 0;
-    for (const { sequence, count, wantLogits } of input.items) {
-      this.#places.set(sequence, { row: rows, logits: wantLogits ? wanted++ : null });
+    for (const { sequence, count, logits } of input.items) {
+      this.#places.set(sequence, { row: rows, logitRow: wanted, logits });
       rows += count;
+      wanted += logits;
     }
     this.#output = new Float32Array(ownsHead(range) ? wanted * config.vocabulary : rows * config.hidden);
   }
@@ -35,29 +37,35 @@ export class StepRows {
     return ownsHead(this.#range) ? { logits: this.#output } : { hidden: this.#output };
   }
 
-  /** The batch's token ids or activations, and in the head which of its rows want logits. */
+  /**
+   * The batch's token ids or activations, and in the head which of its rows want logits. A member that is
+   * shorter than the batch is filled up with its last row, again and again: any row would do that has finite
+   * numbers, since real ones never look at it.
+   */
   feeds({ members, count }: KvBatch): Record<string, ort.Tensor> {
-    const places = members.map(({ sequence }) => this.#places.get(sequence)!);
     const feeds: Record<string, ort.Tensor> = {};
     if (ownsEmbedding(this.#range)) {
-      const tokens = places.flatMap(({ row }) => [...this.#input.tokens!.subarray(row, row + count)]);
-      feeds['tokens'] = int64(tokens, [members.length, count]);
+      const tokens = new BigInt64Array(members.length * count);
+      this.#gather(members, count, (from, to) => (tokens[to] = BigInt(this.#input.tokens![from]!)));
+      feeds['tokens'] = new ort.Tensor('int64', tokens, [members.length, count]);
     } else {
       const { hidden } = this.#config;
       const rows = new Float32Array(members.length * count * hidden);
-      for (const [index, { row }] of places.entries()) {
-        rows.set(this.#input.hidden!.subarray(row * hidden, (row + count) * hidden), index * count * hidden);
-      }
+      this.#gather(members, count, (from, to) =>
+        rows.set(this.#input.hidden!.subarray(from * hidden, (from + 1) * hidden), to * hidden),
+      );
       feeds['hidden'] = new ort.Tensor('float32', rows, [members.length, count, hidden]);
     }
     if (ownsHead(this.#range)) {
-      const lastRows = places.flatMap(({ logits }, index) =>
-        logits === null ? [] : [(index + 1) * count - 1],
-      );
+      const wanted = members.flatMap((member, index) => {
+        const { logits } = this.#places.get(member.sequence)!;
+        const end = index * count + member.count;
+        return Array.from({ length: logits }, (_, row) => end - logits + row);
+      });
       // ONNX Runtime's reductions lose the shape of no rows at all, so a batch that wants none asks for one;
       // `keep` takes only what was wanted.
-      const rows = lastRows.length === 0 ? [0] : lastRows;
-      feeds['logit_rows'] = int64(rows, [rows.length]);
+      const rows = wanted.length === 0 ? [0] : wanted;
+      feeds['logit_rows'] = new ort.Tensor('int64', BigInt64Array.from(rows, BigInt), [rows.length]);
     }
     return feeds;
   }
@@ -65,22 +73,26 @@ export class StepRows {
   /** Puts what a run returned in its place in the step's output. */
   keep({ members, count }: KvBatch, outputs: ort.InferenceSession.OnnxValueMapType): void {
     const { hidden, vocabulary } = this.#config;
-    const places = members.map(({ sequence }) => this.#places.get(sequence)!);
-    if (ownsHead(this.#range)) {
-      const logits = outputs['logits']!.data as Float32Array;
-      const wanted = places.flatMap((place) => place.logits ?? []);
-      for (const [index, row] of wanted.entries()) {
-        this.#output.set(logits.subarray(index * vocabulary, (index + 1) * vocabulary), row * vocabulary);
-      }
-    } else {
-      const rows = outputs['hidden_out']!.data as Float32Array;
-      for (const [index, { row }] of places.entries()) {
-        const start = index * count * hidden;
-        this.#output.set(rows.subarray(start, start + count * hidden), row * hidden);
+    const isHead = ownsHead(this.#range);
+    const rows = outputs[isHead ? 'logits' : 'hidden_out']!.data as Float32Array;
+    const size = isHead ? vocabulary : hidden;
+    let next = 0;
+    for (const [index, member] of members.entries()) {
+      const { row, logitRow, logits } = this.#places.get(member.sequence)!;
+      const from = isHead ? next : index * count;
+      const wanted = isHead ? logits : member.count;
+      this.#output.set(rows.subarray(from * size, (from + wanted) * size), (isHead ? logitRow : row) * size);
+      next += logits;
+    }
+  }
+
+  /** Calls `copy` with the row of the step for each row of a batch. */
+  #gather(members: KvBatch['members'], count: number, copy: (from: number, to: number) => void): void {
+    for (const [index, member] of members.entries()) {
+      const { row } = this.#places.get(member.sequence)!;
+      for (let offset = 0; offset < count; offset++) {
+        copy(row + Math.min(offset, member.count - 1), index * count + offset);
       }
     }
   }
 }
-
-const int64 = (values: number[], shape: number[]): ort.Tensor =>
-  new ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);

@@ -6,8 +6,12 @@ import { availableParallelism } from 'node:os';
  * else the processors that the system grants. Never less than one.
  */
 export function availableThreads(root = '/sys/fs/cgroup'): number {
-  const quota = quotaV2(root) ?? quotaV1(root) ?? Infinity;
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(quota)));
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(cpuQuota(root) ?? Infinity)));
+}
+
+/** Processors that the container's quota comes to; null without one. */
+export function cpuQuota(root = '/sys/fs/cgroup'): number | null {
+  return quotaV2(root) ?? quotaV1(root);
 }
 
 /** `cpu.max` is "quota period" in microseconds, or "max period". */

@@ -1,10 +1,14 @@
-/** One sequence's part of a step: `count` consecutive tokens that start at `position`. */
+/**
+ * One sequence's part of a step: `count` consecutive tokens that start at `position`. What the sequence has
+ * cached from there on, such as drafted tokens that were not accepted, is dropped first.
+ */
 export interface StepItem {
   readonly sequence: string;
+  /** At most the number of tokens cached. */
   readonly position: number;
   readonly count: number;
-  /** The head returns logits of the item's last row. */
-  readonly wantLogits: boolean;
+  /** The head returns logits of so many of the item's last rows. */
+  readonly logits: number;
 }
 
 /** Input of one step; rows of all items are concatenated in the items' order. */
@@ -19,7 +23,7 @@ export interface StepInput {
 export interface StepOutput {
   /** Activations `[rows, hidden]`, in the order of the input; what every stage but the head returns. */
   readonly hidden?: Float32Array;
-  /** Logits `[items with wantLogits, vocabulary]`; what the head returns. */
+  /** Logits `[sum of the items' logits, vocabulary]`, in the items' order; what the head returns. */
   readonly logits?: Float32Array;
 }
 
@@ -32,14 +36,18 @@ export interface KvUsage {
 
 /**
  * Runs the layers of one stage. Not reentrant: one step at a time. A step is all or nothing: if it throws,
- * no sequence has advanced.
+ * no sequence has advanced. Rows that it would have dropped may be gone then; nobody wants them any more.
  */
 export interface Engine {
   readonly kv: KvUsage;
-  /** Reserves room for `maxLength` tokens; throws `kv_exhausted` and reserves nothing when it does not fit. */
-  open(sequence: string, maxLength: number): void;
-  /** Frees a sequence; unknown ones are ignored. */
-  close(sequence: string): void;
+  /**
+   * Reserves room for `maxLength` tokens; throws `kv_exhausted` and reserves nothing when it does not fit.
+   * `prefix` names the blocks that the sequence begins with (`wire/prefix-blocks.ts`). Returns how many of its
+   * tokens are cached already, from sequences closed before: a whole number of blocks, at worst none.
+   */
+  open(sequence: string, maxLength: number, prefix?: readonly string[]): number;
+  /** Frees a sequence; unknown ones are ignored. The blocks that it begins with may be kept for those to come. */
+  close(sequence: string, prefix?: readonly string[]): void;
   step(input: StepInput): Promise<StepOutput>;
   dispose(): Promise<void>;
 }

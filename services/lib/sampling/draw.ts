@@ -1,7 +1,11 @@
+import { expNegative, NEGLIGIBLE } from './exp-negative.js';
 import type { SamplingParams } from './params.js';
 import { selectTop } from './select-top.js';
 
 type DrawParams = Pick<SamplingParams, 'temperature' | 'topK' | 'topP' | 'minP'>;
+
+/** The tokens' weights, kept for the next draw: allocating them takes as long as a draw. */
+let weights = new Float64Array();
 
 /**
  * Draws a token from softmax(logits / temperature), cut as vLLM cuts it: first min_p (at least that share of
@@ -13,47 +17,91 @@ type DrawParams = Pick<SamplingParams, 'temperature' | 'topK' | 'topP' | 'minP'>
  */
 export function draw(logits: Float32Array, highest: number, params: DrawParams, uniform: number): number {
   const { temperature, topK, topP, minP } = params;
-  let ids = idsFrom(logits, highest + temperature * Math.log(minP));
-  if (topK > 0) ids = selectTop(ids, logits, () => 1, topK);
+  if (weights.length !== logits.length) weights = new Float64Array(logits.length);
+  const sum = weigh(logits, highest, temperature, Math.min(NEGLIGIBLE, -Math.log(minP)));
+  if (topK === 0 && topP === 1) return pickOfAll(uniform * sum);
 
-  const weights = new Float64Array(logits.length);
-  for (let index = 0; index < ids.length; index += 1) {
-    const id = ids[index]!;
-    weights[id] = Math.exp((logits[id]! - highest) / temperature);
+  const weightOf = (id: number): number => weights[id]!;
+  let ids = topK > 0 ? selectTop(heaviest(topK), logits, () => 1, topK) : null;
+  if (topP < 1) {
+    const total = ids === null ? sum : sumOf(ids);
+    // What is lighter than this can not reach the nucleus: all of it together is less than what is left out.
+    ids ??= atLeast(((1 - topP) * sum) / weights.length);
+    ids = selectTop(ids, logits, weightOf, topP * total);
   }
-
-  if (topP < 1) ids = selectTop(ids, logits, (id) => weights[id]!, topP * sumOf(ids, weights));
-  return pick(ids, weights, uniform * sumOf(ids, weights));
+  return pick(ids!, uniform * sumOf(ids!));
 }
 
-/** The ids whose logit is at least `floor` and not suppressed, ascending. */
-function idsFrom(logits: Float32Array, floor: number): Int32Array {
-  const lowest = Math.max(floor, -Number.MAX_VALUE);
-  const ids = new Int32Array(logits.length);
-  let count = 0;
+// Indexed loops over a local name, here and below: iterators, or the module's own variable, double the time of a
+// pass over a whole vocabulary.
+/**
+ * Sets every token's weight, of which the likeliest has 1 and those beyond `limit` (in units of the
+ * temperature) have 0; returns their sum.
+ */
+function weigh(logits: Float32Array, highest: number, temperature: number, limit: number): number {
+  const all = weights;
+  let sum = 0;
   for (let id = 0; id < logits.length; id += 1) {
-    if (logits[id]! >= lowest) ids[count++] = id;
+    const distance = (highest - logits[id]!) / temperature;
+    const weight = distance <= limit ? expNegative(distance) : 0;
+    all[id] = weight;
+    sum += weight;
   }
-  return ids.subarray(0, count);
+  return sum;
 }
 
-// Indexed loops here and below: iterators double the time of a step over a whole vocabulary.
-function sumOf(ids: Int32Array, weights: Float64Array): number {
+/** Ids with a weight of at least `floor`, and never those with none, ascending. */
+function atLeast(floor: number): Int32Array {
+  const lowest = Math.max(floor, Number.MIN_VALUE);
+  const all = weights;
+  const ids: number[] = [];
+  for (let id = 0; id < all.length; id += 1) {
+    if (all[id]! >= lowest) ids.push(id);
+  }
+  return Int32Array.from(ids);
+}
+
+const BLOCK = 64;
+
+/** Few ids, with the `count` heaviest among them: all that weigh as much as the `count`-th of the blocks' greatest. */
+function heaviest(count: number): Int32Array {
+  const all = weights;
+  const greatest = new Float64Array(Math.ceil(all.length / BLOCK));
+  for (let block = 0; block < greatest.length; block += 1) {
+    const end = Math.min(all.length, (block + 1) * BLOCK);
+    for (let id = block * BLOCK; id < end; id += 1) {
+      if (all[id]! > greatest[block]!) greatest[block] = all[id]!;
+    }
+  }
+  return atLeast(greatest.sort().at(-count) ?? 0);
+}
+
+function sumOf(ids: Int32Array): number {
   let sum = 0;
   for (let index = 0; index < ids.length; index += 1) sum += weights[ids[index]!]!;
   return sum;
 }
 
-/** Inverse of the cumulative distribution. */
-function pick(ids: Int32Array, weights: Float64Array, position: number): number {
+/** Inverse of the cumulative distribution. Rounding may leave a crumb after the last one; the last one it is, then. */
+function pick(ids: Int32Array, position: number): number {
   let left = position;
   let token = -1;
   for (let index = 0; index < ids.length && left >= 0; index += 1) {
-    const id = ids[index]!;
-    if (weights[id] === 0) continue;
-    token = id;
-    left -= weights[id]!;
+    token = ids[index]!;
+    left -= weights[token]!;
   }
-  // Rounding may leave a crumb after the last one; the last one it is, then.
+  return token;
+}
+
+/** The same of all tokens that weigh anything. */
+function pickOfAll(position: number): number {
+  const all = weights;
+  let left = position;
+  let token = -1;
+  for (let id = 0; id < all.length && left >= 0; id += 1) {
+    if (all[id] === 0) continue;
+    token = id;
+    left -= all[id]!;
+  }
   return token;
 }

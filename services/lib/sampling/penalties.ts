@@ -2,6 +2,10 @@ import type { SamplingParams } from './params.js';
 
 type PenaltyParams = Pick<SamplingParams, 'repetitionPenalty' | 'presencePenalty' | 'frequencyPenalty'>;
 
+/** Whether the parameters change any logit. */
+export const penalises = (params: PenaltyParams): boolean =>
+  params.repetitionPenalty !== 1 || params.presencePenalty !== 0 || params.frequencyPenalty !== 0;
+
 /**
  * vLLM's penalties. Repetition (CTRL, Keskar et al. 2019) pulls every token of prompt and output towards
  * zero or below by a factor; presence and frequency (OpenAI) lower the output's tokens by a constant, and by

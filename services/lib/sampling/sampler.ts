@@ -1,8 +1,8 @@
 import { ServingError } from '../errors/serving-error.js';
-import { argmax } from './argmax.js';
+import { argmax, finiteArgmax } from './argmax.js';
 import { draw } from './draw.js';
 import type { SamplingParams } from './params.js';
-import { Penalties } from './penalties.js';
+import { Penalties, penalises } from './penalties.js';
 import { createRandom } from './random.js';
 
 /** Picks the tokens of one sequence, in order; it remembers what it picked. */
@@ -20,33 +20,35 @@ export interface Sampler {
  */
 export function createSampler(params: SamplingParams, prompt: readonly number[]): Sampler {
   const random = createRandom(params.seed);
-  const penalties = new Penalties(params, prompt);
+  const penalties = penalises(params) ? new Penalties(params, prompt) : null;
   let sampled = 0;
+
+  /** Whether any logit was changed. */
+  const adjust = (logits: Float32Array): boolean => {
+    const suppressed = sampled < params.minTokens ? params.stopIds : [];
+    for (const [token, bias] of params.logitBias) logits[token]! += bias;
+    for (const token of suppressed) logits[token] = -Infinity;
+    penalties?.apply(logits);
+    return params.logitBias.length > 0 || suppressed.length > 0 || penalties !== null;
+  };
 
   return {
     sample(logits) {
-      requireFinite(logits);
-      for (const [token, bias] of params.logitBias) logits[token]! += bias;
-      if (sampled < params.minTokens) {
-        for (const token of params.stopIds) logits[token] = -Infinity;
-      }
-      penalties.apply(logits);
-
-      const best = argmax(logits);
+      let best = finiteArgmax(logits);
+      if (best === -1) throw notFinite(logits);
+      if (adjust(logits)) best = argmax(logits);
       const highest = logits[best]!;
       if (highest === -Infinity) throw new ServingError('invalid_value', 'min_tokens suppresses every token');
       const token = params.temperature === 0 ? best : draw(logits, highest, params, random());
 
-      penalties.record(token);
+      penalties?.record(token);
       sampled += 1;
       return token;
     },
   };
 }
 
-function requireFinite(logits: Float32Array): void {
-  for (let token = 0; token < logits.length; token += 1) {
-    if (Number.isFinite(logits[token])) continue;
-    throw new ServingError('logits_invalid', `the logit of token ${token} is ${logits[token]!}`);
-  }
+function notFinite(logits: Float32Array): ServingError {
+  const token = logits.findIndex((logit) => !Number.isFinite(logit));
+  return new ServingError('logits_invalid', `the logit of token ${token} is ${logits[token]!}`);
 }

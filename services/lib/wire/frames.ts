@@ -5,11 +5,17 @@ import { FrameSchema, ItemSchema, type Frame, type Item } from './gen/stage_pb.j
 
 const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT;
 
-/** What an item's header may take on the wire; a sequence's id is a replica's, at most 63 characters, and a count. */
-const ITEM_HEADER_BYTES = 128;
+/**
+ * What an item's header may take on the wire: a sequence's id is a replica's, at most 63 characters, and a count;
+ * a draft is at most `MAX_DRAFT` tokens.
+ */
+const ITEM_HEADER_BYTES = 256;
+
+/** Tokens that may be drafted for one step of a sequence; with the row before them they fill a short batch. */
+export const MAX_DRAFT = 15;
 
 /** The part of an item that its sender chooses. */
-export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' | 'wantToken'>;
+export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' | 'logits' | 'draft'>;
 
 /** An item with its rows: token ids `[count]`, or activations `[count, hidden]`. */
 export type Rows =
@@ -71,12 +77,18 @@ export function frameCost(frame: Frame): number {
 
 /**
  * Takes a received frame apart. Throws `invalid_frame` unless the rows are exactly those that the items
- * announce: token ids below `vocabulary` when `hidden` is null, else rows of `hidden` float32 values.
+ * announce: token ids below `vocabulary` when `hidden` is null, else rows of `hidden` float32 values; and unless
+ * there is a drafted token for each row of logits but the first.
  */
 export function unpackFrame(frame: Frame, shape: { hidden: number | null; vocabulary: number }): Rows[] {
   const count = frame.items.reduce((sum, item) => sum + item.count, 0);
-  if (frame.items.some((item) => item.count === 0))
-    throw new ServingError('invalid_frame', 'an item without rows');
+  for (const { count, logits, draft } of frame.items) {
+    if (count === 0) throw new ServingError('invalid_frame', 'an item without rows');
+    if (logits > count || draft.length !== Math.max(0, logits - 1) || draft.length > MAX_DRAFT) {
+      const asked = `${logits} rows of logits of ${count}, ${draft.length} drafted`;
+      throw new ServingError('invalid_frame', asked);
+    }
+  }
   if (shape.hidden === null) {
     if (frame.tokens.length !== count || frame.activations.length !== 0) {
       throw new ServingError('invalid_frame', `${frame.tokens.length} token ids for ${count} rows`);

@@ -109,6 +109,25 @@ describe('a run', () => {
     expect(trials.map(({ records }) => records.length)).toEqual([4, 4, 4, 4]);
   });
 
+  it('measures an arm under the loads alone that are for it', async () => {
+    const diary: string[] = [];
+    const [load] = await smallLoads('--concurrency', '1');
+    const loads = [
+      { ...load!, name: 'all' },
+      { ...load!, name: 'one', arms: ['one'] },
+    ];
+    const trials: Trial[] = [];
+    const events = { onStart: () => undefined, onTrial: (trial: Trial) => trials.push(trial) };
+    const arms = [fakeArm('one', diary), fakeArm('two', diary), fakeArm('three', diary, { sized: true })];
+    await runBench({ arms, loads, rounds: 1, seed: 1 }, events, never);
+    expect(trials.map(({ arm, load: name }) => `${arm} ${name}`)).toEqual([
+      'one all',
+      'one one',
+      'two all',
+      'three all',
+    ]);
+  });
+
   it('stops what it started when a trial fails', async () => {
     const diary: string[] = [];
     const broken = fakeArm('broken', diary);
@@ -155,6 +174,7 @@ describe('the command', () => {
   it('measures the split system by default', async () => {
     expect(ownNames(await parse())).toEqual(['dapr']);
     expect(ownNames(await parse('--mesh', 'direct'))).toEqual(['direct']);
+    expect(ownNames(await parse('--workload', 'bars'))).toEqual(['unsplit', 'direct', 'dapr', 'dapr-plain']);
   });
 
   it('measures no arm twice', async () => {

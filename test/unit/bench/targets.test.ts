@@ -49,7 +49,7 @@ describe('a completion over HTTP', () => {
   const send = () =>
     createSend(
       new HttpTarget(server.url, openAiDialect('m')),
-      (length) => Array<number>(length).fill(9),
+      ({ promptTokens }) => Array<number>(promptTokens).fill(9),
       never,
     );
 

@@ -1,10 +1,15 @@
+import { PEERS } from '../../../scripts/lib/bench/bench-options.js';
 import { loadsOf, WORKLOADS } from '../../../scripts/lib/bench/loads.js';
-import { promptSource } from '../../../scripts/lib/bench/prompts.js';
+import { randomPrompts, randomTokens } from '../../../scripts/lib/bench/prompts.js';
 import type { Arrival } from '../../../scripts/lib/bench/types.js';
 import { codeBurstsWorkload } from '../../../scripts/lib/bench/workloads/code-bursts.js';
 import { conversationWorkload } from '../../../scripts/lib/bench/workloads/conversation.js';
 import { poisson } from '../../../scripts/lib/bench/workloads/poisson.js';
 import { evenTable, valueAt } from '../../../scripts/lib/bench/workloads/quantile-table.js';
+import {
+  sharedPrefixPrompts,
+  sharedPrefixWorkload,
+} from '../../../scripts/lib/bench/workloads/shared-prefix.js';
 import { stepWorkload } from '../../../scripts/lib/bench/workloads/step.js';
 import { exponential, gamma, normal } from '../../../scripts/lib/bench/workloads/variates.js';
 import { createRandom } from '../../../services/lib/sampling/random.js';
@@ -141,15 +146,30 @@ describe('traces', () => {
 
 describe('prompts', () => {
   it('are exact, seeded and share no beginning', () => {
-    const [one, same, other] = [promptSource(1), promptSource(1), promptSource(2)];
+    const [one, same, other] = [randomTokens(1), randomTokens(1), randomTokens(2)];
     const prompts = Array.from({ length: 50 }, () => one(128));
     expect(prompts.map(({ length }) => length)).toEqual(Array(50).fill(128));
     expect(Array.from({ length: 50 }, () => same(128))).toEqual(prompts);
     expect(other(128)).not.toEqual(prompts[0]);
+    const planned = { kind: 'request', promptTokens: 128, outputTokens: 1 };
+    expect(randomPrompts(1)(planned)).toEqual(prompts[0]);
     expect(new Set(prompts.map((prompt) => prompt.slice(0, 4).join())).size).toBe(50);
     const ids = prompts.flat();
     expect([Math.min(...ids) >= 300, Math.max(...ids) < 32_000]).toEqual([true, true]);
   });
+});
+
+it('a second prompt shares the beginning of the first, and no more; the next pair shares nothing with it', () => {
+  const options = { sharedTokens: 1_000, ownTokens: 28, outputTokens: 1 };
+  const schedule = sharedPrefixWorkload(options, 2);
+  if (schedule.type !== 'closed') throw new Error('it is no closed loop');
+  expect(schedule.clients).toBe(1);
+  const prompts = schedule.requests.map(sharedPrefixPrompts(1, options));
+  expect(prompts.map(({ length }) => length)).toEqual([1_028, 1_028, 1_028, 1_028]);
+  const common = (one: number[], other: number[]) => one.findIndex((id, at) => id !== other[at]);
+  expect(common(prompts[0]!, prompts[1]!)).toBe(1_000);
+  expect(common(prompts[2]!, prompts[3]!)).toBe(1_000);
+  expect(common(prompts[1]!, prompts[2]!)).toBeLessThan(3);
 });
 
 describe('loads', () => {
@@ -158,6 +178,7 @@ describe('loads', () => {
     promptTokens: 128,
     outputTokens: 64,
     longPromptTokens: 2_000,
+    sharedTokens: 1_000,
     requests: 2,
     rounds: 2,
     seed: 1,
@@ -172,7 +193,21 @@ describe('loads', () => {
     expect(names({ rate: [0.5] })).toEqual(['poisson-0.5']);
     expect(names({ workload: 'sweep' })).toEqual(['poisson-0.5', 'poisson-1', 'poisson-2', 'poisson-4']);
     expect(names({ workload: 'long-prompt' })).toEqual(['long-prompt-8']);
+    expect(names({ workload: 'shared-prefix' })).toEqual(['shared-prefix']);
+    expect(names({ workload: 'rewrite' })).toEqual(['rewrite-1']);
     expect(names({ smoke: true, workload: 'step' })).toEqual(['closed-2']);
+  });
+
+  it('hold for the bars what they are computed from, of each arm no more', () => {
+    const loads = loadsOf({ ...options, workload: 'bars' });
+    const of = (arm: string) =>
+      loads.filter(({ arms }) => arms?.includes(arm) ?? true).map(({ name }) => name);
+    const growing = ['closed-1', 'closed-2', 'closed-4', 'closed-8', 'closed-16', 'closed-32'];
+    expect(of('dapr')).toEqual([...growing, 'long-prompt-8', 'shared-prefix', 'rewrite-1']);
+    expect(of('dapr-plain')).toEqual([...growing, 'rewrite-1']);
+    expect(of('direct')).toEqual(['closed-16']);
+    expect(of('unsplit')).toEqual(['closed-16']);
+    for (const peer of PEERS) expect(of(peer)).toEqual(['closed-1', 'closed-4', 'closed-16', 'closed-32']);
   });
 
   it('give each client its requests, and a few when there are few clients', () => {
@@ -200,6 +235,8 @@ describe('loads', () => {
         expect(promptTokens + outputTokens).toBeLessThanOrEqual(load.size.tokens);
       }
     }
-    if (workload !== 'long-prompt') expect(load.schedule(2)).not.toEqual(load.schedule(1));
+    const open = load.schedule(1).type === 'open';
+    expect(open).toBe(['sweep', 'step', 'conversation', 'code-bursts'].includes(workload));
+    if (open) expect(load.schedule(2)).not.toEqual(load.schedule(1));
   });
 });

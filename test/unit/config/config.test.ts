@@ -14,6 +14,14 @@ describe('the configuration', () => {
     expect(readGatewayConfig({})).toMatchObject({ appId: 'gateway', port: 8_000, host: '127.0.0.1' });
   });
 
+  it('gives the prefix cache of each stage its room in MiB, of which 0 is none at all', () => {
+    expect(readStageConfig(stage).prefixBytes).toBe(256 * 2 ** 20);
+    expect(readGatewayConfig({}).prefixCache).toBe(true);
+    const off = { LAYERMESH_PREFIX_CACHE_MB: '0' };
+    expect(readStageConfig({ ...stage, ...off }).prefixBytes).toBe(0);
+    expect(readGatewayConfig(off).prefixCache).toBe(false);
+  });
+
   it('takes what is set to nothing for unset', () => {
     const empty = { LAYERMESH_LOG_LEVEL: '', LAYERMESH_PORT: '', LAYERMESH_REPLICA: '', LAYERMESH_SPLIT: '' };
     expect(readGatewayConfig(empty)).toMatchObject({ logLevel: 'info', port: 8_000, served: { split: '' } });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { type KvBatch, KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
+import { groupByPadding } from '../../../services/lib/engine/kv/padding.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const SHAPE = { planes: 2, kvHeads: 2, headDim: 3 };
@@ -8,15 +9,19 @@ const CAPACITY = 1500;
 /** A row is known by one number, which differs for each token, plane and head. */
 const rowOf = (token: number, plane: number, head: number): number => token * 4 + plane * 2 + head;
 
+/** What a run returns in the rows that pad a member. */
+const PADDING = -1;
+
 /** What a run would return for a batch whose members' new tokens are the last of `tokens`. */
 function newRows({ members, count }: KvBatch, tokens: ReadonlyMap<string, readonly number[]>): Float32Array {
   const rows: number[] = [];
   for (let plane = 0; plane < SHAPE.planes; plane++) {
-    for (const { sequence } of members) {
+    for (const member of members) {
       for (let head = 0; head < SHAPE.kvHeads; head++) {
-        for (const token of tokens.get(sequence)!.slice(-count)) {
+        for (const token of tokens.get(member.sequence)!.slice(-member.count)) {
           rows.push(...new Array<number>(SHAPE.headDim).fill(rowOf(token, plane, head)));
         }
+        rows.push(...new Array<number>(SHAPE.headDim * (count - member.count)).fill(PADDING));
       }
     }
   }
@@ -48,7 +53,12 @@ const action = fc.oneof(
   fc.record({ type: fc.constant('close' as const), sequence }),
   fc.record({
     type: fc.constant('step' as const),
-    counts: fc.dictionary(sequence, fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 150 }))),
+    counts: fc.dictionary(
+      sequence,
+      fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 6 }), fc.integer({ min: 2, max: 150 })),
+    ),
+    /** Tokens of each sequence that are dropped first, if it has so many. */
+    dropped: fc.nat(5),
     succeeds: fc.boolean(),
   }),
 );
@@ -76,14 +86,22 @@ test('however sequences come, grow, move and go, each keeps its own rows', async
           reserved.delete(step.sequence);
           cached.delete(step.sequence);
         } else if (step.type === 'step') {
+          for (const [id, tokens] of cached) {
+            tokens.splice(Math.max(0, tokens.length - step.dropped));
+            cache.rewind(id, tokens.length);
+          }
           const extensions = Object.entries(step.counts)
             .filter(([id, count]) => (cached.get(id)?.length ?? Infinity) + count <= (reserved.get(id) ?? 0))
             .map(([id, count]) => ({ sequence: id, count }));
-          const batches = cache.arrange(extensions);
-          expect(batches.flatMap(({ members }) => members.map((member) => member.sequence)).sort()).toEqual(
-            extensions.map((extension) => extension.sequence).sort(),
+          const batches: KvBatch[] = [];
+          for (const batch of cache.arrange(extensions)) {
+            expectContents(batch, cached);
+            batches.push(batch);
+          }
+          const arranged = batches.flatMap(({ members }) => members);
+          expect(arranged.map(({ sequence, count }) => [sequence, count]).sort()).toEqual(
+            extensions.map((extension) => [extension.sequence, extension.count]).sort(),
           );
-          for (const batch of batches) expectContents(batch, cached);
           if (step.succeeds) {
             for (const extension of extensions) {
               for (let i = 0; i < extension.count; i++) cached.get(extension.sequence)!.push(nextToken++);
@@ -105,12 +123,48 @@ test('single tokens of one bucket are one batch, and a steady set is not moved a
   const set = ['a', 'c', 'e'].map((id) => ({ sequence: id, count: 1 }));
   const [first, ...others] = cache.arrange(set);
   expect(others).toEqual([]);
-  expect(cache.arrange(set)).toEqual([first]);
+  expect([...cache.arrange(set)]).toEqual([first]);
+});
+
+test('short extensions of one bucket share a batch while padding is cheaper than another', () => {
+  const counts = (extensions: readonly number[]): number[][] => {
+    const cache = new KvCache(SHAPE, CAPACITY);
+    const set = extensions.map((count, index) => ({ sequence: `s${index}`, count }));
+    for (const { sequence } of set) cache.open(sequence, 60);
+    return [...cache.arrange(set)].map(({ members }) =>
+      members.map(({ count }) => count).sort((a, b) => a - b),
+    );
+  };
+  expect(counts([1, 1, 1])).toEqual([[1, 1, 1]]);
+  expect(counts([4, 2, 4, 3])).toEqual([[2, 3, 4, 4]]);
+  // Eight rows of padding, then one more.
+  expect(counts([2, ...new Array<number>(8).fill(1)])).toHaveLength(1);
+  expect(counts([2, ...new Array<number>(9).fill(1)])).toEqual([[2], new Array<number>(9).fill(1)]);
+  // Rows would more than double.
+  expect(counts([5, 1, 1])).toEqual([[5], [1, 1]]);
+  expect(counts([16, ...new Array<number>(15).fill(1)])).toEqual([[16], new Array<number>(15).fill(1)]);
+  expect(counts([17, 17, 1])).toEqual([[1], [17], [17]]);
+});
+
+test('padding at most doubles the rows of a batch, and loses no member', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 16 }), { maxLength: 40 }), (counts) => {
+      const groups = groupByPadding(counts.map((count) => ({ count })));
+      const found = groups.map((group) => group.map(({ count }) => count));
+      for (const group of found) {
+        const rows = group.reduce((sum, count) => sum + count, 0);
+        expect(Math.max(...group) * group.length).toBeLessThanOrEqual(2 * rows);
+      }
+      expect(found.flat().sort((a, b) => a - b)).toEqual(counts.toSorted((a, b) => a - b));
+    }),
+  );
 });
 
 test('what is refused is an error with a code', async () => {
   const cache = new KvCache(SHAPE, CAPACITY);
   cache.open('a', 10);
   expect((await thrownBy(() => cache.open('a', 10))).code).toBe('invalid_frame');
-  expect((await thrownBy(() => cache.arrange([{ sequence: 'b', count: 1 }]))).code).toBe('invalid_frame');
+  expect((await thrownBy(() => [...cache.arrange([{ sequence: 'b', count: 1 }])])).code).toBe(
+    'invalid_frame',
+  );
 });

@@ -69,14 +69,87 @@ describe('sequences in one step', () => {
     }
   });
 
+  test.each<[Precision, number]>([
+    ['f32', 1e-5],
+    ['int8', 0.02],
+  ])(
+    'may try drafts of different lengths and go on without the wrong ones, in %s',
+    async (precision, tolerance) => {
+      const { stages } = await openModel({ precision, split: [3] });
+      // A prompt each, a step with drafts whose tails are wrong, and the tokens that are right after all.
+      const drafted = [1, 4, 2, 3, 16, 5].map((count, index) => ({ ...prompts[index]!, count }));
+      const wrong = randomTokens(16, 99);
+      const steps = [
+        parts(0, drafted),
+        drafted.map(({ sequence, tokens, length, count }) => ({
+          sequence,
+          position: length,
+          tokens: [tokens[length]!, ...wrong].slice(0, count),
+          logits: count,
+        })),
+        parts(2, drafted),
+      ];
+      const run = async (active: readonly string[]): Promise<Float32Array[][]> => {
+        for (const engine of stages) for (const id of active) engine.open(id, 200);
+        const rounds: Float32Array[][] = [];
+        for (const step of steps) {
+          rounds.push(
+            await stepThrough(
+              stages,
+              step.filter(({ sequence }) => active.includes(sequence)),
+            ),
+          );
+        }
+        for (const engine of stages) for (const id of active) engine.close(id);
+        return rounds;
+      };
+      const together = await run(drafted.map(({ sequence }) => sequence));
+      for (const [index, { sequence, tokens, length, count }] of drafted.entries()) {
+        const alone = await run([sequence]);
+        for (const [round, [logits]] of alone.entries()) {
+          expect(logits).toHaveLength((round === 1 ? count : 1) * smallConfig.vocabulary);
+          expect(largestDifference(together[round]![index]!, logits!)).toBeLessThan(tolerance);
+        }
+        // And what follows is what would have been without a draft.
+        for (const engine of stages) engine.open(sequence, 200);
+        for (const round of [0, 1, 2]) {
+          const part = parts(round, [{ sequence, tokens, length }]);
+          const [plain] = await stepThrough(stages, part);
+          const found = together[round]![index]!.subarray(0, smallConfig.vocabulary);
+          expect(largestDifference(found, plain!)).toBeLessThan(tolerance);
+        }
+        for (const engine of stages) engine.close(sequence);
+      }
+    },
+  );
+
+  test('may be taken back to any length, as in the reference engine', async () => {
+    const { stages, reference } = await openModel({ split: [2] });
+    const tokens = randomTokens(90);
+    for (const engine of [...stages, reference]) engine.open('a', 100);
+    for (const [position, end] of [
+      [0, 70],
+      [66, 72],
+      [72, 80],
+      [3, 5],
+      [5, 90],
+      [0, 1],
+    ] as const) {
+      const part = { sequence: 'a', position, tokens: tokens.slice(position, end), logits: 1 };
+      const [found] = await stepThrough(stages, [part]);
+      const [expected] = await stepThrough([reference], [part]);
+      expect(largestDifference(found!, expected!)).toBeLessThan(1e-4);
+    }
+  });
+
   test('return logits only where they are wanted', async () => {
     const { stages } = await openModel();
     const [engine] = stages as [Engine];
     engine.open('a', 10);
     engine.open('b', 10);
     const items = [
-      { sequence: 'a', position: 0, count: 2, wantLogits: false },
-      { sequence: 'b', position: 0, count: 3, wantLogits: true },
+      { sequence: 'a', position: 0, count: 2, logits: 0 },
+      { sequence: 'b', position: 0, count: 3, logits: 1 },
     ];
     const { logits } = await engine.step({ items, tokens: Int32Array.of(5, 6, 7, 8, 9) });
     expect(logits).toHaveLength(smallConfig.vocabulary);
@@ -106,12 +179,14 @@ describe('a step that fails', () => {
     }
   });
 
-  const item = { sequence: 'a', position: 0, count: 2, wantLogits: true };
+  const item = { sequence: 'a', position: 0, count: 2, logits: 1 };
   const tokens = Int32Array.of(1, 2);
   test.each<[string, StepInput]>([
     ['a sequence that is not open', { items: [{ ...item, sequence: 'b' }], tokens }],
     ['a position that is not the next', { items: [{ ...item, position: 1 }], tokens }],
     ['the same sequence twice', { items: [item, item], tokens: Int32Array.of(1, 2, 3, 4) }],
+    ['logits of more rows than it has', { items: [{ ...item, logits: 3 }], tokens }],
+    ['a position before the first', { items: [{ ...item, position: -1 }], tokens }],
     ['no tokens', { items: [{ ...item, count: 0 }], tokens: new Int32Array() }],
     ['more tokens than were reserved', { items: [{ ...item, count: 11 }], tokens: new Int32Array(11) }],
     ['fewer tokens than rows', { items: [item], tokens: Int32Array.of(1) }],

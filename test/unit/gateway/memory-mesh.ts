@@ -14,6 +14,8 @@ export class MemoryReplica {
   readonly frames: BodyOf<'frame'>[] = [];
   /** As `sequence/epoch`. */
   readonly closes: string[] = [];
+  /** The names of the blocks that each close said to keep. */
+  readonly kept: string[][] = [];
   onOpen: (open: BodyOf<'open'>) => void = () => undefined;
   onFrame: (frame: BodyOf<'frame'>) => void = () => undefined;
   readonly #nextReplicas: string[];
@@ -31,7 +33,7 @@ export class MemoryReplica {
       onLink: (link) => this.#links.add(link),
       onMessage: (_link, { body }) => {
         if (body.case === 'open') this.#opened(body.value);
-        else if (body.case === 'close') this.closes.push(`${body.value.sequence}/${body.value.epoch}`);
+        else if (body.case === 'close') this.#closed(body.value);
         else if (body.case === 'frame') this.#received(body.value);
       },
       onEnd: (link) => this.#links.delete(link),
@@ -51,6 +53,11 @@ export class MemoryReplica {
     this.onOpen(open);
   }
 
+  #closed({ sequence, epoch, prefix }: BodyOf<'close'>): void {
+    this.closes.push(`${sequence}/${epoch}`);
+    this.kept.push(prefix);
+  }
+
   #received(frame: BodyOf<'frame'>): void {
     this.frames.push(frame);
     this.onFrame(frame);
@@ -65,6 +72,7 @@ export class MemoryReplica {
       busyRatio: 0,
       rssBytes: 0,
       nextReplicas: this.#nextReplicas,
+      processors: [],
     };
   }
 }

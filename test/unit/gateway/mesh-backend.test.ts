@@ -1,7 +1,10 @@
 import { pino } from 'pino';
+import { Counter, Registry } from 'prom-client';
 import { MeshBackend } from '../../../services/gateway/mesh-backend.js';
+import type { SpeculationMetrics } from '../../../services/gateway/drafter.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 import type { BodyOf } from '../../../services/lib/wire/codec.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';
@@ -27,7 +30,11 @@ describe('the mesh backend', () => {
   let backend: MeshBackend;
   let leave: AbortController;
 
-  const start = async (stepTimeoutMs = 60_000): Promise<void> => {
+  const start = async (
+    stepTimeoutMs = 60_000,
+    speculation: SpeculationMetrics | null = null,
+    prefixCache = true,
+  ): Promise<void> => {
     const mesh = new MemoryMesh();
     first = mesh.start('stage-0', 'a', ['x', 'y']);
     heads = [mesh.start('stage-1', 'x'), mesh.start('stage-1', 'y')];
@@ -41,6 +48,8 @@ describe('the mesh backend', () => {
       ],
       prefillChunk: 2,
       stepTimeoutMs,
+      speculation,
+      prefixCache,
       log: pino({ level: 'silent' }),
     });
     await eventually('all links', () =>
@@ -61,11 +70,14 @@ describe('the mesh backend', () => {
   /** The mesh samples 100, 101, … for the open sequence. */
   const answer = (frame: BodyOf<'frame'>): void => {
     const item = frame.items.at(-1)!;
-    if (!item.wantToken) return;
+    if (item.logits === 0) return;
     const open = first.opens.at(-1)!;
     const position = item.position + item.count;
-    const token = { ...identified(open), position, token: 100 + position - request.prompt.length };
-    headOf(open).send({ case: 'tokens', value: { tokens: [token] } });
+    const tokens = [100 + position - request.prompt.length];
+    headOf(open).send({
+      case: 'tokens',
+      value: { sampled: [{ ...identified(open), position, tokens }] },
+    });
   };
   const generate = () => backend.generate(request, leave.signal);
   const collect = async (tokens: AsyncIterable<number>): Promise<number[]> => {
@@ -102,15 +114,133 @@ describe('the mesh backend', () => {
     expect(first.frames).toEqual([]);
     expect(await collect(tokens)).toEqual([100, 101, 102]);
     const items = first.frames.flatMap((frame) => frame.items);
-    expect(items.map(({ position, count, wantToken }) => [position, count, wantToken])).toEqual([
-      [0, 2, false],
-      [2, 2, false],
-      [4, 1, true],
-      [5, 1, true],
-      [6, 1, true],
+    expect(items.map(({ position, count, logits }) => [position, count, logits])).toEqual([
+      [0, 2, 0],
+      [2, 2, 0],
+      [4, 1, 1],
+      [5, 1, 1],
+      [6, 1, 1],
     ]);
     expect(first.frames.flatMap((frame) => frame.tokens)).toEqual([...request.prompt, 100, 101]);
     expect(first.closes).toEqual(['g-1/1']);
+  });
+
+  describe('when requests begin alike', () => {
+    const words = (count: number, from = 0): number[] =>
+      Array.from({ length: count }, (_, index) => from + index);
+    const run = async (prompt: number[]): Promise<{ route: string; cachedTokens: number }> => {
+      const { route, cachedTokens, tokens } = await backend.generate({ ...request, prompt }, leave.signal);
+      expect(await collect(tokens)).toHaveLength(3);
+      return { route, cachedTokens };
+    };
+    /** The mesh has so many blocks of what is asked for, and answers whatever is fed. */
+    const startWith = async (blocks: number, prefixCache = true): Promise<void> => {
+      await start(60_000, null, prefixCache);
+      first.onOpen = (open) => {
+        const cachedTokens = Math.min(blocks, open.prefix.length) * PREFIX_BLOCK;
+        headOf(open).send({ case: 'opened', value: { ...identified(open), cachedTokens } });
+      };
+      first.onFrame = (frame) => {
+        const { position, count, logits } = frame.items.at(-1)!;
+        const open = first.opens.at(-1)!;
+        const sampled = [{ ...identified(open), position: position + count, tokens: [7] }];
+        if (logits > 0) headOf(open).send({ case: 'tokens', value: { sampled } });
+      };
+    };
+    const fedSince = (frames: number): [number, number][] =>
+      first.frames
+        .slice(frames)
+        .flatMap(({ items }) => items.map(({ position, count }): [number, number] => [position, count]));
+
+    it('asks for the blocks before the last token, and computes what the route has not', async () => {
+      await startWith(1);
+      const prompt = words(2 * PREFIX_BLOCK);
+      expect(await run(prompt)).toEqual({ route: 'stage-0/a>stage-1/x', cachedTokens: PREFIX_BLOCK });
+      expect(first.opens[0]!.prefix).toEqual(prefixBlocks(prompt).slice(0, 1));
+      const fed = fedSince(0);
+      expect(fed[0]).toEqual([PREFIX_BLOCK, 2]);
+      expect(fed.reduce((sum, [, count]) => sum + count, 0)).toBe(PREFIX_BLOCK + 2);
+    });
+
+    it('has kept what was computed: the prompt, and the answer but for its last token', async () => {
+      await startWith(0);
+      const prompt = words(2 * PREFIX_BLOCK - 2);
+      await run(prompt);
+      await run(words(2 * PREFIX_BLOCK - 3));
+      expect(first.kept).toEqual([prefixBlocks([...prompt, 7, 7]), prefixBlocks(prompt)]);
+      expect(first.kept.map(({ length }) => length)).toEqual([2, 1]);
+    });
+
+    it('goes where the beginning was kept, until that turns out to be gone', async () => {
+      await startWith(0);
+      const [one, other] = [words(100), words(100, 1_000)];
+      await run(one);
+      // It would spread them otherwise: a sequence that waits for its first pull runs on x.
+      const waiting = await backend.generate({ ...request, prompt: words(10, 500) }, leave.signal);
+      expect(waiting.route).toBe('stage-0/a>stage-1/x');
+      expect((await run(other)).route).toBe('stage-0/a>stage-1/y');
+      expect((await run([...other, 1])).route).toBe('stage-0/a>stage-1/y');
+    });
+
+    it('keeps nothing of what failed or was left, and asks for nothing where it is off', async () => {
+      await startWith(0);
+      const prompt = words(2 * PREFIX_BLOCK);
+      const { tokens } = await backend.generate({ ...request, prompt }, leave.signal);
+      await tokens[Symbol.asyncIterator]().next();
+      leave.abort();
+      await eventually('the close', () => first.kept.length === 1);
+      expect(first.kept).toEqual([[]]);
+      await backend.close();
+      await startWith(2, false);
+      await run(prompt);
+      expect(first.opens[0]!.prefix).toEqual([]);
+      expect(first.kept).toEqual([[]]);
+    });
+  });
+
+  it('sends drafts with the token, and goes on after those that were accepted', async () => {
+    const registers = [new Registry()];
+    const counter = (name: string) => new Counter({ name, help: name, registers });
+    const speculation = { draftTokens: counter('drafted'), acceptedTokens: counter('accepted') };
+    await start(60_000, speculation);
+    first.onOpen = agree;
+    // What the model says to a prompt that repeats itself: it goes on so, but for one token.
+    const answers = new Map([
+      [5, [30]],
+      [6, [10, 77]],
+      [8, [30]],
+      [9, [40]],
+    ]);
+    first.onFrame = ({ items }) => {
+      for (const { position, count, logits, draft } of items) {
+        if (logits === 0) continue;
+        const next = position + count - draft.length;
+        const sampled = [{ ...identified(first.opens[0]!), position: next, tokens: answers.get(next)! }];
+        headOf(first.opens[0]!).send({ case: 'tokens', value: { sampled } });
+      }
+    };
+    const repeating = { ...request, prompt: [10, 20, 30, 10, 20], maxTokens: 5 };
+    const { tokens } = await backend.generate(repeating, leave.signal);
+    const pulling = tokens[Symbol.asyncIterator]();
+    const pulled: unknown[] = [];
+    const framesSeen: number[] = [];
+    for (let next = await pulling.next(); !next.done; next = await pulling.next()) {
+      pulled.push(next.value);
+      framesSeen.push(first.frames.length);
+    }
+    expect(pulled).toEqual([30, 10, 77, 30, 40]);
+    // The second and the third came together, and nothing more was asked for before the third was pulled.
+    expect(framesSeen[2]).toBe(framesSeen[1]);
+    const items = first.frames.flatMap((frame) => frame.items).slice(3);
+    expect(items.map(({ position, count, logits, draft }) => [position, count, logits, draft])).toEqual([
+      // Never beyond the last token that may come.
+      [5, 4, 4, [10, 20, 30]],
+      [7, 1, 1, []],
+      [8, 1, 1, []],
+    ]);
+    expect(first.frames.flatMap((frame) => frame.tokens).slice(5)).toEqual([30, 10, 20, 30, 77, 30]);
+    const counts = [speculation.draftTokens, speculation.acceptedTokens].map((metric) => metric.get());
+    expect((await Promise.all(counts)).map(({ values }) => values[0]!.value)).toEqual([3, 1]);
   });
 
   it('shows the head the prompt where a repetition penalty looks at it', async () => {
@@ -132,13 +262,13 @@ describe('the mesh backend', () => {
     first.onOpen = agree;
     const { tokens } = await generate();
     const pulled = tokens[Symbol.asyncIterator]().next();
-    const token = { sequence: 'g-1', epoch: 1, position: 5, token: 7 };
+    const token = { sequence: 'g-1', epoch: 1, position: 5, tokens: [7] };
     const wrong = [
       { ...token, sequence: 'g-9' },
       { ...token, epoch: 0 },
       { ...token, position: 6 },
     ];
-    heads[0].send({ case: 'tokens', value: { tokens: [...wrong, { ...token, token: 8 }, token] } });
+    heads[0].send({ case: 'tokens', value: { sampled: [...wrong, { ...token, tokens: [8] }, token] } });
     expect(await pulled).toEqual({ done: false, value: 8 });
   });
 
@@ -190,8 +320,8 @@ describe('the mesh backend', () => {
     const [pulled, kept] = [lost, other].map(({ tokens }) => tokens[Symbol.asyncIterator]().next());
     heads[0].endLinks();
     expect(await thrownBy(() => pulled)).toMatchObject({ code: 'stream_broken', message: 'lost stage-1/x' });
-    const token = { sequence: 'g-2', epoch: 1, position: 5, token: 9 };
-    heads[1].send({ case: 'tokens', value: { tokens: [token] } });
+    const token = { sequence: 'g-2', epoch: 1, position: 5, tokens: [9] };
+    heads[1].send({ case: 'tokens', value: { sampled: [token] } });
     expect(await kept).toEqual({ done: false, value: 9 });
     await eventually('the close', () => String(first.closes) === 'g-1/1');
   });

@@ -9,7 +9,7 @@ it('sends what leaves for one replica in one turn as one frame', async () => {
     ({ sendFrame: (frame: Frame) => frames.push([name, frame]) }) as unknown as CallerLink;
   const [a, b] = [linkTo('a'), linkTo('b')];
   const rows = (sequence: string, token: number) => ({
-    item: { sequence, epoch: 1, position: 0, count: 1, wantToken: true },
+    item: { sequence, epoch: 1, position: 0, count: 1, logits: 1, draft: [] },
     tokens: [token],
   });
   const outbox = new Outbox();

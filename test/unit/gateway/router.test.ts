@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { pickRoute, type Candidate } from '../../../services/gateway/router.js';
+import { loadOf, pickRoute, type Candidate } from '../../../services/gateway/router.js';
 import { StatusSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 
 const replica = (
@@ -31,6 +31,21 @@ describe('the router', () => {
       ['z', 1],
     ]);
     expect(ids(pickRoute(stages, (link) => running.get(link.replica) ?? 0))).toBe('a>z');
+  });
+
+  it('prefers the replica that has the prompt, unless it is much busier', () => {
+    const stages = [[replica('idle'), replica('warm', { kvUsed: 50 })]];
+    const pick = (running: number, cachedTokens: number): string =>
+      ids(
+        pickRoute(stages, ({ replica: id }) =>
+          id === 'warm' ? loadOf(running, cachedTokens) : loadOf(0, 0),
+        ),
+      );
+    expect(pick(0, 32)).toBe('warm');
+    expect(pick(3, 1_000)).toBe('warm');
+    expect(pick(4, 1_000)).toBe('idle');
+    expect(pick(1, 32)).toBe('idle');
+    expect(pick(0, 0)).toBe('idle');
   });
 
   it('takes no draining replica', () => {

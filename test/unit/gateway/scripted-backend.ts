@@ -25,6 +25,8 @@ export class ScriptedBackend implements Backend {
   /** Thrown instead of opening a sequence. */
   refusal: Error | null = null;
   notReady: string | null = null;
+  /** Of each prompt. */
+  cachedTokens = 0;
   readonly requests: GenerateRequest[] = [];
   readonly signals: AbortSignal[] = [];
   /** Sequences that hold room in the mesh. */
@@ -35,7 +37,11 @@ export class ScriptedBackend implements Backend {
     if (this.refusal !== null) throw this.refusal;
     this.requests.push(request);
     this.signals.push(signal);
-    return { route: `stage-0/a>stage-1/b${this.requests.length}`, tokens: this.#run(request, signal) };
+    return {
+      route: `stage-0/a>stage-1/b${this.requests.length}`,
+      cachedTokens: this.cachedTokens,
+      tokens: this.#run(request, signal),
+    };
   }
 
   notReadyReason(): string | null {

@@ -24,6 +24,7 @@ const idle: StatusFields = {
   busyRatio: 0.5,
   rssBytes: 1e9,
   nextReplicas: ['n'],
+  processors: ['p'],
 };
 
 const timing: LinkTiming = { handshakeMs: 200, pingMs: 20, maxMissed: 3 };
@@ -67,7 +68,7 @@ async function link(callerIdentity = identityOf('caller')): Promise<Both> {
 const frameOf = (floats: number) =>
   packFrames([
     {
-      item: { sequence: 's', epoch: 1, position: 0, count: 1, wantToken: false },
+      item: { sequence: 's', epoch: 1, position: 0, count: 1, logits: 0, draft: [] },
       activations: new Float32Array(floats),
     },
   ])[0]!;

@@ -1,5 +1,6 @@
 import type { StepInput } from '../../../services/lib/engine/types.js';
 import type { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { PREFIX_BLOCK } from '../../../services/lib/wire/prefix-blocks.js';
 import type { SamplerSpec, StepResult } from '../../../services/stage/engine-messages.js';
 import type { StageOptions } from '../../../services/stage/stage.js';
 
@@ -9,8 +10,14 @@ export class FakeEngine implements Pick<StageOptions['engine'], keyof StageOptio
   /** Open sequences, by the stage's name for them. */
   readonly sequences = new Map<string, SamplerSpec | null>();
   readonly steps: StepInput[] = [];
+  /** Blocks that may be kept, by closed sequence. */
+  readonly kept = new Map<string, readonly string[]>();
+  /** Tokens that an opened sequence starts with, as far as it names blocks. */
+  cached = 0;
   /** What `open` rejects with. */
   refusal: ServingError | null = null;
+  /** What a step says that it took. */
+  stepSeconds = 0.001;
   readonly #result: (input: StepInput) => StepResult;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -26,20 +33,29 @@ export class FakeEngine implements Pick<StageOptions['engine'], keyof StageOptio
     return release;
   }
 
-  open(sequence: string, _maxLength: number, sampler: SamplerSpec | null): Promise<void> {
+  open(
+    sequence: string,
+    _maxLength: number,
+    sampler: SamplerSpec | null,
+    prefix: readonly string[] = [],
+  ): Promise<number> {
     return this.#ask(() => {
       if (this.refusal !== null) throw this.refusal;
       this.sequences.set(sequence, sampler);
+      return Math.min(this.cached, prefix.length * PREFIX_BLOCK);
     });
   }
 
-  close(sequence: string): void {
-    void this.#ask(() => this.sequences.delete(sequence));
+  close(sequence: string, prefix: readonly string[] = []): void {
+    void this.#ask(() => {
+      this.sequences.delete(sequence);
+      this.kept.set(sequence, prefix);
+    });
   }
 
   step(input: StepInput): Promise<{ result: StepResult; seconds: number }> {
     this.steps.push(input);
-    return this.#ask(() => ({ result: this.#result(input), seconds: 0.001 }));
+    return this.#ask(() => ({ result: this.#result(input), seconds: this.stepSeconds }));
   }
 
   #ask<Value>(work: () => Value | Promise<Value>): Promise<Value> {

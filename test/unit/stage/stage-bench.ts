@@ -23,7 +23,8 @@ export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Parti
     replica: 'me',
     hiddenIn: null,
     vocabulary: 1_000,
-    limits: { maxRows: 8, maxSequences: 4 },
+    processors: 'here',
+    batching: { limits: { maxRows: 8, maxSequences: 4 }, groupLimit: () => Infinity, promptShare: 1 },
     metrics,
     ...options,
   });
@@ -112,22 +113,28 @@ export async function nextStage(
 }
 
 /** An `Open` over the route `me`, `next`, asked by the gateway `g`. */
-export const openOf = (sequence: string, epoch = 1, route = ['me', 'next']): Message =>
+export const openOf = (
+  sequence: string,
+  epoch = 1,
+  route = ['me', 'next'],
+  prefix: string[] = [],
+  maxLength = 20,
+): Message =>
   message({
     case: 'open',
-    value: { sequence, epoch, route, gateway: 'g', maxLength: 20, sampling: create(SamplingSchema) },
+    value: { sequence, epoch, route, gateway: 'g', maxLength, sampling: create(SamplingSchema), prefix },
   });
 
-export const closeOf = (sequence: string, epoch = 1): Message =>
-  message({ case: 'close', value: { sequence, epoch } });
+export const closeOf = (sequence: string, epoch = 1, prefix: string[] = []): Message =>
+  message({ case: 'close', value: { sequence, epoch, prefix } });
 
 /** A sequence's token ids as rows of a frame. */
 export const tokensOf = (
   sequence: string,
   position: number,
   tokens: number[],
-  { epoch = 1, wantToken = false } = {},
-): Rows => ({ item: { sequence, epoch, position, count: tokens.length, wantToken }, tokens });
+  { epoch = 1, logits = 0, draft = [] as number[] } = {},
+): Rows => ({ item: { sequence, epoch, position, count: tokens.length, logits, draft }, tokens });
 
 /** All rows as one frame. */
 export const frameOf = (...rows: Rows[]) => packFrames(rows)[0]!;

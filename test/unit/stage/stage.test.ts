@@ -22,9 +22,9 @@ const WIDTH = 2;
 const embed = ({ tokens }: StepInput) => ({
   hidden: Float32Array.from([...tokens!].flatMap((token) => [token, -token])),
 });
-/** Of the items that want a token, its own last position. */
+/** Of the items that want tokens, their own last position. */
 const sampleAll = ({ items }: StepInput) => ({
-  tokens: items.filter(({ wantLogits }) => wantLogits).map(({ position, count }) => position + count - 1),
+  tokens: items.filter(({ logits }) => logits > 0).map(({ position, count }) => [position + count - 1]),
 });
 const itemsOf = ({ items }: StepInput): string[] =>
   items.map(({ sequence, position, count }) => `${sequence}@${position}+${count}`);
@@ -88,16 +88,16 @@ describe('the first stage', () => {
 
   it('computes the rows of several sequences in one step, and passes them on in one frame', async () => {
     await open('a', 'b');
-    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2]), tokensOf('b', 0, [3], { wantToken: true })));
+    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2]), tokensOf('b', 0, [3], { logits: 1 })));
     await eventually('the frame', () => next.inbox.all('frame').length === 1);
-    expect(engine.steps.map(itemsOf)).toEqual([['a/1@0+2', 'b/1@0+1']]);
+    expect(engine.steps.map(itemsOf)).toEqual([['b/1@0+1', 'a/1@0+2']]);
     const [frame] = next.inbox.all('frame');
     expect(frame!.items).toMatchObject([
-      { sequence: 'a', position: 0, count: 2, wantToken: false },
-      { sequence: 'b', position: 0, count: 1, wantToken: true },
+      { sequence: 'b', position: 0, count: 1, logits: 1 },
+      { sequence: 'a', position: 0, count: 2, logits: 0 },
     ]);
     const { buffer, byteOffset } = new Uint8Array(frame!.activations);
-    expect([...new Float32Array(buffer, byteOffset, 3 * WIDTH)]).toEqual([1, -1, 2, -2, 3, -3]);
+    expect([...new Float32Array(buffer, byteOffset, 3 * WIDTH)]).toEqual([3, -3, 1, -1, 2, -2]);
   });
 
   it('computes the chunks of a prompt one after the other', async () => {
@@ -108,9 +108,21 @@ describe('the first stage', () => {
     expect(engine.steps.flatMap(itemsOf)).toEqual(['a/1@0+3', 'a/1@3+2', 'a/1@5+1']);
   });
 
+  it('takes rows again from a token that was drafted wrong', async () => {
+    await open('a');
+    const drafted = tokensOf('a', 2, [3, 8, 9], { logits: 3, draft: [8, 9] });
+    for (const rows of [tokensOf('a', 0, [1, 2]), drafted, tokensOf('a', 3, [4], { logits: 1 })]) {
+      gateway.link.sendFrame(frameOf(rows));
+    }
+    await eventually('the frames', () => next.inbox.all('frame').length === 3);
+    expect(engine.steps.flatMap(itemsOf)).toEqual(['a/1@0+2', 'a/1@2+3', 'a/1@3+1']);
+    expect(engine.steps[1]!.items[0]).toMatchObject({ logits: 3, draft: [8, 9] });
+    expect(next.inbox.all('frame')[1]!.items[0]).toMatchObject({ logits: 3, draft: [8, 9] });
+    expect(failures()).toEqual([]);
+  });
+
   it.each([
     ['leave a gap', 3],
-    ['come again', 0],
     ['pass its length', 19],
   ])('fails a sequence whose rows %s, and no other', async (_, position) => {
     await open('a', 'b');
@@ -194,6 +206,72 @@ describe('the first stage', () => {
     await nothingIsOpen();
   });
 
+  it('computes a prompt that does not fit a step in pieces, the last of which wants the token', async () => {
+    await open('a');
+    gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], { logits: 1 })));
+    await eventually('the frames', () => next.inbox.all('frame').length === 2);
+    expect(next.inbox.all('frame').flatMap(({ items }) => items)).toMatchObject([
+      { sequence: 'a', position: 0, count: 8, logits: 0 },
+      { sequence: 'a', position: 8, count: 2, logits: 1 },
+    ]);
+    expect(engine.steps.map(({ tokens }) => [...tokens!])).toEqual([
+      [1, 2, 3, 4, 5, 6, 7, 8],
+      [9, 10],
+    ]);
+  });
+
+  describe('that lets one group out', () => {
+    const want = { logits: 1 };
+    beforeEach(() => {
+      stage = stageWith({
+        engine,
+        next: next.links,
+        batching: {
+          limits: { maxRows: 8, maxSequences: 4 },
+          groupLimit: () => stage.processors.size,
+          promptShare: 1,
+        },
+      });
+    });
+    /** A group is waited for in proportion to its step. */
+    const begin = async (stepSeconds: number): Promise<void> => {
+      engine.stepSeconds = stepSeconds;
+      gateway = await callerOf(stage, 'gateway', 'g');
+      await open('a', 'b');
+      gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1], want), tokensOf('b', 0, [2], want)));
+      await eventually('the group', () => next.inbox.all('frame').length === 1);
+    };
+
+    it('waits for all of it', async () => {
+      await begin(1);
+      gateway.link.sendFrame(frameOf(tokensOf('a', 1, [3], want)));
+      await eventually('the first one back', () => stage.queueDepth === 1);
+      await new Promise(setImmediate);
+      expect([engine.steps.length, stage.queueDepth]).toEqual([1, 1]);
+      gateway.link.sendFrame(frameOf(tokensOf('b', 1, [4], want)));
+      await eventually('both', () => next.inbox.all('frame').length === 2);
+      expect(engine.steps.map(itemsOf)[1]).toEqual(['a/1@1+1', 'b/1@1+1']);
+    });
+
+    it('goes on when the rest has ended', async () => {
+      await begin(1);
+      gateway.link.sendFrame(frameOf(tokensOf('a', 1, [3], want)));
+      await eventually('the first one back', () => stage.queueDepth === 1);
+      gateway.link.send(closeOf('b'));
+      await eventually('it alone', () => next.inbox.all('frame').length === 2);
+      expect(engine.steps.map(itemsOf)[1]).toEqual(['a/1@1+1']);
+    });
+
+    it('goes on without those that are late', async () => {
+      await begin(0.001);
+      gateway.link.sendFrame(frameOf(tokensOf('a', 1, [3], want)));
+      await eventually('the one', () => next.inbox.all('frame').length === 2);
+      gateway.link.sendFrame(frameOf(tokensOf('b', 1, [4], want)));
+      await eventually('the late one', () => next.inbox.all('frame').length === 3);
+      expect(engine.steps.map(itemsOf).slice(1)).toEqual([['a/1@1+1'], ['b/1@1+1']]);
+    });
+  });
+
   it('computes no more than it can pass on', async () => {
     await start(1);
     await open('a');
@@ -212,7 +290,7 @@ describe('the first stage', () => {
     const middle = stageWith({ engine, next: next.links, hiddenIn });
     const before = await callerOf(middle, 'stage-0', 'before');
     const rows = (sequence: string, position: number) => ({
-      item: { sequence, epoch: 1, position, count: 1, wantToken: false },
+      item: { sequence, epoch: 1, position, count: 1, logits: 0, draft: [] },
       activations: new Float32Array(hiddenIn),
     });
     before.link.send(openOf('a'));
@@ -255,6 +333,41 @@ describe('the first stage', () => {
     expect([stage.status().draining, drained]).toEqual([true, false]);
     gateway.link.send(closeOf('a'));
     await eventually('the end', () => drained);
+  });
+
+  it('goes on after what it has cached, of which it asks the next stage', async () => {
+    engine.cached = 64;
+    gateway.link.send(openOf('a', 1, ['me', 'next'], ['one', 'two', 'three'], 100));
+    await eventually('the open passed on', () => next.inbox.all('open').length === 1);
+    expect(next.inbox.all('open')[0]!.prefix).toEqual(['one', 'two']);
+    // The next stage had but one of the blocks.
+    gateway.link.sendFrame(frameOf(tokensOf('a', 32, [1, 2])));
+    await eventually('the frame', () => next.inbox.all('frame').length === 1);
+    expect(engine.steps.map(itemsOf)).toEqual([['a/1@32+2']]);
+    expect(failures()).toEqual([]);
+  });
+
+  it('keeps what the gateway names when it closes, and passes it on', async () => {
+    await open('a', 'b');
+    gateway.link.send(closeOf('a', 1, ['one', 'two']));
+    gateway.link.send(closeOf('b'));
+    await eventually('the ends passed on', () => next.inbox.all('close').length === 2);
+    expect(next.inbox.all('close').map(({ prefix }) => prefix)).toEqual([['one', 'two'], []]);
+    await nothingIsOpen();
+    expect([...engine.kept.values()]).toEqual([['one', 'two'], []]);
+  });
+
+  it('keeps nothing of what failed, nor while it drains', async () => {
+    await open('a', 'b');
+    gateway.link.sendFrame(frameOf(tokensOf('a', 3, [1])));
+    await eventually('the failure', () => failures().length);
+    gateway.link.send(closeOf('a', 1, ['one']));
+    const drained = stage.drain();
+    gateway.link.send(closeOf('b', 1, ['two']));
+    await drained;
+    await nothingIsOpen();
+    expect([...engine.kept.values()]).toEqual([[], []]);
+    expect(next.inbox.all('close').map(({ prefix }) => prefix)).toEqual([[], ['two']]);
   });
 
   describe('when a sequence comes back on another route', () => {
@@ -306,33 +419,49 @@ describe('the head', () => {
     for (const sequence of sequences) before.link.send(openOf(sequence));
     await eventually('the agreement', () => gateway.inbox.all('opened').length === sequences.length);
   };
-  const tokens = () => gateway.inbox.all('tokens').map((sampled) => sampled.tokens);
+  const tokens = () => gateway.inbox.all('tokens').map((sampled) => sampled.sampled);
 
   it('tells the gateway that the route has agreed, and sends it the tokens', async () => {
     await open('a', 'b', 'c');
     expect(engine.sequences.get('a/1')).toMatchObject({ params: { temperature: 0 }, prompt: [] });
     before.link.sendFrame(
       frameOf(
-        tokensOf('a', 0, [1, 2, 3], { wantToken: true }),
+        tokensOf('a', 0, [1, 2, 3], { logits: 1 }),
         tokensOf('b', 0, [4]),
-        tokensOf('c', 0, [5], { wantToken: true }),
+        tokensOf('c', 0, [5], { logits: 1 }),
       ),
     );
     await eventually('the tokens', () => tokens().length === 1);
     expect(tokens()[0]).toMatchObject([
-      { sequence: 'a', epoch: 1, position: 3, token: 2 },
-      { sequence: 'c', epoch: 1, position: 1, token: 0 },
+      { sequence: 'c', epoch: 1, position: 1, tokens: [0] },
+      { sequence: 'a', epoch: 1, position: 3, tokens: [2] },
     ]);
     expect(before.inbox.cases).toEqual([]);
   });
 
+  it('tells the gateway how much of the prompt the whole route has cached', async () => {
+    engine.cached = 64;
+    before.link.send(openOf('a', 1, ['me', 'next'], ['one'], 100));
+    await eventually('the agreement', () => gateway.inbox.all('opened').length === 1);
+    expect(gateway.inbox.all('opened')).toMatchObject([{ sequence: 'a', cachedTokens: 32 }]);
+  });
+
+  it('sends the tokens of a verified draft as what follows the row before it', async () => {
+    await start(() => ({ tokens: [[8, 7]] }));
+    await open('a');
+    const rows = [tokensOf('a', 0, [1, 2]), tokensOf('a', 2, [3, 8, 9], { logits: 3, draft: [8, 9] })];
+    for (const part of rows) before.link.sendFrame(frameOf(part));
+    await eventually('the tokens', () => tokens().length === 1);
+    expect(tokens()[0]).toMatchObject([{ sequence: 'a', position: 3, tokens: [8, 7] }]);
+  });
+
   it('fails a sequence whose logits can not be sampled, and answers the others', async () => {
-    await start(() => ({ tokens: [{ code: 'logits_invalid', message: 'NaN' }, 7] }));
+    await start(() => ({ tokens: [{ code: 'logits_invalid', message: 'NaN' }, [7]] }));
     await open('a', 'b');
-    const want = { wantToken: true };
+    const want = { logits: 1 };
     before.link.sendFrame(frameOf(tokensOf('a', 0, [1], want), tokensOf('b', 0, [2], want)));
     await eventually('the token', () => tokens().length === 1);
-    expect(tokens()[0]).toMatchObject([{ sequence: 'b', token: 7 }]);
+    expect(tokens()[0]).toMatchObject([{ sequence: 'b', tokens: [7] }]);
     await eventually('the failure', () => before.inbox.all('failed').length === 1);
     expect(before.inbox.all('failed')[0]).toMatchObject({ sequence: 'a', code: 'logits_invalid' });
     await eventually('its room free', () => String([...engine.sequences.keys()]) === 'b/1');

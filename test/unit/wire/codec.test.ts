@@ -4,6 +4,7 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { decodeMessage, encodeMessage, MAX_FRAME_BYTES, message } from '../../../services/lib/wire/codec.js';
 import {
   frameCost,
+  MAX_DRAFT,
   maxRowsPerFrame,
   packFrames,
   unpackFrame,
@@ -16,8 +17,11 @@ const itemOf = (sequence: string, count: number) => ({
   epoch: 1,
   position: 0,
   count,
-  wantToken: true,
+  logits: 1,
+  draft: [],
 });
+
+const LONG = new Array<number>(17).fill(1);
 
 const activationRows = (hidden: number) =>
   fc.array(
@@ -48,7 +52,11 @@ describe('frames', () => {
   it('stay below the size limit, however many rows there are', () => {
     const hidden = 576;
     const rows = Array.from({ length: 2_000 }, (_, index): Rows => ({
-      item: itemOf(`a-rather-long-sequence-id-${index}`, 1),
+      item: {
+        ...itemOf(`${'a'.repeat(63)}-${index}`, 1),
+        logits: MAX_DRAFT + 1,
+        draft: new Array<number>(MAX_DRAFT).fill(200_000),
+      },
       activations: new Float32Array(hidden),
     }));
     const sizes = packFrames(rows).map(
@@ -81,6 +89,21 @@ describe('frames', () => {
     ],
     ['a token outside the vocabulary', { items: [itemOf('s', 1)], tokens: [10] }, null],
     ['an item without rows', { items: [itemOf('s', 0)] }, null],
+    [
+      'more rows of logits than rows',
+      { items: [{ ...itemOf('s', 1), logits: 2, draft: [1] }], tokens: [1] },
+      null,
+    ],
+    [
+      'a row of logits that was not drafted',
+      { items: [{ ...itemOf('s', 2), logits: 2 }], tokens: [1, 2] },
+      null,
+    ],
+    [
+      'a draft that is too long',
+      { items: [{ ...itemOf('s', 17), logits: 17, draft: new Array<number>(16).fill(1) }], tokens: LONG },
+      null,
+    ],
   ])('are refused with %s', (_name, { items, ...content }, hidden) => {
     const frame = create(FrameSchema, { items: items.map((item) => create(ItemSchema, item)), ...content });
     expect(() => unpackFrame(frame, { hidden, vocabulary: 10 })).toThrow(

@@ -1,4 +1,4 @@
-import type { PlannedRequest, RequestRecord, Target } from '../types.js';
+import type { PlannedRequest, PromptSource, RequestRecord, Target } from '../types.js';
 
 /** Sends one request and tells what became of it; never rejects, except when the benchmark is stopped. */
 export type Send = (planned: PlannedRequest, onTokens?: (soFar: number) => void) => Promise<RequestRecord>;
@@ -7,10 +7,11 @@ export type Send = (planned: PlannedRequest, onTokens?: (soFar: number) => void)
 const REQUEST_TIMEOUT_MS = 600_000;
 
 /** Times count from the making of the sender. */
-export function createSend(target: Target, prompts: (length: number) => number[], signal: AbortSignal): Send {
+export function createSend(target: Target, prompts: PromptSource, signal: AbortSignal): Send {
   const origin = performance.now();
-  return async ({ kind, promptTokens, outputTokens }, onTokens) => {
-    const prompt = prompts(promptTokens);
+  return async (planned, onTokens) => {
+    const { kind, outputTokens } = planned;
+    const prompt = prompts(planned);
     const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
     const tokens: number[] = [];
     const sent = performance.now() - origin;
@@ -30,6 +31,6 @@ export function createSend(target: Target, prompts: (length: number) => number[]
       signal.throwIfAborted();
       error = reason instanceof Error ? reason.message : String(reason);
     }
-    return { kind, promptTokens, outputTokens, sent, tokens, error };
+    return { kind, promptTokens: prompt.length, outputTokens, sent, tokens, error };
   };
 }

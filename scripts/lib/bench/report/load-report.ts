@@ -16,13 +16,14 @@ export interface ReportOptions {
 /** Everything about one load, as Markdown. */
 export function loadReport(load: Load, all: readonly Trial[], { arms, level }: ReportOptions): string {
   const measured = all.filter((trial) => trial.load === load.name);
-  const byArm = new Map(arms.map(({ name }) => [name, measured.filter(({ arm }) => arm === name)]));
+  const present = arms.filter(({ name }) => measured.some(({ arm }) => arm === name));
+  const byArm = new Map(present.map(({ name }) => [name, measured.filter(({ arm }) => arm === name)]));
   const parts = [
     `### ${load.title}`,
     throughputTable(byArm, level),
     latencyTable(byArm),
     injectionTable(byArm),
-    ratioTable(arms, byArm),
+    ratioTable(present, byArm),
     stageTable(byArm),
     processTable(byArm),
     failures(byArm),
@@ -114,9 +115,10 @@ const TAXES = [
 function ratioTable(arms: ReportOptions['arms'], byArm: TrialsByArm): string | null {
   const [own, peers] = [arms.filter(({ peer }) => !peer), arms.filter(({ peer }) => peer)];
   const pairs = [
-    ...TAXES.filter(({ arm, base }) => byArm.has(arm) && byArm.has(base)),
+    ...TAXES,
+    { name: '', arm: 'dapr', base: 'dapr-plain' },
     ...own.flatMap(({ name: arm }) => peers.map(({ name: base }) => ({ name: '', arm, base }))),
-  ];
+  ].filter(({ arm, base }) => byArm.has(arm) && byArm.has(base));
   const rows = pairs.map(({ name, arm, base }) => {
     const { output, ttft, tpot } = ratioOf(byArm.get(arm)!, byArm.get(base)!);
     const label = name === '' ? `${arm} / ${base}` : `${name}: ${arm} / ${base}`;

@@ -67,13 +67,21 @@ export class KvArena {
     this.#copyRows(other, from, to, length);
   }
 
-  /** Writes new rows of a slot, `[kvHeads, count, headDim]`, from `position` on. */
-  write(plane: number, slot: number, position: number, rows: Float32Array): void {
+  /** Writes the first `count` of a slot's new rows, `[kvHeads, rows, headDim]`, from `position` on. */
+  write(plane: number, slot: number, position: number, rows: Float32Array, count: number): void {
     const { kvHeads, headDim } = this.#shape;
     const size = rows.length / kvHeads;
     for (let head = 0; head < kvHeads; head++) {
-      const target = this.#rows(this.#planes[plane]!, slot, head, position, size / headDim);
-      target.set(rows.subarray(head * size, (head + 1) * size));
+      const target = this.#rows(this.#planes[plane]!, slot, head, position, count);
+      target.set(rows.subarray(head * size, head * size + count * headDim));
+    }
+  }
+
+  /** Reads `count` rows of a slot from `position` on into `rows`, `[kvHeads, count, headDim]`. */
+  read(plane: number, slot: number, position: number, rows: Float32Array, count: number): void {
+    const { kvHeads, headDim } = this.#shape;
+    for (let head = 0; head < kvHeads; head++) {
+      rows.set(this.#rows(this.#planes[plane]!, slot, head, position, count), head * count * headDim);
     }
   }
 

@@ -1,7 +1,10 @@
 import { ServingError } from '../../errors/serving-error.js';
+import { PREFIX_BLOCK } from '../../wire/prefix-blocks.js';
 import type { KvUsage } from '../types.js';
 import { KvArena, type KvShape } from './arena.js';
 import { contiguous } from './contiguous.js';
+import { groupByPadding, SHORT_ROWS } from './padding.js';
+import { PrefixStore } from './prefix-store.js';
 
 /** `count` new tokens of a sequence. */
 export interface Extension {
@@ -9,12 +12,20 @@ export interface Extension {
   readonly count: number;
 }
 
+/** One sequence of a batch: `length` tokens are cached, `count` come. */
+export interface KvMember {
+  readonly sequence: string;
+  readonly length: number;
+  readonly count: number;
+}
+
 /** Sequences whose extensions run as one batch: `members` are the arena's slots from `firstSlot` on. */
 export interface KvBatch {
   readonly arena: KvArena;
   readonly firstSlot: number;
+  /** Rows that each member has in the run: those of the longest; shorter ones are padded at their end. */
   readonly count: number;
-  readonly members: readonly { readonly sequence: string; readonly length: number }[];
+  readonly members: readonly KvMember[];
 }
 
 interface Entry {
@@ -36,20 +47,30 @@ export class KvCache {
   readonly #capacity: number;
   readonly #entries = new Map<string, Entry>();
   readonly #arenas = new Map<number, KvArena>();
+  readonly #prefixes: PrefixStore;
   #used = 0;
 
-  /** `capacity` is in tokens; what is counted is each open sequence's greatest length. */
-  constructor(shape: KvShape, capacity: number) {
+  /**
+   * `capacity` is in tokens; what is counted is each open sequence's greatest length. `prefixBytes` bounds what
+   * is kept beside it of closed sequences.
+   */
+  constructor(shape: KvShape, capacity: number, prefixBytes = 0) {
     this.#shape = shape;
     this.#capacity = capacity;
+    const blockSize = shape.planes * shape.kvHeads * PREFIX_BLOCK * shape.headDim;
+    const blocks = Math.floor(prefixBytes / (blockSize * Float32Array.BYTES_PER_ELEMENT));
+    this.#prefixes = new PrefixStore(blocks, blockSize);
   }
 
   get usage(): KvUsage {
     return { used: this.#used, capacity: this.#capacity };
   }
 
-  /** Reserves room; throws `kv_exhausted` and reserves nothing when it does not fit. */
-  open(sequence: string, maxLength: number): void {
+  /**
+   * Reserves room; throws `kv_exhausted` and reserves nothing when it does not fit. The sequence starts with
+   * what is held of the blocks that it begins with; returns how many tokens that are.
+   */
+  open(sequence: string, maxLength: number, prefix: readonly string[] = []): number {
     if (this.#entries.has(sequence)) {
       throw new ServingError('invalid_frame', `sequence ${sequence} is open already`);
     }
@@ -61,13 +82,28 @@ export class KvCache {
     }
     this.#used += maxLength;
     const arena = this.#arena(SMALLEST_BUCKET);
-    this.#entries.set(sequence, { maxLength, length: 0, arena, slot: arena.add(sequence) });
+    const entry: Entry = { maxLength, length: 0, arena, slot: arena.add(sequence) };
+    this.#entries.set(sequence, entry);
+    const blocks = this.#prefixes.find(prefix.slice(0, maxLength / PREFIX_BLOCK));
+    this.#reserve(entry, blocks.length * PREFIX_BLOCK);
+    for (const [index, rows] of blocks.entries()) {
+      for (const [plane, part] of this.#planesOf(rows).entries()) {
+        entry.arena.write(plane, entry.slot, index * PREFIX_BLOCK, part, PREFIX_BLOCK);
+      }
+    }
+    entry.length = blocks.length * PREFIX_BLOCK;
+    return entry.length;
   }
 
-  /** Frees a sequence; unknown ones are ignored. */
-  close(sequence: string): void {
+  /** Frees a sequence, and keeps the blocks that it begins with; unknown sequences are ignored. */
+  close(sequence: string, prefix: readonly string[] = []): void {
     const entry = this.#entries.get(sequence);
     if (entry === undefined) return;
+    this.#prefixes.keep(prefix.slice(0, entry.length / PREFIX_BLOCK), (index, rows) => {
+      for (const [plane, part] of this.#planesOf(rows).entries()) {
+        entry.arena.read(plane, entry.slot, index * PREFIX_BLOCK, part, PREFIX_BLOCK);
+      }
+    });
     this.#entries.delete(sequence);
     this.#used -= entry.maxLength;
     this.#vacate(entry);
@@ -83,49 +119,70 @@ export class KvCache {
     return this.#entry(sequence).maxLength;
   }
 
+  /** Drops what is cached of a sequence from `length` on; its room stays reserved. */
+  rewind(sequence: string, length: number): void {
+    this.#entry(sequence).length = length;
+  }
+
   /**
-   * Makes room for the extensions and groups them into batches: single tokens by arena, longer ones alone. A
-   * batch has to be a contiguous range of slots, so sequences that run together are swapped to be neighbours,
-   * and stay so: a steady set of sequences moves once. No content changes, however often this is repeated.
+   * Makes room for the extensions and groups them into batches: short ones of an arena together where that
+   * pays (`groupByPadding`), longer ones alone. A batch has to be a contiguous range of slots, so sequences
+   * that run together are swapped to be neighbours, and stay so: a steady set of sequences moves once. No
+   * content changes, however often this is repeated.
+   *
+   * Each batch is arranged when it is asked for, and holds until the next one is.
    */
-  arrange(extensions: readonly Extension[]): KvBatch[] {
-    const singles = new Map<KvArena, number[]>();
-    const alone: Entry[] = [];
+  *arrange(extensions: readonly Extension[]): Generator<KvBatch, void> {
     for (const { sequence, count } of extensions) this.#reserve(this.#entry(sequence), count);
-    for (const { sequence, count } of extensions) {
-      const entry = this.#entry(sequence);
-      if (count > 1) alone.push(entry);
-      else singles.set(entry.arena, [...(singles.get(entry.arena) ?? []), entry.slot]);
+    const short = new Map<KvArena, Extension[]>();
+    const alone: Extension[] = [];
+    for (const extension of extensions) {
+      const { arena } = this.#entry(extension.sequence);
+      if (extension.count > SHORT_ROWS) alone.push(extension);
+      else short.set(arena, [...(short.get(arena) ?? []), extension]);
     }
-    const together = [...singles].map(([arena, slots]) => {
-      const { first, swaps } = contiguous(slots, arena.sequences.length);
-      for (const [a, b] of swaps) this.#swap(arena, a, b);
-      return this.#batch(arena, first, slots.length, 1);
-    });
-    const counts = new Map(extensions.map(({ sequence, count }) => [sequence, count]));
-    return [
-      ...together,
-      ...alone.map(({ arena, slot }) => this.#batch(arena, slot, 1, counts.get(arena.sequences[slot]!)!)),
-    ];
+    for (const [arena, sharing] of short) {
+      for (const group of groupByPadding(sharing)) yield this.#batch(arena, group);
+    }
+    for (const extension of alone) yield this.#batch(this.#entry(extension.sequence).arena, [extension]);
   }
 
-  /** Appends a batch's new rows, `[planes, members, kvHeads, count, headDim]`, and advances it. */
-  append({ arena, firstSlot, count, members }: KvBatch, rows: Float32Array): void {
+  /**
+   * Appends the new rows of a batch, `[planes, members, kvHeads, count, headDim]`, without their padding, and
+   * advances it. Later batches may have been arranged in the meantime.
+   */
+  append({ members }: KvBatch, rows: Float32Array): void {
     const size = rows.length / (this.#shape.planes * members.length);
-    for (let plane = 0; plane < this.#shape.planes; plane++) {
-      for (const [index, { length }] of members.entries()) {
+    for (const [index, { sequence, length, count }] of members.entries()) {
+      const entry = this.#entry(sequence);
+      for (let plane = 0; plane < this.#shape.planes; plane++) {
         const start = (plane * members.length + index) * size;
-        arena.write(plane, firstSlot + index, length, rows.subarray(start, start + size));
+        entry.arena.write(plane, entry.slot, length, rows.subarray(start, start + size), count);
       }
+      entry.length = length + count;
     }
-    for (const { sequence } of members) this.#entry(sequence).length += count;
   }
 
-  #batch(arena: KvArena, firstSlot: number, size: number, count: number): KvBatch {
-    const members = arena.sequences
-      .slice(firstSlot, firstSlot + size)
-      .map((sequence) => ({ sequence, length: this.#entry(sequence).length }));
-    return { arena, firstSlot, count, members };
+  /** The parts of a block, `[planes, kvHeads, PREFIX_BLOCK, headDim]`. */
+  #planesOf(rows: Float32Array): Float32Array[] {
+    const size = rows.length / this.#shape.planes;
+    return Array.from({ length: this.#shape.planes }, (_, plane) =>
+      rows.subarray(plane * size, (plane + 1) * size),
+    );
+  }
+
+  /** Brings the sequences of one arena together. */
+  #batch(arena: KvArena, extensions: readonly Extension[]): KvBatch {
+    const slots = extensions.map(({ sequence }) => this.#entry(sequence).slot);
+    const { first, swaps } = contiguous(slots, arena.sequences.length);
+    for (const [a, b] of swaps) this.#swap(arena, a, b);
+    const counts = new Map(extensions.map(({ sequence, count }) => [sequence, count]));
+    const members = arena.sequences.slice(first, first + extensions.length).map((sequence) => ({
+      sequence,
+      length: this.#entry(sequence).length,
+      count: counts.get(sequence)!,
+    }));
+    return { arena, firstSlot: first, count: Math.max(...counts.values()), members };
   }
 
   /** Moves a sequence to the smallest arena that holds `count` more tokens. */

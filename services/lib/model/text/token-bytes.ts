@@ -75,7 +75,7 @@ function stripsSpace(step: Step): boolean {
 }
 
 /** GPT-2's byte alphabet: printable Latin-1 stands for itself, the other bytes for U+0100 onwards. */
-const BYTE_OF_CHARACTER = ((): ReadonlyMap<string, number> => {
+export const BYTE_OF_CHARACTER = ((): ReadonlyMap<string, number> => {
   const printable = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad && byte <= 0xff);
   const bytes = Array.from({ length: 256 }, (_, byte) => byte);

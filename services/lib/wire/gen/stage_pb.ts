@@ -27,7 +27,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file stage.proto.
  */
 export const file_stage: GenFile = /*@__PURE__*/
-  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxIqcECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAQgYKBGJvZHkiYQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4iPgoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMikQEKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJIpsBCgRPcGVuEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEg0KBXJvdXRlGAMgAygJEg8KB2dhdGV3YXkYBCABKAkSEgoKbWF4X2xlbmd0aBgFIAEoDRIuCghzYW1wbGluZxgGIAEoCzIcLmxheWVybWVzaC5zdGFnZS52MS5TYW1wbGluZxIOCgZwcm9tcHQYByADKA0ixAIKCFNhbXBsaW5nEhMKC3RlbXBlcmF0dXJlGAEgASgBEg0KBXRvcF9wGAIgASgBEg0KBXRvcF9rGAMgASgNEg0KBW1pbl9wGAQgASgBEgwKBHNlZWQYBSABKAESGgoScmVwZXRpdGlvbl9wZW5hbHR5GAYgASgBEhgKEHByZXNlbmNlX3BlbmFsdHkYByABKAESGQoRZnJlcXVlbmN5X3BlbmFsdHkYCCABKAESPwoKbG9naXRfYmlhcxgJIAMoCzIrLmxheWVybWVzaC5zdGFnZS52MS5TYW1wbGluZy5Mb2dpdEJpYXNFbnRyeRISCgptaW5fdG9rZW5zGAogASgNEhAKCHN0b3BfaWRzGAsgAygNGjAKDkxvZ2l0Qmlhc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoAToCOAEiKQoGT3BlbmVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNIlUKBUZyYW1lEicKBWl0ZW1zGAEgAygLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLkl0ZW0SDgoGdG9rZW5zGAIgAygNEhMKC2FjdGl2YXRpb25zGAMgASgMIlwKBEl0ZW0SEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SEAoIcG9zaXRpb24YAyABKA0SDQoFY291bnQYBCABKA0SEgoKd2FudF90b2tlbhgFIAEoCCIzCgZUb2tlbnMSKQoGdG9rZW5zGAEgAygLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2VuIkkKBVRva2VuEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHBvc2l0aW9uGAMgASgNEg0KBXRva2VuGAQgASgNIigKBUNsb3NlEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNIkgKBkZhaWxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkiFwoGQ3JlZGl0Eg0KBWJ5dGVzGAEgASgNIhUKBFBpbmcSDQoFbm9uY2UYASABKA0iQQoEUG9uZxINCgVub25jZRgBIAEoDRIqCgZzdGF0dXMYAiABKAsyGi5sYXllcm1lc2guc3RhZ2UudjEuU3RhdHVzIgcKBURyYWluMk0KBVN0YWdlEkQKBExpbmsSGy5sYXllcm1lc2guc3RhZ2UudjEuTWVzc2FnZRobLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlKAEwAWIGcHJvdG8z");
+  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxIqcECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAQgYKBGJvZHkiYQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4iPgoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMipQEKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEhIKCnByb2Nlc3NvcnMYCCADKAkiqwEKBE9wZW4SEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDQoFcm91dGUYAyADKAkSDwoHZ2F0ZXdheRgEIAEoCRISCgptYXhfbGVuZ3RoGAUgASgNEi4KCHNhbXBsaW5nGAYgASgLMhwubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nEg4KBnByb21wdBgHIAMoDRIOCgZwcmVmaXgYCCADKAkixAIKCFNhbXBsaW5nEhMKC3RlbXBlcmF0dXJlGAEgASgBEg0KBXRvcF9wGAIgASgBEg0KBXRvcF9rGAMgASgNEg0KBW1pbl9wGAQgASgBEgwKBHNlZWQYBSABKAESGgoScmVwZXRpdGlvbl9wZW5hbHR5GAYgASgBEhgKEHByZXNlbmNlX3BlbmFsdHkYByABKAESGQoRZnJlcXVlbmN5X3BlbmFsdHkYCCABKAESPwoKbG9naXRfYmlhcxgJIAMoCzIrLmxheWVybWVzaC5zdGFnZS52MS5TYW1wbGluZy5Mb2dpdEJpYXNFbnRyeRISCgptaW5fdG9rZW5zGAogASgNEhAKCHN0b3BfaWRzGAsgAygNGjAKDkxvZ2l0Qmlhc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoAToCOAEiQAoGT3BlbmVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhUKDWNhY2hlZF90b2tlbnMYAyABKA0iVQoFRnJhbWUSJwoFaXRlbXMYASADKAsyGC5sYXllcm1lc2guc3RhZ2UudjEuSXRlbRIOCgZ0b2tlbnMYAiADKA0SEwoLYWN0aXZhdGlvbnMYAyABKAwiZwoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0iNgoGVG9rZW5zEiwKB3NhbXBsZWQYASADKAsyGy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxlZCJMCgdTYW1wbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHBvc2l0aW9uGAMgASgNEg4KBnRva2VucxgEIAMoDSI4CgVDbG9zZRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIOCgZwcmVmaXgYAyADKAkiSAoGRmFpbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSIXCgZDcmVkaXQSDQoFYnl0ZXMYASABKA0iFQoEUGluZxINCgVub25jZRgBIAEoDSJBCgRQb25nEg0KBW5vbmNlGAEgASgNEioKBnN0YXR1cxgCIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMiBwoFRHJhaW4yTQoFU3RhZ2USRAoETGluaxIbLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlGhsubGF5ZXJtZXNoLnN0YWdlLnYxLk1lc3NhZ2UoATABYgZwcm90bzM");
 
 /**
  * @generated from message layermesh.stage.v1.Message
@@ -276,6 +276,13 @@ export type Status = Message$1<"layermesh.stage.v1.Status"> & {
    * @generated from field: repeated string next_replicas = 7;
    */
   nextReplicas: string[];
+
+  /**
+   * Owners of the processors on which this stage and those after it compute, each once.
+   *
+   * @generated from field: repeated string processors = 8;
+   */
+  processors: string[];
 };
 
 /**
@@ -333,6 +340,14 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
    * @generated from field: repeated uint32 prompt = 7;
    */
   prompt: number[];
+
+  /**
+   * Names of the blocks that the prompt begins with (services/lib/wire/prefix-blocks.ts), as far as all stages
+   * before have them cached.
+   *
+   * @generated from field: repeated string prefix = 8;
+   */
+  prefix: string[];
 };
 
 /**
@@ -424,6 +439,13 @@ export type Opened = Message$1<"layermesh.stage.v1.Opened"> & {
    * @generated from field: uint32 epoch = 2;
    */
   epoch: number;
+
+  /**
+   * Tokens of the prompt that the whole route has cached; the first step begins after them.
+   *
+   * @generated from field: uint32 cached_tokens = 3;
+   */
+  cachedTokens: number;
 };
 
 /**
@@ -481,7 +503,7 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
   epoch: number;
 
   /**
-   * Of the item's first row.
+   * Of the item's first row. Rows that the sequence already has from there on are computed anew.
    *
    * @generated from field: uint32 position = 3;
    */
@@ -495,11 +517,18 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
   count: number;
 
   /**
-   * The head samples after the last row.
+   * The head samples after so many of the last rows, until a token is not the one that was drafted.
    *
-   * @generated from field: bool want_token = 5;
+   * @generated from field: uint32 logits = 5;
    */
-  wantToken: boolean;
+  logits: number;
+
+  /**
+   * The token ids of all but the first of those rows, which are guesses.
+   *
+   * @generated from field: repeated uint32 draft = 6;
+   */
+  draft: number[];
 };
 
 /**
@@ -514,9 +543,9 @@ export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
  */
 export type Tokens = Message$1<"layermesh.stage.v1.Tokens"> & {
   /**
-   * @generated from field: repeated layermesh.stage.v1.Token tokens = 1;
+   * @generated from field: repeated layermesh.stage.v1.Sampled sampled = 1;
    */
-  tokens: Token[];
+  sampled: Sampled[];
 };
 
 /**
@@ -527,9 +556,11 @@ export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
   messageDesc(file_stage, 10);
 
 /**
- * @generated from message layermesh.stage.v1.Token
+ * What was sampled of one sequence in one step: the accepted tokens of a draft, and one more.
+ *
+ * @generated from message layermesh.stage.v1.Sampled
  */
-export type Token = Message$1<"layermesh.stage.v1.Token"> & {
+export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
   /**
    * @generated from field: string sequence = 1;
    */
@@ -541,21 +572,23 @@ export type Token = Message$1<"layermesh.stage.v1.Token"> & {
   epoch: number;
 
   /**
+   * Of the first token.
+   *
    * @generated from field: uint32 position = 3;
    */
   position: number;
 
   /**
-   * @generated from field: uint32 token = 4;
+   * @generated from field: repeated uint32 tokens = 4;
    */
-  token: number;
+  tokens: number[];
 };
 
 /**
- * Describes the message layermesh.stage.v1.Token.
- * Use `create(TokenSchema)` to create a new message.
+ * Describes the message layermesh.stage.v1.Sampled.
+ * Use `create(SampledSchema)` to create a new message.
  */
-export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
+export const SampledSchema: GenMessage<Sampled> = /*@__PURE__*/
   messageDesc(file_stage, 11);
 
 /**
@@ -571,6 +604,13 @@ export type Close = Message$1<"layermesh.stage.v1.Close"> & {
    * @generated from field: uint32 epoch = 2;
    */
   epoch: number;
+
+  /**
+   * Names of the blocks that the sequence begins with, if they may be kept.
+   *
+   * @generated from field: repeated string prefix = 3;
+   */
+  prefix: string[];
 };
 
 /**

@@ -1,0 +1,60 @@
+import { basename, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { runStep } from './bootstrap/step.mjs';
+import { runCommand, stopSignal } from './lib/command.js';
+import { randomEncodings, type TypeName } from './lib/random-model/random-blocks.js';
+import { configOf, shapes, type Shape, type ShapeName } from './lib/random-model/shapes.js';
+import { writeRandomModel } from './lib/random-model/write-random-model.js';
+import { wholeNumber } from './lib/whole-number.js';
+
+interface Options extends Partial<Shape> {
+  readonly shape: ShapeName;
+  readonly type: TypeName;
+  readonly seed: number;
+  readonly out: string;
+}
+
+/** For measuring speed and memory of sizes that are not at hand: what it says is noise. */
+async function randomModel({ shape, type, seed, out, ...changes }: Options): Promise<void> {
+  const file = resolve(out);
+  const config = configOf(basename(file, '.gguf'), { ...shapes[shape], ...changes });
+  const signal = stopSignal();
+  await runStep(basename(file), (update) =>
+    writeRandomModel({
+      config,
+      type,
+      seed,
+      file,
+      signal,
+      onProgress: ({ written, total }) => update(`${gigabytes(written)} of ${gigabytes(total)}`),
+    }),
+  );
+  console.log(file);
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+
+const size = (flags: string, what: string): Option =>
+  new Option(flags, `${what} (default: the shape's)`).argParser(wholeNumber(1, 1 << 20));
+
+await runCommand(
+  new Command('random-model')
+    .description('Writes a llama of random weights as GGUF, to measure a shape without its checkpoint.')
+    .addOption(
+      new Option('--shape <name>', 'of a known model').choices(Object.keys(shapes)).default('tinyllama-1.1b'),
+    )
+    .addOption(
+      new Option('--type <type>', 'of the matrices').choices(Object.keys(randomEncodings)).default('Q8_0'),
+    )
+    .addOption(new Option('--seed <n>', 'of the weights').argParser(wholeNumber(0, 2 ** 31)).default(1))
+    .requiredOption('--out <file>', 'where to write it')
+    .optionsGroup('Another shape:')
+    .addOption(size('--layers <n>', 'layers'))
+    .addOption(size('--hidden <n>', 'size of the residual stream'))
+    .addOption(size('--intermediate <n>', 'size of the feed-forward'))
+    .addOption(size('--heads <n>', 'query heads'))
+    .addOption(size('--kv-heads <n>', 'key-value heads'))
+    .addOption(size('--vocabulary <n>', 'tokens'))
+    .addOption(size('--max-positions <n>', 'longest context'))
+    .action(randomModel),
+);

@@ -1,0 +1,104 @@
+import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { cpuQuota } from '../../services/lib/engine/threads.js';
+import { post } from '../support/completions.js';
+import { eventually } from '../support/eventually.js';
+import { idleThreads } from '../support/idle-threads.js';
+import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
+import { openSequences, stepsRun } from '../support/stage-metrics.js';
+
+const STAGES = ['stage-0', 'stage-1', 'stage-2'];
+const PROMPT = [504, 3575, 282, 4649, 314];
+
+/** How many steps of a phase have run, and of how many sequences they were. */
+async function batches({ serviceHttpPort }: TestMember, phase: 'prefill' | 'decode') {
+  const page = await fetch(`http://127.0.0.1:${serviceHttpPort}/metrics`);
+  const scrape = new Scrape(await page.text());
+  const total = (what: string): number =>
+    scrape.total(`layermesh_stage_batch_size_${what}`, `phase="${phase}"`);
+  return { steps: total('count'), sequences: total('sum') };
+}
+
+describe('three stages on one machine', () => {
+  let system: TestSystem;
+  beforeAll(async () => {
+    // Drafts would end a sequence sooner than its neighbours, and a prompt that is cached is not computed.
+    const env = { LAYERMESH_SPECULATION: 'off', LAYERMESH_PREFIX_CACHE_MB: '0' };
+    system = await startSystem({ mesh: 'direct', split: [10, 20], precision: 'int8', env });
+  }, 120_000);
+  afterAll(() => system.stop());
+
+  const member = (appId: string): TestMember => system.members(appId)[0]!;
+  const complete = (prompt: readonly number[], tokens: number, signal?: AbortSignal): Promise<Response> =>
+    post(
+      `${system.url}/v1/completions`,
+      { prompt, max_tokens: tokens, temperature: 0, ignore_eos: true, stream: signal !== undefined },
+      signal,
+    );
+  const allFreed = () =>
+    eventually('all freed', async () =>
+      (await Promise.all(STAGES.map((appId) => openSequences(member(appId))))).every((open) => open === 0),
+    );
+
+  it('keep sixteen clients in one batch, in every stage', async () => {
+    const before = await Promise.all(STAGES.map((appId) => batches(member(appId), 'decode')));
+    const answers = await Promise.all(Array.from({ length: 16 }, () => complete(PROMPT, 64)));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    for (const [index, appId] of STAGES.entries()) {
+      const { steps, sequences } = await batches(member(appId), 'decode');
+      const mean = (sequences - before[index]!.sequences) / (steps - before[index]!.steps);
+      expect(mean).toBeGreaterThanOrEqual(14);
+    }
+  }, 60_000);
+
+  it('go on for some when others disconnect in the middle', async () => {
+    const leaving = Array.from({ length: 6 }, () => new AbortController());
+    const left = await Promise.all(leaving.map(({ signal }) => complete(PROMPT, 2_000, signal)));
+    const staying = Array.from({ length: 6 }, () => complete(PROMPT, 48));
+    const steps = await stepsRun(member('stage-2'));
+    await eventually('a few steps', async () => (await stepsRun(member('stage-2'))) > steps + 5);
+    for (const client of leaving) client.abort();
+    await Promise.allSettled(left.map((answer) => answer.text()));
+    const answers = await Promise.all(staying);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200]);
+    await allFreed();
+  }, 60_000);
+
+  it('compute a long prompt in pieces, together with those who run', async () => {
+    const running = Array.from({ length: 4 }, () => new AbortController());
+    const streams = await Promise.all(running.map(({ signal }) => complete(PROMPT, 4_000, signal)));
+    const steps = await stepsRun(member('stage-2'));
+    await eventually('a few steps', async () => (await stepsRun(member('stage-2'))) > steps + 10);
+    const before = await Promise.all(STAGES.map((appId) => batches(member(appId), 'prefill')));
+    const answer = await complete(
+      Array.from({ length: 1_000 }, (_, index) => 500 + index),
+      4,
+    );
+    expect(answer.status).toBe(200);
+    for (const [index, appId] of STAGES.entries()) {
+      const after = await batches(member(appId), 'prefill');
+      const pieces = after.steps - before[index]!.steps;
+      // Unless it were cut further, the prompt would take four chunks.
+      expect(pieces).toBeGreaterThan(8);
+      expect((after.sequences - before[index]!.sequences) / pieces).toBeGreaterThan(3);
+    }
+    for (const client of running) client.abort();
+    await Promise.allSettled(streams.map((stream) => stream.text()));
+    await allFreed();
+  }, 60_000);
+
+  it('keep a processor awake while they work, and only then', async () => {
+    const threadsOf = (appId: string) => idleThreads(member(appId).servicePid);
+    const expected = cpuQuota() === null ? 1 : 0;
+    for (const appId of STAGES) expect(threadsOf(appId)).toHaveLength(expected);
+    const asleep = () => STAGES.every((appId) => threadsOf(appId).every(({ state }) => state === 'S'));
+    await eventually('all asleep', asleep);
+    const client = new AbortController();
+    const stream = await complete(PROMPT, 4_000, client.signal);
+    await eventually('all awake', () =>
+      STAGES.every((appId) => threadsOf(appId).every(({ state }) => state === 'R')),
+    );
+    client.abort();
+    await Promise.allSettled([stream.text()]);
+    await eventually('all asleep again', asleep);
+  }, 60_000);
+});

@@ -1,0 +1,127 @@
+import { startSystem, type TestSystem, type TestSystemOptions } from '../support/local-system.js';
+import { greedyTokens, post } from '../support/completions.js';
+
+/** Tokens that no other test asks for, and that begin like no others. */
+const prompt = (count: number, from: number): number[] =>
+  Array.from({ length: count }, (_, index) => 1_000 + ((from + index * 7) % 30_000));
+
+interface Answered {
+  readonly ids: number[];
+  readonly cached: number;
+  readonly route: string;
+  /** From the request to the first token, ms. */
+  readonly ttft: number;
+}
+
+/** Greedy tokens from a stream, and when the first came. */
+async function ask(url: string, tokens: readonly number[], count = 8): Promise<Answered> {
+  const started = performance.now();
+  const response = await post(`${url}/v1/completions`, {
+    prompt: tokens,
+    max_tokens: count,
+    temperature: 0,
+    ignore_eos: true,
+    return_token_ids: true,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+  const ids: number[] = [];
+  let ttft = 0;
+  let cached = -1;
+  for await (const data of eventsOf(response)) {
+    const { choices, usage } = JSON.parse(data) as Chunk;
+    ids.push(...(choices[0]?.token_ids ?? []));
+    if (ids.length > 0 && ttft === 0) ttft = performance.now() - started;
+    if (usage !== null) cached = usage.prompt_tokens_details.cached_tokens;
+  }
+  return { ids, cached, ttft, route: response.headers.get('x-layermesh-route')! };
+}
+
+interface Chunk {
+  readonly choices: readonly { readonly token_ids?: readonly number[] }[];
+  readonly usage: { readonly prompt_tokens_details: { readonly cached_tokens: number } } | null;
+}
+
+async function* eventsOf(response: Response): AsyncGenerator<string> {
+  let rest = '';
+  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+    const events = (rest + text).split('\n\n');
+    rest = events.pop()!;
+    for (const event of events) if (event !== 'data: [DONE]') yield event.slice('data: '.length);
+  }
+}
+
+const metric = async (url: string, name: string): Promise<number> => {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)![1]);
+};
+
+describe('the prefix cache', () => {
+  let system: TestSystem;
+  const COUNT = 24;
+  const start = async (options: TestSystemOptions = {}): Promise<void> => {
+    system = await startSystem(options);
+  };
+  afterEach(() => system.stop());
+
+  it('over three stages and Dapr: a request that begins like another has its first token in a quarter of the time', async () => {
+    await start();
+    await ask(system.url, prompt(200, 9)); // The first request of all is slower than it need be.
+    const ratios: number[] = [];
+    for (const round of [0, 1, 2]) {
+      const shared = prompt(1_000, 10_000 * round);
+      const first = await ask(system.url, [...shared, 5, 6, 7]);
+      const second = await ask(system.url, [...shared, 8, 9]);
+      expect([first.cached, second.cached]).toEqual([0, 992]);
+      ratios.push(second.ttft / first.ttft);
+    }
+    console.info(`TTFT against the first: ${ratios.map((ratio) => ratio.toFixed(3)).join(', ')}`);
+    expect(ratios.toSorted((a, b) => a - b)[1]).toBeLessThanOrEqual(0.25);
+    expect(await metric(system.url, 'layermesh_prefix_cache_queries_total')).toBe(200 + 3 * (1_003 + 1_002));
+    expect(await metric(system.url, 'layermesh_prefix_cache_hits_total')).toBe(3 * 992);
+  }, 120_000);
+
+  it('changes no answer, of one request or of a conversation, nor where most of it has been evicted', async () => {
+    const prompts = [prompt(300, 1), [...prompt(300, 1), 7, 8], prompt(240, 2), prompt(300, 1)];
+    const plan = { mesh: 'direct', precision: 'f32', split: [10, 20] } as const;
+    await start({ ...plan, env: { LAYERMESH_PREFIX_CACHE_MB: '0' } });
+    const expected: number[][] = [];
+    for (const tokens of prompts) expected.push(await greedyTokens(system.url, tokens, COUNT));
+    const conversation = [...prompts[0]!, ...expected[0]!, 11, 12, 13];
+    const goesOn = await ask(system.url, conversation, COUNT);
+    expect(goesOn.cached).toBe(0);
+    await system.stop();
+
+    const cachedOf = async (): Promise<number[]> => {
+      const cached: number[] = [];
+      for (const [index, tokens] of prompts.entries()) {
+        const answer = await ask(system.url, tokens, COUNT);
+        expect(answer.ids).toEqual(expected[index]);
+        cached.push(answer.cached);
+      }
+      return cached;
+    };
+    await start(plan);
+    expect(await cachedOf()).toEqual([0, 288, 0, 288]);
+    const answer = await ask(system.url, conversation, COUNT);
+    expect(answer.ids).toEqual(goesOn.ids);
+    expect(answer.cached).toBe(320);
+    await system.stop();
+
+    // Ten layers have room for six blocks, and the KV room for one sequence.
+    await start({ ...plan, kvTokens: 350, env: { LAYERMESH_PREFIX_CACHE_MB: '3' } });
+    expect(await cachedOf()).toEqual([0, 192, 0, 0]);
+  }, 180_000);
+
+  it('is where the router goes, among replicas', async () => {
+    await start({ mesh: 'direct', split: [15], replicas: { 'stage-0': 2, 'stage-1': 2 } });
+    const shared = [0, 1, 2, 3].map((number) => prompt(100, 5_000 * number));
+    const routes: string[] = [];
+    for (const tokens of shared) routes.push((await ask(system.url, tokens)).route);
+    for (const [index, tokens] of shared.entries()) {
+      const again = await ask(system.url, [...tokens, 3]);
+      expect([again.route, again.cached]).toEqual([routes[index], 96]);
+    }
+  }, 120_000);
+});

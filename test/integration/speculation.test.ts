@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { post } from '../support/completions.js';
+import { startSystem, type TestSystem } from '../support/local-system.js';
+import { stepsRun } from '../support/stage-metrics.js';
+
+const COUNT = 40;
+const PASSAGE = (await readFile('test/fixtures/tom-sawyer.txt', 'utf8')).slice(0, 400);
+const COPY = `The text:\n${PASSAGE}\n\nThe same text once more:\n`;
+const CODE = 'def add(a, b):\n    return a + b\n\ndef sub(a, b):\n    return a - b\n\ndef mul(a, b):';
+const PROMPTS = [COPY, CODE, 'In the autumn of 1842 the first railway'];
+
+interface Sampling {
+  readonly temperature: number;
+  readonly seed?: number;
+  readonly repetition_penalty?: number;
+}
+
+async function tokensOf({ url }: TestSystem, prompt: string, sampling: Sampling): Promise<number[]> {
+  const wanted = { max_tokens: COUNT, ignore_eos: true, return_token_ids: true };
+  const answer = await post(`${url}/v1/completions`, { prompt, ...wanted, ...sampling });
+  const { choices } = (await answer.json()) as { choices: { token_ids: number[] }[] };
+  return choices[0]!.token_ids;
+}
+
+/** In f32, where a sum's order moves no more than the last bits of a logit. */
+describe('with speculation', () => {
+  let auto: TestSystem;
+  let off: TestSystem;
+  beforeAll(async () => {
+    const served = { mesh: 'direct', split: [10, 20], precision: 'f32' } as const;
+    auto = await startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'auto' } });
+    off = await startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'off' } });
+  }, 120_000);
+  afterAll(() => Promise.all([auto, off].map((system) => system.stop())));
+
+  const stepsOfHead = (system: TestSystem): Promise<number> => stepsRun(system.members('stage-2')[0]!);
+  const counterOf = async ({ url }: TestSystem, name: string): Promise<number> =>
+    new Scrape(await (await fetch(`${url}/metrics`)).text()).total(`layermesh_spec_decode_num_${name}_total`);
+
+  it.each<[string, Sampling]>([
+    ['greedy', { temperature: 0 }],
+    ['drawn', { temperature: 0.8, seed: 7 }],
+    ['penalised', { temperature: 0, repetition_penalty: 1.1 }],
+  ])(
+    '%s tokens are those without',
+    async (_, sampling) => {
+      for (const prompt of PROMPTS) {
+        expect(await tokensOf(auto, prompt, sampling)).toEqual(await tokensOf(off, prompt, sampling));
+      }
+    },
+    240_000,
+  );
+
+  it('several sequences at once get the tokens that each gets alone', async () => {
+    const greedy = { temperature: 0 };
+    const together = await Promise.all(PROMPTS.map((prompt) => tokensOf(auto, prompt, greedy)));
+    for (const [index, prompt] of PROMPTS.entries()) {
+      expect(together[index]).toEqual(await tokensOf(off, prompt, greedy));
+    }
+  }, 240_000);
+
+  it('a text that repeats its prompt takes far fewer steps, and as many as tokens without', async () => {
+    const steps: number[] = [];
+    const accepted = await counterOf(auto, 'accepted_tokens');
+    for (const system of [auto, off]) {
+      const before = await stepsOfHead(system);
+      await tokensOf(system, COPY, { temperature: 0 });
+      steps.push((await stepsOfHead(system)) - before);
+    }
+    expect(steps[1]).toBeGreaterThanOrEqual(COUNT);
+    expect(steps[0]).toBeLessThan(0.75 * steps[1]!);
+    const gained = (await counterOf(auto, 'accepted_tokens')) - accepted;
+    expect(gained).toBe(steps[1]! - steps[0]!);
+    expect(await counterOf(auto, 'draft_tokens')).toBeGreaterThanOrEqual(gained);
+    expect(await counterOf(off, 'draft_tokens')).toBe(0);
+  }, 120_000);
+});

@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import type { SamplingParams } from '../../../services/lib/sampling/params.js';
+import { createSampler } from '../../../services/lib/sampling/sampler.js';
+import { verify } from '../../../services/lib/sampling/verify.js';
+import { thrownBy } from '../../support/thrown-by.js';
+
+const VOCABULARY = 5;
+const LENGTH = 30;
+
+const anyParams: fc.Arbitrary<SamplingParams> = fc.record({
+  temperature: fc.constantFrom(0, 0.7, 1.5),
+  topP: fc.constantFrom(1, 0.8),
+  topK: fc.constantFrom(0, 3),
+  minP: fc.constantFrom(0, 0.05),
+  seed: fc.integer(),
+  repetitionPenalty: fc.constantFrom(1, 1.3),
+  presencePenalty: fc.constantFrom(0, 0.5),
+  frequencyPenalty: fc.constantFrom(0, 0.2),
+  logitBias: fc.constantFrom([], [[2, 1.5]] as const),
+  minTokens: fc.constantFrom(0, 10),
+  stopIds: fc.constantFrom([], [1]),
+});
+
+/** A model whose logits depend on all tokens so far. */
+function logitsAfter(tokens: readonly number[]): Float32Array {
+  const state = tokens.reduce((hash, token) => (hash * 31 + token + 1) % 1_009, 7);
+  return Float32Array.from({ length: VOCABULARY }, (_, id) => 2 * Math.sin(state * (id + 1)));
+}
+
+describe('verifying drafts', () => {
+  it('samples what single steps sample, whatever is drafted', () => {
+    const anyDraft = fc.array(fc.nat(VOCABULARY - 1), { maxLength: 6 });
+    fc.assert(
+      fc.property(anyParams, fc.array(anyDraft, { minLength: 1, maxLength: 30 }), (params, drafts) => {
+        const plain = createSampler(params, [3]);
+        const expected: number[] = [];
+        while (expected.length < LENGTH) expected.push(plain.sample(logitsAfter(expected)));
+
+        const sampler = createSampler(params, [3]);
+        const found: number[] = [];
+        for (let round = 0; found.length < LENGTH; round++) {
+          // Every other draft is one that is right for a while.
+          const guessed = drafts[round % drafts.length]!;
+          const draft = round % 2 === 0 ? guessed : [...expected.slice(found.length).slice(0, 3), ...guessed];
+          const rows = Array.from({ length: draft.length + 1 }, (_, count) =>
+            logitsAfter([...found, ...draft.slice(0, count)]),
+          );
+          const logits = Float32Array.from(rows.flatMap((row) => [...row]));
+          const tokens = verify(sampler, draft, logits);
+          expect(tokens.length).toBeLessThanOrEqual(draft.length + 1);
+          expect(tokens.slice(0, -1)).toEqual(draft.slice(0, tokens.length - 1));
+          if (tokens.length <= draft.length) expect(tokens.at(-1)).not.toBe(draft[tokens.length - 1]);
+          found.push(...tokens);
+        }
+        expect(found.slice(0, LENGTH)).toEqual(expected);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('looks at no row after a token that was not drafted', async () => {
+    const greedy = { temperature: 0, topP: 1, topK: 0, minP: 0, seed: 0, repetitionPenalty: 1 };
+    const params = {
+      ...greedy,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      logitBias: [],
+      minTokens: 0,
+      stopIds: [],
+    };
+    const rows = Float32Array.of(0, 1, NaN, NaN);
+    expect(verify(createSampler(params, []), [0], rows)).toEqual([1]);
+    const error = await thrownBy(() => verify(createSampler(params, []), [1], rows));
+    expect(error.code).toBe('logits_invalid');
+  });
+});
