@@ -86,7 +86,7 @@ describe('three stages on one machine', () => {
     await allFreed();
   }, 60_000);
 
-  it('keep a processor awake while they work, and only then', async () => {
+  it('keep processors awake while they work, and only then', async () => {
     const threadsOf = (appId: string) => idleThreads(member(appId).servicePid);
     const expected = cpuQuota() === null ? 1 : 0;
     for (const appId of STAGES) expect(threadsOf(appId)).toHaveLength(expected);
@@ -94,9 +94,14 @@ describe('three stages on one machine', () => {
     await eventually('all asleep', asleep);
     const client = new AbortController();
     const stream = await complete(PROMPT, 4_000, client.signal);
-    await eventually('all awake', () =>
-      STAGES.every((appId) => threadsOf(appId).every(({ state }) => state === 'R')),
-    );
+    // Not all at once: on a crowded machine they rest now and then.
+    const awake = new Set<string>();
+    await eventually('each awake', () => {
+      for (const appId of STAGES) {
+        if (threadsOf(appId).every(({ state }) => state === 'R')) awake.add(appId);
+      }
+      return awake.size === STAGES.length;
+    });
     client.abort();
     await Promise.allSettled([stream.text()]);
     await eventually('all asleep again', asleep);

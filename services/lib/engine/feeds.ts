@@ -24,27 +24,27 @@ export function runShape({ arena, members, count }: KvBatch): RunShape {
 /** What a run needs beside its tokens or activations and the cache: positions and masks. */
 export function sharedFeeds(run: RunShape, config: ModelConfig, frequencies: Float64Array): Feeds {
   const { lengths, past, count } = run;
-  const rows = lengths.length * count;
+  const { heads, kvHeads, headDim } = config;
+  const group = heads / kvHeads;
   const positions = lengths.flatMap((length) => Array.from({ length: count }, (_, index) => length + index));
   const { cos, sin } = rotaryAngles(frequencies, positions);
-  const angles = [rows, config.headDim / 2];
+  const angles = [positions.length, headDim / 2];
+  // See `StepInputs.queryShape`.
+  const [products, rows] = count === 1 ? [group, 1] : [1, group * count];
   return {
-    rotary_rows: new ort.Tensor('int64', BigInt64Array.from(positions.keys(), BigInt), [
-      lengths.length,
-      count,
-    ]),
+    rotary_rows: int64([...positions.keys()], [lengths.length, count]),
     cos: new ort.Tensor('float32', cos, angles),
     sin: new ort.Tensor('float32', sin, angles),
-    past_mask: new ort.Tensor('float32', pastMask(run), [lengths.length, 1, 1, past]),
-    new_mask: causalMask(count, config.heads / config.kvHeads),
-    past_and_new: new ort.Tensor('int64', BigInt64Array.of(BigInt(past), BigInt(count)), [2]),
+    query_shape: int64([lengths.length, kvHeads, products, rows, headDim], [5]),
+    mask: new ort.Tensor('float32', mask(run, rows), [lengths.length, 1, 1, rows, past + count]),
+    past_and_new: int64([past, count], [2]),
   };
 }
 
 /** The cache of each layer, as views of the arena. */
 export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, config: ModelConfig): Feeds {
   const { arena, firstSlot, members } = batch;
-  const shape = [members.length, config.kvHeads, past, config.headDim];
+  const shape = [members.length, config.kvHeads, 1, past, config.headDim];
   const tensor = (plane: number): ort.Tensor =>
     new ort.Tensor('float32', past === 0 ? NO_ROWS : arena.view(plane, firstSlot, members.length), shape);
   const feeds: Feeds = {};
@@ -58,21 +58,19 @@ export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, conf
 
 const NO_ROWS = new Float32Array();
 
-/** Hides the rows of the cache that hold no token yet. */
-function pastMask({ lengths, past }: RunShape): Float32Array {
-  const mask = new Float32Array(lengths.length * past);
-  if (past === 0) return mask;
+/** Query row r, which is token r mod S of its chunk, sees the cached tokens and the chunk's up to its own. */
+function mask({ lengths, past, count }: RunShape, rows: number): Float32Array {
+  const keys = past + count;
+  const values = new Float32Array(lengths.length * rows * keys);
   for (const [index, length] of lengths.entries()) {
-    mask.fill(-Infinity, index * past + length, (index + 1) * past);
+    for (let row = 0; row < rows; row++) {
+      const start = (index * rows + row) * keys;
+      values.fill(-Infinity, start + Math.min(length, past), start + past);
+      values.fill(-Infinity, start + past + (row % count) + 1, start + keys);
+    }
   }
-  return mask;
+  return values;
 }
 
-/** Token i of a chunk sees the chunk's tokens up to i; the same for each query head of a group. */
-function causalMask(count: number, group: number): ort.Tensor {
-  const mask = new Float32Array(group * count * count);
-  for (let row = 0; row < group * count; row++) {
-    mask.fill(-Infinity, row * count + (row % count) + 1, (row + 1) * count);
-  }
-  return new ort.Tensor('float32', mask, [1, 1, group * count, count]);
-}
+const int64 = (values: readonly number[], shape: number[]): ort.Tensor =>
+  new ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);

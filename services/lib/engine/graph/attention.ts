@@ -7,7 +7,7 @@ import type { Weights } from './weights.js';
 export interface Attention {
   /** `[B, S, hidden]` */
   readonly output: Value;
-  /** This step's rows of the KV cache, `[B, kvHeads, S, headDim]`. */
+  /** This step's rows of the KV cache, `[B, kvHeads, 1, S, headDim]`. */
   readonly newKey: Value;
   readonly newValue: Value;
 }
@@ -16,6 +16,9 @@ export interface Attention {
  * Grouped-query attention over a cache that is only read: the scores against the past and against this
  * step's own keys are computed apart, share one softmax, and weigh the past and the new values apart. So
  * nothing has to be appended to the cache inside the graph, and only the new rows leave it.
+ *
+ * `qkv` puts the query heads of a KV head and its key head side by side (`prepare/qkv-order.ts`), and the
+ * queries come scaled by 1 / sqrt(headDim).
  */
 export function attention(
   graph: GraphBuilder,
@@ -27,41 +30,32 @@ export function attention(
 ): Attention {
   const { heads, kvHeads, headDim } = config;
   const group = heads / kvHeads;
-  const [q, k, v] = graph.nodes(
+  const [queriesAndKeys, values] = graph.nodes(
     'Split',
-    [linear(graph, x, weights, 'qkv'), graph.ints(heads * headDim, kvHeads * headDim, kvHeads * headDim)],
-    3,
+    [linear(graph, x, weights, 'qkv'), graph.ints((heads + kvHeads) * headDim, kvHeads * headDim)],
+    2,
     { attributes: { axis: -1 } },
   );
-  const rotate = (values: Value, count: number): Value =>
-    graph.node('RotaryEmbedding', [values, inputs.rotaryRows, inputs.cos, inputs.sin], {
-      domain: 'com.microsoft',
-      attributes: { num_heads: count },
-    });
-
-  // [B, S, heads * headDim] -> [B, kvHeads, group * S, headDim]: the queries of a KV head side by side.
-  const query = reshaped(
-    graph,
-    transposed(graph, reshaped(graph, rotate(q!, heads), [0, -1, kvHeads, group, headDim]), [0, 2, 3, 1, 4]),
-    [0, kvHeads, -1, headDim],
+  const rotated = graph.node(
+    'RotaryEmbedding',
+    [queriesAndKeys!, inputs.rotaryRows, inputs.cos, inputs.sin],
+    { domain: 'com.microsoft', attributes: { num_heads: heads + kvHeads } },
   );
-  // [B, S, kvHeads * headDim] -> [B, kvHeads, S, headDim]
-  const perHead = (values: Value): Value =>
-    transposed(graph, reshaped(graph, values, [0, -1, kvHeads, headDim]), [0, 2, 1, 3]);
-  const newKey = perHead(rotate(k!, kvHeads));
-  const newValue = perHead(v!);
+  const [queries, newKey] = graph.nodes(
+    'Split',
+    [byHead(graph, rotated, kvHeads, group + 1, headDim), graph.ints(group, 1)],
+    2,
+    { attributes: { axis: 2 } },
+  );
+  const newValue = byHead(graph, values!, kvHeads, 1, headDim);
 
-  const scores = (keys: Value, mask: Value): Value => {
-    const product = graph.node('FusedMatMul', [query, keys], {
-      domain: 'com.microsoft',
-      attributes: { transB: 1, alpha: { float: 1 / Math.sqrt(headDim) } },
-    });
-    return graph.node('Add', [product, mask]);
-  };
-  const joined = graph.node('Concat', [scores(past.key, inputs.pastMask), scores(newKey, inputs.newMask)], {
+  const query = graph.node('Reshape', [queries!, inputs.queryShape]);
+  const against = (keys: Value): Value =>
+    graph.node('FusedMatMul', [query, keys], { domain: 'com.microsoft', attributes: { transB: 1 } });
+  const scores = graph.node('Concat', [against(past.key), against(newKey!)], { attributes: { axis: -1 } });
+  const probabilities = graph.node('Softmax', [graph.node('Add', [scores, inputs.mask])], {
     attributes: { axis: -1 },
   });
-  const probabilities = graph.node('Softmax', [joined], { attributes: { axis: -1 } });
   const [toPast, toNew] = graph.nodes('Split', [probabilities, inputs.pastAndNew], 2, {
     attributes: { axis: -1 },
   });
@@ -70,17 +64,15 @@ export function attention(
     graph.node('MatMul', [toNew!, newValue]),
   ]);
 
-  const flat = reshaped(
-    graph,
-    transposed(graph, reshaped(graph, mixed, [0, kvHeads, group, -1, headDim]), [0, 3, 1, 2, 4]),
-    [0, -1, heads * headDim],
-  );
-  return { output: linear(graph, flat, weights, 'o'), newKey, newValue };
+  // [B, kvHeads, group, S, headDim] -> [B, S, heads * headDim]
+  const bySequence = graph.node('Reshape', [mixed, graph.ints(0, kvHeads, group, -1, headDim)]);
+  const byToken = graph.node('Transpose', [bySequence], { attributes: { perm: [0, 3, 1, 2, 4] } });
+  const flat = graph.node('Reshape', [byToken, graph.ints(0, -1, heads * headDim)]);
+  return { output: linear(graph, flat, weights, 'o'), newKey: newKey!, newValue };
 }
 
-/** `0` keeps a dimension, `-1` takes what is left. */
-const reshaped = (graph: GraphBuilder, value: Value, shape: number[]): Value =>
-  graph.node('Reshape', [value, graph.ints(...shape)]);
-
-const transposed = (graph: GraphBuilder, value: Value, perm: number[]): Value =>
-  graph.node('Transpose', [value], { attributes: { perm } });
+/** `[B, S, kvHeads * parts * headDim]` -> `[B, kvHeads, parts, S, headDim]` */
+function byHead(graph: GraphBuilder, values: Value, kvHeads: number, parts: number, headDim: number): Value {
+  const split = graph.node('Reshape', [values, graph.ints(0, -1, kvHeads, parts, headDim)]);
+  return graph.node('Transpose', [split], { attributes: { perm: [0, 2, 3, 1, 4] } });
+}

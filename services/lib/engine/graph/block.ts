@@ -10,7 +10,7 @@ import { Weights } from './weights.js';
 
 export interface Block {
   readonly residual: Residual;
-  /** This step's keys and values, `[B, kvHeads, S, headDim]` each. */
+  /** This step's keys and values, `[B, kvHeads, 1, S, headDim]` each. */
   readonly newRows: readonly Value[];
 }
 
@@ -24,7 +24,7 @@ export function block(
 ): Block {
   const { config } = shards;
   const weights = new Weights(graph, shards.file(layerFile(layer)));
-  const cached = ['B', config.kvHeads, 'P', config.headDim];
+  const cached = ['B', config.kvHeads, 1, 'P', config.headDim];
   const past = {
     key: graph.input(pastKeyName(layer), 'f32', cached),
     value: graph.input(pastValueName(layer), 'f32', cached),

@@ -3,7 +3,7 @@ import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 
 /**
  * What every layer of a run shares. A run is `B` sequences with `S` new tokens each and `P` rows of cache
- * each, of which `pastMask` hides those not written yet.
+ * each. Per KV head, `T` products of `M` query rows each meet the keys: see `queryShape`.
  */
 export interface StepInputs {
   /** i64 `[B, S]`: the row of `cos` and `sin` that belongs to each token. */
@@ -11,21 +11,25 @@ export interface StepInputs {
   /** f32 `[B * S, headDim / 2]`: the rotary angles of this run's positions. */
   readonly cos: Value;
   readonly sin: Value;
-  /** f32 `[B, 1, 1, P]` of 0 and -Infinity. */
-  readonly pastMask: Value;
-  /** f32 `[1, 1, heads / kvHeads * S, S]`, causal. */
-  readonly newMask: Value;
+  /**
+   * i64 `[5]`: `[B, kvHeads, T, M, headDim]`. Single tokens meet the cache as `T = group` products of one row,
+   * which the kernel computes straight from the cache; several as `T = 1` product of `M = group * S` rows,
+   * for which it first packs the cache, and so should do only once.
+   */
+  readonly queryShape: Value;
+  /** f32 `[B, 1, 1, M, P + S]` of 0 and -Infinity: hides rows of the cache not written yet, and later tokens. */
+  readonly mask: Value;
   /** i64 `[2]`: P and S. */
   readonly pastAndNew: Value;
 }
 
-export function stepInputs(graph: GraphBuilder, { heads, kvHeads, headDim }: ModelConfig): StepInputs {
+export function stepInputs(graph: GraphBuilder, { headDim }: ModelConfig): StepInputs {
   return {
     rotaryRows: graph.input('rotary_rows', 'i64', ['B', 'S']),
     cos: graph.input('cos', 'f32', ['R', headDim / 2]),
     sin: graph.input('sin', 'f32', ['R', headDim / 2]),
-    pastMask: graph.input('past_mask', 'f32', ['B', 1, 1, 'P']),
-    newMask: graph.input('new_mask', 'f32', [1, 1, heads === kvHeads ? 'S' : 'G', 'S']),
+    queryShape: graph.input('query_shape', 'i64', [5]),
+    mask: graph.input('mask', 'f32', ['B', 1, 1, 'M', 'K']),
     pastAndNew: graph.input('past_and_new', 'i64', [2]),
   };
 }

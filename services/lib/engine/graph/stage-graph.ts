@@ -19,8 +19,8 @@ export function filesOf(range: LayerRange): string[] {
 /**
  * The ONNX model of the layers `[start, end)`: from `tokens [B, S]` (stage 0) or `hidden [B, S, hidden]` to
  * `hidden_out`, or in the head to `logits [W, vocabulary]` of the rows that `logit_rows` names; and to
- * `new_rows`, this step's rows of the cache: keys and values of each layer, `[B, kvHeads, S, headDim]` each,
- * one after the other. Weights stay in the shard files.
+ * `new_rows`, this step's rows of the cache: keys and values of each layer, `[B, kvHeads, 1, S, headDim]`
+ * each, one after the other. Weights stay in the shard files.
  */
 export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
   const graph = new GraphBuilder(`layers ${range.start}-${range.end}`);
@@ -41,7 +41,7 @@ export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
   }
   // One output instead of two a layer: each costs an allocation and a copy on its way to JavaScript.
   const joined = graph.node('Concat', newRows, { attributes: { axis: 0 } });
-  graph.output('new_rows', joined, 'f32', ['N', shards.config.kvHeads, 'S', shards.config.headDim]);
+  graph.output('new_rows', joined, 'f32', ['N', shards.config.kvHeads, 1, 'S', shards.config.headDim]);
 
   if (ownsHead(range)) {
     graph.output('logits', head(graph, shards, residual), 'f32', ['W', shards.config.vocabulary]);

@@ -1,5 +1,6 @@
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, LayerTensor, TensorName } from '../../model/types.js';
+import { allRows, qkvOrder, type TensorRows } from './qkv-order.js';
 import type { Recipe } from './recipe.js';
 import { rowBlocks } from './row-blocks.js';
 
@@ -12,17 +13,14 @@ export class F32Recipe implements Recipe {
   }
 
   *embed(): Generator<TensorSource> {
-    yield this.#rows('embed', ['embed']);
+    yield this.#whole('embed', 'embed');
   }
 
   *layer(layer: number): Generator<TensorSource> {
     const rows = (name: string, ...parts: LayerTensor[]): TensorSource =>
-      this.#rows(
-        name,
-        parts.map((part) => `layers.${layer}.${part}` as const),
-      );
+      this.#whole(name, ...parts.map((part) => `layers.${layer}.${part}` as const));
     yield rows('attn_norm', 'attn_norm');
-    yield rows('qkv', 'q', 'k', 'v');
+    yield this.#rows('qkv', qkvOrder(layer, this.#checkpoint.config));
     yield rows('o', 'o');
     yield rows('ffn_norm', 'ffn_norm');
     yield rows('gate_up', 'gate', 'up');
@@ -30,18 +28,26 @@ export class F32Recipe implements Recipe {
   }
 
   *head(): Generator<TensorSource> {
-    yield this.#rows('final_norm', ['final_norm']);
-    yield this.#rows('head', ['head']);
+    yield this.#whole('final_norm', 'final_norm');
+    yield this.#whole('head', 'head');
   }
 
-  /** Matrices that share their input, one below the other: `[out, in]`. */
-  #rows(name: string, parts: readonly TensorName[]): TensorSource {
-    const shapes = parts.map((part) => this.#checkpoint.shape(part));
-    const rows = shapes.reduce((sum, [out]) => sum + out!, 0);
-    return { name, dtype: 'f32', shape: [rows, ...shapes[0]!.slice(1)], chunks: this.#blocks(parts) };
+  /** Matrices that share their input, one below the other. */
+  #whole(name: string, ...tensors: TensorName[]): TensorSource {
+    return this.#rows(
+      name,
+      tensors.map((tensor) => allRows(tensor, this.#checkpoint.shape(tensor)[0]!)),
+    );
   }
 
-  async *#blocks(parts: readonly TensorName[]): AsyncGenerator<Float32Array> {
+  /** `[out, in]` */
+  #rows(name: string, parts: readonly TensorRows[]): TensorSource {
+    const rows = parts.reduce((sum, { start, end }) => sum + end - start, 0);
+    const [, ...columns] = this.#checkpoint.shape(parts[0]!.tensor);
+    return { name, dtype: 'f32', shape: [rows, ...columns], chunks: this.#blocks(parts) };
+  }
+
+  async *#blocks(parts: readonly TensorRows[]): AsyncGenerator<Float32Array> {
     for (const part of parts) {
       for await (const { values } of rowBlocks(this.#checkpoint, part)) yield values;
     }

@@ -3,6 +3,7 @@ import { Int8Matrix } from '../../model/quantize/int8-matrix.js';
 import { greatestPowerOfTwoIn, Rotation } from '../../model/quantize/rotation.js';
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, ModelConfig, TensorName } from '../../model/types.js';
+import { allRows, qkvOrder, type TensorRows } from './qkv-order.js';
 import type { Recipe } from './recipe.js';
 import { type Transform, transformedBlocks } from './transform.js';
 
@@ -48,19 +49,23 @@ export class Int8Recipe implements Recipe {
     const feedForward = await this.#readsNorm(`${name}.ffn_norm`);
 
     yield this.#plainNorm('attn_norm');
-    yield* this.#matrix('qkv', [
-      [`${name}.q`, attention],
-      [`${name}.k`, attention],
-      [`${name}.v`, { ...attention, outputRotation: this.#head }],
+    yield* this.#matrix(
+      'qkv',
+      qkvOrder(layer, this.#config).map((rows) => [
+        rows,
+        rows.tensor === `${name}.v` ? { ...attention, outputRotation: this.#head } : attention,
+      ]),
+    );
+    yield* this.#matrix('o', [
+      [this.#all(`${name}.o`), { inputRotation: this.#head, outputRotation: this.#residual }],
     ]);
-    yield* this.#matrix('o', [[`${name}.o`, { inputRotation: this.#head, outputRotation: this.#residual }]]);
     yield this.#plainNorm('ffn_norm');
     yield* this.#matrix('gate_up', [
-      [`${name}.gate`, feedForward],
-      [`${name}.up`, feedForward],
+      [this.#all(`${name}.gate`), feedForward],
+      [this.#all(`${name}.up`), feedForward],
     ]);
     yield* this.#matrix('down', [
-      [`${name}.down`, { inputRotation: this.#gated, outputRotation: this.#residual }],
+      [this.#all(`${name}.down`), { inputRotation: this.#gated, outputRotation: this.#residual }],
     ]);
     const { size } = this.#gated;
     yield { name: 'down.rotation', dtype: 'f32', shape: [size, size], chunks: [this.#gated.matrix()] };
@@ -68,7 +73,7 @@ export class Int8Recipe implements Recipe {
 
   async *head(): AsyncGenerator<TensorSource> {
     yield this.#plainNorm('final_norm');
-    yield* this.#matrix('head', [['head', await this.#readsNorm('final_norm')]]);
+    yield* this.#matrix('head', [[this.#all('head'), await this.#readsNorm('final_norm')]]);
   }
 
   get #config(): ModelConfig {
@@ -89,18 +94,17 @@ export class Int8Recipe implements Recipe {
   /** Matrices that share their input, side by side as output channels of one. */
   async *#matrix(
     name: string,
-    parts: readonly (readonly [TensorName, Transform])[],
+    parts: readonly (readonly [TensorRows, Transform])[],
   ): AsyncGenerator<TensorSource> {
-    const shapes = parts.map(([part]) => this.#checkpoint.shape(part));
-    const inputs = shapes[0]![1]!;
-    const outputs = shapes.reduce((sum, [out]) => sum + out!, 0);
+    const inputs = this.#checkpoint.shape(parts[0]![0].tensor)[1]!;
+    const outputs = parts.reduce((sum, [{ start, end }]) => sum + end - start, 0);
     const matrix = new Int8Matrix(inputs, outputs, this.#bits);
     let first = 0;
-    for (const [index, [part, transform]] of parts.entries()) {
-      for await (const { start, values } of transformedBlocks(this.#checkpoint, part, transform)) {
+    for (const [rows, transform] of parts) {
+      for await (const { start, values } of transformedBlocks(this.#checkpoint, rows, transform)) {
         matrix.setChannels(first + start, values);
       }
-      first += shapes[index]![0]!;
+      first += rows.end - rows.start;
     }
     yield { name, dtype: 'i8', shape: [inputs, outputs], chunks: [matrix.values] };
     yield { name: `${name}.scale`, dtype: 'f32', shape: [outputs], chunks: [matrix.scales] };
@@ -108,6 +112,12 @@ export class Int8Recipe implements Recipe {
 
   async *#halves(name: TensorName): AsyncGenerator<Uint16Array> {
     const rotated = { inputRotation: this.#residual };
-    for await (const { values } of transformedBlocks(this.#checkpoint, name, rotated)) yield toHalves(values);
+    for await (const { values } of transformedBlocks(this.#checkpoint, this.#all(name), rotated)) {
+      yield toHalves(values);
+    }
+  }
+
+  #all(tensor: TensorName): TensorRows {
+    return allRows(tensor, this.#checkpoint.shape(tensor)[0]!);
   }
 }

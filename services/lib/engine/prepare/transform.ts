@@ -1,5 +1,6 @@
 import type { Rotation } from '../../model/quantize/rotation.js';
-import type { Checkpoint, TensorName } from '../../model/types.js';
+import type { Checkpoint } from '../../model/types.js';
+import type { TensorRows } from './qkv-order.js';
 import { type RowBlock, rowBlocks } from './row-blocks.js';
 
 /** A change to a matrix `[out, in]` that its neighbours undo, so that the model's results stay the same. */
@@ -8,27 +9,34 @@ export interface Transform {
   readonly inputScales?: Float32Array;
   /** Afterwards the input is expected rotated, in blocks of the rotation's size. */
   readonly inputRotation?: Rotation;
-  /** The output comes rotated. Needs the matrix as a whole. */
+  /** The output comes rotated. Needs all rows at once. */
   readonly outputRotation?: Rotation;
 }
 
-/** Reads a matrix and transforms it, in blocks of rows where the transform allows. */
+/** Reads rows of a matrix and transforms them, in blocks where the transform allows. */
 export async function* transformedBlocks(
   checkpoint: Checkpoint,
-  name: TensorName,
+  rows: TensorRows,
   transform: Transform,
 ): AsyncGenerator<RowBlock> {
-  const blocks =
-    transform.outputRotation === undefined ? rowBlocks(checkpoint, name) : whole(checkpoint, name);
-  const columns = checkpoint.shape(name)[1]!;
-  for await (const block of blocks) {
+  const columns = checkpoint.shape(rows.tensor)[1]!;
+  const blocks = rowBlocks(checkpoint, rows);
+  for await (const block of transform.outputRotation === undefined ? blocks : joined(blocks)) {
     apply(block.values, columns, transform);
     yield block;
   }
 }
 
-async function* whole(checkpoint: Checkpoint, name: TensorName): AsyncGenerator<RowBlock> {
-  yield { start: 0, values: await checkpoint.read(name) };
+async function* joined(blocks: AsyncIterable<RowBlock>): AsyncGenerator<RowBlock> {
+  const parts: Float32Array[] = [];
+  for await (const { values } of blocks) parts.push(values);
+  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    values.set(part, offset);
+    offset += part.length;
+  }
+  yield { start: 0, values };
 }
 
 function apply(values: Float32Array, columns: number, transform: Transform): void {
