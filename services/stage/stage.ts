@@ -28,8 +28,6 @@ export interface StageOptions {
   /** Links to the next stage; null in the head. */
   readonly next: Pick<LinkManager, 'get' | 'links'> | null;
   readonly metrics: StageMetrics;
-  /** Called whenever there is something to compute. */
-  readonly onWork?: () => void;
 }
 
 const now = (): number => performance.now() / 1000;
@@ -252,7 +250,6 @@ export class Stage {
 
   async #step(parts: readonly Part[]): Promise<void> {
     const { engine, metrics } = this.#options;
-    this.#options.onWork?.();
     const phase = phaseOf(parts);
     for (const part of parts) metrics.queueSeconds.observe({ phase }, now() - part.arrived);
     metrics.batchSize.observe({ phase }, parts.length);

@@ -2,7 +2,6 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StageConfig } from '../lib/config/stage-config.js';
 import { processorsOwner } from '../lib/engine/processors.js';
-import { cpuQuota } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
@@ -16,7 +15,6 @@ import type { Logger } from '../lib/telemetry/log.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
 import { createHttpServer } from './http.js';
 import { createStageMetrics } from './metrics.js';
-import { noKeepWarm, startKeepWarm, type KeepWarm } from './keep-warm.js';
 import { Stage, type StageOptions } from './stage.js';
 
 export interface RunningStage {
@@ -39,7 +37,6 @@ export async function startStage(
 
   const { engine, crashed, seconds } = await loadEngine(config, range);
   log.info({ range, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
-  const warm = await keepWarmBy(config, log);
   const mesh = await startMesh(config.mesh, signal);
 
   const metrics = createStageMetrics(
@@ -64,7 +61,6 @@ export async function startStage(
     engine,
     next,
     metrics,
-    onWork: () => warm.touch(),
   });
 
   const http = await listen(createHttpServer(metrics.registry), config.host, config.httpPort);
@@ -102,7 +98,6 @@ export async function startStage(
       await http.close();
       await mesh.close();
       await engine.stop();
-      await warm.stop();
     },
   };
 }
@@ -123,17 +118,6 @@ function batchingOf(config: StageConfig, processors: () => number): StageOptions
   if (index > 0) return { limits, groupLimit: () => Infinity, promptShare: 1 };
   const groupLimit = batching === 'auto' ? processors : () => Infinity;
   return { limits, groupLimit, promptShare: prefillShare / 100 };
-}
-
-async function keepWarmBy({ keepWarm }: StageConfig, log: Logger): Promise<KeepWarm> {
-  // What spins would be paid out of the quota, and missing in the next step.
-  if (keepWarm === 'off' || cpuQuota() !== null) return noKeepWarm;
-  try {
-    return await startKeepWarm();
-  } catch (error) {
-    log.warn({ reason: ServingError.from(error).message }, 'processors may fall asleep between steps');
-    return noKeepWarm;
-  }
 }
 
 async function loadEngine(config: StageConfig, range: LayerRange) {

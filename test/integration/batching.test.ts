@@ -1,8 +1,6 @@
 import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
-import { cpuQuota } from '../../services/lib/engine/threads.js';
 import { post } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { idleThreads } from '../support/idle-threads.js';
 import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
 import { openSequences, stepsRun } from '../support/stage-metrics.js';
 
@@ -84,26 +82,5 @@ describe('three stages on one machine', () => {
     for (const client of running) client.abort();
     await Promise.allSettled(streams.map((stream) => stream.text()));
     await allFreed();
-  }, 60_000);
-
-  it('keep processors awake while they work, and only then', async () => {
-    const threadsOf = (appId: string) => idleThreads(member(appId).servicePid);
-    const expected = cpuQuota() === null ? 1 : 0;
-    for (const appId of STAGES) expect(threadsOf(appId)).toHaveLength(expected);
-    const asleep = () => STAGES.every((appId) => threadsOf(appId).every(({ state }) => state === 'S'));
-    await eventually('all asleep', asleep);
-    const client = new AbortController();
-    const stream = await complete(PROMPT, 4_000, client.signal);
-    // Not all at once: on a crowded machine they rest now and then.
-    const awake = new Set<string>();
-    await eventually('each awake', () => {
-      for (const appId of STAGES) {
-        if (threadsOf(appId).every(({ state }) => state === 'R')) awake.add(appId);
-      }
-      return awake.size === STAGES.length;
-    });
-    client.abort();
-    await Promise.allSettled([stream.text()]);
-    await eventually('all asleep again', asleep);
   }, 60_000);
 });

@@ -30,8 +30,6 @@ export interface StageConfig {
   readonly batching: 'auto' | 'greedy';
   /** Of a step's time, what a waiting prompt may take from running sequences, percent; 100 takes prompts whole. */
   readonly prefillShare: number;
-  /** `auto` keeps the processors awake between steps where it can and no CPU quota pays for it. */
-  readonly keepWarm: 'auto' | 'off';
   /** How long a draining replica waits for its sequences, seconds. */
   readonly drainSeconds: number;
   readonly logLevel: LogLevel;
@@ -65,7 +63,6 @@ export function readStageConfig(
     maxBatchSequences: environment.integer('LAYERMESH_MAX_BATCH_SEQUENCES', 64, [1, 4_096]),
     batching: environment.choice('LAYERMESH_BATCHING', ['auto', 'greedy'], 'auto'),
     prefillShare: environment.integer('LAYERMESH_PREFILL_SHARE', 50, [1, 100]),
-    keepWarm: environment.choice('LAYERMESH_KEEP_WARM', ['auto', 'off'], 'auto'),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     logLevel: readLogLevel(environment),
   };
