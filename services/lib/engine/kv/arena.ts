@@ -70,10 +70,12 @@ export class KvArena {
   /** Writes the first `count` of a slot's new rows, `[kvHeads, rows, headDim]`, from `position` on. */
   write(plane: number, slot: number, position: number, rows: Float32Array, count: number): void {
     const { kvHeads, headDim } = this.#shape;
+    const target = this.#planes[plane]!;
     const size = rows.length / kvHeads;
     for (let head = 0; head < kvHeads; head++) {
-      const target = this.#rows(this.#planes[plane]!, slot, head, position, count);
-      target.set(rows.subarray(head * size, head * size + count * headDim));
+      const start = ((slot * kvHeads + head) * this.bucket + position) * headDim;
+      // A loop, since a view of so few values costs more than copying them: a decode step writes thousands.
+      for (let i = 0; i < count * headDim; i++) target[start + i] = rows[head * size + i]!;
     }
   }
 
