@@ -76,9 +76,7 @@ for (const batch of values.batches.split(',').map(Number)) {
   const times = [];
   for (let step = 0; step < Number(values.steps); step++) {
     const position = PROMPT + step;
-    times.push(
-      await seconds(sequences.map((sequence) => ({ sequence, position, count: 1, logits: 1 }))),
-    );
+    times.push(await seconds(sequences.map((sequence) => ({ sequence, position, count: 1, logits: 1 }))));
   }
   times.sort((a, b) => a - b);
   const [best, median] = [times[0], times[times.length >> 1]].map((time) => (batch / time).toFixed(0));
