@@ -3,6 +3,7 @@ import type { ModelConfig } from '../model/types.js';
 import { rotaryAngles } from './graph/rotary.js';
 import { pastKeyName, pastValueName } from './graph/names.js';
 import type { KvBatch } from './kv/kv-cache.js';
+import { SHORT_ROWS } from './kv/padding.js';
 import type { LayerRange } from './types.js';
 
 type Feeds = Record<string, ort.Tensor>;
@@ -14,11 +15,14 @@ export interface RunShape {
   readonly count: number;
 }
 
-/** A prompt's first chunk has no past, and need not be compared with the whole of an empty slot. */
+/**
+ * A batch meets the whole of its slots, which is what can be had without copying. A chunk of a prompt would pay
+ * for their empty part with every one of its rows, so it gets the rows that are written, and none at first.
+ */
 export function runShape({ arena, members, count }: KvBatch): RunShape {
   const lengths = members.map(({ length }) => length);
-  const fresh = lengths.length === 1 && lengths[0] === 0;
-  return { lengths, past: fresh ? 0 : arena.bucket, count };
+  const isChunk = lengths.length === 1 && (count > SHORT_ROWS || lengths[0] === 0);
+  return { lengths, past: isChunk ? lengths[0]! : arena.bucket, count };
 }
 
 /** What a run needs beside its tokens or activations and the cache: positions and masks. */
@@ -41,22 +45,25 @@ export function sharedFeeds(run: RunShape, config: ModelConfig, frequencies: Flo
   };
 }
 
-/** The cache of each layer, as views of the arena. */
+/** The cache of each layer: views of the arena, or, where fewer rows are wanted than a slot has, copies. */
 export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, config: ModelConfig): Feeds {
   const { arena, firstSlot, members } = batch;
-  const shape = [members.length, config.kvHeads, 1, past, config.headDim];
-  const tensor = (plane: number): ort.Tensor =>
-    new ort.Tensor('float32', past === 0 ? NO_ROWS : arena.view(plane, firstSlot, members.length), shape);
+  const { kvHeads, headDim } = config;
+  const rows = (plane: number): Float32Array => {
+    if (past === arena.bucket) return arena.view(plane, firstSlot, members.length);
+    const written = new Float32Array(kvHeads * past * headDim);
+    arena.read(plane, firstSlot, 0, written, past);
+    return written;
+  };
+  const shape = [members.length, kvHeads, 1, past, headDim];
   const feeds: Feeds = {};
   for (let layer = range.start; layer < range.end; layer++) {
     const plane = 2 * (layer - range.start);
-    feeds[pastKeyName(layer)] = tensor(plane);
-    feeds[pastValueName(layer)] = tensor(plane + 1);
+    feeds[pastKeyName(layer)] = new ort.Tensor('float32', rows(plane), shape);
+    feeds[pastValueName(layer)] = new ort.Tensor('float32', rows(plane + 1), shape);
   }
   return feeds;
 }
-
-const NO_ROWS = new Float32Array();
 
 /** Query row r, which is token r mod S of its chunk, sees the cached tokens and the chunk's up to its own. */
 function mask({ lengths, past, count }: RunShape, rows: number): Float32Array {
