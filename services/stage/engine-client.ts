@@ -69,7 +69,10 @@ export class EngineClient {
     return cached;
   }
 
-  /** Frees a sequence, and keeps the blocks that it begins with. An engine that can not would leak its room: that counts as a crash. */
+  /**
+   * Frees a sequence, and keeps the blocks that it begins with. An engine that can not would leak its room: that
+   * counts as a crash.
+   */
   close(sequence: string, prefix: readonly string[] = []): void {
     this.#ask({ type: 'close', sequence, prefix }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
   }

@@ -1,8 +1,9 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { GGMLQuantizationType } from '@huggingface/gguf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { llama } from '../../../services/lib/model/architectures/llama.js';
 import { storedName } from '../../../services/lib/model/match-tensors.js';
+import { writeWhole } from '../../../services/lib/model/shards/write-whole.js';
 import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
 import type { ModelConfig, TensorName } from '../../../services/lib/model/types.js';
 import { ggufHeader, paddingOf, type GgufTensorInfo } from '../gguf/gguf-header.js';
@@ -33,8 +34,8 @@ interface PlannedTensor extends GgufTensorInfo {
 
 /**
  * Writes a llama of random weights as GGUF: of the size that keeps activations around 1, so that it computes as a
- * trained model does and says nothing. The same seed gives the same file. Throws `disk_full`, or `invalid_config` where no file can be made; what is interrupted
- * leaves nothing behind.
+ * trained model does and says nothing. The same seed gives the same file. Throws `disk_full`, or `invalid_config`
+ * where no file can be made; what is interrupted leaves nothing behind.
  */
 export async function writeRandomModel(options: RandomModelOptions): Promise<void> {
   const { config, type, seed, file } = options;
@@ -43,34 +44,25 @@ export async function writeRandomModel(options: RandomModelOptions): Promise<voi
     { ...metadataOf(config, type), ...vocabularyMetadata(config.vocabulary) },
     tensors,
   );
-  const unfinished = `${file}.unfinished`;
   try {
-    const handle = await openNew(unfinished);
-    try {
+    await writeWhole(file, async (handle) => {
       await handle.write(header);
       await writeTensors(handle, tensors, new RandomWords(seed), options);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(unfinished, file);
+    });
   } catch (error) {
-    await rm(unfinished, { force: true });
     options.signal?.throwIfAborted();
-    throw ServingError.from(error);
+    throw isOpening(error) ? notWritable(file, error) : ServingError.from(error);
   }
 }
 
-async function openNew(file: string): Promise<FileHandle> {
-  try {
-    return await open(file, 'w');
-  } catch (cause) {
-    throw new ServingError('invalid_config', `${file} can not be written: ${(cause as Error).message}`, {
-      hint: 'choose another place with --out',
-      cause,
-    });
-  }
-}
+const isOpening = (error: unknown): error is NodeJS.ErrnoException =>
+  (error as NodeJS.ErrnoException).syscall === 'open';
+
+const notWritable = (file: string, cause: Error): ServingError =>
+  new ServingError('invalid_config', `${file} can not be written: ${cause.message}`, {
+    hint: 'choose another place with --out',
+    cause,
+  });
 
 function planTensors(config: ModelConfig, type: TypeName): PlannedTensor[] {
   const encoding = randomEncodings[type];

@@ -1,6 +1,9 @@
 const STEPS = 256;
 
-/** From here on e^-x counts for nothing: a whole vocabulary of 2^18 such tokens has less than 2^-39 of the likeliest's weight. */
+/**
+ * From here on e^-x counts for nothing: a whole vocabulary of 2^18 such tokens has less than 2^-39 of the
+ * likeliest's weight.
+ */
 export const NEGLIGIBLE = 40;
 
 const POWERS = Float64Array.from({ length: NEGLIGIBLE * STEPS + 1 }, (_, index) => Math.exp(-index / STEPS));

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { ServingError } from '../../errors/serving-error.js';
 import { type FileRecord, PAGE_BYTES, type ShardDataType, type TensorRecord } from './format.js';
+import { writeWhole } from './write-whole.js';
 
 /** A tensor on its way to disk: its bytes come in pieces, so that no matrix need be in memory as a whole. */
 export interface TensorSource {
@@ -22,21 +23,12 @@ export async function writeShard(
   tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>,
   signal?: AbortSignal,
 ): Promise<FileRecord> {
-  const target = path.join(directory, name);
-  const partial = `${target}.partial`;
   try {
-    const file = await open(partial, 'w');
-    try {
-      const record = await writeTensors(file, tensors, signal);
-      await file.sync();
-      await file.close();
-      await rename(partial, target);
-      return { name, ...record };
-    } finally {
-      await file.close();
-    }
+    const record = await writeWhole(path.join(directory, name), (file) =>
+      writeTensors(file, tensors, signal),
+    );
+    return { name, ...record };
   } catch (error) {
-    await rm(partial, { force: true });
     signal?.throwIfAborted();
     throw ServingError.from(error);
   }

@@ -1,0 +1,27 @@
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+
+/**
+ * Writes a file so that whoever reads it sees the old content or the new, never a part: under a temporary name,
+ * flushed to disk, then renamed. Nothing stays behind when `write` fails. Resolves with what `write` returned.
+ */
+export async function writeWhole<Result>(
+  file: string,
+  write: (handle: FileHandle) => Promise<Result>,
+): Promise<Result> {
+  const partial = `${file}.partial`;
+  try {
+    const handle = await open(partial, 'w');
+    let result: Result;
+    try {
+      result = await write(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(partial, file);
+    return result;
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
