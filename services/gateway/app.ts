@@ -4,6 +4,7 @@ import { countFailures } from './middleware/count-failures.js';
 import { jsonBody } from './middleware/json-body.js';
 import { noRoute } from './middleware/no-route.js';
 import { requestId } from './middleware/request-id.js';
+import { traceRequests } from './middleware/trace-requests.js';
 import { respondWithError } from './middleware/respond-with-error.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
@@ -15,10 +16,13 @@ import { ready } from './routes/ready.js';
 import { tokenize } from './routes/tokenize.js';
 import { topology } from './routes/topology.js';
 
+const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
+
 /** The HTTP API, not yet listening. */
 export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(requestId);
+  app.use(INFERENCE_ROUTES, traceRequests(gateway.inferences.tracer));
   app.use(jsonBody(gateway.limits.bodyBytes));
 
   app.post('/v1/chat/completions', chatCompletions(gateway));
@@ -33,7 +37,7 @@ export function createApp(gateway: Gateway): Express {
   app.get('/metrics', metrics(gateway));
 
   app.use(noRoute);
-  app.use(['/v1/chat/completions', '/v1/completions'], countFailures(gateway));
+  app.use(INFERENCE_ROUTES, countFailures(gateway));
   app.use(respondWithError(gateway));
   return app;
 }

@@ -1,4 +1,5 @@
 import type { SamplingParams } from '../lib/sampling/params.js';
+import type { SequenceTrace } from './sequence-trace.js';
 
 /** What the HTTP layer needs of the mesh, and nothing else: routes know no stages, links or frames. */
 export interface Backend {
@@ -16,6 +17,8 @@ export interface GenerateRequest {
   readonly prompt: readonly number[];
   readonly sampling: SamplingParams;
   readonly maxTokens: number;
+  /** Hears of every round through the mesh. */
+  readonly trace?: SequenceTrace;
 }
 
 export interface Generation {

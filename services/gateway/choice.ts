@@ -13,6 +13,8 @@ export interface GenerationPlan {
   readonly prompts: readonly PlannedPrompt[];
   readonly settings: GenerationSettings;
   readonly format: ResponseFormat;
+  /** Whether the client wants to be told where the time went. */
+  readonly timed: boolean;
 }
 
 /** One of the answers that a request asks for: a sequence of its own. */

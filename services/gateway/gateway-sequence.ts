@@ -2,6 +2,7 @@ import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../lib/sampling/sampling-message.js';
 import { message } from '../lib/wire/codec.js';
+import type { StageTime } from '../lib/wire/gen/stage_pb.js';
 import { prefixBlocks } from '../lib/wire/prefix-blocks.js';
 import type { GenerateRequest } from './backend.js';
 import type { Drafter } from './drafter.js';
@@ -77,10 +78,12 @@ export class GatewaySequence {
           sampling: toSamplingMessage(sampling),
           prompt: samplesByPrompt(sampling) ? [...prompt] : [],
           prefix: [...(prefix ?? [])],
+          traceparent: request.trace?.traceparent ?? '',
         },
       }),
     );
     this.#cachedTokens = await agreement;
+    request.trace?.routed(route);
     return this.#cachedTokens;
   }
 
@@ -92,10 +95,11 @@ export class GatewaySequence {
     this.#agreed = null;
   }
 
-  /** What a step sampled: tokens from `position` on. */
-  receive(position: number, tokens: readonly number[]): void {
+  /** What a step sampled: tokens from `position` on, and what each stage took for them. */
+  receive(position: number, tokens: readonly number[], path: readonly StageTime[]): void {
     if (position !== this.#nextPosition || tokens.length === 0) return;
     clearTimeout(this.#deadline);
+    this.#options.request.trace?.answered(path, tokens.length);
     this.#sampled.push(...tokens);
     this.#options.drafter?.sampled(tokens);
     this.tokens.push(tokens);
@@ -117,27 +121,28 @@ export class GatewaySequence {
     const { request, drafter } = this.#options;
     const left = request.maxTokens - this.#sampled.length;
     if (left === 0) return false;
-    if (this.#sampled.length === 0) this.#prefill(request.prompt);
-    else this.#decode(drafter?.draft(left - 1) ?? []);
+    const parent = request.trace?.asked() ?? '';
+    if (this.#sampled.length === 0) this.#prefill(request.prompt, parent);
+    else this.#decode(drafter?.draft(left - 1) ?? [], parent);
     this.#expect();
     return true;
   }
 
-  #prefill(prompt: readonly number[]): void {
+  #prefill(prompt: readonly number[], parent: string): void {
     const { prefillChunk } = this.#options;
     for (let start = this.#cachedTokens; start < prompt.length; start += prefillChunk) {
       const end = Math.min(prompt.length, start + prefillChunk);
-      this.#step(prompt.slice(start, end), start, end === prompt.length ? 1 : 0, []);
+      this.#step(prompt.slice(start, end), start, end === prompt.length ? 1 : 0, [], parent);
     }
   }
 
-  #decode(draft: number[]): void {
-    this.#step([this.#sampled.at(-1)!, ...draft], this.#nextPosition - 1, 1 + draft.length, draft);
+  #decode(draft: number[], parent: string): void {
+    this.#step([this.#sampled.at(-1)!, ...draft], this.#nextPosition - 1, 1 + draft.length, draft, parent);
   }
 
-  #step(tokens: readonly number[], position: number, logits: number, draft: number[]): void {
+  #step(tokens: readonly number[], position: number, logits: number, draft: number[], parent: string): void {
     const { id: sequence, epoch, route, outbox } = this.#options;
-    const item = { sequence, epoch, position, count: tokens.length, logits, draft };
+    const item = { sequence, epoch, position, count: tokens.length, logits, draft, parent };
     outbox.add(route[0]!, { item, tokens });
   }
 

@@ -5,6 +5,7 @@ import type { EventStreamOptions } from '../lib/openai/event-stream.js';
 import type { ServedModel } from '../lib/openai/served-model.js';
 import type { Admission } from './admission.js';
 import type { Backend } from './backend.js';
+import type { Inferences } from './inference.js';
 import type { GatewayMetrics } from './metrics.js';
 
 export interface HttpLimits extends EventStreamOptions {
@@ -28,6 +29,7 @@ export interface Gateway {
   readonly model: ServedModel;
   readonly admission: Admission;
   readonly metrics: GatewayMetrics;
+  readonly inferences: Inferences;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;
 }

@@ -1,7 +1,6 @@
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
@@ -12,6 +11,8 @@ import { listen } from '../lib/process/listen.js';
 import { runService } from '../lib/process/run-service.js';
 import { whenAborted } from '../lib/process/when-aborted.js';
 import type { Logger } from '../lib/telemetry/log.js';
+import { createMetricsRegistry } from '../lib/telemetry/metrics-registry.js';
+import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
 import { createApp } from './app.js';
@@ -28,9 +29,10 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const mesh = await startMesh(config.mesh, stopped);
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = createMetricsRegistry();
   const metrics = createGatewayMetrics(registry, admission);
+  const tracing = startTracing(config.telemetry, config.replica, registry);
+  const { decodeInterval, content } = config.telemetry;
   const backend = new MeshBackend({
     mesh,
     identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
@@ -55,6 +57,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
+    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound: () => undefined },
     log,
     limits: limitsFor(model.config.maxPositions),
   });
@@ -67,4 +70,5 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await backend.close();
   await http.close();
   await mesh.close();
+  await tracing.shutdown();
 }

@@ -189,8 +189,8 @@ export class MeshBackend implements Backend {
 
   #receive({ body }: Message): void {
     if (body.case === 'tokens') {
-      for (const { sequence, epoch, position, tokens } of body.value.sampled) {
-        this.#find(sequence, epoch)?.receive(position, tokens);
+      for (const { sequence, epoch, position, tokens, path } of body.value.sampled) {
+        this.#find(sequence, epoch)?.receive(position, tokens, path);
       }
     } else if (body.case === 'opened') {
       this.#find(body.value.sequence, body.value.epoch)?.agreed(body.value.cachedTokens);

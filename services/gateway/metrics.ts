@@ -1,6 +1,9 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import type { FinishReason } from '../lib/openai/response-format.js';
+import type { MetricsRegistry } from '../lib/telemetry/metrics-registry.js';
+import { METRICS } from '../lib/telemetry/names.js';
 import type { Admission } from './admission.js';
+import type { RequestTrace } from './request-trace.js';
 
 // vLLM's bucket lists, seconds, so that its dashboards compare.
 const FIRST_TOKEN_BUCKETS = [
@@ -15,7 +18,7 @@ const REQUEST_BUCKETS = [
 ];
 
 export interface GatewayMetrics {
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   readonly success: Counter<'finished_reason'>;
   readonly failure: Counter<'reason'>;
   readonly timeToFirstToken: Histogram;
@@ -31,13 +34,15 @@ export interface GatewayMetrics {
 }
 
 /** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
-export function createGatewayMetrics(registry: Registry, admission: Admission): GatewayMetrics {
+export function createGatewayMetrics(registry: MetricsRegistry, admission: Admission): GatewayMetrics {
   const registers = [registry];
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>
     new Histogram({ name, help, buckets, registers });
+  const withExemplars = (name: string, help: string, buckets: number[]): Histogram =>
+    new Histogram({ name, help, buckets, registers, enableExemplars: true });
 
   new Gauge({
-    name: 'layermesh_requests_running',
+    name: METRICS.requestsRunning,
     help: 'Requests that were admitted and are not finished',
     registers,
     collect() {
@@ -45,7 +50,7 @@ export function createGatewayMetrics(registry: Registry, admission: Admission): 
     },
   });
   new Gauge({
-    name: 'layermesh_requests_waiting',
+    name: METRICS.requestsWaiting,
     help: 'Requests that wait for admission',
     registers,
     collect() {
@@ -56,93 +61,106 @@ export function createGatewayMetrics(registry: Registry, admission: Admission): 
   return {
     registry,
     success: new Counter({
-      name: 'layermesh_request_success_total',
+      name: METRICS.requestSuccess,
       help: 'Requests that were answered to their end, by what ended them',
       labelNames: ['finished_reason'],
       registers,
     }),
     failure: new Counter({
-      name: 'layermesh_request_failure_total',
+      name: METRICS.requestFailure,
       help: 'HTTP requests that were refused or broke off, by error code or client_disconnected',
       labelNames: ['reason'],
       registers,
     }),
-    timeToFirstToken: histogram(
-      'layermesh_time_to_first_token_seconds',
+    timeToFirstToken: withExemplars(
+      METRICS.timeToFirstToken,
       'From the arrival of a request to its first token',
       FIRST_TOKEN_BUCKETS,
     ),
-    interTokenLatency: histogram(
-      'layermesh_inter_token_latency_seconds',
+    interTokenLatency: withExemplars(
+      METRICS.interTokenLatency,
       'Between one token of a request and the next',
       INTER_TOKEN_BUCKETS,
     ),
-    endToEndLatency: histogram(
-      'layermesh_e2e_request_latency_seconds',
+    endToEndLatency: withExemplars(
+      METRICS.endToEndLatency,
       'From the arrival of a request to its last token',
       REQUEST_BUCKETS,
     ),
     queueTime: histogram(
-      'layermesh_request_queue_time_seconds',
+      METRICS.queueTime,
       'From the arrival of a request to its admission',
       REQUEST_BUCKETS,
     ),
     promptTokens: new Counter({
-      name: 'layermesh_prompt_tokens_total',
+      name: METRICS.promptTokens,
       help: 'Prompt tokens of requests that were started',
       registers,
     }),
     prefixCacheQueries: new Counter({
-      name: 'layermesh_prefix_cache_queries_total',
+      name: METRICS.prefixCacheQueries,
       help: 'Prompt tokens that were looked for in the prefix cache',
       registers,
     }),
     prefixCacheHits: new Counter({
-      name: 'layermesh_prefix_cache_hits_total',
+      name: METRICS.prefixCacheHits,
       help: 'Prompt tokens that were found in the prefix cache of every stage of a route',
       registers,
     }),
     generationTokens: new Counter({
-      name: 'layermesh_generation_tokens_total',
+      name: METRICS.generationTokens,
       help: 'Tokens that were generated',
       registers,
     }),
     draftTokens: new Counter({
-      name: 'layermesh_spec_decode_num_draft_tokens_total',
+      name: METRICS.draftTokens,
       help: 'Tokens that were guessed, to be verified together with the next one',
       registers,
     }),
     acceptedTokens: new Counter({
-      name: 'layermesh_spec_decode_num_accepted_tokens_total',
+      name: METRICS.acceptedTokens,
       help: 'Guessed tokens that were right',
       registers,
     }),
   };
 }
 
+/** What a meter needs of the request's trace: the seconds since it came, and what its exemplars name. */
+export type MeteredRequest = Pick<RequestTrace, 'seconds' | 'traceId' | 'firstToken'>;
+
 /** Observes one choice as its tokens come. */
 export class ChoiceMeter {
   readonly #metrics: GatewayMetrics;
-  readonly #arrived: number;
+  readonly #request: MeteredRequest;
   #lastToken: number | null = null;
 
-  /** `arrived`: the reading of `performance.now()` when the request came. */
-  constructor(metrics: GatewayMetrics, arrived: number) {
+  constructor(metrics: GatewayMetrics, request: MeteredRequest) {
     this.#metrics = metrics;
-    this.#arrived = arrived;
+    this.#request = request;
   }
 
   token(): void {
     const now = performance.now();
     const { timeToFirstToken, interTokenLatency, generationTokens } = this.#metrics;
-    if (this.#lastToken === null) timeToFirstToken.observe((now - this.#arrived) / 1000);
-    else interTokenLatency.observe((now - this.#lastToken) / 1000);
+    if (this.#lastToken === null) {
+      this.#request.firstToken();
+      this.#observe(timeToFirstToken, this.#request.seconds);
+    } else {
+      this.#observe(interTokenLatency, (now - this.#lastToken) / 1000);
+    }
     this.#lastToken = now;
     generationTokens.inc();
   }
 
   finish(reason: FinishReason): void {
-    this.#metrics.endToEndLatency.observe((performance.now() - this.#arrived) / 1000);
+    this.#observe(this.#metrics.endToEndLatency, this.#request.seconds);
     this.#metrics.success.inc({ finished_reason: reason });
+  }
+
+  /** With the trace as an exemplar, so that a dashboard's outlier leads to the request that was one. */
+  #observe(histogram: Histogram, value: number): void {
+    const { traceId } = this.#request;
+    const exemplarLabels = traceId === null ? {} : { trace_id: traceId };
+    histogram.observe({ value, labels: {}, exemplarLabels });
   }
 }

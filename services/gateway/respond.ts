@@ -1,25 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { EventStream } from '../lib/openai/event-stream.js';
-import {
-  usageOf,
-  type FinishedChoice,
-  type FinishReason,
-  type Usage,
-} from '../lib/openai/response-format.js';
+import type { FinishedChoice, FinishReason } from '../lib/openai/response-format.js';
 import { abortOnDisconnect } from './abort-on-disconnect.js';
 import { allOrAbort } from './all-or-abort.js';
+import { usageOfPlan, type Finished, type RunningChoice } from './answer.js';
 import { choicesOf, type Choice, type GenerationPlan } from './choice.js';
-import { ChoiceDecoder, type Piece } from './choice-decoder.js';
+import { ChoiceDecoder } from './choice-decoder.js';
 import type { Gateway } from './gateway.js';
 import { generate } from './generate.js';
 import { ChoiceMeter } from './metrics.js';
-
-interface RunningChoice {
-  readonly choice: Choice;
-  /** Of its prompt. */
-  readonly cachedTokens: number;
-  readonly pieces: AsyncIterable<Piece>;
-}
+import type { RequestTrace } from './request-trace.js';
+import { serverTiming } from './timings.js';
 
 interface Answer {
   readonly choice: Choice;
@@ -36,19 +27,27 @@ export async function respond(
   gateway: Gateway,
   response: ServerResponse,
   plan: GenerationPlan,
+  trace: RequestTrace,
 ): Promise<void> {
-  const arrived = performance.now();
   const controller = abortOnDisconnect(response);
   const choices = choicesOf(plan);
 
-  const permit = await gateway.admission.acquire(choices.length, controller.signal);
+  const permit = await trace.measure('admission', () =>
+    gateway.admission.acquire(choices.length, controller.signal),
+  );
   try {
-    gateway.metrics.queueTime.observe((performance.now() - arrived) / 1000);
-    const generations = await allOrAbort(
-      choices.map((choice) => gateway.backend.generate(choice, controller.signal)),
-      controller,
+    gateway.metrics.queueTime.observe(trace.seconds);
+    const generations = await trace.measure('route', () =>
+      allOrAbort(
+        choices.map((choice) =>
+          gateway.backend.generate({ ...choice, trace: trace.sequence() }, controller.signal),
+        ),
+        controller,
+      ),
     );
-    response.setHeader('x-layermesh-route', generations.map(({ route }) => route).join(', '));
+    const route = generations.map((generation) => generation.route).join(', ');
+    response.setHeader('x-layermesh-route', route);
+    trace.routed(route);
 
     const running = choices.map((choice, index): RunningChoice => {
       const { cachedTokens, tokens } = generations[index]!;
@@ -56,11 +55,17 @@ export async function respond(
       gateway.metrics.prefixCacheQueries.inc(choice.prompt.length);
       gateway.metrics.prefixCacheHits.inc(cachedTokens);
       const decoder = new ChoiceDecoder(choice, gateway.text.tokenizer);
-      const meter = new ChoiceMeter(gateway.metrics, arrived);
+      const meter = new ChoiceMeter(gateway.metrics, trace);
       return { choice, cachedTokens, pieces: generate(tokens, decoder, meter) };
     });
-    if (plan.settings.stream) await streamAnswer(gateway, response, plan, running, controller);
-    else await sendAnswer(response, plan, running, controller);
+    const { stream } = plan.settings;
+    const finished = stream
+      ? await streamAnswer(gateway, response, plan, running, trace, controller)
+      : await sendAnswer(response, plan, running, trace, controller);
+    trace.finish(
+      usageOfPlan(plan, running, finished),
+      finished.map(({ finishReason }) => finishReason),
+    );
   } finally {
     // Whatever went wrong: no sequence outlives its request.
     controller.abort(new Error('the request is over'));
@@ -72,8 +77,9 @@ async function sendAnswer(
   response: ServerResponse,
   plan: GenerationPlan,
   running: readonly RunningChoice[],
+  trace: RequestTrace,
   controller: AbortController,
-): Promise<void> {
+): Promise<Finished[]> {
   const answers = await allOrAbort(running.map(collect), controller);
   const { returnTokenIds } = plan.settings;
   const choices = answers.map(({ choice, text, tokens, finishReason }): FinishedChoice => ({
@@ -82,13 +88,13 @@ async function sendAnswer(
     finishReason,
     ...(returnTokenIds ? { tokenIds: tokens, promptTokenIds: choice.prompt } : {}),
   }));
-  const usage = planUsage(
-    plan,
-    running,
-    answers.map(({ tokens }) => tokens.length),
-  );
+  const finished = answers.map(({ tokens, finishReason }) => ({ tokens: tokens.length, finishReason }));
+  const usage = usageOfPlan(plan, running, finished);
+  const timings = plan.timed ? trace.timings() : undefined;
   response.setHeader('content-type', 'application/json; charset=utf-8');
-  response.end(JSON.stringify(plan.format.response(choices, usage)));
+  if (timings !== undefined) response.setHeader('server-timing', serverTiming(timings));
+  response.end(JSON.stringify(plan.format.response(choices, { usage, timings })));
+  return finished;
 }
 
 async function collect({ choice, pieces }: RunningChoice): Promise<Answer> {
@@ -103,57 +109,51 @@ async function collect({ choice, pieces }: RunningChoice): Promise<Answer> {
   return { choice, text, tokens, finishReason };
 }
 
+/** What is known of a stream's timing comes at its end: in a last chunk, and as a trailer. */
 async function streamAnswer(
   gateway: Gateway,
   response: ServerResponse,
   plan: GenerationPlan,
   running: readonly RunningChoice[],
+  trace: RequestTrace,
   controller: AbortController,
-): Promise<void> {
+): Promise<Finished[]> {
+  if (plan.timed) response.setHeader('trailer', 'server-timing');
   const events = new EventStream(response, controller.signal, gateway.limits);
   try {
-    const counts = await allOrAbort(
+    const finished = await allOrAbort(
       running.map((choice) => streamChoice(events, plan, choice)),
       controller,
     );
-    if (plan.settings.includeUsage) await events.send(plan.format.usage(planUsage(plan, running, counts)));
+    const timings = plan.timed ? trace.timings() : undefined;
+    const usage = plan.settings.includeUsage ? usageOfPlan(plan, running, finished) : undefined;
+    if (usage !== undefined || timings !== undefined)
+      await events.send(plan.format.summary({ usage, timings }));
+    if (timings !== undefined) response.addTrailers({ 'server-timing': serverTiming(timings) });
     events.end();
+    return finished;
   } finally {
     events.close();
   }
 }
 
-/** Resolves with the number of tokens. */
 async function streamChoice(
   events: EventStream,
   { format, settings: { returnTokenIds } }: GenerationPlan,
   { choice, pieces }: RunningChoice,
-): Promise<number> {
+): Promise<Finished> {
   const { index } = choice;
   const start = format.start({ index, ...(returnTokenIds ? { promptTokenIds: choice.prompt } : {}) });
   if (start !== null) await events.send(start);
 
-  let tokens = 0;
+  const finished = { tokens: 0, finishReason: 'length' as FinishReason };
   for await (const { token, text, finishReason } of pieces) {
-    tokens += 1;
+    finished.tokens += 1;
     if (returnTokenIds) await events.send(format.delta({ index, text, tokenIds: [token] }));
     else if (text !== '') await events.send(format.delta({ index, text }));
-    if (finishReason !== null) await events.send(format.finish(index, finishReason));
+    if (finishReason === null) continue;
+    finished.finishReason = finishReason;
+    await events.send(format.finish(index, finishReason));
   }
-  return tokens;
-}
-
-/** A prompt counts once, however many choices it has; what of it was cached is told of its first. */
-function planUsage(
-  { prompts, settings }: GenerationPlan,
-  running: readonly RunningChoice[],
-  completionTokens: readonly number[],
-): Usage {
-  const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
-  const firstChoices = running.filter(({ choice }) => choice.index % settings.choices === 0);
-  return usageOf(
-    sum(prompts.map(({ ids }) => ids.length)),
-    sum(firstChoices.map(({ cachedTokens }) => cachedTokens)),
-    sum(completionTokens),
-  );
+  return finished;
 }

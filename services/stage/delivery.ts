@@ -3,9 +3,10 @@ import type { CalleeLink } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { message } from '../lib/wire/codec.js';
 import { frameCost, packFrames, type Rows } from '../lib/wire/frames.js';
+import type { StageTime } from '../lib/wire/gen/stage_pb.js';
 import type { StepResult } from './engine-messages.js';
 import type { Sequence } from './sequence.js';
-import type { Part } from './step.js';
+import { itemAfter, type Part, type StepRun } from './step.js';
 
 export interface Delivery {
   /** Payload bytes of the frames that left. */
@@ -21,13 +22,21 @@ export interface Delivery {
 export function deliver(
   parts: readonly Part[],
   result: StepResult,
+  run: StepRun,
   alive: (part: Part) => boolean,
 ): Delivery {
-  return 'hidden' in result ? passOn(parts, result.hidden, alive) : answer(parts, result.tokens, alive);
+  return 'hidden' in result
+    ? passOn(parts, result.hidden, run, alive)
+    : answer(parts, result.tokens, run, alive);
 }
 
 /** Activations `[rows, hidden]`, to the next stage's replicas. */
-function passOn(parts: readonly Part[], hidden: Float32Array, alive: (part: Part) => boolean): Delivery {
+function passOn(
+  parts: readonly Part[],
+  hidden: Float32Array,
+  run: StepRun,
+  alive: (part: Part) => boolean,
+): Delivery {
   const width = hidden.length / parts.reduce((sum, part) => sum + part.rows, 0);
   const byLink = new Map<CallerLink, Rows[]>();
   let row = 0;
@@ -35,7 +44,7 @@ function passOn(parts: readonly Part[], hidden: Float32Array, alive: (part: Part
     const activations = hidden.subarray(row * width, (row += part.rows) * width);
     const { downstream } = part.sequence;
     if (downstream.to === 'stage' && alive(part))
-      append(byLink, downstream.link, { item: part.content.item, activations });
+      append(byLink, downstream.link, { item: itemAfter(part, run), activations });
   }
   let sentBytes = 0;
   for (const [link, rows] of byLink) {
@@ -51,18 +60,21 @@ function passOn(parts: readonly Part[], hidden: Float32Array, alive: (part: Part
 function answer(
   parts: readonly Part[],
   tokens: Extract<StepResult, { tokens: unknown }>['tokens'],
+  run: StepRun,
   alive: (part: Part) => boolean,
 ): Delivery {
   const byLink = new Map<
     CalleeLink,
-    { sequence: string; epoch: number; position: number; tokens: number[] }[]
+    { sequence: string; epoch: number; position: number; tokens: number[]; path: StageTime[] }[]
   >();
   const refused: [Sequence, ServingError][] = [];
-  const wanting = parts.filter((part) => part.content.item.logits > 0);
-  for (const [index, part] of wanting.entries()) {
-    const result = tokens[index]!;
+  let wanting = 0;
+  for (const part of parts) {
     const { sequence, content } = part;
+    const result = content.item.logits > 0 ? tokens[wanting++]! : [];
     if (!alive(part) || sequence.downstream.to !== 'gateway') continue;
+    const { path } = itemAfter(part, run);
+    if (content.item.logits === 0) continue;
     if ('code' in result) {
       refused.push([sequence, new ServingError(result.code, result.message)]);
       continue;
@@ -73,6 +85,7 @@ function answer(
       epoch: sequence.epoch,
       position: position + count - draft.length,
       tokens: [...result],
+      path,
     });
   }
   for (const [link, sampled] of byLink) link.send(message({ case: 'tokens', value: { sampled } }));

@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import express from 'express';
-import type { Registry } from 'prom-client';
+import type { MetricsRegistry } from '../lib/telemetry/metrics-registry.js';
 
 /** A stage's own HTTP server: `/health` for probes, `/metrics` for Prometheus. */
-export function createHttpServer(registry: Registry): Server {
+export function createHttpServer(registry: MetricsRegistry): Server {
   const app = express();
   app.disable('x-powered-by');
   app.get('/health', (_request, response) => {

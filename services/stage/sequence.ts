@@ -5,6 +5,8 @@ import type { ItemFields } from '../lib/wire/frames.js';
 import { PREFIX_BLOCK } from '../lib/wire/prefix-blocks.js';
 import type { Open } from '../lib/wire/gen/stage_pb.js';
 import type { ServingError } from '../lib/errors/serving-error.js';
+import { ComputeClock } from './compute-clock.js';
+import type { SequenceSpans } from './sequence-spans.js';
 
 /** One running generation as a stage sees it: where its rows come from, and where they go. */
 export class Sequence {
@@ -15,15 +17,19 @@ export class Sequence {
   readonly upstream: CalleeLink;
   /** The next stage's replica, or, in the head, the gateway that wants the tokens. */
   readonly downstream: Downstream;
+  readonly clock = new ComputeClock();
+  /** Null where it is not traced. */
+  readonly spans: SequenceSpans | null;
   /** Rows received so far; the position of the next one. */
   #received = 0;
 
-  constructor(open: Open, upstream: CalleeLink, downstream: Downstream) {
+  constructor(open: Open, upstream: CalleeLink, downstream: Downstream, spans: SequenceSpans | null) {
     this.id = open.sequence;
     this.epoch = open.epoch;
     this.maxLength = open.maxLength;
     this.upstream = upstream;
     this.downstream = downstream;
+    this.spans = spans;
   }
 
   /** The engine's name for it: a sequence that comes back in a new epoch is another one to the engine. */
@@ -47,7 +53,8 @@ export class Sequence {
     this.#received = cachedTokens;
     if (downstream.to === 'stage') {
       const prefix = open.prefix.slice(0, cachedTokens / PREFIX_BLOCK);
-      downstream.link.send(message({ case: 'open', value: { ...open, prefix } }));
+      const traceparent = this.spans?.traceparent ?? '';
+      downstream.link.send(message({ case: 'open', value: { ...open, prefix, traceparent } }));
     } else {
       downstream.link.send(message({ case: 'opened', value: { sequence: id, epoch, cachedTokens } }));
     }

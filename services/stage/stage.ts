@@ -2,22 +2,22 @@ import { ServingError } from '../lib/errors/serving-error.js';
 import type { CalleeLink, StatusFields } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { LinkManager } from '../lib/mesh/link-manager.js';
+import type { Tracer } from '@opentelemetry/api';
 import { fromSamplingMessage } from '../lib/sampling/sampling-message.js';
 import { frameCost, unpackFrame, type Rows } from '../lib/wire/frames.js';
 import type { Close, Failed, Frame, Message, Open } from '../lib/wire/gen/stage_pb.js';
 import { Batcher, type BatchingOptions } from './batcher.js';
-import { BusyMeter } from './busy-meter.js';
 import { deliver } from './delivery.js';
 import type { EngineClient } from './engine-client.js';
 import type { SamplerSpec } from './engine-messages.js';
 import type { StageMetrics } from './metrics.js';
 import { failed, Sequence, type Downstream } from './sequence.js';
-import { bytesOf, dividePart, partOf, phaseOf, toStepInput, type Part } from './step.js';
+import { spansOf, type StageLabels } from './sequence-spans.js';
+import { StepMeter } from './step-meter.js';
+import { bytesOf, dividePart, partOf, toStepInput, type Part } from './step.js';
 
 export interface StageOptions {
-  /** Of this stage in the split. */
-  readonly index: number;
-  readonly replica: string;
+  readonly labels: StageLabels;
   /** Owner of the processors that the engine computes on. */
   readonly processors: string;
   /** Width of the activations that come in; null in stage 0, which takes token ids. */
@@ -28,6 +28,7 @@ export interface StageOptions {
   /** Links to the next stage; null in the head. */
   readonly next: Pick<LinkManager, 'get' | 'links'> | null;
   readonly metrics: StageMetrics;
+  readonly tracer: Tracer;
 }
 
 const now = (): number => performance.now() / 1000;
@@ -42,7 +43,7 @@ export class Stage {
   readonly #sequences = new Map<string, Sequence>();
   /** Oldest first. The head's tokens go to a gateway's oldest: whoever meets us twice closes the newer link. */
   readonly #callers = new Set<CalleeLink>();
-  readonly #busy = new BusyMeter(now());
+  readonly #meter: StepMeter;
   #draining = false;
   #running = false;
   #alarm: NodeJS.Timeout | undefined;
@@ -50,6 +51,7 @@ export class Stage {
 
   constructor(options: StageOptions) {
     this.#options = options;
+    this.#meter = new StepMeter(options.metrics);
     this.#batcher = new Batcher({ ...options.batching, divide: dividePart });
   }
 
@@ -68,10 +70,10 @@ export class Stage {
       sequences: this.#sequences.size,
       kvUsed: engine.kv.used,
       kvCapacity: engine.kv.capacity,
-      busyRatio: this.#busy.ratio(now()),
       rssBytes: process.memoryUsage.rss(),
       nextReplicas: next?.links.map((link) => link.replica) ?? [],
       processors: [...this.processors],
+      ...this.#meter.status(),
     };
   }
 
@@ -133,16 +135,19 @@ export class Stage {
     let sequence: Sequence | undefined;
     try {
       this.#leaveOlderEpoch(open);
-      if (this.#draining) throw new ServingError('stage_unavailable', `${this.#options.replica} is draining`);
-      sequence = new Sequence(open, link, this.#downstreamOf(open));
+      if (this.#draining)
+        throw new ServingError('stage_unavailable', `${this.#options.labels.replica} is draining`);
+      const { tracer, labels } = this.#options;
+      sequence = new Sequence(open, link, this.#downstreamOf(open), spansOf(tracer, labels, open));
       this.#sequences.set(sequence.id, sequence);
       const sampler = this.#samplerOf(open);
       const cached = await this.#options.engine.open(sequence.key, open.maxLength, sampler, open.prefix);
       // Closed or moved while the engine was answering: it has been freed already.
       if (this.#isOpen(sequence)) sequence.opened(open, cached);
     } catch (error) {
-      if (sequence !== undefined && this.#isOpen(sequence)) this.#free(sequence);
-      link.send(failed({ id: open.sequence, epoch: open.epoch }, ServingError.from(error)));
+      const reason = ServingError.from(error);
+      if (sequence !== undefined && this.#isOpen(sequence)) this.#free(sequence, [], reason);
+      link.send(failed({ id: open.sequence, epoch: open.epoch }, reason));
     }
   }
 
@@ -156,17 +161,18 @@ export class Stage {
   }
 
   #downstreamOf(open: Open): Downstream {
-    const { next, index } = this.#options;
+    const { next, labels } = this.#options;
+    const following = labels.index + 1;
     if (next === null) {
       const link = [...this.#callers].find(({ replica }) => replica === open.gateway);
       if (link === undefined)
         throw new ServingError('stage_unavailable', `no link to gateway ${open.gateway}`);
       return { to: 'gateway', link };
     }
-    const wanted = open.route[index + 1] ?? '';
+    const wanted = open.route[following] ?? '';
     const link = next.get(wanted);
     if (link === undefined)
-      throw new ServingError('stage_unavailable', `no link to stage-${index + 1}/${wanted}`);
+      throw new ServingError('stage_unavailable', `no link to stage-${following}/${wanted}`);
     return { to: 'stage', link };
   }
 
@@ -192,7 +198,9 @@ export class Stage {
     const { item } = content;
     const sequence = this.#find(item);
     if (sequence?.advance(item) === true) {
-      this.#batcher.enqueue(partOf(sequence, content, link, now()), now());
+      const at = now();
+      const arrival = { at, computed: sequence.clock.computed(at) };
+      this.#batcher.enqueue(partOf(sequence, content, link, arrival), at);
       return;
     }
     link.consumed(bytesOf({ content }));
@@ -208,16 +216,17 @@ export class Stage {
 
   #fail(sequence: Sequence, reason: ServingError): void {
     sequence.fail(reason);
-    this.#end(sequence);
+    this.#end(sequence, [], reason);
   }
 
   /** `prefix` names the blocks to be kept of it, here and further on. */
-  #end(sequence: Sequence, prefix: readonly string[] = []): void {
+  #end(sequence: Sequence, prefix: readonly string[] = [], reason?: ServingError): void {
     sequence.closeDownstream(prefix);
-    this.#free(sequence, this.#draining ? [] : prefix);
+    this.#free(sequence, this.#draining ? [] : prefix, reason);
   }
 
-  #free(sequence: Sequence, prefix: readonly string[] = []): void {
+  #free(sequence: Sequence, prefix: readonly string[], reason?: ServingError): void {
+    sequence.spans?.end(reason);
     this.#sequences.delete(sequence.id);
     for (const part of this.#batcher.remove(sequence)) part.link.consumed(bytesOf(part));
     this.#options.engine.close(sequence.key, prefix);
@@ -250,20 +259,17 @@ export class Stage {
 
   async #step(parts: readonly Part[]): Promise<void> {
     const { engine, metrics } = this.#options;
-    const phase = phaseOf(parts);
-    for (const part of parts) metrics.queueSeconds.observe({ phase }, now() - part.arrived);
-    metrics.batchSize.observe({ phase }, parts.length);
+    const begun = this.#meter.begin(parts);
     const input = toStepInput(parts);
     for (const part of parts) part.link.consumed(bytesOf(part));
     try {
       const { result, seconds } = await engine.step(input);
-      metrics.stepSeconds.observe({ phase }, seconds);
-      metrics.busySeconds.inc(seconds);
-      this.#busy.add(seconds, now());
+      const run = this.#meter.end(parts, begun, seconds);
       const alive = ({ sequence }: Part): boolean => this.#isOpen(sequence);
-      const { sentBytes, refused } = deliver(parts, result, alive);
+      const { sentBytes, refused } = deliver(parts, result, run, alive);
+      for (const { sequence } of parts) sequence.clock.end(run.ended);
       metrics.linkBytes.inc({ direction: 'out' }, sentBytes);
-      this.#batcher.ran(parts, seconds, alive, now());
+      this.#batcher.ran(parts, seconds, alive, run.ended);
       for (const [sequence, reason] of refused) this.#fail(sequence, reason);
     } catch (error) {
       const reason = ServingError.from(error);

@@ -12,6 +12,7 @@ import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-ran
 import { readPlan } from '../lib/model/plan.js';
 import { listen } from '../lib/process/listen.js';
 import type { Logger } from '../lib/telemetry/log.js';
+import { startTracing } from '../lib/telemetry/tracing.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
 import { createHttpServer } from './http.js';
 import { createStageMetrics } from './metrics.js';
@@ -39,8 +40,9 @@ export async function startStage(
   log.info({ range, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
   const mesh = await startMesh(config.mesh, signal);
 
+  const layers = `${range.start}-${range.end - 1}`;
   const metrics = createStageMetrics(
-    { stage: config.appId, layers: `${range.start}-${range.end - 1}` },
+    { stage: config.appId, layers },
     {
       queueDepth: () => stage.queueDepth,
       sequences: () => stage.sequences,
@@ -48,12 +50,12 @@ export async function startStage(
     },
   );
   metrics.modelLoadSeconds.set(seconds);
+  const tracing = startTracing(config.telemetry, config.replica, metrics.registry);
   const next = ownsHead(range)
     ? null
     : linkToNext(config, identity, mesh, log, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
-    index: config.index,
-    replica: config.replica,
+    labels: { index: config.index, layers, replica: config.replica },
     hiddenIn: ownsEmbedding(range) ? null : model.config.hidden,
     vocabulary: model.config.vocabulary,
     processors: processorsOwner(),
@@ -61,6 +63,7 @@ export async function startStage(
     engine,
     next,
     metrics,
+    tracer: tracing.tracer,
   });
 
   const http = await listen(createHttpServer(metrics.registry), config.host, config.httpPort);
@@ -98,6 +101,7 @@ export async function startStage(
       await http.close();
       await mesh.close();
       await engine.stop();
+      await tracing.shutdown();
     },
   };
 }

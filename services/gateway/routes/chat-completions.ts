@@ -3,6 +3,7 @@ import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-req
 import { chatFormat } from '../../lib/openai/chat-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
 import type { Gateway } from '../gateway.js';
+import { traceInference } from '../inference.js';
 import { respond } from '../respond.js';
 import { newResponseHead } from '../response-head.js';
 
@@ -11,15 +12,22 @@ export function chatCompletions(gateway: Gateway): RequestHandler {
   const { model, text } = gateway;
   return async (request, response) => {
     const { messages, settings } = validateChatRequest(parseChatRequest(request.body), model);
-    const prompt = text.chatTemplate.render(messages, { addGenerationPrompt: true });
-    const ids = text.tokenizer.encode(prompt, { addSpecialTokens: false });
-    const limits = {
-      requested: settings.maxTokens,
-      fallback: Infinity,
-      minTokens: settings.sampling.minTokens,
-    };
-    const maxTokens = fitContext(ids.length, limits, model.contextLength, 'messages');
-    const format = chatFormat(newResponseHead(model, settings));
-    await respond(gateway, response, { prompts: [{ ids, maxTokens }], settings, format });
+    const timed = request.get('x-layermesh-timing') === 'true';
+    const inference = { operation: 'chat', model: model.id, settings } as const;
+    await traceInference(gateway.inferences, response, inference, async (trace) => {
+      const ids = trace.measure('tokenize', () => {
+        const prompt = text.chatTemplate.render(messages, { addGenerationPrompt: true });
+        trace.prompt(prompt);
+        return text.tokenizer.encode(prompt, { addSpecialTokens: false });
+      });
+      const limits = {
+        requested: settings.maxTokens,
+        fallback: Infinity,
+        minTokens: settings.sampling.minTokens,
+      };
+      const maxTokens = fitContext(ids.length, limits, model.contextLength, 'messages');
+      const format = chatFormat(newResponseHead(model, settings));
+      await respond(gateway, response, { prompts: [{ ids, maxTokens }], settings, format, timed }, trace);
+    });
   };
 }

@@ -4,6 +4,7 @@ import { completionFormat } from '../../lib/openai/completion-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
 import type { PlannedPrompt } from '../choice.js';
 import type { Gateway } from '../gateway.js';
+import { traceInference } from '../inference.js';
 import { respond } from '../respond.js';
 import { newResponseHead } from '../response-head.js';
 
@@ -20,12 +21,21 @@ export function completions(gateway: Gateway): RequestHandler {
       fallback: DEFAULT_MAX_TOKENS,
       minTokens: settings.sampling.minTokens,
     };
-    const planned = prompts.map((prompt): PlannedPrompt => {
-      const ids =
-        typeof prompt === 'string' ? text.tokenizer.encode(prompt, { addSpecialTokens: true }) : prompt;
-      return { ids, maxTokens: fitContext(ids.length, limits, model.contextLength, 'prompt') };
+    const timed = request.get('x-layermesh-timing') === 'true';
+    const inference = { operation: 'text_completion', model: model.id, settings } as const;
+    await traceInference(gateway.inferences, response, inference, async (trace) => {
+      const encode = (prompt: string): number[] => {
+        trace.prompt(prompt);
+        return text.tokenizer.encode(prompt, { addSpecialTokens: true });
+      };
+      const planned = trace.measure('tokenize', () =>
+        prompts.map((prompt): PlannedPrompt => {
+          const ids = typeof prompt === 'string' ? encode(prompt) : prompt;
+          return { ids, maxTokens: fitContext(ids.length, limits, model.contextLength, 'prompt') };
+        }),
+      );
+      const format = completionFormat(newResponseHead(model, settings));
+      await respond(gateway, response, { prompts: planned, settings, format, timed }, trace);
     });
-    const format = completionFormat(newResponseHead(model, settings));
-    await respond(gateway, response, { prompts: planned, settings, format });
   };
 }

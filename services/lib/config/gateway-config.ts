@@ -4,6 +4,7 @@ import { readLogLevel, type LogLevel } from './log-level.js';
 import { readMeshConfig, type MeshConfig } from './mesh-config.js';
 import { readServedConfig, type ServedConfig } from './model-config.js';
 import { readPrefixBytes } from './prefix-bytes.js';
+import { readTelemetryConfig, type TelemetryConfig } from './telemetry-config.js';
 
 export interface GatewayConfig {
   readonly appId: string;
@@ -26,6 +27,7 @@ export interface GatewayConfig {
   /** Whether the stages keep what finished sequences began with. */
   readonly prefixCache: boolean;
   readonly drainSeconds: number;
+  readonly telemetry: TelemetryConfig;
   readonly logLevel: LogLevel;
 }
 
@@ -34,8 +36,9 @@ export function readGatewayConfig(
   variables: Readonly<Record<string, string | undefined>> = process.env,
 ): GatewayConfig {
   const environment = new Environment(variables);
+  const appId = environment.name('APP_ID', 'gateway');
   return {
-    appId: environment.name('APP_ID', 'gateway'),
+    appId,
     replica: environment.name('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
     served: readServedConfig(environment),
     mesh: readMeshConfig(environment),
@@ -49,6 +52,7 @@ export function readGatewayConfig(
     speculation: environment.choice('LAYERMESH_SPECULATION', ['auto', 'off'], 'auto'),
     prefixCache: readPrefixBytes(environment) > 0,
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
+    telemetry: readTelemetryConfig(environment, appId),
     logLevel: readLogLevel(environment),
   };
 }

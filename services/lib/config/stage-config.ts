@@ -5,6 +5,7 @@ import { readLogLevel, type LogLevel } from './log-level.js';
 import { readMeshConfig, type MeshConfig } from './mesh-config.js';
 import { readServedConfig, type ServedConfig } from './model-config.js';
 import { readPrefixBytes } from './prefix-bytes.js';
+import { readTelemetryConfig, type TelemetryConfig } from './telemetry-config.js';
 
 export interface StageConfig {
   readonly appId: string;
@@ -32,6 +33,7 @@ export interface StageConfig {
   readonly prefillShare: number;
   /** How long a draining replica waits for its sequences, seconds. */
   readonly drainSeconds: number;
+  readonly telemetry: TelemetryConfig;
   readonly logLevel: LogLevel;
 }
 
@@ -64,6 +66,7 @@ export function readStageConfig(
     batching: environment.choice('LAYERMESH_BATCHING', ['auto', 'greedy'], 'auto'),
     prefillShare: environment.integer('LAYERMESH_PREFILL_SHARE', 50, [1, 100]),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
+    telemetry: readTelemetryConfig(environment, appId),
     logLevel: readLogLevel(environment),
   };
 }

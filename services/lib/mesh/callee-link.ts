@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../errors/serving-error.js';
 import { message, PROTOCOL_VERSION } from '../wire/codec.js';
 import { frameCost } from '../wire/frames.js';
-import { StatusSchema, type Message, type Status } from '../wire/gen/stage_pb.js';
+import { StatusSchema, type Message, type Status, type StepTotals } from '../wire/gen/stage_pb.js';
 import { LINK_TIMING, type LinkTiming } from './caller-link.js';
 import { checkHello, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';
@@ -16,7 +16,13 @@ const CREDIT_LUMP_BYTES = WINDOW_BYTES / 8;
 /** A caller sends while any credit is left, so its last frame may pass the window by one whole message. */
 const OVERRUN_BYTES = 16 << 20;
 
-export type StatusFields = Omit<Status, '$typeName' | '$unknown'>;
+/** The fields of a message as they are set. */
+type Fields<Message> = Omit<Message, '$typeName' | '$unknown'>;
+
+export type StatusFields = Omit<Fields<Status>, 'prefill' | 'decode'> & {
+  readonly prefill?: Fields<StepTotals>;
+  readonly decode?: Fields<StepTotals>;
+};
 
 export interface CalleeLinkEvents {
   onLink(link: CalleeLink): void;

@@ -21,7 +21,7 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
   });
 
   return {
-    response: (choices, usage) => ({
+    response: (choices, summary) => ({
       id,
       object: 'chat.completion',
       created,
@@ -33,7 +33,7 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
         finish_reason: finishReason,
         token_ids: tokenIds,
       })),
-      usage,
+      ...summary,
       prompt_token_ids: choices[0]?.promptTokenIds,
     }),
     start: ({ index, promptTokenIds }) =>
@@ -43,6 +43,6 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
       }),
     delta: ({ index, text, tokenIds }) => chunk([choice(index, { content: text }, { token_ids: tokenIds })]),
     finish: (index, reason) => chunk([choice(index, {}, { finish_reason: reason })]),
-    usage: (usage) => chunk([], { usage }),
+    summary: (summary) => chunk([], { ...summary }),
   };
 }

@@ -20,7 +20,7 @@ export function completionFormat({ key, created, model, includeUsage }: Response
   });
 
   return {
-    response: (choices, usage) =>
+    response: (choices, summary) =>
       body(
         choices.map(({ index, text, tokenIds, promptTokenIds, finishReason }) =>
           choice(index, text, {
@@ -29,7 +29,7 @@ export function completionFormat({ key, created, model, includeUsage }: Response
             prompt_token_ids: promptTokenIds,
           }),
         ),
-        { usage },
+        { ...summary },
       ),
     // A text has no role to announce: only what the client asked to see of its prompt.
     start: ({ index, promptTokenIds }) =>
@@ -38,6 +38,6 @@ export function completionFormat({ key, created, model, includeUsage }: Response
         : body([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })]),
     delta: ({ index, text, tokenIds }) => body([choice(index, text, { token_ids: tokenIds })]),
     finish: (index, reason) => body([choice(index, '', { finish_reason: reason })]),
-    usage: (usage) => body([], { usage }),
+    summary: (summary) => body([], { ...summary }),
   };
 }

@@ -17,6 +17,13 @@ export function usageOf(promptTokens: number, cachedTokens: number, completionTo
   };
 }
 
+/** What is told of an answer as a whole, where it was asked for. */
+export interface Summary {
+  readonly usage?: Usage | undefined;
+  /** Where the time went. */
+  readonly timings?: object | undefined;
+}
+
 /** One choice as far as the client sees it. Token ids are given where it asked for them. */
 export interface ChoiceStart {
   readonly index: number;
@@ -35,13 +42,13 @@ export interface FinishedChoice extends ChoiceStart, ChoiceDelta {
 
 /** How an endpoint words its answer: whole, or as the chunks of a stream. */
 export interface ResponseFormat {
-  response(choices: readonly FinishedChoice[], usage: Usage): object;
+  response(choices: readonly FinishedChoice[], summary: Summary & { readonly usage: Usage }): object;
   /** What a choice begins with, if anything. */
   start(choice: ChoiceStart): object | null;
   delta(choice: ChoiceDelta): object;
   finish(index: number, reason: FinishReason): object;
-  /** The chunk after the last, for `include_usage`. */
-  usage(usage: Usage): object;
+  /** The chunk after the last, for what was asked to be told of the whole. */
+  summary(summary: Summary): object;
 }
 
 export interface ResponseHead {

@@ -1,21 +1,24 @@
 import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../errors/serving-error.js';
 import { MAX_FRAME_BYTES } from './codec.js';
-import { FrameSchema, ItemSchema, type Frame, type Item } from './gen/stage_pb.js';
+import { FrameSchema, ItemSchema, type Frame, type Item, type StageTime } from './gen/stage_pb.js';
 
 const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT;
 
 /**
  * What an item's header may take on the wire: a sequence's id is a replica's, at most 63 characters, and a count;
- * a draft is at most `MAX_DRAFT` tokens.
+ * a draft is at most `MAX_DRAFT` tokens; a path is 12 bytes for each of some sixty stages.
  */
-const ITEM_HEADER_BYTES = 256;
+const ITEM_HEADER_BYTES = 1_024;
 
 /** Tokens that may be drafted for one step of a sequence; with the row before them they fill a short batch. */
 export const MAX_DRAFT = 15;
 
 /** The part of an item that its sender chooses. */
-export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' | 'logits' | 'draft'>;
+export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' | 'logits' | 'draft'> & {
+  readonly parent?: string;
+  readonly path?: StageTime[];
+};
 
 /** An item with its rows: token ids `[count]`, or activations `[count, hidden]`. */
 export type Rows =

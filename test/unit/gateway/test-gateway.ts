@@ -1,12 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { trace, type Tracer } from '@opentelemetry/api';
 import OpenAI from 'openai';
 import { pino } from 'pino';
-import { Registry } from 'prom-client';
 import { Admission, type AdmissionLimits } from '../../../services/gateway/admission.js';
 import { createApp } from '../../../services/gateway/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
+import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
 import { ScriptedBackend } from './scripted-backend.js';
@@ -27,6 +28,7 @@ export interface TestGatewayOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
+  readonly tracer?: Tracer;
 }
 
 /** The gateway's app on a loopback port, before a scripted mesh and a tokenizer of bytes. */
@@ -46,7 +48,13 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       eosIds: [EOS],
     },
     admission,
-    metrics: createGatewayMetrics(new Registry(), admission),
+    metrics: createGatewayMetrics(createMetricsRegistry(), admission),
+    inferences: {
+      tracer: options.tracer ?? trace.getTracer('test'),
+      decodeInterval: 2,
+      content: false,
+      onRound: () => undefined,
+    },
     log: pino({ level: 'silent' }),
     limits: { ...limitsFor(32_768), ...options.limits },
   });

@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api';
 import { create } from '@bufbuild/protobuf';
 import type { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { accept } from '../../../services/lib/mesh/callee-link.js';
@@ -19,13 +20,13 @@ const metrics = createStageMetrics(
 /** A stage as `start-stage` makes one; `next: null` makes a head. */
 export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Partial<StageOptions>): Stage {
   return new Stage({
-    index: 0,
-    replica: 'me',
+    labels: { index: 0, layers: '0-0', replica: 'me' },
     hiddenIn: null,
     vocabulary: 1_000,
     processors: 'here',
     batching: { limits: { maxRows: 8, maxSequences: 4 }, groupLimit: () => Infinity, promptShare: 1 },
     metrics,
+    tracer: trace.getTracer('test'),
     ...options,
   });
 }

@@ -405,7 +405,7 @@ describe('the head', () => {
   let before: Caller;
   const start = async (result: ConstructorParameters<typeof FakeEngine>[0]): Promise<void> => {
     engine = new FakeEngine(result);
-    stage = stageWith({ engine, next: null, index: 1 });
+    stage = stageWith({ engine, next: null, labels: { index: 1, layers: '1-1', replica: 'me' } });
     gateway = await callerOf(stage, 'gateway', 'g');
     before = await callerOf(stage, 'stage-0', 'before');
   };

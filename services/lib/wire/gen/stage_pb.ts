@@ -27,7 +27,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file stage.proto.
  */
 export const file_stage: GenFile = /*@__PURE__*/
-  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxIqcECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAQgYKBGJvZHkiYQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4iPgoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMipQEKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEhIKCnByb2Nlc3NvcnMYCCADKAkiqwEKBE9wZW4SEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDQoFcm91dGUYAyADKAkSDwoHZ2F0ZXdheRgEIAEoCRISCgptYXhfbGVuZ3RoGAUgASgNEi4KCHNhbXBsaW5nGAYgASgLMhwubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nEg4KBnByb21wdBgHIAMoDRIOCgZwcmVmaXgYCCADKAkixAIKCFNhbXBsaW5nEhMKC3RlbXBlcmF0dXJlGAEgASgBEg0KBXRvcF9wGAIgASgBEg0KBXRvcF9rGAMgASgNEg0KBW1pbl9wGAQgASgBEgwKBHNlZWQYBSABKAESGgoScmVwZXRpdGlvbl9wZW5hbHR5GAYgASgBEhgKEHByZXNlbmNlX3BlbmFsdHkYByABKAESGQoRZnJlcXVlbmN5X3BlbmFsdHkYCCABKAESPwoKbG9naXRfYmlhcxgJIAMoCzIrLmxheWVybWVzaC5zdGFnZS52MS5TYW1wbGluZy5Mb2dpdEJpYXNFbnRyeRISCgptaW5fdG9rZW5zGAogASgNEhAKCHN0b3BfaWRzGAsgAygNGjAKDkxvZ2l0Qmlhc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoAToCOAEiQAoGT3BlbmVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhUKDWNhY2hlZF90b2tlbnMYAyABKA0iVQoFRnJhbWUSJwoFaXRlbXMYASADKAsyGC5sYXllcm1lc2guc3RhZ2UudjEuSXRlbRIOCgZ0b2tlbnMYAiADKA0SEwoLYWN0aXZhdGlvbnMYAyABKAwiZwoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0iNgoGVG9rZW5zEiwKB3NhbXBsZWQYASADKAsyGy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxlZCJMCgdTYW1wbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHBvc2l0aW9uGAMgASgNEg4KBnRva2VucxgEIAMoDSI4CgVDbG9zZRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIOCgZwcmVmaXgYAyADKAkiSAoGRmFpbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSIXCgZDcmVkaXQSDQoFYnl0ZXMYASABKA0iFQoEUGluZxINCgVub25jZRgBIAEoDSJBCgRQb25nEg0KBW5vbmNlGAEgASgNEioKBnN0YXR1cxgCIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMiBwoFRHJhaW4yTQoFU3RhZ2USRAoETGluaxIbLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlGhsubGF5ZXJtZXNoLnN0YWdlLnYxLk1lc3NhZ2UoATABYgZwcm90bzM");
+  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxIqcECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAQgYKBGJvZHkiYQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4iPgoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMihgIKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEhIKCnByb2Nlc3NvcnMYCCADKAkSLwoHcHJlZmlsbBgJIAEoCzIeLmxheWVybWVzaC5zdGFnZS52MS5TdGVwVG90YWxzEi4KBmRlY29kZRgKIAEoCzIeLmxheWVybWVzaC5zdGFnZS52MS5TdGVwVG90YWxzIqMBCgpTdGVwVG90YWxzEg0KBXN0ZXBzGAEgASgBEg0KBXBhcnRzGAIgASgBEhQKDGJ1c3lfc2Vjb25kcxgDIAEoARIVCg1xdWV1ZV9zZWNvbmRzGAQgASgBEhUKDXBhcnRzX3NxdWFyZWQYBSABKAESGAoQcGFydHNfYnlfc2Vjb25kcxgGIAEoARIZChFwcm9jZXNzb3Jfc2Vjb25kcxgHIAEoASLAAQoET3BlbhIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRINCgVyb3V0ZRgDIAMoCRIPCgdnYXRld2F5GAQgASgJEhIKCm1heF9sZW5ndGgYBSABKA0SLgoIc2FtcGxpbmcYBiABKAsyHC5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxpbmcSDgoGcHJvbXB0GAcgAygNEg4KBnByZWZpeBgIIAMoCRITCgt0cmFjZXBhcmVudBgJIAEoCSLEAgoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAESDAoEc2VlZBgFIAEoARIaChJyZXBldGl0aW9uX3BlbmFsdHkYBiABKAESGAoQcHJlc2VuY2VfcGVuYWx0eRgHIAEoARIZChFmcmVxdWVuY3lfcGVuYWx0eRgIIAEoARI/Cgpsb2dpdF9iaWFzGAkgAygLMisubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EhIKCm1pbl90b2tlbnMYCiABKA0SEAoIc3RvcF9pZHMYCyADKA0aMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgBOgI4ASJACgZPcGVuZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SFQoNY2FjaGVkX3Rva2VucxgDIAEoDSJVCgVGcmFtZRInCgVpdGVtcxgBIAMoCzIYLmxheWVybWVzaC5zdGFnZS52MS5JdGVtEg4KBnRva2VucxgCIAMoDRITCgthY3RpdmF0aW9ucxgDIAEoDCKkAQoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0SDgoGcGFyZW50GAcgASgJEisKBHBhdGgYCCADKAsyHS5sYXllcm1lc2guc3RhZ2UudjEuU3RhZ2VUaW1lIisKCVN0YWdlVGltZRINCgVxdWV1ZRgBIAEoDRIPCgdjb21wdXRlGAIgASgNIjYKBlRva2VucxIsCgdzYW1wbGVkGAEgAygLMhsubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsZWQieQoHU2FtcGxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRIOCgZ0b2tlbnMYBCADKA0SKwoEcGF0aBgFIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUiOAoFQ2xvc2USEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDgoGcHJlZml4GAMgAygJIkgKBkZhaWxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkiFwoGQ3JlZGl0Eg0KBWJ5dGVzGAEgASgNIhUKBFBpbmcSDQoFbm9uY2UYASABKA0iQQoEUG9uZxINCgVub25jZRgBIAEoDRIqCgZzdGF0dXMYAiABKAsyGi5sYXllcm1lc2guc3RhZ2UudjEuU3RhdHVzIgcKBURyYWluMk0KBVN0YWdlEkQKBExpbmsSGy5sYXllcm1lc2guc3RhZ2UudjEuTWVzc2FnZRobLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message layermesh.stage.v1.Message
@@ -283,6 +283,18 @@ export type Status = Message$1<"layermesh.stage.v1.Status"> & {
    * @generated from field: repeated string processors = 8;
    */
   processors: string[];
+
+  /**
+   * What the engine has done so far, of steps with rows of prompts and of all others.
+   *
+   * @generated from field: layermesh.stage.v1.StepTotals prefill = 9;
+   */
+  prefill?: StepTotals;
+
+  /**
+   * @generated from field: layermesh.stage.v1.StepTotals decode = 10;
+   */
+  decode?: StepTotals;
 };
 
 /**
@@ -291,6 +303,63 @@ export type Status = Message$1<"layermesh.stage.v1.Status"> & {
  */
 export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
   messageDesc(file_stage, 4);
+
+/**
+ * Sums over all steps since the process started. A reader takes the difference of two readings.
+ *
+ * @generated from message layermesh.stage.v1.StepTotals
+ */
+export type StepTotals = Message$1<"layermesh.stage.v1.StepTotals"> & {
+  /**
+   * @generated from field: double steps = 1;
+   */
+  steps: number;
+
+  /**
+   * Parts: the sequences of every step, summed.
+   *
+   * @generated from field: double parts = 2;
+   */
+  parts: number;
+
+  /**
+   * In which the engine computed, and parts waited for it.
+   *
+   * @generated from field: double busy_seconds = 3;
+   */
+  busySeconds: number;
+
+  /**
+   * @generated from field: double queue_seconds = 4;
+   */
+  queueSeconds: number;
+
+  /**
+   * Sums of squares and products, from which the cost of a step and of a part of it are fitted.
+   *
+   * @generated from field: double parts_squared = 5;
+   */
+  partsSquared: number;
+
+  /**
+   * @generated from field: double parts_by_seconds = 6;
+   */
+  partsBySeconds: number;
+
+  /**
+   * Processor time of the whole process, over all steps.
+   *
+   * @generated from field: double processor_seconds = 7;
+   */
+  processorSeconds: number;
+};
+
+/**
+ * Describes the message layermesh.stage.v1.StepTotals.
+ * Use `create(StepTotalsSchema)` to create a new message.
+ */
+export const StepTotalsSchema: GenMessage<StepTotals> = /*@__PURE__*/
+  messageDesc(file_stage, 5);
 
 /**
  * @generated from message layermesh.stage.v1.Open
@@ -348,6 +417,13 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
    * @generated from field: repeated string prefix = 8;
    */
   prefix: string[];
+
+  /**
+   * W3C trace context of the span that this stage's belongs under; empty when the request is not traced.
+   *
+   * @generated from field: string traceparent = 9;
+   */
+  traceparent: string;
 };
 
 /**
@@ -355,7 +431,7 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_stage, 5);
+  messageDesc(file_stage, 6);
 
 /**
  * See services/lib/sampling/params.ts.
@@ -424,7 +500,7 @@ export type Sampling = Message$1<"layermesh.stage.v1.Sampling"> & {
  * Use `create(SamplingSchema)` to create a new message.
  */
 export const SamplingSchema: GenMessage<Sampling> = /*@__PURE__*/
-  messageDesc(file_stage, 6);
+  messageDesc(file_stage, 7);
 
 /**
  * @generated from message layermesh.stage.v1.Opened
@@ -453,7 +529,7 @@ export type Opened = Message$1<"layermesh.stage.v1.Opened"> & {
  * Use `create(OpenedSchema)` to create a new message.
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_stage, 7);
+  messageDesc(file_stage, 8);
 
 /**
  * One step's rows: `tokens` into stage 0, `activations` everywhere else.
@@ -486,7 +562,7 @@ export type Frame = Message$1<"layermesh.stage.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_stage, 8);
+  messageDesc(file_stage, 9);
 
 /**
  * @generated from message layermesh.stage.v1.Item
@@ -529,6 +605,20 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
    * @generated from field: repeated uint32 draft = 6;
    */
   draft: number[];
+
+  /**
+   * The span, 16 hexadecimal digits, that this step's belongs under; empty when the step is not traced.
+   *
+   * @generated from field: string parent = 7;
+   */
+  parent: string;
+
+  /**
+   * What the stages before took for it, stage 0 first; kept where a token is wanted.
+   *
+   * @generated from field: repeated layermesh.stage.v1.StageTime path = 8;
+   */
+  path: StageTime[];
 };
 
 /**
@@ -536,7 +626,31 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
  * Use `create(ItemSchema)` to create a new message.
  */
 export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
-  messageDesc(file_stage, 9);
+  messageDesc(file_stage, 10);
+
+/**
+ * From the arrival of an item in a stage until its rows leave; by that stage's own clock, microseconds.
+ *
+ * @generated from message layermesh.stage.v1.StageTime
+ */
+export type StageTime = Message$1<"layermesh.stage.v1.StageTime"> & {
+  /**
+   * @generated from field: uint32 queue = 1;
+   */
+  queue: number;
+
+  /**
+   * @generated from field: uint32 compute = 2;
+   */
+  compute: number;
+};
+
+/**
+ * Describes the message layermesh.stage.v1.StageTime.
+ * Use `create(StageTimeSchema)` to create a new message.
+ */
+export const StageTimeSchema: GenMessage<StageTime> = /*@__PURE__*/
+  messageDesc(file_stage, 11);
 
 /**
  * @generated from message layermesh.stage.v1.Tokens
@@ -553,7 +667,7 @@ export type Tokens = Message$1<"layermesh.stage.v1.Tokens"> & {
  * Use `create(TokensSchema)` to create a new message.
  */
 export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
-  messageDesc(file_stage, 10);
+  messageDesc(file_stage, 12);
 
 /**
  * What was sampled of one sequence in one step: the accepted tokens of a draft, and one more.
@@ -582,6 +696,13 @@ export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
    * @generated from field: repeated uint32 tokens = 4;
    */
   tokens: number[];
+
+  /**
+   * What each stage of the route took.
+   *
+   * @generated from field: repeated layermesh.stage.v1.StageTime path = 5;
+   */
+  path: StageTime[];
 };
 
 /**
@@ -589,7 +710,7 @@ export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
  * Use `create(SampledSchema)` to create a new message.
  */
 export const SampledSchema: GenMessage<Sampled> = /*@__PURE__*/
-  messageDesc(file_stage, 11);
+  messageDesc(file_stage, 13);
 
 /**
  * @generated from message layermesh.stage.v1.Close
@@ -618,7 +739,7 @@ export type Close = Message$1<"layermesh.stage.v1.Close"> & {
  * Use `create(CloseSchema)` to create a new message.
  */
 export const CloseSchema: GenMessage<Close> = /*@__PURE__*/
-  messageDesc(file_stage, 12);
+  messageDesc(file_stage, 14);
 
 /**
  * @generated from message layermesh.stage.v1.Failed
@@ -652,7 +773,7 @@ export type Failed = Message$1<"layermesh.stage.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_stage, 13);
+  messageDesc(file_stage, 15);
 
 /**
  * @generated from message layermesh.stage.v1.Credit
@@ -669,7 +790,7 @@ export type Credit = Message$1<"layermesh.stage.v1.Credit"> & {
  * Use `create(CreditSchema)` to create a new message.
  */
 export const CreditSchema: GenMessage<Credit> = /*@__PURE__*/
-  messageDesc(file_stage, 14);
+  messageDesc(file_stage, 16);
 
 /**
  * @generated from message layermesh.stage.v1.Ping
@@ -686,7 +807,7 @@ export type Ping = Message$1<"layermesh.stage.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_stage, 15);
+  messageDesc(file_stage, 17);
 
 /**
  * @generated from message layermesh.stage.v1.Pong
@@ -708,7 +829,7 @@ export type Pong = Message$1<"layermesh.stage.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_stage, 16);
+  messageDesc(file_stage, 18);
 
 /**
  * @generated from message layermesh.stage.v1.Drain
@@ -721,7 +842,7 @@ export type Drain = Message$1<"layermesh.stage.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_stage, 17);
+  messageDesc(file_stage, 19);
 
 /**
  * @generated from service layermesh.stage.v1.Stage

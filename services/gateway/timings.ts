@@ -1,0 +1,89 @@
+import type { PhaseTimes, SequenceTrace } from './sequence-trace.js';
+import type { RequestPhase } from './request-trace.js';
+
+/**
+ * Where a request's time went, milliseconds: of its sequence that took longest, where it has several. `total_ms` is
+ * the sum of all others but `prefill_ms` and `decode_ms`, which are the sums of what their stages and hops took.
+ */
+export interface Timings {
+  readonly total_ms: number;
+  readonly tokenize_ms: number;
+  readonly queue_ms: number;
+  readonly route_ms: number;
+  readonly prefill_ms: number;
+  readonly decode_ms: number;
+  /** Parsing, detokenising and writing, and waiting for a client that reads slowly. */
+  readonly gateway_ms: number;
+  readonly decode_rounds: number;
+  readonly stages: readonly StageTimings[];
+  /** Between the processes: what the rounds took less what the stages did. */
+  readonly hops: { readonly prefill_ms: number; readonly decode_ms: number };
+}
+
+export interface StageTimings {
+  readonly stage: string;
+  readonly replica: string;
+  readonly prefill: { readonly queue_ms: number; readonly compute_ms: number };
+  readonly decode: { readonly queue_ms: number; readonly compute_ms: number };
+}
+
+/** `before`: from the arrival until the first phase began, milliseconds. */
+export function timingsOf(
+  arrived: number,
+  before: number,
+  phases: Readonly<Record<RequestPhase, number>>,
+  sequences: readonly SequenceTrace[],
+): Timings {
+  const times = sequences.map((sequence) => sequence.times());
+  const lengthOf = ({ prefill, decode, pauses }: (typeof times)[number]): number =>
+    prefill.roundTrip + decode.roundTrip + pauses;
+  const [longest] = [...times].sort((a, b) => lengthOf(b) - lengthOf(a));
+  const { prefill, decode, pauses, route } = longest ?? { prefill: NONE, decode: NONE, pauses: 0, route: [] };
+  const ofStage = (phase: PhaseTimes, stage: number) => {
+    const { queue, compute } = phase.stages[stage] ?? { queue: 0, compute: 0 };
+    return { queue_ms: rounded(queue), compute_ms: rounded(compute) };
+  };
+  return {
+    total_ms: rounded(performance.now() - arrived),
+    tokenize_ms: rounded(phases.tokenize),
+    queue_ms: rounded(phases.admission),
+    route_ms: rounded(phases.route),
+    prefill_ms: rounded(prefill.roundTrip),
+    decode_ms: rounded(decode.roundTrip),
+    gateway_ms: rounded(before + pauses),
+    decode_rounds: decode.rounds,
+    stages: route.map(({ appId, replica }, stage) => ({
+      stage: appId,
+      replica,
+      prefill: ofStage(prefill, stage),
+      decode: ofStage(decode, stage),
+    })),
+    hops: { prefill_ms: rounded(hopsOf(prefill)), decode_ms: rounded(hopsOf(decode)) },
+  };
+}
+
+/** The value of a `Server-Timing` header: an entry for each part, and the total. */
+export function serverTiming(timings: Timings): string {
+  const { stages, hops } = timings;
+  const entries: [string, number][] = [
+    ['total', timings.total_ms],
+    ['tokenize', timings.tokenize_ms],
+    ['queue', timings.queue_ms],
+    ['route', timings.route_ms],
+    ...stages.map(({ stage, prefill, decode }): [string, number] => [
+      stage,
+      prefill.queue_ms + prefill.compute_ms + decode.queue_ms + decode.compute_ms,
+    ]),
+    ['hops', hops.prefill_ms + hops.decode_ms],
+    ['gateway', timings.gateway_ms],
+  ];
+  return entries.map(([name, ms]) => `${name};dur=${rounded(ms)}`).join(', ');
+}
+
+const NONE: PhaseTimes = { roundTrip: 0, rounds: 0, stages: [] };
+
+/** Clocks of several processes are rounded each for itself: never below zero. */
+export const hopsOf = ({ roundTrip, stages }: PhaseTimes): number =>
+  Math.max(0, roundTrip - stages.reduce((sum, { queue, compute }) => sum + queue + compute, 0));
+
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -1,0 +1,60 @@
+import { BusyMeter } from './busy-meter.js';
+import type { Phase, StageMetrics } from './metrics.js';
+import { phaseOf, type Part, type StepRun } from './step.js';
+import { StepTotals, type Totals } from './step-totals.js';
+
+/** A step that has begun. */
+export interface Begun {
+  readonly started: number;
+  /** What its parts had waited, in all. */
+  readonly queued: number;
+}
+
+const now = (): number => performance.now() / 1000;
+
+/** Measures the steps of a stage: for its metrics, for its status and for the times that go out with the rows. */
+export class StepMeter {
+  readonly #metrics: StageMetrics;
+  readonly #busy = new BusyMeter(now());
+  readonly #totals = new StepTotals();
+  #steps = 0;
+
+  constructor(metrics: StageMetrics) {
+    this.#metrics = metrics;
+  }
+
+  /** Share of the last seconds in which the engine computed, and sums over all steps so far. */
+  status(): { busyRatio: number } & Readonly<Record<Phase, Totals>> {
+    return { busyRatio: this.#busy.ratio(now()), ...this.#totals.read(processorSeconds()) };
+  }
+
+  begin(parts: readonly Part[]): Begun {
+    const started = now();
+    const phase = phaseOf(parts);
+    let queued = 0;
+    for (const { sequence, arrival } of parts) {
+      const waited = started - sequence.clock.waitingSince(arrival.at);
+      sequence.clock.begin(started);
+      this.#metrics.queueSeconds.observe({ phase }, waited);
+      queued += waited;
+    }
+    return { started, queued };
+  }
+
+  /** The engine has answered; it says itself how long it computed. The clocks of the parts still run. */
+  end(parts: readonly Part[], { started, queued }: Begun, busy: number): StepRun {
+    const ended = now();
+    const phase = phaseOf(parts);
+    this.#metrics.batchSize.observe({ phase }, parts.length);
+    this.#metrics.stepSeconds.observe({ phase }, busy);
+    this.#metrics.busySeconds.inc(busy);
+    this.#busy.add(busy, ended);
+    this.#totals.observe(phase, { parts: parts.length, busy, queued });
+    return { started, ended, batchSize: parts.length, step: ++this.#steps };
+  }
+}
+
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

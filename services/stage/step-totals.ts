@@ -1,0 +1,38 @@
+import type { StepTotals as StepTotalsMessage } from '../lib/wire/gen/stage_pb.js';
+import type { Phase } from './metrics.js';
+
+export type Totals = { -readonly [Field in keyof Omit<StepTotalsMessage, '$typeName' | '$unknown'>]: number };
+
+/** Sums over all steps so far, as `Status` tells them: whoever reads them twice knows what happened in between. */
+export class StepTotals {
+  readonly #of: Readonly<Record<Phase, Totals>> = { prefill: zero(), decode: zero() };
+
+  /** A step of so many `parts` took `busy` seconds, and its parts had waited `queued` seconds in all. */
+  observe(phase: Phase, { parts, busy, queued }: { parts: number; busy: number; queued: number }): void {
+    const totals = this.#of[phase];
+    totals.steps += 1;
+    totals.parts += parts;
+    totals.busySeconds += busy;
+    totals.queueSeconds += queued;
+    totals.partsSquared += parts ** 2;
+    totals.partsBySeconds += parts * busy;
+  }
+
+  /** Copies. A process has one account of its processor time, which both carry. */
+  read(processorSeconds: number): Readonly<Record<Phase, Totals>> {
+    return {
+      prefill: { ...this.#of.prefill, processorSeconds },
+      decode: { ...this.#of.decode, processorSeconds },
+    };
+  }
+}
+
+const zero = (): Totals => ({
+  steps: 0,
+  parts: 0,
+  busySeconds: 0,
+  queueSeconds: 0,
+  partsSquared: 0,
+  partsBySeconds: 0,
+  processorSeconds: 0,
+});
