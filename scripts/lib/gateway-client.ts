@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Topology } from '../../services/gateway/backend.js';
+import type { Report } from '../../services/gateway/report/report.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 
 const POLL_MS = 100;
@@ -25,6 +26,15 @@ export class GatewayClient {
 
   async topology(): Promise<Topology> {
     return (await (await this.#get('/topology')).json()) as Topology;
+  }
+
+  /** Throws what the gateway says: `nothing_measured` where nothing has run in the window. */
+  async report(windowSeconds: number): Promise<Report> {
+    const response = await this.#get(`/report?window=${windowSeconds}`);
+    const body = await response.json();
+    if (response.ok) return body as Report;
+    const { code, message } = (body as { error: { code: string; message: string } }).error;
+    throw ServingError.received(code, message);
   }
 
   /** The value of a metric without labels; 0 when it has not been counted yet. */
@@ -56,7 +66,11 @@ export class GatewayClient {
     }
   }
 
-  #get(path: string): Promise<Response> {
-    return fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+  async #get(path: string): Promise<Response> {
+    try {
+      return await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+    } catch (cause) {
+      throw new ServingError('not_running', `nothing answers at ${this.url}`, { cause });
+    }
   }
 }

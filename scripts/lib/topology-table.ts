@@ -1,4 +1,5 @@
 import type { Topology } from '../../services/gateway/backend.js';
+import { columns } from './columns.js';
 
 const MEBIBYTE = 1 << 20;
 
@@ -16,16 +17,4 @@ export function topologyTable({ stages }: Topology): string {
     ]),
   );
   return columns([['stage', 'layers', 'replica', 'pid', 'state', 'KV tokens', 'RSS MiB'], ...rows]);
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

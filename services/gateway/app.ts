@@ -13,6 +13,7 @@ import { health } from './routes/health.js';
 import { metrics } from './routes/metrics.js';
 import { listModels, retrieveModel } from './routes/models.js';
 import { ready } from './routes/ready.js';
+import { report } from './routes/report.js';
 import { tokenize } from './routes/tokenize.js';
 import { topology } from './routes/topology.js';
 
@@ -34,6 +35,7 @@ export function createApp(gateway: Gateway): Express {
   app.get('/health', health);
   app.get('/ready', ready(gateway));
   app.get('/topology', topology(gateway));
+  app.get('/report', report(gateway));
   app.get('/metrics', metrics(gateway));
 
   app.use(noRoute);

@@ -7,6 +7,7 @@ import type { Admission } from './admission.js';
 import type { Backend } from './backend.js';
 import type { Inferences } from './inference.js';
 import type { GatewayMetrics } from './metrics.js';
+import type { Reporter } from './report/reporter.js';
 
 export interface HttpLimits extends EventStreamOptions {
   /** Larger request bodies are refused, bytes. */
@@ -30,6 +31,7 @@ export interface Gateway {
   readonly admission: Admission;
   readonly metrics: GatewayMetrics;
   readonly inferences: Inferences;
+  readonly reporter: Pick<Reporter, 'report'>;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;
 }

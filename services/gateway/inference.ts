@@ -13,7 +13,7 @@ export interface Inferences {
   readonly decodeInterval: number;
   /** Whether spans hold prompts. */
   readonly content: boolean;
-  onRound(round: Round): void;
+  readonly onRound: (round: Round) => void;
 }
 
 /** Runs the work of one inference request under a span of its own, which ends with it. */

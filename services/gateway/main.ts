@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
+import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/read-text-files.js';
 import { loadChatTemplate } from '../lib/model/text/chat-template.js';
 import { loadTokenizer } from '../lib/model/text/tokenizer.js';
@@ -19,6 +20,7 @@ import { createApp } from './app.js';
 import { limitsFor } from './gateway.js';
 import { MeshBackend } from './mesh-backend.js';
 import { createGatewayMetrics } from './metrics.js';
+import { Reporter } from './report/reporter.js';
 
 /** The gateway: joins the mesh, takes HTTP requests until it is told to stop, and lets the running ones end. */
 await runService(readGatewayConfig, serve);
@@ -43,6 +45,11 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     speculation: config.speculation === 'auto' ? metrics : null,
     prefixCache: config.prefixCache,
     log,
+    tracer: tracing.tracer,
+  });
+  const reporter = new Reporter({
+    model: { name: id, split: plan.split, costs: layerCosts(model.config) },
+    totals: () => backend.totals(),
   });
   const app = createApp({
     backend,
@@ -57,7 +64,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound: () => undefined },
+    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound: (round) => reporter.add(round) },
+    reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
   });
@@ -67,6 +75,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await whenAborted(stopped);
   backend.drain();
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
+  reporter.close();
   await backend.close();
   await http.close();
   await mesh.close();

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Tracer } from '@opentelemetry/api';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { Identity } from '../lib/mesh/identity.js';
@@ -14,6 +15,7 @@ import { Drafter, type SpeculationMetrics } from './drafter.js';
 import { GatewaySequence } from './gateway-sequence.js';
 import { Outbox } from './outbox.js';
 import { PrefixIndex } from './prefix-index.js';
+import { NO_STEPS, type ReplicaTotals } from './report/totals-log.js';
 import { loadOf, pickRoute } from './router.js';
 
 export interface MeshBackendOptions {
@@ -29,6 +31,7 @@ export interface MeshBackendOptions {
   /** Whether stages are asked to keep what a sequence began with, for the next that begins alike. */
   readonly prefixCache: boolean;
   readonly log: Logger;
+  readonly tracer?: Tracer;
 }
 
 /** Routes that are tried before a sequence is refused: a replica may have gone since the router looked. */
@@ -153,6 +156,19 @@ export class MeshBackend implements Backend {
     };
   }
 
+  /** What every replica has done so far, as it last told. */
+  totals(): ReplicaTotals[] {
+    return this.#stages.flatMap(({ links }) =>
+      links.map(({ appId, replica, status }) => ({
+        appId,
+        replica,
+        processors: { owner: status.ownProcessors, count: status.processorCount },
+        prefill: status.prefill ?? NO_STEPS,
+        decode: status.decode ?? NO_STEPS,
+      })),
+    );
+  }
+
   /** Not ready from now on, so that nobody sends more; what is asked nevertheless is still answered. */
   drain(): void {
     this.#draining = true;
@@ -171,10 +187,11 @@ export class MeshBackend implements Backend {
   }
 
   #linkTo(appId: string): LinkManager {
-    const { mesh, identity, log } = this.#options;
+    const { mesh, identity, log, tracer } = this.#options;
     return new LinkManager({
       mesh,
       identity,
+      ...(tracer && { tracer }),
       appId,
       onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
       onDown: (link, reason) => {

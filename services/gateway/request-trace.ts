@@ -26,7 +26,7 @@ export interface RequestTraceOptions {
   readonly decodeInterval: number;
   /** Whether the prompt may stand in the span. */
   readonly content: boolean;
-  onRound(round: Round): void;
+  readonly onRound: (round: Round) => void;
 }
 
 export type RequestPhase = 'tokenize' | 'admission' | 'route';

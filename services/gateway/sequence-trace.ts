@@ -39,7 +39,7 @@ export interface SequenceTraceOptions {
   readonly parent: SpanContext;
   /** Every so manieth round of decoding has a span in each stage. */
   readonly decodeInterval: number;
-  onRound(round: Round): void;
+  readonly onRound: (round: Round) => void;
 }
 
 interface MutablePhase {

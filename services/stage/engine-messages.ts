@@ -1,5 +1,6 @@
 import type { KvUsage, LayerRange, Precision, StepInput, StepItem } from '../lib/engine/types.js';
 import type { ErrorCode } from '../lib/errors/catalogue.js';
+import type { Fault } from './fault.js';
 import type { SamplingParams } from '../lib/sampling/params.js';
 
 /** How the worker thread starts. */
@@ -13,6 +14,7 @@ export interface EngineWorkerData {
   readonly kvTokens: number;
   /** Room for what is kept of closed sequences, bytes. */
   readonly prefixBytes: number;
+  readonly fault: Fault;
 }
 
 /** How the head samples a sequence. */

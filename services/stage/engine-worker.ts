@@ -4,6 +4,7 @@ import type { Engine } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { createSampler, type Sampler } from '../lib/sampling/sampler.js';
 import { verify } from '../lib/sampling/verify.js';
+import { delayStep } from './fault.js';
 import type {
   DraftedInput,
   DraftedItem,
@@ -65,6 +66,7 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
       break;
     case 'step':
       result = await step(engine, request.input);
+      delayStep(data.fault, request.input.items.length);
       break;
     case 'stop':
       await engine.dispose();

@@ -1,5 +1,5 @@
 import { SpanKind, SpanStatusCode, trace, type Attributes, type Span, type Tracer } from '@opentelemetry/api';
-import { ServingError } from '../lib/errors/serving-error.js';
+import type { ServingError } from '../lib/errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../lib/telemetry/names.js';
 import { contextOf, traceparentOf, under } from '../lib/telemetry/trace-context.js';
 import type { Phase } from './metrics.js';

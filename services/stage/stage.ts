@@ -18,8 +18,9 @@ import { bytesOf, dividePart, partOf, toStepInput, type Part } from './step.js';
 
 export interface StageOptions {
   readonly labels: StageLabels;
-  /** Owner of the processors that the engine computes on. */
+  /** Owner of the processors that the engine computes on, and how many they are. */
   readonly processors: string;
+  readonly processorCount: number;
   /** Width of the activations that come in; null in stage 0, which takes token ids. */
   readonly hiddenIn: number | null;
   readonly vocabulary: number;
@@ -73,6 +74,8 @@ export class Stage {
       rssBytes: process.memoryUsage.rss(),
       nextReplicas: next?.links.map((link) => link.replica) ?? [],
       processors: [...this.processors],
+      ownProcessors: this.#options.processors,
+      processorCount: this.#options.processorCount,
       ...this.#meter.status(),
     };
   }

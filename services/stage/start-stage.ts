@@ -1,7 +1,9 @@
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Tracer } from '@opentelemetry/api';
 import type { StageConfig } from '../lib/config/stage-config.js';
 import { processorsOwner } from '../lib/engine/processors.js';
+import { cpuQuota } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
@@ -53,12 +55,13 @@ export async function startStage(
   const tracing = startTracing(config.telemetry, config.replica, metrics.registry);
   const next = ownsHead(range)
     ? null
-    : linkToNext(config, identity, mesh, log, () => stage, metrics.linkSeconds);
+    : linkToNext(config, identity, mesh, log, tracing.tracer, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
     labels: { index: config.index, layers, replica: config.replica },
     hiddenIn: ownsEmbedding(range) ? null : model.config.hidden,
     vocabulary: model.config.vocabulary,
     processors: processorsOwner(),
+    processorCount: cpuQuota() ?? availableParallelism(),
     batching: batchingOf(config, () => stage.processors.size),
     engine,
     next,
@@ -128,8 +131,8 @@ async function loadEngine(config: StageConfig, range: LayerRange) {
   const started = performance.now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { threads, kvTokens, prefixBytes, served } = config;
-  const data = { shards: served.prepared, precision: served.precision, range, kvTokens, prefixBytes };
+  const { threads, kvTokens, prefixBytes, served, fault } = config;
+  const data = { shards: served.prepared, precision: served.precision, range, kvTokens, prefixBytes, fault };
   const worker = startEngineWorker(threads === null ? data : { ...data, threads });
   const engine = await EngineClient.start(worker, (reason) => crash(reason));
   return { engine, crashed, seconds: (performance.now() - started) / 1000 };
@@ -140,12 +143,14 @@ function linkToNext(
   identity: Identity,
   mesh: Mesh,
   log: Logger,
+  tracer: Tracer,
   stage: () => Stage,
   linkSeconds: { observe(seconds: number): void },
 ): LinkManager {
   return new LinkManager({
     mesh,
     identity,
+    tracer,
     appId: `stage-${config.index + 1}`,
     onUp: ({ appId, replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
     onDown: (link, reason) => {

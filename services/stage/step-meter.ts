@@ -25,7 +25,7 @@ export class StepMeter {
 
   /** Share of the last seconds in which the engine computed, and sums over all steps so far. */
   status(): { busyRatio: number } & Readonly<Record<Phase, Totals>> {
-    return { busyRatio: this.#busy.ratio(now()), ...this.#totals.read(processorSeconds()) };
+    return { busyRatio: this.#busy.ratio(now()), ...this.#totals.read(processTimes()) };
   }
 
   begin(parts: readonly Part[]): Begun {
@@ -54,7 +54,7 @@ export class StepMeter {
   }
 }
 
-function processorSeconds(): number {
+function processTimes(): { processorSeconds: number; uptimeSeconds: number } {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
+  return { processorSeconds: (user + system) / 1e6, uptimeSeconds: process.uptime() };
 }

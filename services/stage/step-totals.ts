@@ -18,12 +18,9 @@ export class StepTotals {
     totals.partsBySeconds += parts * busy;
   }
 
-  /** Copies. A process has one account of its processor time, which both carry. */
-  read(processorSeconds: number): Readonly<Record<Phase, Totals>> {
-    return {
-      prefill: { ...this.#of.prefill, processorSeconds },
-      decode: { ...this.#of.decode, processorSeconds },
-    };
+  /** Copies. A process has one account of its time, which both carry. */
+  read(process: Pick<Totals, 'processorSeconds' | 'uptimeSeconds'>): Readonly<Record<Phase, Totals>> {
+    return { prefill: { ...this.#of.prefill, ...process }, decode: { ...this.#of.decode, ...process } };
   }
 }
 
@@ -35,4 +32,5 @@ const zero = (): Totals => ({
   partsSquared: 0,
   partsBySeconds: 0,
   processorSeconds: 0,
+  uptimeSeconds: 0,
 });

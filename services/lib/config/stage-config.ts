@@ -34,10 +34,13 @@ export interface StageConfig {
   /** How long a draining replica waits for its sequences, seconds. */
   readonly drainSeconds: number;
   readonly telemetry: TelemetryConfig;
+  /** Delays that a test puts into this stage, milliseconds; 0 in all others. */
+  readonly fault: { readonly perStep: number; readonly perSequence: number };
   readonly logLevel: LogLevel;
 }
 
 const PORTS = [0, 65_535] as const;
+const FAULT_MS = [0, 60_000] as const;
 
 /** Throws `invalid_config` that names the variable at fault. */
 export function readStageConfig(
@@ -67,6 +70,15 @@ export function readStageConfig(
     prefillShare: environment.integer('LAYERMESH_PREFILL_SHARE', 50, [1, 100]),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     telemetry: readTelemetryConfig(environment, appId),
+    fault: readFault(environment, appId),
     logLevel: readLogLevel(environment),
   };
+}
+
+/** One stage is named, so that the same environment can go to all. */
+function readFault(environment: Environment, appId: string): StageConfig['fault'] {
+  const isMeant = environment.text('LAYERMESH_FAULT_STAGE', '') === appId;
+  const perStep = environment.integer('LAYERMESH_FAULT_STEP_MS', 0, FAULT_MS);
+  const perSequence = environment.integer('LAYERMESH_FAULT_SEQUENCE_MS', 0, FAULT_MS);
+  return isMeant ? { perStep, perSequence } : { perStep: 0, perSequence: 0 };
 }

@@ -30,6 +30,11 @@ export const catalogue = {
   request_too_large: invalid('send a smaller body', 413),
   model_not_found: { http: 404, type: 'not_found_error', hint: 'GET /v1/models lists what is served' },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
+  nothing_measured: {
+    http: 404,
+    type: 'not_found_error',
+    hint: 'send requests first, or ask for a longer window (GET /report?window=600)',
+  },
   too_many_requests: { http: 429, type: 'rate_limit_error', hint: 'retry after the seconds in Retry-After' },
   kv_exhausted: {
     http: 429,

@@ -37,8 +37,9 @@ export class DaprMesh implements Mesh {
    * `dapr-stream` makes Dapr's resiliency cover only the opening of the stream; without it a timeout policy
    * would cut a link that is healthy.
    */
-  open(record: ReplicaRecord): MessageStream {
-    return openStream(this.#client, { 'dapr-app-id': record.appId, 'dapr-stream': 'true' });
+  open(record: ReplicaRecord, traceparent = ''): MessageStream {
+    const context = traceparent === '' ? {} : { traceparent };
+    return openStream(this.#client, { 'dapr-app-id': record.appId, 'dapr-stream': 'true', ...context });
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServingError } from '../errors/serving-error.js';
+import { SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import { ServingError } from '../errors/serving-error.js';
+import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
+import { traceparentOf } from '../telemetry/trace-context.js';
 import type { Message } from '../wire/gen/stage_pb.js';
 import { connect, type CallerLink } from './caller-link.js';
 import type { Identity } from './identity.js';
@@ -15,6 +18,8 @@ export interface LinkManagerOptions {
   onDown(link: CallerLink, reason: ServingError): void;
   onRoom?(link: CallerLink): void;
   onRoundTrip?(seconds: number): void;
+  /** Each link that is opened has a trace of its own, which the sidecars' spans join. */
+  readonly tracer?: Tracer;
   /** Something did not work and is tried again; for a log. */
   onTrouble?(reason: unknown): void;
 }
@@ -92,20 +97,37 @@ export class LinkManager {
   }
 
   async #open(wanted: ReplicaRecord): Promise<void> {
+    const span = this.#options.tracer?.startSpan(SPANS.link, { kind: SpanKind.CLIENT, root: true });
+    try {
+      const link = await this.#connect(wanted, span && traceparentOf(span.spanContext()));
+      span?.setAttribute(ATTRIBUTES.linkTo, `${link.appId}/${link.replica}`);
+      this.#keep(link);
+    } catch (error) {
+      span?.setStatus({ code: SpanStatusCode.ERROR, message: ServingError.from(error).message });
+      throw error;
+    } finally {
+      span?.end();
+    }
+  }
+
+  #connect(wanted: ReplicaRecord, traceparent?: string): Promise<CallerLink> {
     const options = this.#options;
-    const link = await connect(options.mesh.open(wanted), options.identity, {
+    return connect(options.mesh.open(wanted, traceparent), options.identity, {
       onMessage: (from, message) => options.onMessage(from, message),
       onEnd: (ended, reason) => this.#down(ended, reason),
       onRoom: (from) => options.onRoom?.(from),
       onRoundTrip: (seconds) => options.onRoundTrip?.(seconds),
     });
+  }
+
+  #keep(link: CallerLink): void {
     if (!link.alive) return; // It ended in the moment of its welcome, when nobody could be told.
     if (this.#links.has(link.replica) || this.#stopped.signal.aborted) {
       link.close();
       return;
     }
     this.#links.set(link.replica, link);
-    options.onUp?.(link);
+    this.#options.onUp?.(link);
   }
 
   #down(link: CallerLink, reason: ServingError): void {

@@ -34,9 +34,9 @@ export interface Mesh {
   readonly registry: Registry;
   /**
    * Opens a stream to a replica of `record.appId`. Dapr picks the replica itself, so the caller must look at
-   * the `Welcome` to learn which one it reached.
+   * the `Welcome` to learn which one it reached. Spans of whatever lies between belong under `traceparent`.
    */
-  open(record: ReplicaRecord): MessageStream;
+  open(record: ReplicaRecord, traceparent?: string): MessageStream;
   close(): Promise<void>;
 }
 

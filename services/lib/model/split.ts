@@ -41,8 +41,7 @@ export function evenSplit(config: ModelConfig, stages: number): number[] {
   }
   if (stages === 1) return [];
   const others = stages - 1;
-  const layerCost = layerWeights(config);
-  const headCost = config.vocabulary * config.hidden;
+  const { layer: layerCost, head: headCost } = layerCosts(config);
 
   let best = { cost: Infinity, rest: 0 };
   for (let last = 1; last <= layers - others; last++) {
@@ -53,9 +52,12 @@ export function evenSplit(config: ModelConfig, stages: number): number[] {
   return Array.from({ length: others }, (_, index) => Math.round(((index + 1) * best.rest) / others));
 }
 
-const layerWeights = (config: ModelConfig): number =>
-  layerTensorNames(0)
+/** What a layer and the head cost, in weights. */
+export function layerCosts(config: ModelConfig): { layers: number; layer: number; head: number } {
+  const layer = layerTensorNames(0)
     .map((name) => tensorShape(config, name).reduce((product, size) => product * size, 1))
     .reduce((sum, weights) => sum + weights, 0);
+  return { layers: config.layers, layer, head: config.vocabulary * config.hidden };
+}
 
 const invalid = (problem: string): ServingError => new ServingError('invalid_split', problem);

@@ -8,6 +8,8 @@ import { createApp } from '../../../services/gateway/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import type { Report } from '../../../services/gateway/report/report.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
 import { ScriptedBackend } from './scripted-backend.js';
@@ -29,7 +31,12 @@ export interface TestGatewayOptions {
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
   readonly tracer?: Tracer;
+  readonly report?: (seconds: number) => Report;
 }
+
+const noReport = (): never => {
+  throw new ServingError('nothing_measured', 'nothing');
+};
 
 /** The gateway's app on a loopback port, before a scripted mesh and a tokenizer of bytes. */
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -55,6 +62,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       content: false,
       onRound: () => undefined,
     },
+    reporter: { report: options.report ?? noReport },
     log: pino({ level: 'silent' }),
     limits: { ...limitsFor(32_768), ...options.limits },
   });

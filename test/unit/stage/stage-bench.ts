@@ -24,6 +24,7 @@ export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Parti
     hiddenIn: null,
     vocabulary: 1_000,
     processors: 'here',
+    processorCount: 2,
     batching: { limits: { maxRows: 8, maxSequences: 4 }, groupLimit: () => Infinity, promptShare: 1 },
     metrics,
     tracer: trace.getTracer('test'),
