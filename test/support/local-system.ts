@@ -36,6 +36,8 @@ export interface TestMember {
   /** Where the service serves its own metrics. */
   readonly serviceHttpPort: number;
   readonly sidecarPid: number | null;
+  /** Where the sidecar takes Dapr's HTTP API on 127.0.0.1. */
+  readonly sidecarHttpPort: number;
   /** Where the sidecar serves its metrics on 127.0.0.1. */
   readonly sidecarMetricsPort: number;
 }
@@ -94,6 +96,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
           servicePid: service.pid,
           serviceHttpPort: healthPort,
           sidecarPid: sidecar?.pid ?? null,
+          sidecarHttpPort: ports.http,
           sidecarMetricsPort: ports.metrics,
         })),
     topology: () => system.topology(),

@@ -67,6 +67,8 @@ export class LocalTelemetry {
   static async start(options: TelemetryOptions): Promise<LocalTelemetry> {
     const telemetry = new LocalTelemetry(options, await choosePorts());
     await mkdir(telemetry.#folder, { recursive: true });
+    // Prometheus watches the folder of the targets from its start.
+    telemetry.scrape([]);
     await telemetry.#start();
     return telemetry;
   }
@@ -84,7 +86,7 @@ export class LocalTelemetry {
 
   /** Tells Prometheus who is there now. */
   scrape(processes: readonly Scraped[]): void {
-    const collector = this.#processes.has('collector') ? this.#ports.collector : null;
+    const collector = this.#options.programs.collector === null ? null : this.#ports.collector;
     writeTargets(join(this.#folder, 'targets'), targetsOf(processes, this.#options.modelName, collector));
   }
 
@@ -100,9 +102,9 @@ export class LocalTelemetry {
     const deadline = performance.now() + READY_TIMEOUT_MS;
     await Promise.all(
       [...this.#processes].map(async ([program, { name, lost }]) => {
-        let isLost = false;
-        void lost.then(() => (isLost = true));
-        while (!isLost && !(await answers(pages[program], program === 'collector'))) {
+        const gone = new AbortController();
+        void lost.then(() => gone.abort());
+        while (!gone.signal.aborted && !(await answers(pages[program], program === 'collector'))) {
           if (performance.now() > deadline) {
             this.#options.onEvent(`${name} does not answer after ${READY_TIMEOUT_MS / 1000} s`);
             return;

@@ -26,6 +26,9 @@ export function findTelemetryPrograms(): TelemetryPrograms {
   return { collector: find('collector'), jaeger: find('jaeger'), prometheus: find('prometheus') };
 }
 
+/** Prometheus's own checker of rules, which comes with it; null where it is not installed. */
+export const findPromtool = (): string | null => installedProgram('promtool');
+
 /** An error for each program that is not there. */
 export function missingPrograms(programs: TelemetryPrograms): ServingError[] {
   return telemetryPrograms
