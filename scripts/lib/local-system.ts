@@ -114,6 +114,7 @@ export class LocalSystem {
   async #start(signal: AbortSignal): Promise<void> {
     await this.folder.renew();
     this.#telemetry = await this.#startTelemetry();
+    this.#record();
     const otlpGrpc = this.#telemetry?.otlpGrpc ?? null;
     const { gateway, stages } = await readRunFile();
     const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc)));

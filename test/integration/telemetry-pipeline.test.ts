@@ -5,6 +5,7 @@ import { freePorts } from '../../scripts/lib/ports.js';
 import { RunFolder } from '../../scripts/lib/run-folder.js';
 import { isStillRunning, readRunState } from '../../scripts/lib/run-state.js';
 import { lastTraceUrl } from '../../scripts/lib/telemetry/last-trace.js';
+import { queries } from '../support/dashboard.js';
 import { eventually } from '../support/eventually.js';
 import { edgesOf, findTrace } from '../support/jaeger.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
@@ -117,6 +118,8 @@ describeTelemetry('a system with traces', () => {
     expect(busy.map(({ labels }) => labels['stage']).sort()).toEqual(['stage-0', 'stage-1']);
     const sidecars = await query(urls.prometheus, 'count by (app_id) (dapr_component_state_count)');
     expect(sidecars.map(({ labels }) => labels['app_id']).sort()).toEqual(['gateway', 'stage-0', 'stage-1']);
+    // What Grafana will ask, Prometheus understands.
+    for (const each of queries) await query(urls.prometheus, each);
     await eventually(
       'every rule has been evaluated',
       async () => {

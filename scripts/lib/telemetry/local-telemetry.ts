@@ -69,8 +69,13 @@ export class LocalTelemetry {
     await mkdir(telemetry.#folder, { recursive: true });
     // Prometheus watches the folder of the targets from its start.
     telemetry.scrape([]);
-    await telemetry.#start();
-    return telemetry;
+    try {
+      await telemetry.#start();
+      return telemetry;
+    } catch (error) {
+      await telemetry.stop();
+      throw error;
+    }
   }
 
   /** What a service needs to send its spans, in the variables of OpenTelemetry. */

@@ -1,36 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { repositoryRoot } from '../../../scripts/lib/repository.js';
+import { panels, queries, targets, templating } from '../../support/dashboard.js';
 import { metricsIn } from '../../support/promql.js';
 import { recordingRules } from '../../support/rules.js';
 import { scrapedSeries } from './metric-names.js';
 
-interface Panel {
-  readonly id: number;
-  readonly type: string;
-  readonly title: string;
-  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly datasource?: { readonly uid: string };
-  readonly targets?: readonly { readonly expr: string; readonly datasource: { readonly uid: string } }[];
-}
-
-interface Dashboard {
-  readonly panels: readonly Panel[];
-  readonly templating: { readonly list: readonly { readonly name: string; readonly type: string }[] };
-}
-
-const path = join(repositoryRoot, 'otel', 'grafana', 'layermesh.json');
-const { panels, templating } = JSON.parse(readFileSync(path, 'utf8')) as Dashboard;
-const targets = panels.flatMap((panel) => panel.targets ?? []);
-
-/** What Grafana does to a query before Prometheus sees it. */
-const filledIn = (expr: string): string =>
-  expr.replaceAll('$__rate_interval', '1m').replaceAll('$model', '.*');
-
 describe('the dashboard', () => {
   it('shows only metrics that are scraped or recorded', async () => {
     const known = new Set([...(await scrapedSeries()), ...recordingRules.map(({ record }) => record)]);
-    const shown = targets.flatMap(({ expr }) => metricsIn(filledIn(expr)));
+    const shown = queries.flatMap(metricsIn);
     expect(shown.length).toBeGreaterThan(30);
     expect(shown.filter((name) => !known.has(name))).toEqual([]);
   });
