@@ -34,7 +34,7 @@ const configOf = (...path: string[]): string => join(repositoryRoot, 'otel', ...
 
 /**
  * The collector, Jaeger and Prometheus of a local system, as far as they are installed. Services send spans to the
- * collector, or straight to Jaeger where there is none. No serving waits for any of them.
+ * collector, or straight to Jaeger where there is none. Nothing that serves depends on any of them.
  */
 export class LocalTelemetry {
   readonly urls: TelemetryUrls;
@@ -49,17 +49,12 @@ export class LocalTelemetry {
     const { collector, jaeger, prometheus } = options.programs;
     this.#options = options;
     this.#ports = ports;
-    const receiver =
-      collector !== null
-        ? ports.collector
-        : jaeger !== null
-          ? ports.jaeger
-          : { otlpHttp: null, otlpGrpc: null };
-    this.otlpGrpc = receiver.otlpGrpc === null ? null : `${HOST}:${receiver.otlpGrpc}`;
+    const receiver = collector !== null ? ports.collector : jaeger !== null ? ports.jaeger : null;
+    this.otlpGrpc = receiver === null ? null : `${HOST}:${receiver.otlpGrpc}`;
     this.urls = {
       jaeger: jaeger === null ? null : `http://${HOST}:${ports.jaeger.ui}`,
       prometheus: prometheus === null ? null : `http://${HOST}:${ports.prometheus}`,
-      otlp: receiver.otlpHttp === null ? null : `http://${HOST}:${receiver.otlpHttp}`,
+      otlp: receiver === null ? null : `http://${HOST}:${receiver.otlpHttp}`,
     };
   }
 
