@@ -32,6 +32,10 @@ const STOP_GRACE_MS = 5_000;
 
 const configOf = (...path: string[]): string => join(repositoryRoot, 'otel', ...path);
 
+/** A later layer is merged over the earlier ones. */
+const layersOf = (folder: string, names: readonly string[]): string[] =>
+  names.flatMap((name) => ['--config', configOf(folder, name)]);
+
 /**
  * The collector, Jaeger and Prometheus of a local system, as far as they are installed. Services send spans to the
  * collector, or straight to Jaeger where there is none. Nothing that serves depends on any of them.
@@ -127,14 +131,14 @@ export class LocalTelemetry {
 
   async #start(): Promise<void> {
     const { collector, jaeger, prometheus } = this.#options.programs;
-    if (jaeger !== null) this.#keep('jaeger', [jaeger, '--config', configOf('jaeger', 'config.yaml')]);
     if (prometheus !== null) this.#keep('prometheus', [prometheus, ...(await this.#prometheusArguments())]);
+    if (jaeger !== null) {
+      const layers = prometheus === null ? ['config.yaml'] : ['config.yaml', 'monitor.yaml'];
+      this.#keep('jaeger', [jaeger, ...layersOf('jaeger', layers)]);
+    }
     if (collector !== null) {
       const layers = jaeger === null ? ['base.yaml'] : ['base.yaml', 'jaeger.yaml'];
-      this.#keep('collector', [
-        collector,
-        ...layers.flatMap((name) => ['--config', configOf('collector', name)]),
-      ]);
+      this.#keep('collector', [collector, ...layersOf('collector', layers)]);
     }
   }
 

@@ -16,7 +16,7 @@ export async function choosePorts() {
 }
 
 /** As the configurations in otel/ read them. */
-export const portVariables = ({ collector, jaeger }: TelemetryPorts): Record<string, string> => ({
+export const portVariables = ({ collector, jaeger, prometheus }: TelemetryPorts): Record<string, string> => ({
   OTELCOL_HTTP_PORT: String(collector.otlpHttp),
   OTELCOL_GRPC_PORT: String(collector.otlpGrpc),
   OTELCOL_SPAN_METRICS_PORT: String(collector.spanMetrics),
@@ -26,4 +26,5 @@ export const portVariables = ({ collector, jaeger }: TelemetryPorts): Record<str
   JAEGER_OTLP_GRPC_PORT: String(jaeger.otlpGrpc),
   JAEGER_UI_PORT: String(jaeger.ui),
   JAEGER_GRPC_PORT: String(jaeger.grpc),
+  PROMETHEUS_URL: `http://${HOST}:${prometheus}`,
 });

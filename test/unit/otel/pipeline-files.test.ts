@@ -55,10 +55,13 @@ describe('what Prometheus is told of a system', () => {
 describe('the ports of a local run', () => {
   it('are all variables that the configurations read', async () => {
     const text =
-      read('collector', 'base.yaml') + read('collector', 'jaeger.yaml') + read('jaeger', 'config.yaml');
+      read('collector', 'base.yaml') +
+      read('collector', 'jaeger.yaml') +
+      read('jaeger', 'config.yaml') +
+      read('jaeger', 'monitor.yaml');
     const names = Object.keys(portVariables(await choosePorts()));
     expect(names.filter((name) => !text.includes(`\${env:${name}:-`))).toEqual([]);
-    const ports = [...text.matchAll(/\$\{env:(\w+(?:_PORT|_ENDPOINT)):-/g)].map(([, name]) => name!);
+    const ports = [...text.matchAll(/\$\{env:(\w+(?:_PORT|_ENDPOINT|_URL)):-/g)].map(([, name]) => name!);
     expect([...new Set(ports)].sort()).toEqual(names.sort());
   });
 });
