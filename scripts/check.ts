@@ -7,6 +7,7 @@ import { ServingError } from '../services/lib/errors/serving-error.js';
 import { generatedStep } from './lib/generated-step.js';
 import { jestStep } from './lib/jest-step.js';
 import { locateModel, prepare } from './lib/prepare.js';
+import { conclude, inOrder } from './lib/run-steps.js';
 
 /** What the integration tests stand on. */
 const setUp: readonly CheckStep[] = [
@@ -45,33 +46,6 @@ await runCommand(
         const results = await Promise.all(group.map((steps) => inOrder(steps, group.length > 1, signal)));
         outcomes.push(...results.flat());
       }
-      const sum = (key: keyof Outcome): number =>
-        outcomes.reduce((total, outcome) => total + outcome[key], 0);
-      console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
-      if (sum('failed') > 0) process.exitCode = 1;
+      conclude(outcomes);
     }),
 );
-
-/** Runs all steps, whatever fails. Beside others a step shows its output when it is done, so that none mix. */
-async function inOrder(
-  steps: readonly CheckStep[],
-  beside: boolean,
-  signal: AbortSignal,
-): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (const { name, run } of steps) {
-    const started = performance.now();
-    let held = '';
-    const print = (text: string): void => {
-      if (beside) held += text;
-      else process.stdout.write(text);
-    };
-    const outcome = await run(signal, print);
-    process.stdout.write(held);
-    const seconds = ((performance.now() - started) / 1_000).toFixed(1);
-    const mark = outcome.failed === 0 ? '✓' : '✗';
-    console.log(`${mark} ${name}: ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)`);
-    outcomes.push(outcome);
-  }
-  return outcomes;
-}

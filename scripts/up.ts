@@ -6,7 +6,11 @@ import { runDetached, SERVING } from './lib/detach.js';
 import { GatewayClient } from './lib/gateway-client.js';
 import { LocalSystem, type SystemOptions } from './lib/local-system.js';
 import { planSystem } from './lib/plan-system.js';
+import { readRunState } from './lib/run-state.js';
+import { RunFolder } from './lib/run-folder.js';
 import { showStatus } from './lib/status-line.js';
+import { watchTraces } from './lib/telemetry/last-trace.js';
+import type { TelemetryUrls } from './lib/telemetry/local-telemetry.js';
 import { topologyTable } from './lib/topology-table.js';
 import { upCommand, type UpOptions } from './lib/up-options.js';
 
@@ -18,7 +22,8 @@ async function up(options: UpOptions): Promise<void> {
   if (!options.detach) return serve(system, signal);
   const args = process.argv.slice(2).filter((argument) => argument !== '--detach');
   await runStep('layer services', () => runDetached(args, options.port, signal));
-  await announce(new GatewayClient(`http://127.0.0.1:${options.port}`));
+  const { url, telemetry } = readRunState(new RunFolder(options.port).state);
+  await announce(new GatewayClient(url), telemetry ?? null);
   console.log('\nnpm run down stops it.');
 }
 
@@ -34,9 +39,11 @@ async function serve(options: SystemOptions, signal: AbortSignal): Promise<void>
       return system.stop();
     },
   });
-  await announce(system.gateway);
+  const telemetry = system.telemetry?.urls ?? null;
+  await announce(system.gateway, telemetry);
   process.send?.(SERVING);
-  const endStatus = showStatus(system.gateway, process.stdout);
+  const status = showStatus(system.gateway, process.stdout);
+  const endTraces = watchTraces(telemetry?.jaeger ?? null, (url) => status.say(`Last trace: ${url}`));
   try {
     const stopped = AbortSignal.any([signal, asked.signal]);
     const failure = await Promise.race([
@@ -45,13 +52,14 @@ async function serve(options: SystemOptions, signal: AbortSignal): Promise<void>
     ]);
     if (failure !== null) throw failure;
   } finally {
-    endStatus();
+    endTraces();
+    status.end();
     await runStep('stopped', () => system.stop());
     control.close();
   }
 }
 
-async function announce(gateway: GatewayClient): Promise<void> {
+async function announce(gateway: GatewayClient, telemetry: TelemetryUrls | null): Promise<void> {
   const topology = await gateway.topology();
   const body = '{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": true}';
   console.log(`
@@ -61,4 +69,6 @@ Serving ${topology.model} (${topology.precision}) at ${gateway.url}
     -d '${body}'
 
 ${topologyTable(topology)}`);
+  if (telemetry?.jaeger) console.log(`\nTraces at ${telemetry.jaeger}`);
+  if (telemetry?.prometheus) console.log(`Metrics at ${telemetry.prometheus}`);
 }

@@ -10,6 +10,9 @@ import { requireStages, type ReplicaCounts } from './replica-counts.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import { LocalTelemetry } from './telemetry/local-telemetry.js';
+import type { TelemetryPrograms } from './telemetry/programs.js';
+import type { Scraped } from './telemetry/targets.js';
 
 export interface SystemOptions {
   /** Folder of the prepared model. */
@@ -23,6 +26,8 @@ export interface SystemOptions {
   readonly daprd: string | null;
   /** Where the gateway takes HTTP requests on 127.0.0.1. */
   readonly port: number;
+  /** The programs that take traces and metrics; null for a run without them. */
+  readonly telemetry?: TelemetryPrograms | null;
   /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
   readonly env?: Readonly<Record<string, string>>;
   readonly onEvent?: (message: string) => void;
@@ -48,6 +53,7 @@ export class LocalSystem {
   readonly #options: SystemOptions;
   readonly #members: Member[] = [];
   #stageApps: readonly AppEntry[] = [];
+  #telemetry: LocalTelemetry | null = null;
   #ready = false;
   #fail: (error: Error) => void = () => undefined;
   #scaling: Promise<unknown> = Promise.resolve();
@@ -80,6 +86,11 @@ export class LocalSystem {
     return this.#members;
   }
 
+  /** Null in a run without traces. */
+  get telemetry(): LocalTelemetry | null {
+    return this.#telemetry;
+  }
+
   topology(): Promise<Topology> {
     return this.gateway.topology();
   }
@@ -91,7 +102,10 @@ export class LocalSystem {
     return change;
   }
 
-  /** In order: no new requests, then no stages, then no sidecars. Calling it again waits for the same stop. */
+  /**
+   * In order: no new requests, then no stages, then no sidecars, then no telemetry. Calling it again waits for the
+   * same stop.
+   */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -99,15 +113,26 @@ export class LocalSystem {
 
   async #start(signal: AbortSignal): Promise<void> {
     await this.folder.renew();
+    this.#telemetry = await this.#startTelemetry();
+    this.#record();
+    const otlpGrpc = this.#telemetry?.otlpGrpc ?? null;
     const { gateway, stages } = await readRunFile();
-    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app)));
+    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc)));
     this.#stageApps = entriesOfStages(localStages, this.#options.split.length + 1);
     await this.#startMembers([
-      { app: await this.folder.localize(gateway), replica: 1 },
+      { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
     ]);
     await this.#waitUntilComplete(signal);
+    await this.#telemetry?.waitUntilReady(signal);
     this.#ready = true;
+  }
+
+  async #startTelemetry(): Promise<LocalTelemetry | null> {
+    const { telemetry, modelName } = this.#options;
+    if (telemetry === undefined || telemetry === null) return null;
+    const { folder } = this;
+    return LocalTelemetry.start({ programs: telemetry, folder, modelName, onEvent: this.#onEvent });
   }
 
   async #scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
@@ -132,10 +157,6 @@ export class LocalSystem {
   async #startMember({ app, replica }: Replica): Promise<void> {
     const { folder } = this;
     const { daprd } = this.#options;
-    const onEvent = (message: string): void => {
-      this.#record();
-      this.#options.onEvent?.(message);
-    };
     // What dies before the system has been ready once is badly configured: trying again would only hide it.
     const mayRestart = (): boolean => this.#ready;
     const member = await Member.start({
@@ -145,7 +166,7 @@ export class LocalSystem {
       daprd,
       env: this.#environment(app),
       mayRestart,
-      onEvent,
+      onEvent: this.#onEvent,
     });
     this.#members.push(member);
     this.#record();
@@ -182,18 +203,38 @@ export class LocalSystem {
     }
   }
 
-  /** After every change, so that `down` finds all processes even if this one is killed. */
+  readonly #onEvent = (message: string): void => {
+    this.#record();
+    this.#options.onEvent?.(message);
+  };
+
+  /** After every change, so that `down` finds all processes even if this one is killed, and Prometheus all metrics. */
   #record(): void {
     const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
       const kind: RecordedProcess['kind'] = appId === 'gateway' ? 'gateway' : 'stage';
       return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];
     });
-    writeRunState(this.folder.state, { version: 1, url: this.url, supervisor: process.pid, processes });
+    const telemetry = this.#telemetry;
+    for (const [kind, kept] of telemetry?.processes ?? []) processes.push(toRecord(kept, kind));
+    writeRunState(this.folder.state, {
+      version: 1,
+      url: this.url,
+      supervisor: process.pid,
+      processes,
+      ...(telemetry !== null && { telemetry: telemetry.urls }),
+    });
+    telemetry?.scrape(this.#members.map((member) => this.#scraped(member)));
+  }
+
+  #scraped({ appId, replica, healthPort, sidecar, ports }: Member): Scraped {
+    const metricsPort = appId === 'gateway' ? this.#options.port : healthPort;
+    return { appId, replica, metricsPort, sidecarMetricsPort: sidecar === null ? null : ports.metrics };
   }
 
   #environment(app: AppEntry): Record<string, string> {
     const { prepared, modelName, precision, split, daprd, port, env } = this.#options;
     return {
+      ...this.#telemetry?.environment,
       ...env,
       LAYERMESH_PREPARED: prepared,
       LAYERMESH_PRECISION: precision,
@@ -211,6 +252,7 @@ export class LocalSystem {
       await Promise.all(members.map(({ service }) => service.stop(STOP_GRACE_MS)));
     }
     await Promise.all(this.#members.map((member) => member.stopSidecar()));
+    await this.#telemetry?.stop();
     await rm(this.folder.state, { force: true });
   }
 }

@@ -7,6 +7,7 @@ import { requireFreePort, type SystemOptions } from './local-system.js';
 import { locateModel, prepare } from './prepare.js';
 import { parseReplicaCounts, requireStages } from './replica-counts.js';
 import { readRunFile, type RunFile } from './run-file.js';
+import { findTelemetryPrograms, missingPrograms, type TelemetryPrograms } from './telemetry/programs.js';
 import type { UpOptions } from './up-options.js';
 
 /**
@@ -31,6 +32,7 @@ export async function planSystem(options: UpOptions, signal: AbortSignal): Promi
     replicas,
     daprd,
     port: options.port,
+    telemetry: options.trace ? findTelemetry() : null,
     env: {
       ...(options.kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(options.kvTokens) }),
       ...(options.threads !== undefined && { LAYERMESH_THREADS: String(options.threads) }),
@@ -47,6 +49,13 @@ async function findDaprd(signal: AbortSignal): Promise<string | null> {
     );
   }
   return daprd;
+}
+
+/** What there is of it: a warning for each program that is missing, and traces as far as they go without. */
+function findTelemetry(): TelemetryPrograms {
+  const programs = findTelemetryPrograms();
+  for (const missing of missingPrograms(programs)) console.error(missing.toLine('warning'));
+  return programs;
 }
 
 /** The boundaries asked for; else those of the run file for its own model, and as many stages of even cost for others. */

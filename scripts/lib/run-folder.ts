@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import type { AppEntry } from './run-file.js';
+import { withTracing } from './telemetry/sidecar-tracing.js';
 
 /** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
 export class RunFolder {
@@ -41,13 +42,14 @@ export class RunFolder {
 
   /**
    * Copies the app's Dapr files with the SQLite files of this run in them, and returns the app as it runs from
-   * the copies.
+   * the copies. Its sidecar exports spans to `otlpGrpc`, a host and a port, where that is not null.
    */
-  async localize(app: AppEntry): Promise<AppEntry> {
+  async localize(app: AppEntry, otlpGrpc: string | null = null): Promise<AppEntry> {
     const configPath = join(this.path, 'config.yaml');
     const resources = join(this.path, 'resources');
     await mkdir(resources, { recursive: true });
-    await writeYaml(configPath, withOwnFiles(await readYaml(app.configPath), this.path));
+    const configuration = withTracing(await readYaml(app.configPath), otlpGrpc);
+    await writeYaml(configPath, withOwnFiles(configuration, this.path));
     for (const folder of app.resourcesPaths) {
       for (const name of await readdir(folder)) {
         const document = name.endsWith('.yaml') ? await readYaml(join(folder, name)) : null;

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
+import type { TelemetryUrls } from './telemetry/local-telemetry.js';
+import { telemetryPrograms } from './telemetry/programs.js';
 
 /** What a run writes down of itself, so that another command finds it, and cleans up if its supervisor was killed. */
 export interface RunState {
@@ -8,12 +10,17 @@ export interface RunState {
   readonly url: string;
   readonly supervisor: number;
   readonly processes: readonly RecordedProcess[];
+  /** Of a run with `--trace`. */
+  readonly telemetry?: TelemetryUrls;
 }
+
+/** The kinds of processes in the order in which they stop: no new requests, then no stages, then what they need. */
+export const stopOrder = ['gateway', 'stage', 'sidecar', ...telemetryPrograms] as const;
 
 export interface RecordedProcess {
   readonly name: string;
   readonly pid: number;
-  readonly kind: 'gateway' | 'stage' | 'sidecar';
+  readonly kind: (typeof stopOrder)[number];
   /** As the system shows it: tells whether a process of this pid is still the one that was started. */
   readonly command: string;
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isStillRunning, type RecordedProcess, type RunState } from './run-state.js';
+import { isStillRunning, stopOrder, type RecordedProcess, type RunState } from './run-state.js';
 
 const GRACE_MS = 10_000;
 const POLL_MS = 50;
 
 /** Stops what a killed supervisor left running: by recorded pid, and only what still is the process it was. */
 export async function stopRecorded({ processes }: RunState): Promise<void> {
-  for (const kind of ['gateway', 'stage', 'sidecar'] as const) {
+  for (const kind of stopOrder) {
     await Promise.all(processes.filter((each) => each.kind === kind).map(stopOne));
   }
 }

@@ -15,6 +15,7 @@ export interface UpOptions {
   readonly state: 'sqlite';
   readonly kvTokens?: number;
   readonly threads?: number;
+  readonly trace: boolean;
   readonly detach: boolean;
 }
 
@@ -51,6 +52,7 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
       variable('--kv-tokens <n>', 'KV room of each replica', 'KV_TOKENS').argParser(wholeNumber(64, 1 << 30)),
     )
     .addOption(variable('--threads <n>', 'of each replica', 'THREADS').argParser(wholeNumber(1, 1_024)))
+    .option('--trace', 'start a collector, Jaeger and Prometheus too, where they are installed', false)
     .option('--detach', 'return once it serves; npm run down stops it', false)
     .action(action);
 }

@@ -10,6 +10,8 @@ import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
 import { LocalSystem } from '../../scripts/lib/local-system.js';
 import { freePorts } from '../../scripts/lib/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
+import type { TelemetryUrls } from '../../scripts/lib/telemetry/local-telemetry.js';
+import { findTelemetryPrograms } from '../../scripts/lib/telemetry/programs.js';
 
 export interface TestSystemOptions {
   /** Path of a checkpoint; the demo model's by default. */
@@ -22,6 +24,8 @@ export interface TestSystemOptions {
   readonly precision?: Precision;
   readonly mesh?: 'dapr' | 'direct';
   readonly kvTokens?: number;
+  /** With the collector, Jaeger and Prometheus, as far as they are installed. */
+  readonly trace?: boolean;
   /** More environment for every service. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -32,6 +36,8 @@ export interface TestMember {
   /** Where the service serves its own metrics. */
   readonly serviceHttpPort: number;
   readonly sidecarPid: number | null;
+  /** Where the sidecar takes Dapr's HTTP API on 127.0.0.1. */
+  readonly sidecarHttpPort: number;
   /** Where the sidecar serves its metrics on 127.0.0.1. */
   readonly sidecarMetricsPort: number;
 }
@@ -40,6 +46,10 @@ export interface TestSystem {
   readonly url: string;
   /** What `up` would have printed: deaths and restarts of processes. */
   readonly events: readonly string[];
+  /** Of a system with `trace`. */
+  readonly telemetry: TelemetryUrls | null;
+  /** Pids of the collector, Jaeger and Prometheus now. */
+  telemetryPids(): ReadonlyMap<string, number>;
   /** The replicas of an app-id now, in the order they were started. */
   members(appId: string): TestMember[];
   topology(): Promise<Topology>;
@@ -67,6 +77,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
       replicas: new Map(Object.entries(replicas)),
       daprd,
       port: (await freePorts(1))[0]!,
+      telemetry: options.trace === true ? findTelemetryPrograms() : null,
       env: { ...env, ...(kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(kvTokens) }) },
       onEvent: (message) => events.push(message),
     },
@@ -75,6 +86,9 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   return {
     url: system.url,
     events,
+    telemetry: system.telemetry?.urls ?? null,
+    telemetryPids: () =>
+      new Map([...(system.telemetry?.processes ?? [])].map(([name, { pid }]) => [name, pid])),
     members: (appId) =>
       system.members
         .filter((member) => member.appId === appId)
@@ -82,6 +96,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
           servicePid: service.pid,
           serviceHttpPort: healthPort,
           sidecarPid: sidecar?.pid ?? null,
+          sidecarHttpPort: ports.http,
           sidecarMetricsPort: ports.metrics,
         })),
     topology: () => system.topology(),

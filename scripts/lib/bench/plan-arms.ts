@@ -51,6 +51,7 @@ async function planOwn(name: OwnName, options: BenchOptions, signal: AbortSignal
       port: (await freePorts(1))[0]!,
       state: 'sqlite',
       detach: false,
+      trace: false,
     },
     signal,
   );

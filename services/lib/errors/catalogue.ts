@@ -76,6 +76,7 @@ export const catalogue = {
   download_failed: server('check the network and run the command again; it goes on where it was'),
   process_failed: server('the lines above are the end of its log'),
   not_running: invalid('start the system with npm run up'),
+  telemetry_missing: invalid('install it as otel/README.md says; everything else works without'),
   port_in_use: invalid('stop what uses the port, or choose another with --port'),
   invalid_config: invalid('docs/configuration.md lists every variable and flag'),
   internal: server('this is a bug: report it with the line above'),

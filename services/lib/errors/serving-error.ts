@@ -43,7 +43,7 @@ export class ServingError extends Error {
   }
 
   /** One line for a terminal: what happened, its code and what to do. */
-  toLine(): string {
-    return `error[${this.code}]: ${this.message} (${this.hint})`.replaceAll('\n', ' ');
+  toLine(severity: 'error' | 'warning' = 'error'): string {
+    return `${severity}[${this.code}]: ${this.message} (${this.hint})`.replaceAll('\n', ' ');
   }
 }

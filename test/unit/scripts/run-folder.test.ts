@@ -41,6 +41,22 @@ describe('the folder of a run', () => {
     });
   });
 
+  it('with traces has sidecars that export what arrives sampled, and begin no traces worth counting', async () => {
+    const folder = new RunFolder(8123);
+    const { configPath } = await folder.localize((await readRunFile()).gateway, '127.0.0.1:4317');
+    const { spec } = (await yaml(configPath)) as {
+      spec: { tracing: { samplingRate: string; otel: unknown } };
+    };
+    expect(Number(spec.tracing.samplingRate)).toBeGreaterThan(0);
+    expect(Number(spec.tracing.samplingRate)).toBeLessThan(1e-9);
+    expect(spec.tracing.otel).toEqual({
+      endpointAddress: '127.0.0.1:4317',
+      isSecure: false,
+      protocol: 'grpc',
+    });
+    expect(spec).toHaveProperty('nameResolution');
+  });
+
   it('has the resiliency of the repository, in which every retry is bounded', async () => {
     const { resourcesPaths } = await new RunFolder(8123).localize((await readRunFile()).gateway);
     const resiliency = (await yaml(join(resourcesPaths[0]!, 'resiliency.yaml'))) as {
