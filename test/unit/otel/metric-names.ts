@@ -1,4 +1,4 @@
-import { Registry, collectDefaultMetrics } from 'prom-client';
+import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
 import { Admission } from '../../../services/gateway/admission.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import { createStageMetrics } from '../../../services/stage/metrics.js';
@@ -16,8 +16,7 @@ const OF_OTHERS = [
 
 /** Every series that Prometheus gets from a running system: those that the code registers, and those of others. */
 export async function scrapedSeries(): Promise<Set<string>> {
-  const gateway = new Registry();
-  collectDefaultMetrics({ register: gateway });
+  const gateway = createMetricsRegistry();
   createGatewayMetrics(gateway, new Admission({ maxRunning: 1, maxWaiting: 0 }));
   const zero = (): number => 0;
   const gauges = { queueDepth: zero, sequences: zero, kvUsedRatio: zero };

@@ -1,4 +1,6 @@
 import type { StepInput } from '../../../services/lib/engine/types.js';
+import { StageTimeSchema } from '../../../services/lib/wire/gen/stage_pb.js';
+import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { message } from '../../../services/lib/wire/codec.js';
 import type { Stage } from '../../../services/stage/stage.js';
@@ -98,6 +100,20 @@ describe('the first stage', () => {
     ]);
     const { buffer, byteOffset } = new Uint8Array(frame!.activations);
     expect([...new Float32Array(buffer, byteOffset, 3 * WIDTH)]).toEqual([3, -3, 1, -1, 2, -2]);
+  });
+
+  it('sends on what it took for rows that want a token, behind what the stages before took', async () => {
+    await open('a', 'b');
+    const before = { queue: 7, compute: 9 };
+    const rows = tokensOf('a', 0, [1], { logits: 1 });
+    const path = [create(StageTimeSchema, before)];
+    gateway.link.sendFrame(frameOf({ ...rows, item: { ...rows.item, path } }, tokensOf('b', 0, [3])));
+    await eventually('the frame', () => next.inbox.all('frame').length === 1);
+    const [a, b] = next.inbox.all('frame')[0]!.items;
+    expect(a!.path).toHaveLength(2);
+    expect(a!.path[0]).toMatchObject(before);
+    expect(a!.path[1]!.compute).toBeGreaterThan(0);
+    expect(b!.path).toEqual([]);
   });
 
   it('computes the chunks of a prompt one after the other', async () => {

@@ -1,0 +1,70 @@
+import { RoundLog } from '../../../../services/gateway/report/round-log.js';
+import { TotalsLog, type ReplicaTotals } from '../../../../services/gateway/report/totals-log.js';
+import type { Round } from '../../../../services/gateway/sequence-trace.js';
+import { totalsOf } from './totals.js';
+
+const round = (replica: string, compute: number): Round => ({
+  phase: 'decode',
+  route: [
+    { appId: 'stage-0', replica: 'a' },
+    { appId: 'stage-1', replica },
+  ],
+  roundTrip: 20,
+  path: [
+    { queue: 1, compute: 2 },
+    { queue: 3, compute },
+  ],
+  tokens: 2,
+});
+
+describe('the log of rounds', () => {
+  it('sums what lies in the window, by stage and by replica', () => {
+    const log = new RoundLog();
+    log.add(round('too old', 100), 4.9);
+    log.add(round('b', 5), 5.1);
+    log.add(round('c', 7), 7.9);
+    log.add(round('not over yet', 100), 8.1);
+    const { decode, prefill } = log.window(3, 8.5);
+    expect(prefill.rounds).toBe(0);
+    expect(decode).toMatchObject({ rounds: 2, tokens: 4, roundTrip: 40 });
+    expect(decode.stages.get('stage-1')).toEqual({ queue: 6, compute: 12, rounds: 2 });
+    expect(decode.replicas.get('stage-1/c')).toEqual({ queue: 3, compute: 7, rounds: 1 });
+  });
+
+  it('forgets what no window reaches', () => {
+    const log = new RoundLog();
+    for (let second = 0; second < 2_000; second++) log.add(round('b', 5), second);
+    expect(log.window(2_000, 2_000).decode.rounds).toBe(601);
+  });
+});
+
+describe('the log of totals', () => {
+  const replica = (name: string, steps: number, uptimeSeconds: number): ReplicaTotals => ({
+    appId: 'stage-0',
+    replica: name,
+    processors: { owner: 'here', count: 2 },
+    prefill: totalsOf([]),
+    decode: totalsOf(Array(steps).fill({ parts: 2, busy: 0.5 }), { uptimeSeconds }),
+  });
+
+  it('gives the difference between two readings, by the clock of the replica', () => {
+    const log = new TotalsLog();
+    log.add([replica('a', 3, 10)], 100);
+    log.add([replica('a', 4, 12)], 103);
+    log.add([replica('a', 9, 16)], 106);
+    expect(log.window(3)).toMatchObject([
+      { decode: { steps: 5, busySeconds: 2.5, uptimeSeconds: 4 }, ever: { decode: { steps: 9 } } },
+    ]);
+  });
+
+  it('counts a replica that came meanwhile from its start, and one that left not at all', () => {
+    const log = new TotalsLog();
+    log.add([replica('gone', 3, 10)], 100);
+    log.add([replica('new', 2, 1)], 105);
+    expect(log.window(60)).toMatchObject([{ replica: 'new', decode: { steps: 2, uptimeSeconds: 1 } }]);
+  });
+
+  it('is empty before the first reading', () => {
+    expect(new TotalsLog().window(60)).toEqual([]);
+  });
+});

@@ -1,0 +1,123 @@
+import { measure, type Measured } from '../../../../services/gateway/report/measure.js';
+import { predictReplica } from '../../../../services/gateway/report/predict.js';
+import { predictSplit } from '../../../../services/gateway/report/better-split.js';
+import { reportOf } from '../../../../services/gateway/report/report.js';
+import { RoundLog } from '../../../../services/gateway/report/round-log.js';
+import { totalsOf } from './totals.js';
+
+const WINDOW = 10;
+
+interface Setting {
+  /** Of each stage, for a step of the group. */
+  readonly seconds: readonly number[];
+  readonly sequences: number;
+  readonly hops: number;
+  /** Whether stages sleep (as a fault makes them) or use the processors that they share. */
+  readonly sleeping?: boolean;
+}
+
+/** A system in which one group of sequences goes round for ten seconds; steps cost half a fixed part. */
+function run({ seconds, sequences, hops, sleeping = true }: Setting): Measured {
+  const round = seconds.reduce((sum, each) => sum + each, hops);
+  const rounds = Math.round(WINDOW / round);
+  const log = new RoundLog();
+  for (let index = 0; index < rounds * sequences; index++) {
+    log.add(
+      {
+        phase: 'decode',
+        route: seconds.map((_, stage) => ({ appId: `stage-${stage}`, replica: `r${stage}` })),
+        roundTrip: round * 1000,
+        path: seconds.map((each) => ({ queue: 0, compute: each * 1000 })),
+        tokens: 1,
+      },
+      (index % WINDOW) + 0.5,
+    );
+  }
+  const totals = seconds.map((each, stage) => {
+    const busy = rounds * each;
+    const process = { uptimeSeconds: WINDOW, processorSeconds: sleeping ? 0 : 2 * busy };
+    const decode = totalsOf(Array(rounds).fill({ parts: sequences, busy: each }), process);
+    const half = totalsOf([{ parts: sequences / 2, busy: 0.75 * each }]);
+    const whole = totalsOf([{ parts: sequences, busy: each }]);
+    const ever = {
+      ...decode,
+      steps: 2,
+      parts: half.parts + whole.parts,
+      busySeconds: half.busySeconds + whole.busySeconds,
+      partsSquared: half.partsSquared + whole.partsSquared,
+      partsBySeconds: half.partsBySeconds + whole.partsBySeconds,
+    };
+    return {
+      appId: `stage-${stage}`,
+      replica: `r${stage}`,
+      processors: { owner: 'one machine', count: 2 },
+      prefill: totalsOf([], process),
+      decode,
+      ever: { prefill: totalsOf([]), decode: ever },
+    };
+  });
+  return measure(
+    seconds.map((_, stage) => `stage-${stage}`),
+    WINDOW,
+    log.window(WINDOW, WINDOW),
+    totals,
+  )!;
+}
+
+const costs = { layers: 12, layer: 1, head: 0 };
+
+describe('the measures of a window', () => {
+  const measured = run({ seconds: [0.01, 0.03, 0.01], sequences: 16, hops: 0.01 });
+
+  it('tell how busy each stage is, and how many sequences run', () => {
+    expect(measured.stages[1]!.utilisation).toBeCloseTo(0.5, 1);
+    expect(measured.stages[1]!.batch).toBe(16);
+    expect(measured.sequences).toBeCloseTo(16, 0);
+    expect(measured.tokenRate).toBeCloseTo(16 / 0.06, -1);
+  });
+
+  it('are none where nothing has run', () => {
+    expect(measure(['stage-0'], WINDOW, new RoundLog().window(WINDOW, 0), [])).toBeNull();
+  });
+
+  it('become a report that names the busiest stage, whose parts sum to the whole', () => {
+    const report = reportOf(measured, { name: 'm', split: [4, 8], costs });
+    expect(report.bottleneck.stage).toBe('stage-1');
+    const shares = report.stages.reduce((sum, stage) => sum + stage.tpot_share, report.hops.tpot_share);
+    expect(shares).toBeCloseTo(1, 2);
+    expect(report.predictions[1]!.change).toBe('stage-1 +1 replica');
+  });
+});
+
+describe('a further replica', () => {
+  it('shares the group: the round is shorter by what half a group saves', () => {
+    const measured = run({ seconds: [0.01, 0.03, 0.01], sequences: 16, hops: 0.01 });
+    // Half of a step is fixed: 0.03 becomes 0.0225, and the round of 0.06 is 0.0525.
+    expect(predictReplica(measured, 1).gain).toBeCloseTo(0.06 / 0.0525, 2);
+  });
+
+  it('brings nothing where its processors are those of the others', () => {
+    const measured = run({ seconds: [0.02, 0.02], sequences: 16, hops: 0, sleeping: false });
+    expect(predictReplica(measured, 1).gain).toBeLessThanOrEqual(1.001);
+  });
+
+  it('brings nothing to a single sequence', () => {
+    const measured = run({ seconds: [0.01, 0.03], sequences: 1, hops: 0.01 });
+    for (const stage of [0, 1]) expect(predictReplica(measured, stage).gain).toBeCloseTo(1, 5);
+  });
+});
+
+describe('a better split', () => {
+  it('takes layers from the busiest stage', () => {
+    const measured = run({ seconds: [0.01, 0.03, 0.01], sequences: 16, hops: 0.01 });
+    const better = predictSplit(measured, [4, 8], costs)!;
+    const [first, second] = better.split as [number, number];
+    expect(second - first).toBeLessThan(4);
+    expect(better.gain).toBeGreaterThan(1);
+  });
+
+  it('is none where all are as busy as can be', () => {
+    const measured = run({ seconds: [0.02, 0.02, 0.02], sequences: 16, hops: 0 });
+    expect(predictSplit(measured, [4, 8], costs)).toBeNull();
+  });
+});
