@@ -34,3 +34,14 @@ export function edgesOf({ spans, processes }: JaegerTrace): string[] {
     }),
   );
 }
+
+/** All traces that it has of some services, each once. */
+export async function listTraces(jaegerUrl: string, services: readonly string[]): Promise<JaegerTrace[]> {
+  const lists = await Promise.all(
+    services.map(async (service) => {
+      const response = await fetch(`${jaegerUrl}/api/traces?service=${service}&limit=1000&lookback=1h`);
+      return ((await response.json()) as { data: JaegerTrace[] | null }).data ?? [];
+    }),
+  );
+  return [...new Map(lists.flat().map((trace) => [trace.traceID, trace])).values()];
+}

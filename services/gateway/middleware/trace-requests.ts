@@ -23,6 +23,7 @@ export function traceRequests(tracer: Tracer): RequestHandler {
       serverSpan(request.method, route),
       {
         kind: SpanKind.SERVER,
+        startTime: arrived,
         attributes: {
           [ATTRIBUTES.method]: request.method,
           [ATTRIBUTES.httpRoute]: route,
