@@ -2,6 +2,7 @@ import { SpanKind, SpanStatusCode, trace, type Attributes, type Span, type Trace
 import type { ServingError } from '../lib/errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../lib/telemetry/names.js';
 import { contextOf, traceparentOf, under } from '../lib/telemetry/trace-context.js';
+import type { Open } from '../lib/wire/gen/stage_pb.js';
 import type { Phase } from './metrics.js';
 
 /** Which stage, and which replica of it, does the work. */
@@ -26,6 +27,9 @@ export interface TracedStep {
   readonly step: number;
 }
 
+/** What its spans need of an `Open`. */
+type TracedOpen = Pick<Open, 'sequence' | 'epoch' | 'traceparent'>;
+
 interface Totals {
   steps: number;
   tokens: number;
@@ -44,18 +48,20 @@ export class SequenceSpans {
   readonly #totals: Record<Phase, Totals> = { prefill: noSteps(), decode: noSteps() };
   #slowest: { step: TracedStep; seen: boolean } | null = null;
 
-  /** Begins `stage.sequence` under the span that `traceparent` names. */
+  /** Begins `stage.sequence` under the span that the open names, and points to the link that it came over. */
   constructor(
     tracer: Tracer,
     labels: StageLabels,
-    { sequence, epoch, traceparent }: { sequence: string; epoch: number; traceparent: string },
+    { sequence, epoch, traceparent }: TracedOpen,
+    link: { readonly traceparent: string },
   ) {
     this.#tracer = tracer;
     this.#labels = labels;
     const attributes = { ...labelled(labels), [ATTRIBUTES.sequence]: sequence, [ATTRIBUTES.epoch]: epoch };
+    const linked = trace.getSpanContext(contextOf(link.traceparent));
     this.#span = tracer.startSpan(
       SPANS.stageSequence,
-      { kind: SpanKind.SERVER, attributes },
+      { kind: SpanKind.SERVER, attributes, links: linked === undefined ? [] : [{ context: linked }] },
       contextOf(traceparent),
     );
   }
@@ -129,10 +135,11 @@ export class SequenceSpans {
 export function spansOf(
   tracer: Tracer,
   labels: StageLabels,
-  open: { sequence: string; epoch: number; traceparent: string },
+  open: TracedOpen,
+  link: { readonly traceparent: string },
 ): SequenceSpans | null {
   const wanted = trace.getSpanContext(contextOf(open.traceparent)) !== undefined;
-  return wanted ? new SequenceSpans(tracer, labels, open) : null;
+  return wanted ? new SequenceSpans(tracer, labels, open, link) : null;
 }
 
 const labelled = ({ index, layers, replica }: StageLabels): Attributes => ({

@@ -141,7 +141,7 @@ export class Stage {
       if (this.#draining)
         throw new ServingError('stage_unavailable', `${this.#options.labels.replica} is draining`);
       const { tracer, labels } = this.#options;
-      sequence = new Sequence(open, link, this.#downstreamOf(open), spansOf(tracer, labels, open));
+      sequence = new Sequence(open, link, this.#downstreamOf(open), spansOf(tracer, labels, open, link));
       this.#sequences.set(sequence.id, sequence);
       const sampler = this.#samplerOf(open);
       const cached = await this.#options.engine.open(sequence.key, open.maxLength, sampler, open.prefix);

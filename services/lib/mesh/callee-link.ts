@@ -35,14 +35,17 @@ export interface CalleeLinkEvents {
 export class CalleeLink {
   readonly appId: string;
   readonly replica: string;
+  /** Of the link's own trace; empty where it has none. */
+  readonly traceparent: string;
   readonly #stream: MessageStream;
   #held = 0;
   #owed = 0;
 
   /** For `accept`: a link exists only once its caller has said who it is. */
-  constructor(stream: MessageStream, caller: { appId: string; replica: string }) {
+  constructor(stream: MessageStream, caller: { appId: string; replica: string; traceparent: string }) {
     this.appId = caller.appId;
     this.replica = caller.replica;
+    this.traceparent = caller.traceparent;
     this.#stream = stream;
   }
 

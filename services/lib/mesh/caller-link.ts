@@ -153,7 +153,7 @@ export function connect(
   stream: MessageStream,
   identity: Identity,
   events: CallerLinkEvents,
-  timing: LinkTiming = LINK_TIMING,
+  { timing = LINK_TIMING, traceparent = '' }: { timing?: LinkTiming; traceparent?: string } = {},
 ): Promise<CallerLink> {
   return new Promise((resolve, reject) => {
     let link: CallerLink | null = null;
@@ -180,6 +180,7 @@ export function connect(
       },
     });
     const { appId, replica, plan } = identity;
-    stream.send(message({ case: 'hello', value: { version: PROTOCOL_VERSION, appId, replica, plan } }));
+    const hello = { version: PROTOCOL_VERSION, appId, replica, plan, traceparent };
+    stream.send(message({ case: 'hello', value: hello }));
   });
 }

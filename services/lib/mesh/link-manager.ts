@@ -4,7 +4,7 @@ import { ServingError } from '../errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
 import { traceparentOf } from '../telemetry/trace-context.js';
 import type { Message } from '../wire/gen/stage_pb.js';
-import { connect, type CallerLink } from './caller-link.js';
+import { connect, type CallerLink, type CallerLinkEvents } from './caller-link.js';
 import type { Identity } from './identity.js';
 import type { Mesh, ReplicaRecord } from './types.js';
 
@@ -110,14 +110,16 @@ export class LinkManager {
     }
   }
 
-  #connect(wanted: ReplicaRecord, traceparent?: string): Promise<CallerLink> {
+  #connect(wanted: ReplicaRecord, traceparent = ''): Promise<CallerLink> {
     const options = this.#options;
-    return connect(options.mesh.open(wanted, traceparent), options.identity, {
+    const events: CallerLinkEvents = {
       onMessage: (from, message) => options.onMessage(from, message),
       onEnd: (ended, reason) => this.#down(ended, reason),
       onRoom: (from) => options.onRoom?.(from),
       onRoundTrip: (seconds) => options.onRoundTrip?.(seconds),
-    });
+    };
+    const stream = options.mesh.open(wanted, traceparent);
+    return connect(stream, options.identity, events, { traceparent });
   }
 
   #keep(link: CallerLink): void {

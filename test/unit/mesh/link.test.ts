@@ -60,7 +60,7 @@ async function link(callerIdentity = identityOf('caller')): Promise<Both> {
       onEnd: (_link, reason) => both.ends.push(reason),
       onRoom: () => both.room++,
     },
-    timing,
+    { timing },
   );
   return both;
 }
@@ -95,7 +95,7 @@ describe('a link', () => {
       near,
       identityOf('caller'),
       { onMessage: () => undefined, onEnd: () => undefined },
-      timing,
+      { timing },
     );
     await expect(silent).rejects.toMatchObject({ code: 'stream_broken' });
   });
@@ -114,7 +114,7 @@ describe('a link', () => {
         onMessage: () => undefined,
         onEnd: (_: CallerLink, reason: ServingError) => resolve(reason),
       };
-      void connect(near, identityOf('caller'), events, timing);
+      void connect(near, identityOf('caller'), events, { timing });
     });
     expect((await ended).message).toBe('a/r does not answer');
   });

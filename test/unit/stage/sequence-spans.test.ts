@@ -8,6 +8,7 @@ import { hasFailed, recordSpans } from '../../support/spans.js';
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const open = { sequence: 's', epoch: 1, traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
 const labels = { index: 1, layers: '10-19', replica: 'me' };
+const link = { traceparent: `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01` };
 const ASKED = '00f067aa0ba902b7';
 
 const step = (
@@ -32,10 +33,10 @@ const step = (
 
 describe('the spans of a sequence in a stage', () => {
   const { tracer, spans } = recordSpans();
-  const sequence = (): SequenceSpans => spansOf(tracer, labels, open)!;
+  const sequence = (): SequenceSpans => spansOf(tracer, labels, open, link)!;
 
   it('are none where the request is not traced', () => {
-    expect(spansOf(tracer, labels, { ...open, traceparent: '' })).toBeNull();
+    expect(spansOf(tracer, labels, { ...open, traceparent: '' }, link)).toBeNull();
   });
 
   it('are one for each step that the gateway asked to see, under the span that it named', () => {
@@ -108,6 +109,8 @@ describe('the spans of a sequence in a stage', () => {
     traced.end();
     expect(next.traceId).toBe(TRACE);
     expect(next.spanId).toBe(spans().at(-1)!.spanContext().spanId);
+    // The sidecars' spans are in the trace of the link that the sequence came over.
+    expect(spans().at(-1)!.links[0]!.context.traceId).toBe('c'.repeat(32));
   });
 });
 

@@ -1,0 +1,82 @@
+import type { Report } from '../../services/gateway/report/report.js';
+import { greedyTokens } from '../support/completions.js';
+import { eventually } from '../support/eventually.js';
+import { startSystem, type TestSystem } from '../support/local-system.js';
+
+/** What a fault adds to each step of one stage, milliseconds. */
+const DELAY = 20;
+/** That each client asks for. */
+const TOKENS = 40;
+const STAGES = ['stage-0', 'stage-1', 'stage-2'] as const;
+
+const start = (env: Record<string, string> = {}): Promise<TestSystem> =>
+  startSystem({ split: [10, 20], mesh: 'direct', env: { LAYERMESH_SPECULATION: 'off', ...env } });
+
+/** The report of so many clients that decode for some seconds, each a prompt of its own. */
+async function reportUnder({ url }: TestSystem, clients: number): Promise<Report> {
+  const requests = Array.from({ length: clients }, (_, client) =>
+    greedyTokens(
+      url,
+      Array.from({ length: 16 }, (__, index) => 300 + client * 100 + index),
+      TOKENS,
+    ),
+  );
+  const started = performance.now();
+  await Promise.all(requests);
+  const loaded = performance.now();
+  // Statuses come every two seconds: what the stages did is known once they told.
+  return eventually('all stages have told of the load', async () => {
+    const window = Math.min(600, Math.ceil((performance.now() - started) / 1000));
+    const report = await reportOf(url, window);
+    const told = report?.stages.every(
+      ({ utilisation, step_ms }) => (utilisation * report.window_s * 1000) / step_ms >= 0.8 * TOKENS,
+    );
+    return told === true && performance.now() - loaded > 2_500 ? report : null;
+  });
+}
+
+async function reportOf(url: string, window: number): Promise<Report | null> {
+  const response = await fetch(`${url}/report?window=${window}`);
+  return response.ok ? ((await response.json()) as Report) : null;
+}
+
+/** Of each stage, by where the numbers come from: the engine's steps, and what a token's round spent there. */
+const numbersOf = ({ stages }: Report): Record<string, { step: number; round: number }> =>
+  Object.fromEntries(
+    stages.map(({ stage, step_ms, decode }) => [stage, { step: step_ms, round: decode.compute_ms }]),
+  );
+
+describe('a stage that is made slow', () => {
+  const usual = new Map<number, ReturnType<typeof numbersOf>>();
+
+  beforeAll(async () => {
+    const system = await start();
+    for (const clients of [1, 16]) usual.set(clients, numbersOf(await reportUnder(system, clients)));
+    await system.stop();
+  }, 180_000);
+
+  describe.each(STAGES)('%s', (slow) => {
+    let system: TestSystem;
+    beforeAll(async () => {
+      system = await start({ LAYERMESH_FAULT_STAGE: slow, LAYERMESH_FAULT_STEP_MS: String(DELAY) });
+    }, 120_000);
+    afterAll(() => system.stop(), 60_000);
+
+    it.each([1, 16])(
+      'is what moves, and what the report names, under %i clients',
+      async (clients) => {
+        const report = await reportUnder(system, clients);
+        expect(report.bottleneck.stage).toBe(slow);
+        const [before, now] = [usual.get(clients)!, numbersOf(report)];
+        const moved = (stage: string, what: 'step' | 'round'): number =>
+          now[stage]![what] - before[stage]![what];
+        // What else the machine does meanwhile makes the steps of all stages longer, by about as much.
+        for (const what of ['step', 'round'] as const) {
+          const others = STAGES.filter((stage) => stage !== slow).map((stage) => moved(stage, what));
+          expect(moved(slow, what) - Math.max(...others)).toBeGreaterThan(DELAY / 2);
+        }
+      },
+      90_000,
+    );
+  });
+});
