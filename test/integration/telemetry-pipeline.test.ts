@@ -1,6 +1,6 @@
-import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { freePorts } from '../../scripts/lib/ports.js';
 import { RunFolder } from '../../scripts/lib/run-folder.js';
