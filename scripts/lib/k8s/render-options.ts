@@ -81,3 +81,17 @@ function namespaceName(value: string): string {
   if (NAME.test(value)) return value;
   throw new InvalidArgumentError('It must be of at most 63 small letters, digits and "-".');
 }
+
+/** What a command line of `npm run k8s:render` asks for. Throws commander's error for one that can not be. */
+export function parseRenderOptions(args: readonly string[]): RenderOptions {
+  let options: RenderOptions | undefined;
+  const command = renderCommand((given) => {
+    options = given;
+    return Promise.resolve();
+  });
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .parse(args, { from: 'user' });
+  return options!;
+}
