@@ -232,9 +232,10 @@ it('the adapter makes its metrics of series that a stage has', async () => {
   const series = [...rules.matchAll(/\b(layermesh_stage_\w+)\{/g)].map(([, name]) => name!);
   expect(new Set(series).size).toBe(3);
   for (const name of series) {
-    const family = name.replace(/_(count|sum)$/, '');
+    // OpenMetrics names a counter's family without the suffix that its samples have.
+    const family = name.replace(/_(count|sum|total)$/, '');
     expect(text).toMatch(
-      new RegExp(`^# TYPE ${family} (${family === name ? 'counter' : 'histogram'})$`, 'm'),
+      new RegExp(`^# TYPE ${family} (${name.endsWith('_total') ? 'counter' : 'histogram'})$`, 'm'),
     );
   }
 });
