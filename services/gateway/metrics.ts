@@ -28,7 +28,11 @@ export interface GatewayMetrics {
   readonly generationTokens: Counter;
   readonly draftTokens: Counter;
   readonly acceptedTokens: Counter;
+  readonly reroutes: Counter<'reason'>;
 }
+
+/** Why a running sequence has left its route. */
+export type RerouteReason = 'replica_lost' | 'step_timeout' | 'draining' | 'rebalanced';
 
 /** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
 export function createGatewayMetrics(registry: Registry, admission: Admission): GatewayMetrics {
@@ -115,6 +119,12 @@ export function createGatewayMetrics(registry: Registry, admission: Admission): 
     acceptedTokens: new Counter({
       name: 'layermesh_spec_decode_num_accepted_tokens_total',
       help: 'Guessed tokens that were right',
+      registers,
+    }),
+    reroutes: new Counter({
+      name: 'layermesh_reroutes_total',
+      help: 'Running sequences that left their route for another, by the reason',
+      labelNames: ['reason'],
       registers,
     }),
   };
