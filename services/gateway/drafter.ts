@@ -50,4 +50,9 @@ export class Drafter {
     this.#metrics.acceptedTokens.inc(accepted);
     this.#drafted = 0;
   }
+
+  /** The step that carried the draft is lost; it tells nothing about the draft. */
+  forget(): void {
+    this.#drafted = 0;
+  }
 }

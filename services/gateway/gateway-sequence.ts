@@ -7,7 +7,6 @@ import { prefixBlocks } from '../lib/wire/prefix-blocks.js';
 import type { GenerateRequest } from './backend.js';
 import type { Drafter } from './drafter.js';
 import type { Outbox } from './outbox.js';
-import { TokenStream } from './token-stream.js';
 
 export interface GatewaySequenceOptions {
   readonly id: string;
@@ -15,6 +14,8 @@ export interface GatewaySequenceOptions {
   /** A link to one replica of each stage, stage 0 first. */
   readonly route: readonly CallerLink[];
   readonly request: GenerateRequest;
+  /** The prompt and all that has been sampled, on earlier routes too. Its owner adds what `onTokens` brings. */
+  readonly tokens: readonly number[];
   /** Our own replica id, to which the head sends the tokens. */
   readonly gateway: string;
   readonly outbox: Outbox;
@@ -23,48 +24,39 @@ export interface GatewaySequenceOptions {
   readonly drafter: Drafter | null;
   /** How long the mesh may take for a token, or to agree, ms. */
   readonly stepTimeoutMs: number;
-  /** Names of the blocks that the prompt begins with; null where none are to be kept or reused. */
+  /** Names of the blocks that `tokens` begin with now; null where none are to be kept or reused. */
   readonly prefix: readonly string[] | null;
-  /** Called once, when the sequence is over, with the names of the blocks that the route was told to keep. */
-  onDone(kept: readonly string[]): void;
+  /** Every stage has reserved its room; so many leading tokens are cached in all of them. */
+  onAgreed(cachedTokens: number): void;
+  /** A step's tokens, the next of the sequence. */
+  onTokens(tokens: readonly number[]): void;
+  /** It can not go on over this route; it is still to be closed. */
+  onFailed(reason: ServingError, why: 'replica_lost' | 'step_timeout'): void;
 }
 
-/** One sequence on its route, from `Open` to `Close`, as the gateway drives it. */
+/** One sequence on one route, from `Open` to `Close`, as the gateway drives it. */
 export class GatewaySequence {
   readonly epoch: number;
   readonly route: readonly CallerLink[];
-  readonly tokens: TokenStream;
   readonly #options: GatewaySequenceOptions;
-  /** Tokens received. */
-  readonly #sampled: number[] = [];
-  #agreed: { resolve(cachedTokens: number): void; reject(reason: ServingError): void } | null = null;
+  #state: 'opening' | 'open' | 'over' = 'opening';
+  /** Leading tokens that every stage of the route began with. */
   #cachedTokens = 0;
-  #failed = false;
+  #sampledHere = false;
   #deadline: NodeJS.Timeout | undefined;
-  #unlisten = (): void => undefined;
 
   constructor(options: GatewaySequenceOptions) {
     this.#options = options;
     this.epoch = options.epoch;
     this.route = options.route;
-    this.tokens = new TokenStream(
-      () => this.#advance(),
-      () => this.#end(),
-    );
   }
 
-  /**
-   * Resolves once every stage of the route has reserved its room, with the number of the prompt's leading tokens
-   * that all have cached; from then on `signal` ends the sequence.
-   */
-  async open(signal: AbortSignal): Promise<number> {
-    const { id, epoch, route, request, gateway, prefix } = this.#options;
+  /** Asks every stage of the route to reserve its room. */
+  open(): void {
+    const { id, epoch, route, request, gateway, prefix, tokens, drafter } = this.#options;
     const { prompt, sampling, maxTokens } = request;
-    const abort = (): void =>
-      this.fail(new ServingError('stream_broken', 'the request was aborted', { cause: signal.reason }));
-    signal.addEventListener('abort', abort, { once: true });
-    this.#unlisten = () => signal.removeEventListener('abort', abort);
-    const agreement = new Promise<number>((resolve, reject) => (this.#agreed = { resolve, reject }));
+    // What was drafted on an earlier route went down with it.
+    drafter?.forget();
     this.#expect();
     route[0]!.send(
       message({
@@ -79,68 +71,76 @@ export class GatewaySequence {
           prompt: samplesByPrompt(sampling) ? [...prompt] : [],
           prefix: [...(prefix ?? [])],
           traceparent: request.trace?.traceparent ?? '',
+          sampled: tokens.slice(prompt.length),
         },
       }),
     );
-    this.#cachedTokens = await agreement;
-    request.trace?.routed(route);
-    return this.#cachedTokens;
   }
 
-  /** The head says that the whole route has agreed, and how much of the prompt it has cached. */
+  /** The head says that the whole route has agreed, and how many leading tokens it has cached. */
   agreed(cachedTokens: number): void {
-    if (this.#agreed === null) return;
+    if (this.#state !== 'opening') return;
     clearTimeout(this.#deadline);
-    this.#agreed.resolve(cachedTokens);
-    this.#agreed = null;
+    this.#state = 'open';
+    this.#cachedTokens = cachedTokens;
+    this.#options.request.trace?.routed(this.#options.route);
+    this.#options.onAgreed(cachedTokens);
+  }
+
+  /** Asks for the next tokens: by all that are not cached at first, later by the last one and guesses of those after it. */
+  step(): void {
+    const { request, tokens, drafter } = this.#options;
+    const left = request.prompt.length + request.maxTokens - tokens.length;
+    const parent = request.trace?.asked() ?? '';
+    if (this.#sampledHere) this.#decode(drafter?.draft(left - 1) ?? [], parent);
+    else this.#prefill(parent);
+    this.#expect();
   }
 
   /** What a step sampled: tokens from `position` on, and what each stage took for them. */
   receive(position: number, tokens: readonly number[], path: readonly StageTime[]): void {
-    if (position !== this.#nextPosition || tokens.length === 0) return;
+    if (this.#state !== 'open' || position !== this.#options.tokens.length || tokens.length === 0) return;
     clearTimeout(this.#deadline);
     this.#options.request.trace?.answered(path, tokens.length);
-    this.#sampled.push(...tokens);
+    this.#sampledHere = true;
     this.#options.drafter?.sampled(tokens);
-    this.tokens.push(tokens);
+    this.#options.onTokens(tokens);
   }
 
-  fail(reason: ServingError): void {
-    this.#agreed?.reject(reason);
-    this.#agreed = null;
-    this.#failed = true;
-    this.tokens.fail(reason);
+  fail(reason: ServingError, why: 'replica_lost' | 'step_timeout' = 'replica_lost'): void {
+    if (this.#state === 'over') return;
+    clearTimeout(this.#deadline);
+    this.#state = 'over';
+    this.#options.onFailed(reason, why);
   }
 
-  get #nextPosition(): number {
-    return this.#options.request.prompt.length + this.#sampled.length;
+  /**
+   * Frees it in every stage. With `keep` the stages keep the blocks that it began with, for others that begin
+   * alike; returns the names of those blocks.
+   */
+  close(keep: boolean): readonly string[] {
+    clearTimeout(this.#deadline);
+    const { id: sequence, epoch, route } = this.#options;
+    const kept = keep ? this.#kept() : [];
+    this.#state = 'over';
+    route[0]!.send(message({ case: 'close', value: { sequence, epoch, prefix: kept } }));
+    return kept;
   }
 
-  /** Asks for the next tokens: by the prompt at first, later by the last token and guesses of those after it. */
-  #advance(): boolean {
-    const { request, drafter } = this.#options;
-    const left = request.maxTokens - this.#sampled.length;
-    if (left === 0) return false;
-    const parent = request.trace?.asked() ?? '';
-    if (this.#sampled.length === 0) this.#prefill(request.prompt, parent);
-    else this.#decode(drafter?.draft(left - 1) ?? [], parent);
-    this.#expect();
-    return true;
-  }
-
-  #prefill(prompt: readonly number[], parent: string): void {
-    const { prefillChunk } = this.#options;
-    for (let start = this.#cachedTokens; start < prompt.length; start += prefillChunk) {
-      const end = Math.min(prompt.length, start + prefillChunk);
-      this.#step(prompt.slice(start, end), start, end === prompt.length ? 1 : 0, [], parent);
+  #prefill(parent: string): void {
+    const { prefillChunk, tokens } = this.#options;
+    for (let start = this.#cachedTokens; start < tokens.length; start += prefillChunk) {
+      const end = Math.min(tokens.length, start + prefillChunk);
+      this.#send(tokens.slice(start, end), start, end === tokens.length ? 1 : 0, [], parent);
     }
   }
 
   #decode(draft: number[], parent: string): void {
-    this.#step([this.#sampled.at(-1)!, ...draft], this.#nextPosition - 1, 1 + draft.length, draft, parent);
+    const { tokens } = this.#options;
+    this.#send([tokens.at(-1)!, ...draft], tokens.length - 1, 1 + draft.length, draft, parent);
   }
 
-  #step(tokens: readonly number[], position: number, logits: number, draft: number[], parent: string): void {
+  #send(tokens: readonly number[], position: number, logits: number, draft: number[], parent: string): void {
     const { id: sequence, epoch, route, outbox } = this.#options;
     const item = { sequence, epoch, position, count: tokens.length, logits, draft, parent };
     outbox.add(route[0]!, { item, tokens });
@@ -150,24 +150,15 @@ export class GatewaySequence {
   #expect(): void {
     const { stepTimeoutMs } = this.#options;
     const late = (): void =>
-      this.fail(new ServingError('stream_broken', `no answer within ${stepTimeoutMs} ms`));
+      this.fail(new ServingError('stream_broken', `no answer within ${stepTimeoutMs} ms`), 'step_timeout');
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(late, stepTimeoutMs).unref();
   }
 
   /** The blocks that every stage has computed for certain: the last token was sampled, but not fed. */
   #kept(): string[] {
-    const { prefix, request } = this.#options;
-    if (prefix === null || this.#failed || this.#sampled.length === 0) return [];
-    return prefixBlocks([...request.prompt, ...this.#sampled.slice(0, -1)], prefix);
-  }
-
-  #end(): void {
-    clearTimeout(this.#deadline);
-    this.#unlisten();
-    const { id: sequence, epoch, route } = this.#options;
-    const kept = this.#kept();
-    route[0]!.send(message({ case: 'close', value: { sequence, epoch, prefix: kept } }));
-    this.#options.onDone(kept);
+    const { prefix, tokens } = this.#options;
+    if (prefix === null || !this.#sampledHere) return [];
+    return prefixBlocks(tokens.slice(0, -1), prefix);
   }
 }

@@ -42,6 +42,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     ranges,
     prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
+    patienceMs: config.reroutePatienceSeconds * 1000,
+    reroutes: metrics.reroutes,
     speculation: config.speculation === 'auto' ? metrics : null,
     prefixCache: config.prefixCache,
     log,

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
+import type { Counter } from 'prom-client';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { Identity } from '../lib/mesh/identity.js';
@@ -9,14 +9,15 @@ import type { LayerRange } from '../lib/model/layer-range.js';
 import { ownsHead } from '../lib/model/layer-range.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import type { Message } from '../lib/wire/gen/stage_pb.js';
-import { PREFIX_BLOCK, prefixBlocks } from '../lib/wire/prefix-blocks.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
 import { Drafter, type SpeculationMetrics } from './drafter.js';
-import { GatewaySequence } from './gateway-sequence.js';
+import type { GatewaySequence } from './gateway-sequence.js';
+import { MeshGeneration } from './mesh-generation.js';
 import { Outbox } from './outbox.js';
-import { PrefixIndex } from './prefix-index.js';
+import { planRebalance } from './rebalance.js';
 import { NO_STEPS, type ReplicaTotals } from './report/totals-log.js';
-import { loadOf, pickRoute } from './router.js';
+import { RouteChooser } from './route-chooser.js';
+import { onSomeRoute, pickRoute } from './router.js';
 
 export interface MeshBackendOptions {
   readonly mesh: Mesh;
@@ -26,6 +27,9 @@ export interface MeshBackendOptions {
   /** Rows of one prefill chunk. */
   readonly prefillChunk: number;
   readonly stepTimeoutMs: number;
+  /** How long a sequence without a route waits for one, ms. */
+  readonly patienceMs: number;
+  readonly reroutes: Pick<Counter<'reason'>, 'inc'>;
   /** Counts what is drafted; null where nothing is to be. */
   readonly speculation: SpeculationMetrics | null;
   /** Whether stages are asked to keep what a sequence began with, for the next that begins alike. */
@@ -34,96 +38,56 @@ export interface MeshBackendOptions {
   readonly tracer?: Tracer;
 }
 
-/** Routes that are tried before a sequence is refused: a replica may have gone since the router looked. */
-const MAX_ROUTES = 3;
-const RETRY_PAUSE_MS = 100;
-/** What a replica counts as running when a route over it has just failed: more than any that has not been tried. */
-const TRIED_LOAD = 1e6;
+/** Between two looks at who is better off elsewhere. */
+const TEND_MS = 1_000;
 
 /** Runs sequences over the mesh: a link to every replica of every stage, a route for each sequence. */
 export class MeshBackend implements Backend {
   readonly #options: MeshBackendOptions;
   readonly #stages: readonly LinkManager[];
-  readonly #sequences = new Map<string, GatewaySequence>();
+  readonly #generations = new Map<string, MeshGeneration>();
+  readonly #routes: RouteChooser<CallerLink>;
   readonly #outbox = new Outbox();
-  readonly #prefixes = new PrefixIndex<CallerLink>();
+  readonly #tending: NodeJS.Timeout;
   #count = 0;
   #draining = false;
 
   constructor(options: MeshBackendOptions) {
     this.#options = options;
     this.#stages = options.ranges.map((_, index) => this.#linkTo(`stage-${index}`));
+    this.#routes = new RouteChooser(
+      () => this.#links(),
+      () => this.#generations.values(),
+    );
+    this.#tending = setInterval(() => this.#tend(), TEND_MS).unref();
   }
 
-  async generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const id = `${this.#options.identity.replica}-${++this.#count}`;
-    const tried = new Set<CallerLink>();
-    // The prompt's last token is always computed: its logits are what the first token is sampled from.
-    const prefix = this.#options.prefixCache ? prefixBlocks(request.prompt.slice(0, -1)) : null;
-    for (let epoch = 1; ; epoch++) {
-      signal.throwIfAborted();
-      try {
-        const route = pickRoute(
-          this.#stages.map((stage) => stage.links),
-          (link) =>
-            loadOf(
-              this.#running(link) + (tried.has(link) ? TRIED_LOAD : 0),
-              this.#prefixes.held(link, prefix ?? []) * PREFIX_BLOCK,
-            ),
-        );
-        for (const link of route) tried.add(link);
-        return await this.#open(id, epoch, route, request, prefix, signal);
-      } catch (error) {
-        const { code } = ServingError.from(error);
-        const gone = code === 'stage_unavailable' || code === 'stream_broken';
-        if (!gone || epoch === MAX_ROUTES) throw error;
-        await delay(RETRY_PAUSE_MS, undefined, { signal });
-      }
-    }
-  }
-
-  async #open(
-    id: string,
-    epoch: number,
-    route: readonly CallerLink[],
-    request: GenerateRequest,
-    prefix: readonly string[] | null,
-    signal: AbortSignal,
-  ): Promise<Generation> {
-    const { speculation } = this.#options;
-    const sequence = new GatewaySequence({
+  generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
+    const { identity, prefillChunk, stepTimeoutMs, patienceMs, speculation, prefixCache, reroutes } =
+      this.#options;
+    const id = `${identity.replica}-${++this.#count}`;
+    const generation = new MeshGeneration({
       id,
-      epoch,
-      route,
       request,
-      gateway: this.#options.identity.replica,
+      gateway: identity.replica,
+      routes: this.#routes,
       outbox: this.#outbox,
-      prefillChunk: this.#options.prefillChunk,
-      drafter: speculation && new Drafter(request, speculation, () => this.#sequences.size),
-      stepTimeoutMs: this.#options.stepTimeoutMs,
-      prefix,
-      onDone: (kept) => {
-        if (this.#sequences.get(id) === sequence) this.#sequences.delete(id);
-        for (const link of route) this.#prefixes.note(link, kept, kept.length);
-      },
+      prefillChunk,
+      stepTimeoutMs,
+      patienceMs,
+      drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
+      prefixCache,
+      onReroute: (reason) => reroutes.inc({ reason }),
+      onDone: () => this.#generations.delete(id),
     });
-    this.#sequences.set(id, sequence);
-    const cachedTokens = await sequence.open(signal);
-    for (const link of route) this.#prefixes.note(link, prefix ?? [], cachedTokens / PREFIX_BLOCK);
-    return {
-      route: route.map(({ appId, replica }) => `${appId}/${replica}`).join('>'),
-      cachedTokens,
-      tokens: sequence.tokens,
-    };
+    this.#generations.set(id, generation);
+    return generation.start(signal);
   }
 
   notReadyReason(): string | null {
     if (this.#draining) return 'the gateway is stopping';
     try {
-      pickRoute(
-        this.#stages.map((stage) => stage.links),
-        () => 0,
-      );
+      pickRoute(this.#links(), () => 0);
       return null;
     } catch (error) {
       return ServingError.from(error).message;
@@ -176,14 +140,32 @@ export class MeshBackend implements Backend {
 
   /** Ends what still runs, and all links. */
   async close(): Promise<void> {
-    for (const sequence of [...this.#sequences.values()]) {
-      sequence.fail(new ServingError('stage_unavailable', 'the gateway is stopping'));
+    clearInterval(this.#tending);
+    for (const generation of [...this.#generations.values()]) {
+      generation.fail(new ServingError('stage_unavailable', 'the gateway is stopping'));
     }
     await Promise.all(this.#stages.map((stage) => stage.close()));
   }
 
-  #running(link: CallerLink): number {
-    return [...this.#sequences.values()].filter((sequence) => sequence.route.includes(link)).length;
+  #links(): CallerLink[][] {
+    return this.#stages.map((stage) => stage.links);
+  }
+
+  /** Moves running sequences to where they are better off. */
+  #tend(): void {
+    this.#handOver();
+    const sequences = [...this.#generations.values()];
+    for (const { sequence, from } of planRebalance(onSomeRoute(this.#links()), sequences)) {
+      sequence.move('rebalanced', from);
+    }
+  }
+
+  /** Draining replicas are left as soon as others can take what runs on them. */
+  #handOver(): void {
+    for (const generation of this.#generations.values()) {
+      const drains = generation.route.some(({ draining }) => draining);
+      if (drains && this.#routes.canLeaveDraining(generation)) generation.move('draining');
+    }
   }
 
   #linkTo(appId: string): LinkManager {
@@ -214,18 +196,19 @@ export class MeshBackend implements Backend {
     } else if (body.case === 'failed') {
       const { sequence, epoch, code, message } = body.value;
       this.#find(sequence, epoch)?.fail(ServingError.received(code, message));
+    } else if (body.case === 'drain') {
+      this.#handOver();
     }
   }
 
   #lost(link: CallerLink): void {
     const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
-    for (const sequence of [...this.#sequences.values()]) {
-      if (sequence.route.includes(link)) sequence.fail(reason);
+    for (const generation of [...this.#generations.values()]) {
+      if (generation.route.includes(link)) generation.lost(reason);
     }
   }
 
-  #find(id: string, epoch: number): GatewaySequence | undefined {
-    const found = this.#sequences.get(id);
-    return found?.epoch === epoch ? found : undefined;
+  #find(id: string, epoch: number): GatewaySequence | null {
+    return this.#generations.get(id)?.sequenceOf(epoch) ?? null;
   }
 }

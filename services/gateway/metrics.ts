@@ -31,7 +31,11 @@ export interface GatewayMetrics {
   readonly generationTokens: Counter;
   readonly draftTokens: Counter;
   readonly acceptedTokens: Counter;
+  readonly reroutes: Counter<'reason'>;
 }
+
+/** Why a running sequence has left its route. */
+export type RerouteReason = 'replica_lost' | 'step_timeout' | 'draining' | 'rebalanced';
 
 /** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
 export function createGatewayMetrics(registry: MetricsRegistry, admission: Admission): GatewayMetrics {
@@ -120,6 +124,12 @@ export function createGatewayMetrics(registry: MetricsRegistry, admission: Admis
     acceptedTokens: new Counter({
       name: METRICS.acceptedTokens,
       help: 'Guessed tokens that were right',
+      registers,
+    }),
+    reroutes: new Counter({
+      name: METRICS.reroutes,
+      help: 'Running sequences that left their route for another, by the reason',
+      labelNames: ['reason'],
       registers,
     }),
   };

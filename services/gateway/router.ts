@@ -46,6 +46,19 @@ export function pickRoute<Link extends Candidate>(
   throw new ServingError('stage_unavailable', `no replica of stage-${deepest} can be reached`);
 }
 
+/** Those replicas of each stage that some route goes through: that do not drain, and have the links it takes. */
+export const onSomeRoute = <Link extends Candidate>(stages: readonly (readonly Link[])[]): Link[][] =>
+  stages.map((links, index) => links.filter((link) => hasRoute(stages.with(index, [link]))));
+
+/** Whether there is any route. */
+export function hasRoute(stages: readonly (readonly Candidate[])[]): boolean {
+  try {
+    return pickRoute(stages, () => 0).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 const byLoad =
   <Link extends Candidate>(load: (link: Link) => number) =>
   (a: Link, b: Link): number =>

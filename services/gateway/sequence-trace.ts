@@ -33,6 +33,16 @@ export interface PhaseTimes {
   readonly stages: readonly StageTimes[];
 }
 
+/** Milliseconds. */
+export interface SequenceTimes extends Readonly<Record<Phase, PhaseTimes>> {
+  /** The last one, where it has had several. */
+  readonly route: readonly Hop[];
+  /** In which the gateway, or its client, had the token. */
+  readonly pauses: number;
+  /** From asking in vain on routes that broke until asking again on another. */
+  readonly rerouting: number;
+}
+
 export interface SequenceTraceOptions {
   readonly tracer: Tracer;
   /** Of the request's inference, under which everything of this sequence belongs. */
@@ -61,6 +71,7 @@ export class SequenceTrace {
   #asked: number | null = null;
   #answered: number | null = null;
   #pauses = 0;
+  #rerouting = 0;
 
   constructor(options: SequenceTraceOptions) {
     this.#options = options;
@@ -80,7 +91,9 @@ export class SequenceTrace {
   /** The next tokens are asked for. Returns the id of the span that the stages' spans belong under, or ''. */
   asked(): string {
     const now = performance.now();
-    if (this.#answered !== null) this.#pauses += now - this.#answered;
+    // Asked again before it was answered: the route has broken.
+    if (this.#asked !== null) this.#rerouting += now - this.#asked;
+    else if (this.#answered !== null) this.#pauses += now - this.#answered;
     this.#asked = now;
     const phase = this.#phases[this.#phase];
     phase.span ??= this.#start(this.#phase);
@@ -97,6 +110,7 @@ export class SequenceTrace {
     this.#book(this.#phases[phase], roundTrip, times);
     this.#options.onRound({ phase, route: this.#route, roundTrip, path: times, tokens });
     if (phase === 'prefill') this.#end('prefill');
+    this.#asked = null;
     this.#answered = now;
   }
 
@@ -107,10 +121,11 @@ export class SequenceTrace {
   }
 
   /** Of the answered rounds. */
-  times(): { readonly route: readonly Hop[]; readonly pauses: number } & Readonly<Record<Phase, PhaseTimes>> {
+  times(): SequenceTimes {
     const { prefill, decode } = this.#phases;
     const sinceLast = this.#answered === null ? 0 : performance.now() - this.#answered;
-    return { route: this.#route, pauses: this.#pauses + sinceLast, prefill, decode };
+    const pauses = this.#pauses + sinceLast;
+    return { route: this.#route, pauses, rerouting: this.#rerouting, prefill, decode };
   }
 
   get #phase(): Phase {

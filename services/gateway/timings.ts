@@ -1,4 +1,4 @@
-import type { PhaseTimes, SequenceTrace } from './sequence-trace.js';
+import type { PhaseTimes, SequenceTimes, SequenceTrace } from './sequence-trace.js';
 import type { RequestPhase } from './request-trace.js';
 
 /**
@@ -14,6 +14,8 @@ export interface Timings {
   readonly decode_ms: number;
   /** Parsing, detokenising and writing, and waiting for a client that reads slowly. */
   readonly gateway_ms: number;
+  /** Waiting in vain for routes that broke, and for others. */
+  readonly reroute_ms: number;
   readonly decode_rounds: number;
   readonly stages: readonly StageTimings[];
   /** Between the processes: what the rounds took less what the stages did. */
@@ -35,10 +37,10 @@ export function timingsOf(
   sequences: readonly SequenceTrace[],
 ): Timings {
   const times = sequences.map((sequence) => sequence.times());
-  const lengthOf = ({ prefill, decode, pauses }: (typeof times)[number]): number =>
-    prefill.roundTrip + decode.roundTrip + pauses;
+  const lengthOf = ({ prefill, decode, pauses, rerouting }: SequenceTimes): number =>
+    prefill.roundTrip + decode.roundTrip + pauses + rerouting;
   const [longest] = [...times].sort((a, b) => lengthOf(b) - lengthOf(a));
-  const { prefill, decode, pauses, route } = longest ?? { prefill: NONE, decode: NONE, pauses: 0, route: [] };
+  const { prefill, decode, pauses, rerouting, route } = longest ?? NEVER_RAN;
   const ofStage = (phase: PhaseTimes, stage: number) => {
     const { queue, compute } = phase.stages[stage] ?? { queue: 0, compute: 0 };
     return { queue_ms: rounded(queue), compute_ms: rounded(compute) };
@@ -51,6 +53,7 @@ export function timingsOf(
     prefill_ms: rounded(prefill.roundTrip),
     decode_ms: rounded(decode.roundTrip),
     gateway_ms: rounded(before + pauses),
+    reroute_ms: rounded(rerouting),
     decode_rounds: decode.rounds,
     stages: route.map(({ appId, replica }, stage) => ({
       stage: appId,
@@ -76,11 +79,13 @@ export function serverTiming(timings: Timings): string {
     ]),
     ['hops', hops.prefill_ms + hops.decode_ms],
     ['gateway', timings.gateway_ms],
+    ['reroute', timings.reroute_ms],
   ];
   return entries.map(([name, ms]) => `${name};dur=${rounded(ms)}`).join(', ');
 }
 
 const NONE: PhaseTimes = { roundTrip: 0, rounds: 0, stages: [] };
+const NEVER_RAN: SequenceTimes = { prefill: NONE, decode: NONE, pauses: 0, rerouting: 0, route: [] };
 
 /** Clocks of several processes are rounded each for itself: never below zero. */
 export const hopsOf = ({ roundTrip, stages }: PhaseTimes): number =>

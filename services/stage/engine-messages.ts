@@ -21,6 +21,8 @@ export interface EngineWorkerData {
 export interface SamplerSpec {
   readonly params: SamplingParams;
   readonly prompt: readonly number[];
+  /** Tokens that were sampled before it came here. */
+  readonly sampled: readonly number[];
 }
 
 /** An item whose rows of logits but the first are of drafted tokens, which the head verifies. */

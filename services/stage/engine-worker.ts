@@ -57,7 +57,8 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
     case 'open':
       cached = engine.open(request.sequence, request.maxLength, request.prefix);
       if (request.sampler !== null) {
-        samplers.set(request.sequence, createSampler(request.sampler.params, request.sampler.prompt));
+        const { params, prompt, sampled } = request.sampler;
+        samplers.set(request.sequence, createSampler(params, prompt, sampled));
       }
       break;
     case 'close':

@@ -182,7 +182,7 @@ export class Stage {
   #samplerOf(open: Open): SamplerSpec | null {
     if (this.#options.next !== null) return null;
     if (open.sampling === undefined) throw new ServingError('invalid_frame', 'an open without sampling');
-    return { params: fromSamplingMessage(open.sampling), prompt: open.prompt };
+    return { params: fromSamplingMessage(open.sampling), prompt: open.prompt, sampled: open.sampled };
   }
 
   #receive(link: CalleeLink, frame: Frame): void {

@@ -1,5 +1,5 @@
 import { startSystem, type TestSystem, type TestSystemOptions } from '../support/local-system.js';
-import { greedyTokens, post } from '../support/completions.js';
+import { eventsOf, greedyTokens, post } from '../support/completions.js';
 
 /** Tokens that no other test asks for, and that begin like no others. */
 const prompt = (count: number, from: number): number[] =>
@@ -30,6 +30,7 @@ async function ask(url: string, tokens: readonly number[], count = 8): Promise<A
   let ttft = 0;
   let cached = -1;
   for await (const data of eventsOf(response)) {
+    if (data === '[DONE]') break;
     const { choices, usage } = JSON.parse(data) as Chunk;
     ids.push(...(choices[0]?.token_ids ?? []));
     if (ids.length > 0 && ttft === 0) ttft = performance.now() - started;
@@ -41,15 +42,6 @@ async function ask(url: string, tokens: readonly number[], count = 8): Promise<A
 interface Chunk {
   readonly choices: readonly { readonly token_ids?: readonly number[] }[];
   readonly usage: { readonly prompt_tokens_details: { readonly cached_tokens: number } } | null;
-}
-
-async function* eventsOf(response: Response): AsyncGenerator<string> {
-  let rest = '';
-  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
-    const events = (rest + text).split('\n\n');
-    rest = events.pop()!;
-    for (const event of events) if (event !== 'data: [DONE]') yield event.slice('data: '.length);
-  }
 }
 
 const metric = async (url: string, name: string): Promise<number> => {

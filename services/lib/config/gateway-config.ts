@@ -20,8 +20,10 @@ export interface GatewayConfig {
   readonly maxWaiting: number;
   /** Rows of one prefill chunk; fewer where so many would not fit a frame. */
   readonly prefillChunk: number;
-  /** How long a stage may take for one step before the sequence is given up, seconds. */
+  /** How long the mesh may take for one step before the route is given up, seconds. */
   readonly stepTimeoutSeconds: number;
+  /** How long a sequence without a route waits for one before it fails, seconds. */
+  readonly reroutePatienceSeconds: number;
   /** `auto` guesses tokens ahead where that has been worth it. */
   readonly speculation: 'auto' | 'off';
   /** Whether the stages keep what finished sequences began with. */
@@ -49,6 +51,7 @@ export function readGatewayConfig(
     maxWaiting: environment.integer('LAYERMESH_MAX_WAITING', 128, [0, 65_536]),
     prefillChunk: environment.integer('LAYERMESH_PREFILL_CHUNK', 256, [1, 65_536]),
     stepTimeoutSeconds: environment.integer('LAYERMESH_STEP_TIMEOUT', 120, [1, 86_400]),
+    reroutePatienceSeconds: environment.integer('LAYERMESH_REROUTE_PATIENCE', 60, [0, 86_400]),
     speculation: environment.choice('LAYERMESH_SPECULATION', ['auto', 'off'], 'auto'),
     prefixCache: readPrefixBytes(environment) > 0,
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),

@@ -17,11 +17,19 @@ export interface Sampler {
 /**
  * Steps in vLLM's order: logit bias, min_tokens, penalties; then greedy at temperature 0, or else temperature,
  * min_p, top_k, top_p and a draw. `prompt` is needed only for a repetition penalty.
+ *
+ * `before` are tokens of the sequence that another sampler has picked: this one goes on as that would have. Each
+ * of them took one draw, if tokens are drawn at all.
  */
-export function createSampler(params: SamplingParams, prompt: readonly number[]): Sampler {
-  const random = createRandom(params.seed);
+export function createSampler(
+  params: SamplingParams,
+  prompt: readonly number[],
+  before: readonly number[] = [],
+): Sampler {
+  const random = createRandom(params.seed, before.length);
   const penalties = penalises(params) ? new Penalties(params, prompt) : null;
-  let sampled = 0;
+  for (const token of before) penalties?.record(token);
+  let sampled = before.length;
 
   /** Whether any logit was changed. */
   const adjust = (logits: Float32Array): boolean => {

@@ -92,6 +92,7 @@ export const METRICS = {
   prefixCacheQueries: 'layermesh_prefix_cache_queries_total',
   prefixCacheHits: 'layermesh_prefix_cache_hits_total',
   draftTokens: 'layermesh_spec_decode_num_draft_tokens_total',
+  reroutes: 'layermesh_reroutes_total',
   acceptedTokens: 'layermesh_spec_decode_num_accepted_tokens_total',
   // Of a stage.
   stepSeconds: 'layermesh_stage_step_seconds',

@@ -16,6 +16,8 @@ export class MemoryReplica {
   readonly closes: string[] = [];
   /** The names of the blocks that each close said to keep. */
   readonly kept: string[][] = [];
+  /** What it says of itself, beside the links that it was started with; heard with the next link or pong. */
+  status: Partial<StatusFields> = {};
   onOpen: (open: BodyOf<'open'>) => void = () => undefined;
   onFrame: (frame: BodyOf<'frame'>) => void = () => undefined;
   readonly #nextReplicas: string[];
@@ -73,6 +75,7 @@ export class MemoryReplica {
       rssBytes: 0,
       nextReplicas: this.#nextReplicas,
       processors: [],
+      ...this.status,
     };
   }
 }
@@ -93,8 +96,19 @@ export class MemoryMesh implements Mesh {
 
   start(appId: string, replica: string, nextReplicas: string[] = []): MemoryReplica {
     const started = new MemoryReplica(appId, replica, nextReplicas);
-    this.#replicas.push(started);
+    this.add(started);
     return started;
+  }
+
+  /** One that was stopped comes back. */
+  add(replica: MemoryReplica): void {
+    this.#replicas.push(replica);
+  }
+
+  /** It dies: nobody finds it any more. */
+  stop(replica: MemoryReplica): void {
+    this.#replicas.splice(this.#replicas.indexOf(replica), 1);
+    replica.endLinks();
   }
 
   open({ appId, replica }: ReplicaRecord): MessageStream {

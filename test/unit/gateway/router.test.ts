@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { loadOf, pickRoute, type Candidate } from '../../../services/gateway/router.js';
+import { loadOf, onSomeRoute, pickRoute, type Candidate } from '../../../services/gateway/router.js';
 import { StatusSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 
 const replica = (
@@ -76,6 +76,15 @@ describe('the router', () => {
     const full = Array.from({ length: 9 }, () => names.map((name) => watched(name, names)));
     expect(() => pickRoute([...full, [replica('unknown')]], none)).toThrow('no replica of stage-9');
     expect(looks).toBeLessThan(2_000); // of 6 ** 9 ways
+  });
+
+  it('knows which replicas no route goes through', () => {
+    const stages = [
+      [replica('a', { next: ['x', 'w'] }), replica('b', { next: ['w'] }), replica('c', { next: [] })],
+      [replica('x'), replica('y'), replica('w', { draining: true })],
+    ];
+    expect(onSomeRoute(stages).map(ids)).toEqual(['a', 'x']);
+    expect(onSomeRoute([[], [replica('x')]])).toEqual([[], []]);
   });
 
   it.each([

@@ -10,8 +10,6 @@ const OF_OTHERS = [
   ...seriesOf('dapr_component_state_latencies', 'histogram'),
   'up',
   'ALERTS',
-  // Counted by the gateway once sequences can be moved.
-  'layermesh_reroutes_total',
 ];
 
 /** Every series that Prometheus gets from a running system: those that the code registers, and those of others. */

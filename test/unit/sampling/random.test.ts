@@ -15,6 +15,12 @@ describe('random numbers', () => {
     expect(reference.map(random)).toEqual(reference.map((bits) => Number(bits >> 11n) / 2 ** 53));
   });
 
+  test('go on after any number of them', () => {
+    const random = createRandom(-5);
+    const all = Array.from({ length: 40 }, random);
+    for (let drawn = 0; drawn < 40; drawn += 1) expect(createRandom(-5, drawn)()).toBe(all[drawn]);
+  });
+
   test('lie in [0, 1) for every whole seed, negative ones too', () => {
     fc.assert(
       fc.property(fc.maxSafeInteger(), (seed) => {

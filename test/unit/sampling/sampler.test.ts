@@ -102,6 +102,25 @@ describe('a sampler', () => {
     expect(run(7)).not.toEqual(run(8));
   });
 
+  test('goes on as another one would that has picked the tokens before', () => {
+    const anyRow = fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 8, maxLength: 8 });
+    const params = { ...neutral, repetitionPenalty: 1.3, presencePenalty: 0.4, frequencyPenalty: 0.2 };
+    fc.assert(
+      fc.property(
+        fc.record({ seed: fc.maxSafeInteger(), temperature: fc.constantFrom(0, 1), minTokens: fc.nat(12) }),
+        fc.array(anyRow, { minLength: 1, maxLength: 12 }),
+        fc.nat(12),
+        (some, rows, cut) => {
+          const all = { ...params, ...some, stopIds: [2, 5] };
+          const whole = createSampler(all, [1, 3]);
+          const tokens = rows.map((row) => whole.sample(logitsOf(row)));
+          const later = createSampler(all, [1, 3], tokens.slice(0, cut));
+          expect(rows.slice(cut).map((row) => later.sample(logitsOf(row)))).toEqual(tokens.slice(cut));
+        },
+      ),
+    );
+  });
+
   test('penalises as vLLM does, over prompt and its own output', () => {
     const anyPenalties = fc.record({
       repetitionPenalty: fc.double({ min: 0.5, max: 2, noNaN: true }),

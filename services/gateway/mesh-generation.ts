@@ -1,0 +1,254 @@
+import { ServingError } from '../lib/errors/serving-error.js';
+import type { CallerLink } from '../lib/mesh/caller-link.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../lib/wire/prefix-blocks.js';
+import type { GenerateRequest, Generation } from './backend.js';
+import type { Drafter } from './drafter.js';
+import { GatewaySequence } from './gateway-sequence.js';
+import type { RerouteReason } from './metrics.js';
+import type { Outbox } from './outbox.js';
+import { Patience } from './patience.js';
+import type { Movable } from './rebalance.js';
+import type { RouteChooser } from './route-chooser.js';
+import { TokenStream } from './token-stream.js';
+
+export interface MeshGenerationOptions {
+  readonly id: string;
+  readonly request: GenerateRequest;
+  /** Our own replica id. */
+  readonly gateway: string;
+  readonly routes: RouteChooser<CallerLink>;
+  readonly outbox: Outbox;
+  readonly prefillChunk: number;
+  readonly stepTimeoutMs: number;
+  /** How long it looks for a route before it fails, ms. */
+  readonly patienceMs: number;
+  /** For all its routes; null where nothing is to be guessed. */
+  readonly drafter: Drafter | null;
+  /** Whether the stages are asked to keep what it begins with. */
+  readonly prefixCache: boolean;
+  /** It leaves a route on which it was open. */
+  onReroute(reason: RerouteReason): void;
+  /** Called once, when it is over. */
+  onDone(): void;
+}
+
+/** A planned move: why, and a replica that the next route is not to go through. */
+interface Departure {
+  readonly reason: RerouteReason;
+  readonly avoid: CallerLink | null;
+}
+
+/**
+ * A generation over the mesh, whatever becomes of the replicas that it runs on. It holds every token; when its
+ * route breaks, or is to be left, the sequence is opened on another one in the next epoch and its tokens are fed
+ * again like a prompt, while the consumer waits a little longer for the next.
+ */
+export class MeshGeneration implements Movable<CallerLink> {
+  readonly tokens: TokenStream;
+  readonly #options: MeshGenerationOptions;
+  readonly #patience: Patience;
+  /** The prompt, and what has been sampled. */
+  readonly #all: number[];
+  #prefix: string[] | null = null;
+  #epoch = 0;
+  #sequence: GatewaySequence | null = null;
+  /** When the whole route agreed, ms; null while it has not. */
+  #openSince: number | null = null;
+  /** A pull waits for tokens: they have been asked for, or will be as soon as a route is open. */
+  #wanted = false;
+  #departure: Departure | null = null;
+  /** Replicas of the routes that failed since the last token. */
+  readonly #avoid = new Set<CallerLink>();
+  #retry: NodeJS.Timeout | undefined;
+  /** Until the first route has agreed. */
+  #started: { resolve(generation: Generation): void; reject(reason: ServingError): void } | null = null;
+  /** What a replica had no room for before anything ran. */
+  #refusal: ServingError | null = null;
+  #unlisten = (): void => undefined;
+
+  constructor(options: MeshGenerationOptions) {
+    this.#options = options;
+    this.#patience = new Patience(options.patienceMs);
+    this.#all = [...options.request.prompt];
+    this.tokens = new TokenStream(
+      () => this.#advance(),
+      () => this.#end(),
+    );
+  }
+
+  /** Resolves once every stage of a route has reserved its room; `signal` ends the generation, then and later. */
+  start(signal: AbortSignal): Promise<Generation> {
+    const abort = (): void =>
+      this.fail(new ServingError('stream_broken', 'the request was aborted', { cause: signal.reason }));
+    signal.addEventListener('abort', abort, { once: true });
+    this.#unlisten = () => signal.removeEventListener('abort', abort);
+    return new Promise((resolve, reject) => {
+      this.#started = { resolve, reject };
+      if (signal.aborted) abort();
+      else this.#open();
+    });
+  }
+
+  get route(): readonly CallerLink[] {
+    return this.#sequence?.route ?? [];
+  }
+
+  get length(): number {
+    return this.#all.length;
+  }
+
+  get maxLength(): number {
+    const { prompt, maxTokens } = this.#options.request;
+    return prompt.length + maxTokens;
+  }
+
+  get settledMs(): number {
+    return this.#openSince === null ? 0 : performance.now() - this.#openSince;
+  }
+
+  /** What belongs to an older epoch finds nothing. */
+  sequenceOf(epoch: number): GatewaySequence | null {
+    return this.#sequence?.epoch === epoch ? this.#sequence : null;
+  }
+
+  /**
+   * Leaves its route for another one, not through `avoid` if there is any other: at once, or with the next pull
+   * if a step is under way. Without a route it is looking for one anyway.
+   */
+  move(reason: RerouteReason, avoid: CallerLink | null = null): void {
+    if (this.#openSince === null) return;
+    if (this.#wanted) this.#departure = { reason, avoid };
+    else this.#depart({ reason, avoid });
+  }
+
+  /** A replica of its route is gone. */
+  lost(reason: ServingError): void {
+    this.#sequence?.fail(reason);
+  }
+
+  /** Ends it before its time. */
+  fail(reason: ServingError): void {
+    this.#started?.reject(reason);
+    this.#started = null;
+    this.#leave(false);
+    this.tokens.fail(reason);
+  }
+
+  #advance(): boolean {
+    if (this.length === this.maxLength) return false;
+    this.#wanted = true;
+    if (this.#departure !== null) this.#depart(this.#departure);
+    else if (this.#openSince !== null) this.#sequence?.step();
+    return true;
+  }
+
+  #open(): void {
+    const { id, request, gateway, routes, outbox, prefillChunk, stepTimeoutMs, drafter } = this.#options;
+    if (this.#options.prefixCache) {
+      // The last token is always computed: its logits are what the next one is sampled from.
+      this.#prefix = prefixBlocks(this.#all.slice(0, -1), this.#prefix ?? []);
+    }
+    const prefix = this.#prefix;
+    let route: CallerLink[];
+    try {
+      route = routes.choose({ maxLength: this.maxLength, prefix: prefix ?? [], avoid: this.#avoid });
+    } catch (error) {
+      this.#tryAgain(ServingError.from(error));
+      return;
+    }
+    if (this.#refusal !== null && route.every((link) => this.#avoid.has(link))) {
+      this.fail(this.#refusal);
+      return;
+    }
+    this.#sequence = new GatewaySequence({
+      id,
+      epoch: ++this.#epoch,
+      route,
+      request,
+      tokens: this.#all,
+      gateway,
+      outbox,
+      prefillChunk,
+      stepTimeoutMs,
+      drafter,
+      prefix,
+      onAgreed: (cachedTokens) => this.#agreed(route, cachedTokens),
+      onTokens: (tokens) => this.#receive(tokens),
+      onFailed: (reason, why) => this.#broken(reason, why),
+    });
+    this.#sequence.open();
+  }
+
+  #agreed(route: readonly CallerLink[], cachedTokens: number): void {
+    this.#openSince = performance.now();
+    this.#options.routes.note(route, this.#prefix ?? [], cachedTokens / PREFIX_BLOCK);
+    const name = route.map(({ appId, replica }) => `${appId}/${replica}`).join('>');
+    this.#started?.resolve({ route: name, cachedTokens, tokens: this.tokens });
+    this.#started = null;
+    if (this.#wanted) this.#sequence!.step();
+  }
+
+  #receive(tokens: readonly number[]): void {
+    this.#all.push(...tokens);
+    this.#wanted = false;
+    this.#avoid.clear();
+    this.#patience.rewarded();
+    // A slow consumer keeps no replica from what it has been sampled already.
+    if (this.length === this.maxLength) this.#leave();
+    this.tokens.push(tokens);
+  }
+
+  #broken(reason: ServingError, why: RerouteReason): void {
+    for (const link of this.route) this.#avoid.add(link);
+    if (this.#openSince !== null) {
+      this.#patience.broke();
+      if (isMendable(reason)) this.#options.onReroute(why);
+    }
+    this.#leave(false);
+    this.#tryAgain(reason);
+  }
+
+  #depart({ reason, avoid }: Departure): void {
+    if (avoid !== null) this.#avoid.add(avoid);
+    this.#options.onReroute(reason);
+    this.#leave();
+    this.#open();
+  }
+
+  #tryAgain(reason: ServingError): void {
+    const pause = this.#pauseAfter(reason);
+    if (pause === null) this.fail(reason);
+    else this.#retry = setTimeout(() => this.#open(), pause).unref();
+  }
+
+  /** When to look for another route, ms; null where none can help. */
+  #pauseAfter(reason: ServingError): number | null {
+    if (reason.code === 'kv_exhausted' && this.#started !== null) {
+      // Nothing is lost yet: replicas that have not been asked are, and then the client is told at once.
+      this.#refusal = reason;
+      return 0;
+    }
+    return isMendable(reason) ? this.#patience.next() : null;
+  }
+
+  #leave(keep = true): void {
+    const sequence = this.#sequence;
+    this.#sequence = null;
+    this.#openSince = null;
+    this.#departure = null;
+    if (sequence === null) return;
+    const kept = sequence.close(keep);
+    this.#options.routes.note(sequence.route, kept, kept.length);
+  }
+
+  #end(): void {
+    clearTimeout(this.#retry);
+    this.#unlisten();
+    this.#leave();
+    this.#options.onDone();
+  }
+}
+
+/** What another route, or the same one a little later, can do away with. */
+const isMendable = ({ code }: ServingError): boolean =>
+  code === 'stage_unavailable' || code === 'stream_broken' || code === 'kv_exhausted';

@@ -1,0 +1,46 @@
+/** The first try follows at once: most often another replica is there. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1_000;
+/**
+ * Routes that may break one after the other without having brought a token. A sequence that goes through so many
+ * may be what breaks them, and must not be handed on for ever.
+ */
+const MAX_FRUITLESS_ROUTES = 6;
+
+/** How long a sequence without a route looks for one: pauses that double, up to a bound in all. Times in ms. */
+export class Patience {
+  readonly #totalMs: number;
+  readonly #now: () => number;
+  /** When the trouble began; null while all is well. */
+  #since: number | null = null;
+  #pause = 0;
+  #fruitless = 0;
+
+  /** `now`: a monotonic clock. */
+  constructor(totalMs: number, now: () => number = () => performance.now()) {
+    this.#totalMs = totalMs;
+    this.#now = now;
+  }
+
+  /** How long to wait before the next try; null when there is to be none. */
+  next(): number | null {
+    this.#since ??= this.#now();
+    const left = this.#since + this.#totalMs - this.#now();
+    if (left <= 0 || this.#fruitless >= MAX_FRUITLESS_ROUTES) return null;
+    const pause = Math.min(this.#pause, left);
+    this.#pause = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pause));
+    return pause;
+  }
+
+  /** A route broke that had agreed. */
+  broke(): void {
+    this.#fruitless += 1;
+  }
+
+  /** A token came: the trouble is over. */
+  rewarded(): void {
+    this.#since = null;
+    this.#pause = 0;
+    this.#fruitless = 0;
+  }
+}

@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises';
+import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import type { StageTopology } from '../../services/gateway/backend.js';
+import { startStream, type RunningStream } from '../support/completions.js';
+import { eventually } from '../support/eventually.js';
+import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
+
+const prompts = (JSON.parse(await readFile('test/fixtures/parity.json', 'utf8')) as { prompt: number[] }[])
+  .slice(0, 3)
+  .map(({ prompt }) => prompt);
+
+/** Tokens of a short stream, and how many have come when something happens to it. */
+const COUNT = 48;
+const EARLY = 6;
+/** More than a test waits for. */
+const LONG = 3_000;
+
+describe('greedy streams over three stages with two replicas each', () => {
+  let system: TestSystem;
+  beforeAll(async () => {
+    const replicas = { 'stage-0': 2, 'stage-1': 2, 'stage-2': 2 };
+    system = await startSystem({ mesh: 'dapr', split: [10, 20], precision: 'f32', replicas });
+  }, 180_000);
+  afterAll(() => system.stop());
+
+  const begin = (count: number, signal?: AbortSignal): Promise<RunningStream[]> =>
+    Promise.all(prompts.map((prompt) => startStream(system.url, prompt, count, signal)));
+  const undisturbed = async (count: number): Promise<number[][]> => {
+    const streams = await begin(count);
+    await Promise.all(streams.map(({ done }) => done));
+    return streams.map(({ tokens }) => [...tokens]);
+  };
+  /** So many more tokens of each. */
+  const haveCome = async (streams: readonly RunningStream[], count: number): Promise<void> => {
+    const wanted = streams.map(({ tokens }) => tokens.length + count);
+    await eventually(
+      `${count} tokens of each`,
+      () => streams.every(({ tokens }, index) => tokens.length >= wanted[index]!),
+      60_000,
+    );
+  };
+  /** The process that the first of the streams began on in a stage. */
+  const inUse = async ([stream]: readonly RunningStream[], stage: number): Promise<TestMember> => {
+    const id = stream!.route.split('>')[stage]!.split('/')[1];
+    const { pid } = (await replicasOf(stage)).find((replica) => replica.id === id)!;
+    return system.members(`stage-${stage}`).find(({ servicePid }) => servicePid === pid)!;
+  };
+  const replicasOf = async (stage: number): Promise<StageTopology['replicas']> =>
+    (await system.topology()).stages[stage]!.replicas;
+  const rerouted = async (reason: string): Promise<number> => {
+    const page = await fetch(`${system.url}/metrics`);
+    return new Scrape(await page.text()).total('layermesh_reroutes_total', `reason="${reason}"`);
+  };
+
+  describe('go on as if nothing had been', () => {
+    let expected: number[][];
+    beforeAll(async () => {
+      expected = await undisturbed(COUNT);
+    }, 60_000);
+
+    it.each([
+      ['a service of stage-0', 0, 'servicePid'],
+      ['a service of stage-1', 1, 'servicePid'],
+      ['a service of the head', 2, 'servicePid'],
+      ['a sidecar', 0, 'sidecarPid'],
+    ] as const)(
+      'when %s is killed',
+      async (_, stage, victim) => {
+        await eventually('both replicas', async () => (await replicasOf(stage)).length === 2, 60_000);
+        const before = await rerouted('replica_lost');
+        const streams = await begin(COUNT);
+        await haveCome(streams, EARLY);
+        process.kill((await inUse(streams, stage))[victim]!, 'SIGKILL');
+        await Promise.all(streams.map(({ done }) => done));
+        expect(streams.map(({ tokens }) => tokens)).toEqual(expected);
+        expect(await rerouted('replica_lost')).toBeGreaterThan(before);
+      },
+      90_000,
+    );
+  });
+
+  it('live through scaling down, the death of the only replica that is left, and scaling up', async () => {
+    await eventually('both replicas', async () => (await replicasOf(1)).length === 2, 60_000);
+    const client = new AbortController();
+    const streams = await begin(LONG, client.signal);
+
+    // None of them is near its end, so nobody has waited for that.
+    await system.scale('stage-1', 1);
+    expect(await rerouted('draining')).toBeGreaterThan(0);
+    await haveCome(streams, EARLY);
+
+    process.kill(system.members('stage-1')[0]!.servicePid, 'SIGKILL');
+    await eventually('its death', async () => (await replicasOf(1)).length === 0);
+    await haveCome(streams, EARLY);
+
+    const before = await rerouted('rebalanced');
+    await system.scale('stage-1', 2);
+    await eventually('a move', async () => (await rerouted('rebalanced')) > before, 30_000);
+    await haveCome(streams, EARLY);
+
+    const come = streams.map(({ tokens }) => [...tokens]);
+    client.abort();
+    await Promise.allSettled(streams.map(({ done }) => done));
+    const longest = Math.max(...come.map(({ length }) => length));
+    expect(longest).toBeLessThan(LONG);
+    const expected = await undisturbed(longest);
+    expect(come).toEqual(expected.map((tokens, index) => tokens.slice(0, come[index]!.length)));
+  }, 180_000);
+});
