@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SPANS } from '../../../services/lib/telemetry/names.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import type { SystemOptions } from '../local-system.js';
+import type { TelemetryPrograms } from '../telemetry/programs.js';
+import type { JaegerTrace } from './critical-path.js';
+import { load } from './load.js';
+import { withSystem } from './systems.js';
+
+const EXPORTED_MS = 30_000;
+
+const request = {
+  model: 'default',
+  messages: [{ role: 'user', content: 'Why is the sky blue? Answer in one sentence.' }],
+  max_tokens: 64,
+  temperature: 0,
+};
+
+/** The trace of one chat request beside three others that run, as Jaeger has it. */
+export async function exampleTrace(
+  plan: Omit<SystemOptions, 'port'>,
+  programs: TelemetryPrograms,
+  signal: AbortSignal,
+): Promise<JaegerTrace> {
+  return withSystem({ ...plan, telemetry: programs }, null, signal, async (system) => {
+    const others = { clients: 3, requests: 1, promptTokens: 32, outputTokens: 128 };
+    await load(system.url, { ...others, outputTokens: 8, seed: 1 }, signal);
+    const running = load(system.url, { ...others, seed: 2 }, signal);
+    const id = randomBytes(16).toString('hex');
+    const response = await fetch(`${system.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', traceparent: `00-${id}-${'1'.repeat(16)}-01` },
+      body: JSON.stringify(request),
+      signal,
+    });
+    if (!response.ok) throw new Error(`the example failed: ${await response.text()}`);
+    await response.text();
+    await running;
+    return whole(system.telemetry!.urls.jaeger!, id, plan.split.length + 1, signal);
+  });
+}
+
+/** Waits until all stages have told of the end of the sequence. */
+async function whole(jaeger: string, id: string, stages: number, signal: AbortSignal): Promise<JaegerTrace> {
+  const deadline = performance.now() + EXPORTED_MS;
+  while (performance.now() < deadline) {
+    const response = await fetch(`${jaeger}/api/traces/${id}`, { signal });
+    const { data } = (await response.json()) as { data: JaegerTrace[] | null };
+    const [trace] = data ?? [];
+    const closed = trace?.spans.filter(({ operationName }) => operationName === SPANS.stageSequence);
+    const root = trace?.spans.some(({ operationName }) => operationName.startsWith('POST '));
+    if (trace !== undefined && closed?.length === stages && root === true) return trace;
+    await delay(200, undefined, { signal });
+  }
+  throw new ServingError('process_failed', `the trace ${id} did not come to Jaeger whole`);
+}

@@ -1,0 +1,70 @@
+import { describeMachine } from '../bench/report/machine.js';
+import { table } from '../bench/report/table.js';
+import { ownVersion } from '../bench/arms/own-version.js';
+import type { JaegerTrace } from './critical-path.js';
+import type { OverheadRow } from './overhead.js';
+import { SLOW, type PredictionRow } from './prediction.js';
+import { traceText } from './trace-text.js';
+import { DELAY_MS, type TruthRow } from './truth.js';
+
+/** All that was measured in one run. */
+export interface Observed {
+  readonly model: string;
+  readonly split: readonly number[];
+  readonly trace: JaegerTrace;
+  readonly truth: readonly TruthRow[];
+  readonly predictions: readonly PredictionRow[];
+  readonly overhead: readonly OverheadRow[];
+}
+
+/** The results as Markdown, with the machine and the date; nothing of it is written by hand. */
+export function resultsOf(observed: Observed, date: Date): string {
+  const { cpu, cores, memoryGib, node } = describeMachine();
+  return [
+    `${date.toISOString().slice(0, 10)}, ${cpu}, ${cores} cores, ${memoryGib} GiB, Node.js ${node}, Layermesh ${ownVersion()}; ` +
+      `${observed.model}, split ${observed.split.join()}, through Dapr, without speculation.`,
+    `### One request\n\nBeside three others that run. The trace as Jaeger has it: [trace.json](observability/trace.json).\n\n` +
+      `\`\`\`\n${traceText(observed.trace)}\n\`\`\``,
+    `### A slow stage is what moves\n\nOne stage sleeps ${DELAY_MS} ms in each step. Mean step of each stage, ms, and the bottleneck that the report names.\n\n${truthTable(observed.truth)}`,
+    `### One more replica, predicted and measured\n\nOne stage sleeps ${SLOW.perStep} ms in each step, and ${SLOW.perSequence} ms for each sequence in it. Output tokens/s of the same load.\n\n${predictionTable(observed.predictions)}`,
+    `### What tracing costs\n\nEvery request traced, collector, Jaeger and Prometheus on the same processors; 16 clients, prompt 128, output 128. Output tokens/s.\n\n${overheadTable(observed.overhead)}`,
+  ].join('\n\n');
+}
+
+function truthTable(rows: readonly TruthRow[]): string {
+  const stages = rows[0]?.steps.map((_, index) => `stage-${index}`) ?? [];
+  return table(
+    ['slow', 'clients', ...stages, 'bottleneck'],
+    rows.map(({ slow, clients, steps, named }) => [
+      slow ?? 'none',
+      String(clients),
+      ...steps.map((step) => step.toFixed(1)),
+      named,
+    ]),
+  );
+}
+
+const predictionTable = (rows: readonly PredictionRow[]): string =>
+  table(
+    ['slow', 'clients', 'before', 'predicted with 2', 'measured with 2', 'predicted / measured'],
+    rows.map(({ stage, clients, before, predicted, measured }) => [
+      stage,
+      String(clients),
+      before.toFixed(1),
+      predicted.toFixed(1),
+      measured.toFixed(1),
+      (predicted / measured).toFixed(2),
+    ]),
+  );
+
+function overheadTable(rows: readonly OverheadRow[]): string {
+  const ratios = rows.map(({ on, off }) => on / off).sort((a, b) => a - b);
+  const median = ratios.length === 0 ? NaN : ratios[Math.floor(ratios.length / 2)]!;
+  const lines = rows.map(({ on, off }, index) => [
+    String(index + 1),
+    off.toFixed(1),
+    on.toFixed(1),
+    (on / off).toFixed(3),
+  ]);
+  return `${table(['round', 'off', 'on', 'on / off'], lines)}\n\nMedian ${median.toFixed(3)}, from ${ratios[0]?.toFixed(3) ?? '–'} to ${ratios.at(-1)?.toFixed(3) ?? '–'}.`;
+}
