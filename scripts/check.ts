@@ -1,30 +1,11 @@
 import { Command } from 'commander';
-import { runStep } from './bootstrap/step.mjs';
-import { setUpStep, toolStep, type CheckStep, type Outcome } from './lib/check-step.js';
+import { toolStep, type CheckStep, type Outcome } from './lib/check-step.js';
 import { runCommand, stopSignal } from './lib/command.js';
-import { ensureDaprd } from './lib/daprd.js';
-import { ServingError } from '../services/lib/errors/serving-error.js';
 import { generatedStep } from './lib/generated-step.js';
+import { integrationNeeds } from './lib/integration-needs.js';
 import { jestStep } from './lib/jest-step.js';
-import { locateModel, prepare } from './lib/prepare.js';
 import { conclude, inOrder } from './lib/run-steps.js';
 import { findTelemetryPrograms, missingPrograms } from './lib/telemetry/programs.js';
-
-/** What the integration tests stand on. */
-const setUp: readonly CheckStep[] = [
-  setUpStep('daprd', (signal) =>
-    runStep('daprd', async (onProgress) => {
-      const daprd = await ensureDaprd({ signal, onProgress });
-      if (daprd === null)
-        throw new ServingError('sidecar_missing', 'there is no daprd 1.18 and no Go to build it');
-    }),
-  ),
-  setUpStep('shards', async (signal) => {
-    const model = await locateModel(undefined, signal);
-    await prepare(model, 'f32', signal);
-    await prepare(model, 'int8', signal);
-  }),
-];
 
 /** Side by side, because one alone leaves a core idle. */
 const lanes: readonly (readonly CheckStep[])[] = [
@@ -43,7 +24,7 @@ await runCommand(
     .action(async () => {
       const signal = stopSignal();
       const outcomes: Outcome[] = [];
-      for (const group of [[setUp], lanes, [whole]]) {
+      for (const group of [[integrationNeeds], lanes, [whole]]) {
         const results = await Promise.all(group.map((steps) => inOrder(steps, group.length > 1, signal)));
         outcomes.push(...results.flat());
       }
