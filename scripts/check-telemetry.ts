@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import type { CheckStep } from './lib/check-step.js';
 import { runCommand, stopSignal } from './lib/command.js';
+import { integrationNeeds } from './lib/integration-needs.js';
 import { jestStep } from './lib/jest-step.js';
 import { conclude, inOrder } from './lib/run-steps.js';
 import {
@@ -32,6 +33,6 @@ await runCommand(
     .description('The tests of the telemetry pipeline with the real programs, which must be installed.')
     .action(async () => {
       const tests = jestStep('integration', '--runInBand', '--testPathPatterns', 'telemetry');
-      conclude(await inOrder([programs, tests], false, stopSignal()));
+      conclude(await inOrder([programs, ...integrationNeeds, tests], false, stopSignal()));
     }),
 );

@@ -1,32 +1,18 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { runStep } from './bootstrap/step.mjs';
 import { setUpStep, toolStep, type CheckStep, type Outcome } from './lib/check-step.js';
 import { runCommand, stopSignal } from './lib/command.js';
-import { ensureDaprd } from './lib/daprd.js';
-import { ServingError } from '../services/lib/errors/serving-error.js';
 import { generatedStep } from './lib/generated-step.js';
+import { integrationNeeds } from './lib/integration-needs.js';
 import { jestStep } from './lib/jest-step.js';
 import { kustomize } from './lib/k8s/kustomize.js';
-import { locateModel, prepare } from './lib/prepare.js';
+import { repositoryRoot } from './lib/repository.js';
 import { conclude, inOrder } from './lib/run-steps.js';
 import { findTelemetryPrograms, missingPrograms } from './lib/telemetry/programs.js';
-import { repositoryRoot } from './lib/repository.js';
 
-/** What the integration tests stand on. */
+/** What must be there before. */
 const setUp: readonly CheckStep[] = [
-  setUpStep('daprd', (signal) =>
-    runStep('daprd', async (onProgress) => {
-      const daprd = await ensureDaprd({ signal, onProgress });
-      if (daprd === null)
-        throw new ServingError('sidecar_missing', 'there is no daprd 1.18 and no Go to build it');
-    }),
-  ),
-  setUpStep('shards', async (signal) => {
-    const model = await locateModel(undefined, signal);
-    await prepare(model, 'f32', signal);
-    await prepare(model, 'int8', signal);
-  }),
+  ...integrationNeeds,
   setUpStep('kustomize', () => kustomize(join(repositoryRoot, 'k8s', 'overlays', 'local'))),
 ];
 

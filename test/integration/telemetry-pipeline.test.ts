@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
@@ -242,6 +243,7 @@ describeTelemetry('up --trace --detach', () => {
     } finally {
       await run('down', '--port', port);
       await folder.remove();
+      await rm(`${folder.path}.log`, { force: true });
     }
   }, 180_000);
 
@@ -258,6 +260,7 @@ describeTelemetry('up --trace --detach', () => {
     } finally {
       await run('down', '--port', port);
       await folder.remove();
+      await rm(`${folder.path}.log`, { force: true });
     }
   }, 180_000);
 });
