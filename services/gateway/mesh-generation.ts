@@ -181,6 +181,7 @@ export class MeshGeneration implements Movable<CallerLink> {
 
   #agreed(route: readonly CallerLink[], cachedTokens: number): void {
     this.#openSince = performance.now();
+    this.#patience.agreed();
     this.#options.routes.note(route, this.#prefix ?? [], cachedTokens / PREFIX_BLOCK);
     const name = route.map(({ appId, replica }) => `${appId}/${replica}`).join('>');
     this.#started?.resolve({ route: name, cachedTokens, tokens: this.tokens });

@@ -11,7 +11,7 @@ const MAX_FRUITLESS_ROUTES = 6;
 export class Patience {
   readonly #totalMs: number;
   readonly #now: () => number;
-  /** When the trouble began; null while all is well. */
+  /** When the search began; null while there is a route. */
   #since: number | null = null;
   #pause = 0;
   #fruitless = 0;
@@ -32,12 +32,17 @@ export class Patience {
     return pause;
   }
 
+  /** A route has agreed: the next trouble is another one, though pauses stay long until a token comes. */
+  agreed(): void {
+    this.#since = null;
+  }
+
   /** A route broke that had agreed. */
   broke(): void {
     this.#fruitless += 1;
   }
 
-  /** A token came: the trouble is over. */
+  /** A token came: all is well. */
   rewarded(): void {
     this.#since = null;
     this.#pause = 0;

@@ -28,7 +28,8 @@ export class EngineClient {
   readonly #worker: Worker;
   readonly #onCrash: (reason: ServingError) => void;
   readonly #waiting: Waiting[] = [];
-  #crash: ServingError | null = null;
+  /** What everybody hears once the worker has died: their sequences can go on elsewhere. */
+  #gone: ServingError | null = null;
   #stopped = false;
 
   private constructor(worker: Worker, kv: KvUsage, onCrash: (reason: ServingError) => void) {
@@ -91,7 +92,7 @@ export class EngineClient {
   }
 
   #ask(request: EngineRequest, transfer: ArrayBuffer[] = []): Promise<Done> {
-    if (this.#crash !== null) return Promise.reject(this.#crash);
+    if (this.#gone !== null) return Promise.reject(this.#gone);
     return new Promise((resolve, reject) => {
       this.#worker.postMessage(request, transfer);
       this.#waiting.push({ resolve, reject });
@@ -109,9 +110,9 @@ export class EngineClient {
   }
 
   #crashed(reason: ServingError): void {
-    if (this.#crash !== null || this.#stopped) return;
-    this.#crash = reason;
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(reason);
+    if (this.#gone !== null || this.#stopped) return;
+    this.#gone = new ServingError('stage_unavailable', reason.message, { cause: reason });
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#gone);
     this.#onCrash(reason);
   }
 }

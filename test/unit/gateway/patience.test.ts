@@ -37,6 +37,14 @@ describe('patience', () => {
     expect(pauses(waiting)).toEqual([0, 100, 200, 400, 300]);
   });
 
+  it('has all its time again once a route has agreed, if not its first short pauses', () => {
+    const waiting = patience(1_000);
+    pauses(waiting);
+    waiting.agreed();
+    now += 60_000;
+    expect(pauses(waiting)).toEqual([1_000]);
+  });
+
   it('ends with the sixth route that broke without a token', () => {
     const waiting = patience(60_000);
     for (let routes = 0; routes < 5; routes++) waiting.broke();

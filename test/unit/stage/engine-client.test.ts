@@ -47,7 +47,8 @@ describe('the engine client', () => {
     async (_, answer, message) => {
       const engine = await start(answer);
       const asked = [engine.open('s', 1, null), engine.step(input())];
-      for (const answered of asked) expect(await thrownBy(() => answered)).toMatchObject({ message });
+      for (const answered of asked)
+        expect(await thrownBy(() => answered)).toMatchObject({ code: 'stage_unavailable', message });
       expect(crashes).toMatchObject([{ code: 'internal', message }]);
       engine.close('s');
       expect(await thrownBy(() => engine.stop())).toMatchObject({ message });
@@ -58,7 +59,7 @@ describe('the engine client', () => {
   it('takes a close that fails for a crash, for its room is lost', async () => {
     const engine = await start(`failed('internal')`);
     engine.close('s');
-    expect((await thrownBy(() => engine.step(input()))).code).toBe('internal');
+    expect((await thrownBy(() => engine.step(input()))).code).toBe('stage_unavailable');
     expect(crashes).toHaveLength(1);
   });
 

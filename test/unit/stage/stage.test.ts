@@ -2,7 +2,7 @@ import type { StepInput } from '../../../services/lib/engine/types.js';
 import { StageTimeSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { message } from '../../../services/lib/wire/codec.js';
+import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
 import type { Stage } from '../../../services/stage/stage.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeEngine } from './fake-engine.js';
@@ -453,6 +453,14 @@ describe('the head', () => {
       { sequence: 'a', epoch: 1, position: 3, tokens: [2] },
     ]);
     expect(before.inbox.cases).toEqual([]);
+  });
+
+  it('goes on sampling after what was sampled elsewhere', async () => {
+    const { body } = openOf('a', 2);
+    const value = { ...(body.value as BodyOf<'open'>), prompt: [1, 2], sampled: [3, 4, 5] };
+    before.link.send(message({ case: 'open', value }));
+    await eventually('the agreement', () => gateway.inbox.all('opened').length === 1);
+    expect(engine.sequences.get('a/2')).toMatchObject({ prompt: [1, 2], sampled: [3, 4, 5] });
   });
 
   it('tells the gateway how much of the prompt the whole route has cached', async () => {
