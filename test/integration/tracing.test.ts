@@ -189,7 +189,7 @@ describeTelemetry('a traced system of three stages, one with two replicas', () =
     ]);
     expect([...new Set(pages.flat())].sort()).toEqual(Object.values(METRICS).sort());
     const [gateway, ...stages] = pages;
-    expect(gateway!.filter((name) => !SIGNALS.gateway.metrics.test(name))).toEqual([]);
+    expect(gateway.filter((name) => !SIGNALS.gateway.metrics.test(name))).toEqual([]);
     expect(stages.flat().filter((name) => !SIGNALS.stage.metrics.test(name))).toEqual([]);
   }, 90_000);
 });

@@ -7,7 +7,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 
 /** A tracer, and the spans of it that have ended. */
-export function recordSpans(): { readonly tracer: Tracer; spans(): ReadableSpan[] } {
+export function recordSpans(): { readonly tracer: Tracer; readonly spans: () => ReadableSpan[] } {
   const exporter = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
   return { tracer: provider.getTracer('test'), spans: () => exporter.getFinishedSpans() };

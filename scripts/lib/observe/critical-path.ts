@@ -7,7 +7,7 @@ export interface JaegerSpan {
   readonly processID: string;
   readonly startTime: number;
   readonly duration: number;
-  readonly tags: readonly { readonly key: string; readonly value: unknown }[];
+  readonly tags: readonly { readonly key: string; readonly value: string | number | boolean }[];
 }
 
 export interface JaegerTrace {
@@ -59,5 +59,5 @@ export function criticalPath({ spans }: JaegerTrace, root: JaegerSpan): Segment[
 
 export const endOf = ({ startTime, duration }: JaegerSpan): number => startTime + duration;
 
-export const tagOf = ({ tags }: JaegerSpan, key: string): unknown =>
+export const tagOf = ({ tags }: JaegerSpan, key: string): string | number | boolean | undefined =>
   tags.find((tag) => tag.key === key)?.value;
