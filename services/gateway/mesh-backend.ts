@@ -63,7 +63,7 @@ export class MeshBackend implements Backend {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const { identity, prefillChunk, stepTimeoutMs, patienceMs, speculation, prefixCache, reroutes } =
+    const { identity, prefillChunk, stepTimeoutMs, patienceMs, speculation, prefixCache, reroutes, log } =
       this.#options;
     const id = `${identity.replica}-${++this.#count}`;
     const generation = new MeshGeneration({
@@ -77,7 +77,10 @@ export class MeshBackend implements Backend {
       patienceMs,
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
       prefixCache,
-      onReroute: (reason) => reroutes.inc({ reason }),
+      onReroute: (reason) => {
+        reroutes.inc({ reason });
+        log.info({ sequence: id, reason }, 'rerouted');
+      },
       onDone: () => this.#generations.delete(id),
     });
     this.#generations.set(id, generation);

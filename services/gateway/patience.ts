@@ -24,8 +24,9 @@ export class Patience {
 
   /** How long to wait before the next try; null when there is to be none. */
   next(): number | null {
-    this.#since ??= this.#now();
-    const left = this.#since + this.#totalMs - this.#now();
+    const now = this.#now();
+    this.#since ??= now;
+    const left = this.#since + this.#totalMs - now;
     if (left <= 0 || this.#fruitless >= MAX_FRUITLESS_ROUTES) return null;
     const pause = Math.min(this.#pause, left);
     this.#pause = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pause));

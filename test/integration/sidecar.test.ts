@@ -39,8 +39,8 @@ describe('every hop passes a sidecar', () => {
     });
 
   it('so a stream waits for one that has died, and goes on when the mesh is whole again', async () => {
-    const expected = await greedyTokens(system.url, PROMPT, 200);
-    const stream = await startStream(system.url, PROMPT, 200);
+    const expected = await greedyTokens(system.url, PROMPT, 64);
+    const stream = await startStream(system.url, PROMPT, 64);
     await eventually('a running sequence', () => stream.tokens.length > 3);
     process.kill(system.members('stage-1')[0]!.sidecarPid!, 'SIGKILL');
     await eventually('its loss', async () => !(await isReady()));

@@ -12,12 +12,12 @@
 //                    ◀─────────────────  Opened     from the head to the gateway: the whole route agreed
 //   Frame            ─────────────────▶             a step's token ids or activations, of several sequences
 //                    ◀─────────────────  Tokens     from the head to the gateway: what was sampled
-//   Close            ─────────────────▶             the sequence is over; travels the whole route
+//   Close            ─────────────────▶             the sequence leaves this route; travels all of it
 //                    ◀─────────────────  Failed     the sequence can not go on; travels back to the gateway
 //                    ◀─────────────────  Credit     so many bytes of frames have been consumed
 //   Ping             ─────────────────▶
 //                    ◀─────────────────  Pong       with the replica's status
-//                    ◀─────────────────  Drain      choose me no more
+//                    ◀─────────────────  Drain      choose me no more, and go on elsewhere
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -435,8 +435,8 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
   prompt: number[];
 
   /**
-   * Names of the blocks that the prompt begins with (services/lib/wire/prefix-blocks.ts), as far as all stages
-   * before have them cached.
+   * Names of the blocks that the prompt and `sampled` begin with (services/lib/wire/prefix-blocks.ts), as far as
+   * all stages before have them cached.
    *
    * @generated from field: repeated string prefix = 8;
    */
