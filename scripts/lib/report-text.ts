@@ -5,11 +5,11 @@ const BAR_WIDTH = 40;
 
 /** A report for a terminal: where a token's time goes, how busy each stage is, and what would help. */
 export function reportText(report: Report): string {
-  const { window_s, sequences, tokens_per_second, tpot_ms, prefill_ms } = report;
+  const { window_s, sequences, tokens_per_second, tpot_ms, ttft_ms } = report;
   return [
-    `${report.model}, split ${report.split.join() || 'none'}, last ${window_s} s: ` +
+    `${report.model}, split ${report.split.join() || 'none'}, last ${window_s.toFixed(0)} s: ` +
       `${sequences.toFixed(1)} sequences running, ${tokens_per_second} tokens/s, ` +
-      `${tpot_ms} ms per token, ${prefill_ms} ms in a prompt's round`,
+      `${ttft_ms} ms to the first token, ${tpot_ms} ms per further one`,
     timeOfToken(report),
     stageTable(report),
     `Bottleneck: ${report.bottleneck.stage}\n${report.bottleneck.evidence.map((line) => `  ${line}`).join('\n')}`,
@@ -32,7 +32,7 @@ function timeOfToken({ stages, hops }: Report): string {
 }
 
 function stageTable({ stages }: Report): string {
-  const head = ['stage', 'replicas', 'of TPOT', 'of TTFT', 'batch', 'step ms', 'busy', 'headroom'];
+  const head = ['stage', 'replicas', 'of TPOT', 'of TTFT', 'hop ms', 'batch', 'step ms', 'busy', 'headroom'];
   return columns([head, ...stages.map(stageRow)]);
 }
 
@@ -41,6 +41,7 @@ const stageRow = (stage: StageReport): string[] => [
   String(stage.replicas.length),
   percent(stage.tpot_share),
   percent(stage.ttft_share),
+  stage.decode.hop_ms.toFixed(2),
   stage.batch_size.toFixed(1),
   stage.step_ms.toFixed(2),
   percent(stage.utilisation),

@@ -23,7 +23,7 @@ const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
 export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(requestId);
-  app.use(INFERENCE_ROUTES, traceRequests(gateway.inferences.tracer));
+  for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));
   app.use(jsonBody(gateway.limits.bodyBytes));
 
   app.post('/v1/chat/completions', chatCompletions(gateway));

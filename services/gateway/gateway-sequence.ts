@@ -91,7 +91,7 @@ export class GatewaySequence {
   step(): void {
     const { request, tokens, drafter } = this.#options;
     const left = request.prompt.length + request.maxTokens - tokens.length;
-    const parent = request.trace?.asked() ?? '';
+    const parent = request.trace?.asked(this.#sampledHere ? 'token' : 'prompt') ?? '';
     if (this.#sampledHere) this.#decode(drafter?.draft(left - 1) ?? [], parent);
     else this.#prefill(parent);
     this.#expect();

@@ -5,7 +5,7 @@ import type { EventStreamOptions } from '../lib/openai/event-stream.js';
 import type { ServedModel } from '../lib/openai/served-model.js';
 import type { Admission } from './admission.js';
 import type { Backend } from './backend.js';
-import type { Inferences } from './inference.js';
+import type { Inferences } from './trace-inference.js';
 import type { GatewayMetrics } from './metrics.js';
 import type { Reporter } from './report/reporter.js';
 

@@ -126,9 +126,10 @@ export class MeshBackend implements Backend {
   /** What every replica has done so far, as it last told. */
   totals(): ReplicaTotals[] {
     return this.#stages.flatMap(({ links }) =>
-      links.map(({ appId, replica, status }) => ({
+      links.map(({ appId, replica, status, hopSeconds }) => ({
         appId,
         replica,
+        hops: { fromGateway: hopSeconds, toNext: status.hopSeconds },
         processors: { owner: status.ownProcessors, count: status.processorCount },
         prefill: status.prefill ?? NO_STEPS,
         decode: status.decode ?? NO_STEPS,

@@ -137,6 +137,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   #advance(): boolean {
     if (this.length === this.maxLength) return false;
     this.#wanted = true;
+    this.#options.request.trace?.wanted();
     if (this.#departure !== null) this.#depart(this.#departure);
     else if (this.#openSince !== null) this.#sequence?.step();
     return true;

@@ -39,6 +39,7 @@ export class RequestTrace {
   readonly #phases: Record<RequestPhase, number> = { tokenize: 0, admission: 0, route: 0 };
   readonly #sequences: SequenceTrace[] = [];
   #began: number | null = null;
+  #hasToken = false;
 
   constructor(options: RequestTraceOptions) {
     this.#options = options;
@@ -92,8 +93,9 @@ export class RequestTrace {
 
   /** One of the answers that the request asks for. */
   sequence(): SequenceTrace {
-    const { tracer, decodeInterval, onRound } = this.#options;
-    const sequence = new SequenceTrace({ tracer, parent: this.#span.spanContext(), decodeInterval, onRound });
+    const { tracer, arrived, decodeInterval, onRound } = this.#options;
+    const parent = this.#span.spanContext();
+    const sequence = new SequenceTrace({ tracer, parent, arrived, decodeInterval, onRound });
     this.#sequences.push(sequence);
     return sequence;
   }
@@ -107,8 +109,10 @@ export class RequestTrace {
     this.#span.setAttribute(ATTRIBUTES.route, route);
   }
 
+  /** Of one of its choices; only the first of all counts. */
   firstToken(): void {
-    this.#span.setAttribute(ATTRIBUTES.firstChunk, this.seconds);
+    if (!this.#hasToken) this.#span.setAttribute(ATTRIBUTES.firstChunk, this.seconds);
+    this.#hasToken = true;
   }
 
   /** Up to now. */
@@ -131,6 +135,12 @@ export class RequestTrace {
     for (const sequence of this.#sequences) sequence.end();
     if (error !== undefined) markFailed(this.#span, error);
     this.#span.end();
+  }
+
+  /** Nobody reads the answer any more, which is no fault of ours. */
+  abandon(): void {
+    this.#span.setAttribute(ATTRIBUTES.errorType, 'client_disconnected');
+    this.end();
   }
 }
 

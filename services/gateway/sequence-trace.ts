@@ -16,6 +16,8 @@ export interface Round {
   readonly phase: Phase;
   readonly route: readonly Hop[];
   readonly roundTrip: number;
+  /** What had passed before it, of a request's first one. */
+  readonly before: number;
   /** What each stage of the route took of it; the rest was on the way. */
   readonly path: readonly StageTimes[];
   readonly tokens: number;
@@ -39,14 +41,18 @@ export interface SequenceTimes extends Readonly<Record<Phase, PhaseTimes>> {
   readonly route: readonly Hop[];
   /** In which the gateway, or its client, had the token. */
   readonly pauses: number;
-  /** From asking in vain on routes that broke until asking again on another. */
+  /** Waiting in vain for routes that broke, and for others. */
   readonly rerouting: number;
+  /** Since the last answer; null where there was none. */
+  readonly sinceLast: number | null;
 }
 
 export interface SequenceTraceOptions {
   readonly tracer: Tracer;
   /** Of the request's inference, under which everything of this sequence belongs. */
   readonly parent: SpanContext;
+  /** The reading of `performance.now()` when the request came. */
+  readonly arrived: number;
   /** Every so manieth round of decoding has a span in each stage. */
   readonly decodeInterval: number;
   readonly onRound: (round: Round) => void;
@@ -68,7 +74,8 @@ export class SequenceTrace {
   readonly #options: SequenceTraceOptions;
   readonly #phases: Record<Phase, MutablePhase> = { prefill: newPhase(), decode: newPhase() };
   #route: readonly Hop[] = [];
-  #asked: number | null = null;
+  /** Since when it waits for tokens, or for a route to ask for them. */
+  #waiting: number | null = null;
   #answered: number | null = null;
   #pauses = 0;
   #rerouting = 0;
@@ -88,29 +95,40 @@ export class SequenceTrace {
     this.#route = route;
   }
 
-  /** The next tokens are asked for. Returns the id of the span that the stages' spans belong under, or ''. */
-  asked(): string {
+  /** Tokens are wanted: from now on whatever passes is not the gateway's or its client's. */
+  wanted(): void {
     const now = performance.now();
-    // Asked again before it was answered: the route has broken.
-    if (this.#asked !== null) this.#rerouting += now - this.#asked;
-    else if (this.#answered !== null) this.#pauses += now - this.#answered;
-    this.#asked = now;
+    if (this.#answered !== null) this.#pauses += now - this.#answered;
+    this.#waiting = now;
+  }
+
+  /**
+   * They are asked for, by all rows that the route does not have yet or by the last one. Returns the id of the span
+   * that the stages' spans belong under, or ''.
+   */
+  asked(feeds: 'prompt' | 'token'): string {
+    const now = performance.now();
+    // Anything but a moment means that there was no route, or that one has broken.
+    this.#rerouting += now - (this.#waiting ?? now);
+    this.#waiting = now;
     const phase = this.#phases[this.#phase];
     phase.span ??= this.#start(this.#phase);
     const { decodeInterval, parent } = this.#options;
-    const seen = isSampled(parent) && phase.rounds % decodeInterval === 0;
+    const seen = isSampled(parent) && (feeds === 'prompt' || phase.rounds % decodeInterval === 0);
     return seen ? phase.span.spanContext().spanId : '';
   }
 
   answered(path: readonly StageTime[], tokens: number): void {
     const now = performance.now();
+    const asked = this.#waiting ?? now;
     const phase = this.#phase;
     const times = path.map(({ queue, compute }) => ({ queue: queue / 1000, compute: compute / 1000 }));
-    const roundTrip = now - (this.#asked ?? now);
+    const roundTrip = now - asked;
+    const before = phase === 'prefill' ? asked - this.#options.arrived : 0;
     this.#book(this.#phases[phase], roundTrip, times);
-    this.#options.onRound({ phase, route: this.#route, roundTrip, path: times, tokens });
+    this.#options.onRound({ phase, route: this.#route, roundTrip, before, path: times, tokens });
     if (phase === 'prefill') this.#end('prefill');
-    this.#asked = null;
+    this.#waiting = null;
     this.#answered = now;
   }
 
@@ -123,9 +141,9 @@ export class SequenceTrace {
   /** Of the answered rounds. */
   times(): SequenceTimes {
     const { prefill, decode } = this.#phases;
-    const sinceLast = this.#answered === null ? 0 : performance.now() - this.#answered;
-    const pauses = this.#pauses + sinceLast;
-    return { route: this.#route, pauses, rerouting: this.#rerouting, prefill, decode };
+    const sinceLast = this.#answered === null ? null : performance.now() - this.#answered;
+    const pauses = this.#pauses + (sinceLast ?? 0);
+    return { route: this.#route, pauses, rerouting: this.#rerouting, sinceLast, prefill, decode };
   }
 
   get #phase(): Phase {

@@ -2,7 +2,7 @@ import type { PhaseTimes, SequenceTimes, SequenceTrace } from './sequence-trace.
 import type { RequestPhase } from './request-trace.js';
 
 /**
- * Where a request's time went, milliseconds: of its sequence that took longest, where it has several. `total_ms` is
+ * Where a request's time went, milliseconds: of its sequence that was answered last, where it has several. `total_ms` is
  * the sum of all others but `prefill_ms` and `decode_ms`, which are the sums of what their stages and hops took.
  */
 export interface Timings {
@@ -37,10 +37,9 @@ export function timingsOf(
   sequences: readonly SequenceTrace[],
 ): Timings {
   const times = sequences.map((sequence) => sequence.times());
-  const lengthOf = ({ prefill, decode, pauses, rerouting }: SequenceTimes): number =>
-    prefill.roundTrip + decode.roundTrip + pauses + rerouting;
-  const [longest] = [...times].sort((a, b) => lengthOf(b) - lengthOf(a));
-  const { prefill, decode, pauses, rerouting, route } = longest ?? NEVER_RAN;
+  const sinceLast = (one: SequenceTimes): number => one.sinceLast ?? Infinity;
+  const [last] = [...times].sort((a, b) => sinceLast(a) - sinceLast(b));
+  const { prefill, decode, pauses, rerouting, route } = last ?? NEVER_RAN;
   const ofStage = (phase: PhaseTimes, stage: number) => {
     const { queue, compute } = phase.stages[stage] ?? { queue: 0, compute: 0 };
     return { queue_ms: rounded(queue), compute_ms: rounded(compute) };
@@ -85,10 +84,17 @@ export function serverTiming(timings: Timings): string {
 }
 
 const NONE: PhaseTimes = { roundTrip: 0, rounds: 0, stages: [] };
-const NEVER_RAN: SequenceTimes = { prefill: NONE, decode: NONE, pauses: 0, rerouting: 0, route: [] };
+const NEVER_RAN: SequenceTimes = {
+  prefill: NONE,
+  decode: NONE,
+  pauses: 0,
+  rerouting: 0,
+  sinceLast: null,
+  route: [],
+};
 
 /** Clocks of several processes are rounded each for itself: never below zero. */
-export const hopsOf = ({ roundTrip, stages }: PhaseTimes): number =>
+const hopsOf = ({ roundTrip, stages }: PhaseTimes): number =>
   Math.max(0, roundTrip - stages.reduce((sum, { queue, compute }) => sum + queue + compute, 0));
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -32,6 +32,9 @@ export interface StageOptions {
   readonly tracer: Tracer;
 }
 
+const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+
 const now = (): number => performance.now() / 1000;
 
 /**
@@ -76,6 +79,7 @@ export class Stage {
       processors: [...this.processors],
       ownProcessors: this.#options.processors,
       processorCount: this.#options.processorCount,
+      hopSeconds: meanOf(next?.links.map((link) => link.hopSeconds) ?? []),
       ...this.#meter.status(),
     };
   }

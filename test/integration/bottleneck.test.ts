@@ -51,8 +51,11 @@ describe('a stage that is made slow', () => {
 
   beforeAll(async () => {
     const system = await start();
-    for (const clients of [1, 16]) usual.set(clients, numbersOf(await reportUnder(system, clients)));
-    await system.stop();
+    try {
+      for (const clients of [1, 16]) usual.set(clients, numbersOf(await reportUnder(system, clients)));
+    } finally {
+      await system.stop();
+    }
   }, 180_000);
 
   describe.each(STAGES)('%s', (slow) => {

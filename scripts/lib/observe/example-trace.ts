@@ -26,19 +26,21 @@ export async function exampleTrace(
   return withSystem({ ...plan, telemetry: programs }, null, signal, async (system) => {
     const others = { clients: 3, requests: 1, promptTokens: 32, outputTokens: 128 };
     await load(system.url, { ...others, outputTokens: 8, seed: 1 }, signal);
-    const running = load(system.url, { ...others, seed: 2 }, signal);
     const id = randomBytes(16).toString('hex');
-    const response = await fetch(`${system.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', traceparent: `00-${id}-${'1'.repeat(16)}-01` },
-      body: JSON.stringify(request),
-      signal,
-    });
-    if (!response.ok) throw new Error(`the example failed: ${await response.text()}`);
-    await response.text();
-    await running;
+    await Promise.all([load(system.url, { ...others, seed: 2 }, signal), ask(system.url, id, signal)]);
     return whole(system.telemetry!.urls.jaeger!, id, plan.split.length + 1, signal);
   });
+}
+
+async function ask(url: string, traceId: string, signal: AbortSignal): Promise<void> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', traceparent: `00-${traceId}-${'1'.repeat(16)}-01` },
+    body: JSON.stringify(request),
+    signal,
+  });
+  if (!response.ok) throw new Error(`the example failed: ${await response.text()}`);
+  await response.text();
 }
 
 /** Waits until all stages have told of the end of the sequence. */

@@ -32,7 +32,7 @@ export async function measurePredictions(
       const { gain } = report.predictions.find(({ change }) => change === `${stage} +1 replica`)!;
       await system.scale(stage, 2, signal);
       await load(system.url, { ...closed, requests: 1, outputTokens: 32, seed: 3 }, signal);
-      const after = await load(system.url, { ...closed, seed: 2 }, signal);
+      const after = await load(system.url, { ...closed, seed: 4 }, signal);
       return { before: before.tokensPerSecond, gain, measured: after.tokensPerSecond };
     });
     const { before, gain, measured } = row;

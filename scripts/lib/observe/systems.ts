@@ -36,7 +36,7 @@ export async function withSystem<Result>(
   }
 }
 
-/** Stages tell of their steps every two seconds. */
+/** Stages tell of their steps every two seconds, and it takes a moment. */
 const STATUS_MS = 2_500;
 
 /** The report of what ran in the last so many seconds, once all stages have told of it. */

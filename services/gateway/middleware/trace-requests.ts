@@ -12,13 +12,12 @@ export interface TracedRequest {
 }
 
 /**
- * A server span around each request of these routes, under the client's `traceparent` if it sent one; the span's
+ * A server span around each request of this route, under the client's `traceparent` if it sent one; the span's
  * own goes back in the headers `traceparent`, as Dapr returns it, and `traceresponse`, as the W3C drafts it.
  */
-export function traceRequests(tracer: Tracer): RequestHandler {
+export function traceRequests(tracer: Tracer, route: string): RequestHandler {
   return (request, response, next) => {
     const arrived = performance.now();
-    const route = request.baseUrl;
     const span = tracer.startSpan(
       serverSpan(request.method, route),
       {
@@ -36,7 +35,7 @@ export function traceRequests(tracer: Tracer): RequestHandler {
     const traceparent = traceparentOf(span.spanContext());
     if (traceparent !== '') response.set({ traceparent, traceresponse: traceparent });
     response.once('close', () => {
-      span.setAttribute(ATTRIBUTES.status, response.statusCode);
+      if (response.headersSent) span.setAttribute(ATTRIBUTES.status, response.statusCode);
       if (response.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
       span.end();
     });

@@ -1,3 +1,4 @@
+import { ServingError } from '../../lib/errors/serving-error.js';
 import type { Rounds, Work } from './round-log.js';
 import { fitStepCost, type StepCost } from './step-cost.js';
 import { sumOf, type ReplicaWindow } from './totals-log.js';
@@ -28,47 +29,46 @@ export interface Measured {
   /** Decode rounds and tokens, per second. */
   readonly roundRate: number;
   readonly tokenRate: number;
-  /** Sequences that were in a decode round, on average (Little's law). */
+  /** Sequences that were in a decode round, on average of the seconds that had any (Little's law). */
   readonly sequences: number;
 }
 
-/** Of stages in which nothing ran in the window, no step can be told: null. */
+/**
+ * Puts together what the gateway and the stages saw. `rounds` must hold some of decoding; throws `nothing_measured`
+ * with the stage that has not told of a step.
+ */
 export function measure(
   stages: readonly string[],
   seconds: number,
   rounds: Rounds,
   totals: readonly ReplicaWindow[],
-): Measured | null {
-  const measured = stages.map((appId) =>
-    measureStage(
-      appId,
-      rounds,
-      totals.filter((replica) => replica.appId === appId),
-    ),
-  );
-  const { decode } = rounds;
-  if (decode.rounds === 0 || measured.some((stage) => stage === null)) return null;
+): Measured {
+  const { decode, prefill } = rounds;
   return {
     seconds,
     rounds,
-    stages: measured as MeasuredStage[],
+    stages: stages.map((appId) =>
+      measureStage(
+        appId,
+        rounds,
+        totals.filter((replica) => replica.appId === appId),
+      ),
+    ),
     roundRate: decode.rounds / seconds,
-    tokenRate: (decode.tokens + rounds.prefill.tokens) / seconds,
-    sequences: decode.roundTrip / 1000 / seconds,
+    tokenRate: (decode.tokens + prefill.tokens) / seconds,
+    sequences: decode.roundTrip / 1000 / Math.max(1, decode.activeSeconds),
   };
 }
 
-function measureStage(
-  appId: string,
-  rounds: Rounds,
-  replicas: readonly ReplicaWindow[],
-): MeasuredStage | null {
+function measureStage(appId: string, rounds: Rounds, replicas: readonly ReplicaWindow[]): MeasuredStage {
   const decode = sumOf(replicas.map((replica) => replica.decode));
   const prefill = sumOf(replicas.map((replica) => replica.prefill));
   // Under a long prompt every step may hold some of its rows.
   const typical = decode.steps > 0 ? decode : prefill;
-  const uptime = decode.uptimeSeconds / Math.max(1, replicas.length);
-  if (typical.steps === 0 || uptime === 0) return null;
+  if (typical.steps === 0 || decode.uptimeSeconds === 0) {
+    throw new ServingError('nothing_measured', `${appId} has not told of a step yet`);
+  }
+  const uptime = decode.uptimeSeconds / replicas.length;
   const busy = (decode.busySeconds + prefill.busySeconds) / uptime;
   const ever = sumOf(
     replicas.map((replica) => (decode.steps > 0 ? replica.ever.decode : replica.ever.prefill)),
@@ -99,4 +99,22 @@ export function hopSeconds({ rounds, stages }: Measured, phase: 'prefill' | 'dec
   if (count === 0) return 0;
   const inStages = stages.reduce((sum, stage) => sum + stage[phase].queue + stage[phase].compute, 0);
   return Math.max(0, roundTrip / 1000 / count - inStages);
+}
+
+/**
+ * The hops of a round one by one: into each stage, and from the head to the gateway. Only their sum is measured
+ * (no interval is taken between two clocks); it is divided in proportion to the links' own round trips.
+ */
+export function hopsOfRound(measured: Measured, phase: 'prefill' | 'decode'): number[] {
+  const { stages } = measured;
+  const mean = ({ replicas }: MeasuredStage, of: (hops: ReplicaWindow['hops']) => number): number =>
+    replicas.reduce((sum, { hops }) => sum + of(hops), 0) / replicas.length;
+  const idle = [
+    mean(stages[0]!, ({ fromGateway }) => fromGateway),
+    ...stages.slice(0, -1).map((stage) => mean(stage, ({ toNext }) => toNext)),
+    mean(stages.at(-1)!, ({ fromGateway }) => fromGateway),
+  ];
+  const whole = idle.reduce((sum, each) => sum + each, 0);
+  const total = hopSeconds(measured, phase);
+  return idle.map((each) => total * (whole === 0 ? 1 / idle.length : each / whole));
 }

@@ -24,17 +24,16 @@ export function networkOf(
   const groupRate = roundRate / first.batch;
   const stations = stages.map((stage, index): Station & { processorTime: number } => {
     const change = changes[index]!;
+    const growth = growthOf(stage, change);
     const replicas = stage.replicas.length + change.replicas;
-    const share = index === 0 ? 1 : replicas;
-    const partsBefore = stage.batch;
-    const parts = Math.max(1, partsBefore / (firstGrowth * (index === 0 ? 1 : growthOf(stage, change))));
-    const slower = change.work * (costOf(stage, parts) / costOf(stage, partsBefore));
-    const before = index === 0 ? stage.busy : stage.busy / stage.replicas.length;
-    const processorTime =
-      ((stage.processorTime / groupRate) * slower * share) / (index === 0 ? 1 : stage.replicas.length);
+    const parts = Math.max(1, stage.batch / (firstGrowth * (index === 0 ? 1 : growth)));
+    const slower = change.work * (costOf(stage, parts) / costOf(stage, stage.batch));
+    // A group of fewer sequences than replicas does not visit all of them.
+    const visited = index === 0 ? 1 : Math.min(stage.replicas.length, first.batch);
+    const processorTime = (stage.processorTime / groupRate) * slower * (index === 0 ? 1 : growth);
     const alone = processorTime / processorsOf(measured, stage, replicas);
     return {
-      service: Math.max((before / groupRate) * slower, alone),
+      service: Math.max((stage.busy / visited / groupRate) * slower, alone),
       servers: index === 0 ? replicas : 1,
       processorTime,
     };
@@ -56,8 +55,10 @@ const growthOf = ({ replicas, batch }: MeasuredStage, change: Change): number =>
 
 const costOf = ({ cost }: MeasuredStage, parts: number): number => cost.fixed + cost.perPart * parts;
 
-/** Processors that a stage's replicas have for themselves, or share with others: a further replica brings its own
- * only where each has its own already. */
+/**
+ * Processors that a stage's replicas have for themselves, or share with others: a further replica brings its own
+ * only where each has its own already.
+ */
 function processorsOf({ stages }: Measured, stage: MeasuredStage, replicas: number): number {
   const mine = new Map(stage.replicas.map(({ processors }) => [processors.owner, processors.count]));
   const total = [...mine.values()].reduce((sum, count) => sum + count, 0);
@@ -72,13 +73,15 @@ function machinesOf(
   { stages }: Measured,
   stations: readonly { readonly processorTime: number }[],
 ): Machine[] {
-  const machines = new Map<string, { demand: number; processors: number }>();
+  const machines = new Map<string, { demand: number; processors: number; stages: Set<number> }>();
   for (const [index, { replicas }] of stages.entries()) {
     for (const { processors } of replicas) {
-      const machine = machines.get(processors.owner) ?? { demand: 0, processors: processors.count };
+      const { owner, count } = processors;
+      const machine = machines.get(owner) ?? { demand: 0, processors: count, stages: new Set<number>() };
       machine.demand += stations[index]!.processorTime / replicas.length;
-      machines.set(processors.owner, machine);
+      machine.stages.add(index);
+      machines.set(owner, machine);
     }
   }
-  return [...machines.values()];
+  return [...machines.values()].filter(({ stages: those }) => those.size > 1);
 }

@@ -1,5 +1,5 @@
 import { predictSplit, type LayerCosts } from './better-split.js';
-import { hopSeconds, type Measured, type MeasuredStage } from './measure.js';
+import { hopSeconds, hopsOfRound, type Measured, type MeasuredStage } from './measure.js';
 import { predictReplica, type Prediction } from './predict.js';
 import type { PhaseRounds } from './round-log.js';
 
@@ -12,8 +12,8 @@ export interface Report {
   /** Sequences that were decoding, on average. */
   readonly sequences: number;
   readonly tokens_per_second: number;
-  /** Mean round of the first token (prefill), and mean time per further token. */
-  readonly prefill_ms: number;
+  /** Mean time to the first token as the gateway sees it, and mean time per further token. */
+  readonly ttft_ms: number;
   readonly tpot_ms: number;
   readonly stages: readonly StageReport[];
   readonly hops: { readonly prefill_ms: number; readonly decode_ms: number; readonly tpot_share: number };
@@ -24,16 +24,24 @@ export interface Report {
 export interface StageReport {
   readonly stage: string;
   readonly replicas: readonly string[];
-  /** Of the mean time per token, and of the first token's round. */
+  /** Of the mean time per token, and of the mean time to the first. */
   readonly tpot_share: number;
   readonly ttft_share: number;
-  readonly decode: { readonly queue_ms: number; readonly compute_ms: number };
-  readonly prefill: { readonly queue_ms: number; readonly compute_ms: number };
+  readonly decode: StageTimes;
+  readonly prefill: StageTimes;
   readonly batch_size: number;
   readonly step_ms: number;
   readonly utilisation: number;
   /** How many times the present load it could bear, were it never idle. */
   readonly headroom: number;
+}
+
+/** Of a mean round. */
+export interface StageTimes {
+  /** On the way into the stage: the part of all hops that its link has of all links' round trips. */
+  readonly hop_ms: number;
+  readonly queue_ms: number;
+  readonly compute_ms: number;
 }
 
 export interface PredictionReport {
@@ -58,12 +66,17 @@ export function reportOf(
   return {
     model: model.name,
     split: model.split,
-    window_s: measured.seconds,
+    window_s: round(measured.seconds, 1),
     sequences: round(measured.sequences, 2),
     tokens_per_second: round(measured.tokenRate, 1),
-    prefill_ms: round(meanRound(rounds.prefill), 2),
+    ttft_ms: round(meanFirst(rounds.prefill), 2),
     tpot_ms: round(rounds.decode.roundTrip / rounds.decode.tokens, 3),
-    stages: stages.map((stage) => stageReport(stage, measured)),
+    stages: stages.map((stage, index) =>
+      stageReport(stage, measured, {
+        prefill: hopsOfRound(measured, 'prefill')[index]!,
+        decode: hopsOfRound(measured, 'decode')[index]!,
+      }),
+    ),
     hops: {
       prefill_ms: toMs(hops.prefill),
       decode_ms: toMs(hops.decode),
@@ -79,23 +92,33 @@ export function reportOf(
   };
 }
 
-function stageReport(stage: MeasuredStage, { rounds }: Measured): StageReport {
+function stageReport(
+  stage: MeasuredStage,
+  { rounds }: Measured,
+  hops: { readonly prefill: number; readonly decode: number },
+): StageReport {
   const { decode, prefill, utilisation } = stage;
-  const shareOf = (phase: PhaseRounds, { queue, compute }: { queue: number; compute: number }): number =>
-    phase.rounds === 0 ? 0 : round(((queue + compute) * 1000) / meanRound(phase), 3);
+  const shareOf = ({ queue, compute }: { queue: number; compute: number }, whole: number): number =>
+    whole === 0 ? 0 : round(((queue + compute) * 1000) / whole, 3);
   return {
     stage: stage.appId,
     replicas: stage.replicas.map(({ replica }) => replica),
-    tpot_share: shareOf(rounds.decode, decode),
-    ttft_share: shareOf(rounds.prefill, prefill),
-    decode: { queue_ms: toMs(decode.queue), compute_ms: toMs(decode.compute) },
-    prefill: { queue_ms: toMs(prefill.queue), compute_ms: toMs(prefill.compute) },
+    tpot_share: shareOf(decode, meanRound(rounds.decode)),
+    ttft_share: shareOf(prefill, meanFirst(rounds.prefill)),
+    decode: timesOf(decode, hops.decode),
+    prefill: timesOf(prefill, hops.prefill),
     batch_size: round(stage.batch, 2),
     step_ms: toMs(stage.stepSeconds),
     utilisation: round(utilisation, 3),
     headroom: round(1 / Math.max(utilisation, 1e-3), 2),
   };
 }
+
+const timesOf = ({ queue, compute }: { queue: number; compute: number }, hop: number): StageTimes => ({
+  hop_ms: toMs(hop),
+  queue_ms: toMs(queue),
+  compute_ms: toMs(compute),
+});
 
 /** The stage whose replicas are the least idle: with more load it is the first that can not keep up. */
 function bottleneckOf({ stages }: Measured): Report['bottleneck'] {
@@ -127,6 +150,10 @@ const predictionReport = (
 });
 
 const meanRound = ({ roundTrip, rounds }: PhaseRounds): number => (rounds === 0 ? 0 : roundTrip / rounds);
+
+/** With what passed in the gateway before. */
+const meanFirst = ({ roundTrip, before, rounds }: PhaseRounds): number =>
+  rounds === 0 ? 0 : (roundTrip + before) / rounds;
 
 const toMs = (seconds: number): number => round(seconds * 1000, 3);
 

@@ -14,6 +14,8 @@ export interface ReporterOptions {
 
 const READING_MS = 1_000;
 
+const nothing = (why: string): ServingError => new ServingError('nothing_measured', why);
+
 const now = (): number => performance.now() / 1000;
 
 /** Keeps what a report needs of the last ten minutes, and makes reports of it. */
@@ -32,15 +34,20 @@ export class Reporter {
     this.#rounds.add(round, now());
   }
 
-  /** Of the last so many seconds. Throws `nothing_measured` where no token was decoded in them. */
+  /**
+   * Of the last so many seconds, or since a replica came or went. Throws `nothing_measured` where no token was
+   * decoded in them, or a stage has not told of its steps yet.
+   */
   report(seconds: number): Report {
     const { model } = this.#options;
+    this.#totals.add(this.#options.totals(), now());
+    const totals = this.#totals.window(seconds);
+    if (totals === null) throw nothing('the replicas have just changed');
     const stages = [...model.split, null].map((_, index) => `stage-${index}`);
-    const rounds = this.#rounds.window(seconds, now());
-    const measured = measure(stages, seconds, rounds, this.#totals.window(seconds));
-    if (measured === null)
-      throw new ServingError('nothing_measured', `no tokens in the last ${seconds} seconds`);
-    return reportOf(measured, model);
+    const rounds = this.#rounds.window(Math.round(totals.seconds), now());
+    if (rounds.decode.rounds === 0)
+      throw nothing(`no tokens in the last ${totals.seconds.toFixed(0)} seconds`);
+    return reportOf(measure(stages, totals.seconds, rounds, totals.replicas), model);
   }
 
   close(): void {

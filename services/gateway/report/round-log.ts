@@ -13,19 +13,20 @@ export interface PhaseRounds {
   readonly rounds: number;
   readonly tokens: number;
   readonly roundTrip: number;
+  /** In the gateway before the first round: tokenizing, admission, the route. */
+  readonly before: number;
+  /** Seconds of the window in which some ended. */
+  readonly activeSeconds: number;
   /** By app-id. */
   readonly stages: ReadonlyMap<string, Work>;
-  /** By app-id and replica, such as `stage-1/ab12`. */
-  readonly replicas: ReadonlyMap<string, Work>;
 }
 
 export type Rounds = Readonly<Record<Phase, PhaseRounds>>;
 
 type Mutable<Type> = { -readonly [Field in keyof Type]: Type[Field] };
 
-interface PhaseBucket extends Mutable<Omit<PhaseRounds, 'stages' | 'replicas'>> {
+interface PhaseBucket extends Mutable<Omit<PhaseRounds, 'stages'>> {
   readonly stages: Map<string, Mutable<Work>>;
-  readonly replicas: Map<string, Mutable<Work>>;
 }
 
 type Bucket = Record<Phase, PhaseBucket>;
@@ -45,12 +46,12 @@ export class RoundLog {
     phase.rounds += 1;
     phase.tokens += round.tokens;
     phase.roundTrip += round.roundTrip;
+    phase.before += round.before;
+    phase.activeSeconds = 1;
     for (const [stage, times] of round.path.entries()) {
       const hop = round.route[stage];
       if (hop === undefined) continue;
-      const work = { ...times, rounds: 1 };
-      add(phase.stages, hop.appId, work);
-      add(phase.replicas, `${hop.appId}/${hop.replica}`, work);
+      add(phase.stages, hop.appId, { ...times, rounds: 1 });
     }
   }
 
@@ -83,8 +84,9 @@ const newPhase = (): PhaseBucket => ({
   rounds: 0,
   tokens: 0,
   roundTrip: 0,
+  before: 0,
+  activeSeconds: 0,
   stages: new Map(),
-  replicas: new Map(),
 });
 
 const newBucket = (): Bucket => ({ prefill: newPhase(), decode: newPhase() });
@@ -93,8 +95,9 @@ function addPhase(sum: PhaseBucket, phase: PhaseBucket): void {
   sum.rounds += phase.rounds;
   sum.tokens += phase.tokens;
   sum.roundTrip += phase.roundTrip;
+  sum.before += phase.before;
+  sum.activeSeconds += phase.activeSeconds;
   for (const [name, work] of phase.stages) add(sum.stages, name, work);
-  for (const [name, work] of phase.replicas) add(sum.replicas, name, work);
 }
 
 function add(works: Map<string, Mutable<Work>>, name: string, { queue, compute, rounds }: Work): void {

@@ -9,6 +9,8 @@ export interface ReplicaTotals {
   readonly replica: string;
   /** Who owns the processors that it computes on, and how many they are. */
   readonly processors: { readonly owner: string; readonly count: number };
+  /** Between idle processes, seconds; the last is 0 in the head. */
+  readonly hops: { readonly fromGateway: number; readonly toNext: number };
   readonly prefill: Totals;
   readonly decode: Totals;
 }
@@ -35,22 +37,43 @@ export class TotalsLog {
     while (this.#readings[0]!.at < now - LONGEST_WINDOW - 1) this.#readings.shift();
   }
 
-  /** What the replicas that are there now have done in the last so many seconds, or since they came. */
-  window(seconds: number): ReplicaWindow[] {
+  /**
+   * What the replicas have done in the last so many seconds; less where some have come, gone or started again
+   * meanwhile: then since that. Null before there are two readings of the same replicas.
+   */
+  window(seconds: number): { readonly seconds: number; readonly replicas: readonly ReplicaWindow[] } | null {
     const last = this.#readings.at(-1);
-    if (last === undefined) return [];
-    const first = this.#readings.find(({ at }) => at >= last.at - seconds) ?? last;
-    return last.replicas.map((now) => {
-      const then = first.replicas.find(({ replica }) => replica === now.replica);
-      return {
-        ...now,
-        ever: { prefill: now.prefill, decode: now.decode },
-        prefill: difference(now.prefill, then?.prefill ?? NO_STEPS),
-        decode: difference(now.decode, then?.decode ?? NO_STEPS),
-      };
-    });
+    if (last === undefined) return null;
+    let first = last;
+    for (const reading of [...this.#readings].reverse()) {
+      if (reading.at < last.at - seconds || !isContinued(reading, first)) break;
+      first = reading;
+    }
+    if (first === last) return null;
+    return {
+      seconds: last.at - first.at,
+      replicas: last.replicas.map((now) => {
+        const then = find(first, now)!;
+        return {
+          ...now,
+          ever: { prefill: now.prefill, decode: now.decode },
+          prefill: difference(now.prefill, then.prefill),
+          decode: difference(now.decode, then.decode),
+        };
+      }),
+    };
   }
 }
+
+const find = ({ replicas }: Reading, { appId, replica }: ReplicaTotals): ReplicaTotals | undefined =>
+  replicas.find((other) => other.appId === appId && other.replica === replica);
+
+/** The same replicas, none of which has started again: a container that did keeps its name. */
+const isContinued = (before: Reading, after: Reading): boolean =>
+  before.replicas.length === after.replicas.length &&
+  before.replicas.every(
+    (then) => then.decode.uptimeSeconds <= (find(after, then)?.decode.uptimeSeconds ?? -Infinity),
+  );
 
 export const NO_STEPS: Totals = {
   steps: 0,

@@ -3,7 +3,7 @@ import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-req
 import { chatFormat } from '../../lib/openai/chat-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
 import type { Gateway } from '../gateway.js';
-import { traceInference } from '../inference.js';
+import { traceInference } from '../trace-inference.js';
 import { respond } from '../respond.js';
 import { newResponseHead } from '../response-head.js';
 

@@ -4,7 +4,7 @@ import { completionFormat } from '../../lib/openai/completion-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
 import type { PlannedPrompt } from '../choice.js';
 import type { Gateway } from '../gateway.js';
-import { traceInference } from '../inference.js';
+import { traceInference } from '../trace-inference.js';
 import { respond } from '../respond.js';
 import { newResponseHead } from '../response-head.js';
 

@@ -46,6 +46,14 @@ export class Environment {
     return found;
   }
 
+  /** Null when unset. */
+  url(name: string): string | null {
+    const text = this.#read(name);
+    if (text === undefined) return null;
+    if (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) return text;
+    throw invalid(name, `is "${text}", not a URL such as http://127.0.0.1:4318`);
+  }
+
   #read(name: string): string | undefined {
     const value = this.#variables[name];
     return value === '' ? undefined : value;

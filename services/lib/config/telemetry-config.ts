@@ -4,7 +4,7 @@ import type { Environment } from './env.js';
 export interface TelemetryConfig {
   /** Spans are made and exported only where somebody said where to. */
   readonly exporting: boolean;
-  /** Of `service.name`. */
+  /** Unless `OTEL_SERVICE_NAME` says otherwise. */
   readonly serviceName: string;
   /** Every so manieth decode round of a sequence has spans in all stages, besides the first and the slowest. */
   readonly decodeInterval: number;
@@ -13,14 +13,14 @@ export interface TelemetryConfig {
 }
 
 export function readTelemetryConfig(environment: Environment, appId: string): TelemetryConfig {
-  const endpoint =
-    environment.text('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', '') +
-    environment.text('OTEL_EXPORTER_OTLP_ENDPOINT', '');
+  const endpoints = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'].filter(
+    (name) => environment.url(name) !== null,
+  );
   const disabled = environment.text('OTEL_SDK_DISABLED', 'false') === 'true';
   const exporter = environment.text('OTEL_TRACES_EXPORTER', 'otlp');
   return {
-    exporting: endpoint !== '' && !disabled && exporter !== 'none',
-    serviceName: environment.text('OTEL_SERVICE_NAME', appId),
+    exporting: endpoints.length > 0 && !disabled && exporter !== 'none',
+    serviceName: appId,
     decodeInterval: environment.integer('LAYERMESH_TRACE_DECODE_INTERVAL', 32, [1, 1 << 20]),
     content: environment.text('OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT', 'false') === 'true',
   };

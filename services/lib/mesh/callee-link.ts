@@ -19,10 +19,10 @@ const OVERRUN_BYTES = 16 << 20;
 /** The fields of a message as they are set. */
 type Fields<Message> = Omit<Message, '$typeName' | '$unknown'>;
 
-export type StatusFields = Omit<Fields<Status>, 'prefill' | 'decode' | keyof Processors> &
-  Partial<Processors> & { readonly prefill?: Fields<StepTotals>; readonly decode?: Fields<StepTotals> };
+export type StatusFields = Omit<Fields<Status>, 'prefill' | 'decode' | keyof Optional> &
+  Partial<Optional> & { readonly prefill?: Fields<StepTotals>; readonly decode?: Fields<StepTotals> };
 
-type Processors = Pick<Fields<Status>, 'ownProcessors' | 'processorCount'>;
+type Optional = Pick<Fields<Status>, 'ownProcessors' | 'processorCount' | 'hopSeconds'>;
 
 export interface CalleeLinkEvents {
   onLink(link: CalleeLink): void;

@@ -34,6 +34,8 @@ export class CallerLink {
   readonly pid: number;
   /** As of the last pong. */
   status: Status;
+  /** Of the last ping, half of its round trip, seconds. */
+  hopSeconds = 0;
 
   readonly #stream: MessageStream;
   readonly #events: CallerLinkEvents;
@@ -140,7 +142,9 @@ export class CallerLink {
     this.#missed = 0;
     if (status !== undefined) this.status = status;
     if (this.#pinged?.nonce !== nonce) return;
-    this.#events.onRoundTrip?.((performance.now() - this.#pinged.at) / 1000);
+    const seconds = (performance.now() - this.#pinged.at) / 1000;
+    this.hopSeconds = seconds / 2;
+    this.#events.onRoundTrip?.(seconds);
     this.#pinged = null;
   }
 }

@@ -48,17 +48,16 @@ export function startTracing(config: TelemetryConfig, replica: string, registry:
   return { tracer: provider.getTracer(SCOPE), shutdown: () => bounded(provider.shutdown()) };
 }
 
-/** What `OTEL_RESOURCE_ATTRIBUTES` says goes before what is true of every process. */
+/** What OpenTelemetry's variables say of a process goes before what we do. */
 function resourceOf({ serviceName }: TelemetryConfig, replica: string) {
+  const own = resourceFromAttributes({
+    [ATTR_SERVICE_NAME]: serviceName,
+    [ATTR_SERVICE_NAMESPACE]: 'layermesh',
+    [ATTR_SERVICE_INSTANCE_ID]: replica,
+  });
   return defaultResource()
-    .merge(
-      resourceFromAttributes({
-        [ATTR_SERVICE_NAMESPACE]: 'layermesh',
-        [ATTR_SERVICE_INSTANCE_ID]: replica,
-      }),
-    )
-    .merge(detectResources({ detectors: [envDetector] }))
-    .merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: serviceName }));
+    .merge(own)
+    .merge(detectResources({ detectors: [envDetector] }));
 }
 
 /** Waits at most so long; what can not be exported by then is lost, as it would be with the process. */

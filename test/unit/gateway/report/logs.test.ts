@@ -10,6 +10,7 @@ const round = (replica: string, compute: number): Round => ({
     { appId: 'stage-1', replica },
   ],
   roundTrip: 20,
+  before: 0,
   path: [
     { queue: 1, compute: 2 },
     { queue: 3, compute },
@@ -28,7 +29,7 @@ describe('the log of rounds', () => {
     expect(prefill.rounds).toBe(0);
     expect(decode).toMatchObject({ rounds: 2, tokens: 4, roundTrip: 40 });
     expect(decode.stages.get('stage-1')).toEqual({ queue: 6, compute: 12, rounds: 2 });
-    expect(decode.replicas.get('stage-1/c')).toEqual({ queue: 3, compute: 7, rounds: 1 });
+    expect(decode.activeSeconds).toBe(2);
   });
 
   it('forgets what no window reaches', () => {
@@ -43,6 +44,7 @@ describe('the log of totals', () => {
     appId: 'stage-0',
     replica: name,
     processors: { owner: 'here', count: 2 },
+    hops: { fromGateway: 0, toNext: 0 },
     prefill: totalsOf([]),
     decode: totalsOf(Array(steps).fill({ parts: 2, busy: 0.5 }), { uptimeSeconds }),
   });
@@ -52,19 +54,36 @@ describe('the log of totals', () => {
     log.add([replica('a', 3, 10)], 100);
     log.add([replica('a', 4, 12)], 103);
     log.add([replica('a', 9, 16)], 106);
-    expect(log.window(3)).toMatchObject([
-      { decode: { steps: 5, busySeconds: 2.5, uptimeSeconds: 4 }, ever: { decode: { steps: 9 } } },
-    ]);
+    expect(log.window(3)).toMatchObject({
+      seconds: 3,
+      replicas: [
+        { decode: { steps: 5, busySeconds: 2.5, uptimeSeconds: 4 }, ever: { decode: { steps: 9 } } },
+      ],
+    });
   });
 
-  it('counts a replica that came meanwhile from its start, and one that left not at all', () => {
+  it.each([
+    ['came', [replica('a', 3, 10)], [replica('a', 5, 12), replica('b', 1, 1)]],
+    ['left', [replica('a', 3, 10), replica('b', 9, 9)], [replica('a', 5, 12)]],
+    ['started again', [replica('a', 500, 1_000)], [replica('a', 5, 3)]],
+  ])('begins when a replica %s', (_what, before, after) => {
     const log = new TotalsLog();
-    log.add([replica('gone', 3, 10)], 100);
-    log.add([replica('new', 2, 1)], 105);
-    expect(log.window(60)).toMatchObject([{ replica: 'new', decode: { steps: 2, uptimeSeconds: 1 } }]);
+    log.add(before, 100);
+    log.add(after, 103);
+    expect(log.window(60)).toBeNull();
+    log.add(
+      after.map(({ replica: name, decode }) => replica(name, decode.steps + 2, decode.uptimeSeconds + 2)),
+      105,
+    );
+    const window = log.window(60)!;
+    expect(window.seconds).toBe(2);
+    expect(window.replicas.map(({ decode }) => decode.steps)).toEqual(after.map(() => 2));
   });
 
-  it('is empty before the first reading', () => {
-    expect(new TotalsLog().window(60)).toEqual([]);
+  it('is none before two readings', () => {
+    const log = new TotalsLog();
+    expect(log.window(60)).toBeNull();
+    log.add([replica('a', 3, 10)], 100);
+    expect(log.window(60)).toBeNull();
   });
 });

@@ -14,10 +14,13 @@ interface Setting {
   readonly hops: number;
   /** Whether stages sleep (as a fault makes them) or use the processors that they share. */
   readonly sleeping?: boolean;
+  /** Whether each replica has a machine of its own. */
+  readonly apart?: boolean;
+  readonly replicas?: number;
 }
 
 /** A system in which one group of sequences goes round for ten seconds; steps cost half a fixed part. */
-function run({ seconds, sequences, hops, sleeping = true }: Setting): Measured {
+function run({ seconds, sequences, hops, sleeping = true, apart = false, replicas = 1 }: Setting): Measured {
   const round = seconds.reduce((sum, each) => sum + each, hops);
   const rounds = Math.round(WINDOW / round);
   const log = new RoundLog();
@@ -27,18 +30,22 @@ function run({ seconds, sequences, hops, sleeping = true }: Setting): Measured {
         phase: 'decode',
         route: seconds.map((_, stage) => ({ appId: `stage-${stage}`, replica: `r${stage}` })),
         roundTrip: round * 1000,
+        before: 0,
         path: seconds.map((each) => ({ queue: 0, compute: each * 1000 })),
         tokens: 1,
       },
       (index % WINDOW) + 0.5,
     );
   }
-  const totals = seconds.map((each, stage) => {
+  const totals = seconds.flatMap((each, stage) =>
+    Array.from({ length: replicas }, (_, index) => totalsOfReplica(each, stage, index)),
+  );
+  function totalsOfReplica(each: number, stage: number, index: number) {
     const busy = rounds * each;
     const process = { uptimeSeconds: WINDOW, processorSeconds: sleeping ? 0 : 2 * busy };
-    const decode = totalsOf(Array(rounds).fill({ parts: sequences, busy: each }), process);
-    const half = totalsOf([{ parts: sequences / 2, busy: 0.75 * each }]);
-    const whole = totalsOf([{ parts: sequences, busy: each }]);
+    const decode = totalsOf(Array(rounds).fill({ parts: sequences / replicas, busy: each }), process);
+    const half = totalsOf([{ parts: sequences / replicas / 2, busy: 0.75 * each }]);
+    const whole = totalsOf([{ parts: sequences / replicas, busy: each }]);
     const ever = {
       ...decode,
       steps: 2,
@@ -49,19 +56,20 @@ function run({ seconds, sequences, hops, sleeping = true }: Setting): Measured {
     };
     return {
       appId: `stage-${stage}`,
-      replica: `r${stage}`,
-      processors: { owner: 'one machine', count: 2 },
+      replica: `r${stage}.${index}`,
+      processors: { owner: apart ? `machine ${stage}.${index}` : 'one machine', count: 2 },
+      hops: { fromGateway: 0.001, toNext: stage === seconds.length - 1 ? 0 : 0.001 },
       prefill: totalsOf([], process),
       decode,
       ever: { prefill: totalsOf([]), decode: ever },
     };
-  });
+  }
   return measure(
     seconds.map((_, stage) => `stage-${stage}`),
     WINDOW,
     log.window(WINDOW, WINDOW),
     totals,
-  )!;
+  );
 }
 
 const costs = { layers: 12, layer: 1, head: 0 };
@@ -76,8 +84,9 @@ describe('the measures of a window', () => {
     expect(measured.tokenRate).toBeCloseTo(16 / 0.06, -1);
   });
 
-  it('are none where nothing has run', () => {
-    expect(measure(['stage-0'], WINDOW, new RoundLog().window(WINDOW, 0), [])).toBeNull();
+  it('name the stage that has not told of a step', () => {
+    const log = new RoundLog();
+    expect(() => measure(['stage-0'], WINDOW, log.window(WINDOW, 0), [])).toThrow('stage-0 has not told');
   });
 
   it('become a report that names the busiest stage, whose parts sum to the whole', () => {
@@ -85,6 +94,9 @@ describe('the measures of a window', () => {
     expect(report.bottleneck.stage).toBe('stage-1');
     const shares = report.stages.reduce((sum, stage) => sum + stage.tpot_share, report.hops.tpot_share);
     expect(shares).toBeCloseTo(1, 2);
+    const [first] = report.stages;
+    // Four hops: into each of the three stages, and to the gateway.
+    expect(first!.decode.hop_ms).toBeCloseTo(report.hops.decode_ms / 4, 2);
     expect(report.predictions[1]!.change).toBe('stage-1 +1 replica');
   });
 });
@@ -98,11 +110,26 @@ describe('a further replica', () => {
 
   it('brings nothing where its processors are those of the others', () => {
     const measured = run({ seconds: [0.02, 0.02], sequences: 16, hops: 0, sleeping: false });
-    expect(predictReplica(measured, 1).gain).toBeLessThanOrEqual(1.001);
+    // It even costs: what is fixed in a step, here a half, is then paid twice.
+    expect(predictReplica(measured, 1).gain).toBeCloseTo(0.8);
   });
 
-  it('brings nothing to a single sequence', () => {
-    const measured = run({ seconds: [0.01, 0.03], sequences: 1, hops: 0.01 });
+  it('brings as much to a stage that computes as to one that sleeps, with processors of its own', () => {
+    const setting = { seconds: [0.01, 0.03, 0.01], sequences: 16, hops: 0.01, apart: true };
+    const gains = [true, false].map((sleeping) => predictReplica(run({ ...setting, sleeping }), 1).gain);
+    expect(gains[1]).toBeCloseTo(gains[0]!, 5);
+    expect(gains[0]).toBeGreaterThan(1.1);
+  });
+
+  it('brings less the more there are', () => {
+    const setting = { seconds: [0.01, 0.03, 0.01], sequences: 16, hops: 0.01, apart: true };
+    const [second, third] = [1, 2].map((replicas) => predictReplica(run({ ...setting, replicas }), 1).gain);
+    expect(third).toBeGreaterThan(1);
+    expect(third).toBeLessThan(second!);
+  });
+
+  it.each([true, false])('brings nothing to a single sequence (sleeping: %s)', (sleeping) => {
+    const measured = run({ seconds: [0.01, 0.03], sequences: 1, hops: 0.01, sleeping });
     for (const stage of [0, 1]) expect(predictReplica(measured, stage).gain).toBeCloseTo(1, 5);
   });
 });

@@ -29,7 +29,8 @@ export async function traceInference(
     await work(trace);
     trace.end();
   } catch (error) {
-    trace.end(error);
+    if (response.destroyed) trace.abandon();
+    else trace.end(error);
     throw error;
   }
 }
