@@ -92,7 +92,7 @@ describe('the mesh backend', () => {
     first.opens.map(({ sequence, epoch, route }) => `${sequence}/${epoch} ${route.join('>')}`);
 
   it('is ready once a whole route exists, and names what is missing', async () => {
-    await start();
+    await start(60_000, null, true, 0);
     expect(backend.notReadyReason()).toBeNull();
     expect(backend.topology().stages[1]).toMatchObject({ app_id: 'stage-1', start: 1, end: 2, head: true });
     for (const head of heads) head.endLinks();
