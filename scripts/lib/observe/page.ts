@@ -27,7 +27,7 @@ export function resultsOf(observed: Observed, date: Date): string {
       `\`\`\`\n${traceText(observed.trace)}\n\`\`\``,
     `### A slow stage is what moves\n\nOne stage sleeps ${DELAY_MS} ms in each step. Mean step of each stage, ms, and the bottleneck that the report names.\n\n${truthTable(observed.truth)}`,
     `### One more replica, predicted and measured\n\nOne stage sleeps ${SLOW.perStep} ms in each step, and ${SLOW.perSequence} ms for each sequence in it. Output tokens/s of the same load.\n\n${predictionTable(observed.predictions)}`,
-    `### What tracing costs\n\nEvery request traced, collector, Jaeger and Prometheus on the same processors; 16 clients, prompt 128, output 128. Output tokens/s.\n\n${overheadTable(observed.overhead)}`,
+    `### What tracing costs\n\nEvery request traced, collector, Jaeger and Prometheus on the same processors; 16 clients, prompt 128, output 128.\n\n${overheadTable(observed.overhead)}`,
   ].join('\n\n');
 }
 
@@ -58,13 +58,28 @@ const predictionTable = (rows: readonly PredictionRow[]): string =>
   );
 
 function overheadTable(rows: readonly OverheadRow[]): string {
-  const ratios = rows.map(({ on, off }) => on / off).sort((a, b) => a - b);
-  const median = ratios.length === 0 ? NaN : ratios[Math.floor(ratios.length / 2)]!;
-  const lines = rows.map(({ on, off }, index) => [
+  const ratioOf = ({ on, off }: OverheadRow): number => on.tokensPerSecond / off.tokensPerSecond;
+  const processorsOf = ({ on, off }: OverheadRow): number => (on.serving + on.telemetry) / off.serving;
+  const lines = rows.map((row, index) => [
     String(index + 1),
-    off.toFixed(1),
-    on.toFixed(1),
-    (on / off).toFixed(3),
+    row.off.tokensPerSecond.toFixed(1),
+    row.on.tokensPerSecond.toFixed(1),
+    ratioOf(row).toFixed(3),
+    row.off.serving.toFixed(2),
+    `${row.on.serving.toFixed(2)} + ${row.on.telemetry.toFixed(2)}`,
+    processorsOf(row).toFixed(3),
   ]);
-  return `${table(['round', 'off', 'on', 'on / off'], lines)}\n\nMedian ${median.toFixed(3)}, from ${ratios[0]?.toFixed(3) ?? '–'} to ${ratios.at(-1)?.toFixed(3) ?? '–'}.`;
+  const head = ['round', 'tokens/s off', 'on', 'on / off', 'CPU s per 1k tokens off', 'on', 'on / off'];
+  return (
+    `${table(head, lines)}\n\nTokens/s, on against off: median ${spread(rows.map(ratioOf))}. ` +
+    `Processor time of services and sidecars, plus that of collector, Jaeger and Prometheus: median ${spread(rows.map(processorsOf))}.`
+  );
+}
+
+function spread(values: readonly number[]): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [low, median, high] = [0, Math.floor(sorted.length / 2), sorted.length - 1].map((at) =>
+    sorted[at]!.toFixed(3),
+  ) as [string, string, string];
+  return `${median} (${low} to ${high})`;
 }
