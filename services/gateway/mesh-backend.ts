@@ -9,13 +9,14 @@ import type { LayerRange } from '../lib/model/layer-range.js';
 import { ownsHead } from '../lib/model/layer-range.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import type { Message } from '../lib/wire/gen/stage_pb.js';
+import { NO_STEPS } from '../lib/wire/step-totals.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
 import { Drafter, type SpeculationMetrics } from './drafter.js';
 import type { GatewaySequence } from './gateway-sequence.js';
 import { MeshGeneration } from './mesh-generation.js';
 import { Outbox } from './outbox.js';
 import { planRebalance } from './rebalance.js';
-import { NO_STEPS, type ReplicaTotals } from './report/totals-log.js';
+import type { ReplicaTotals } from './report/totals-log.js';
 import { RouteChooser } from './route-chooser.js';
 import { onSomeRoute, pickRoute } from './router.js';
 

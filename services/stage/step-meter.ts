@@ -1,7 +1,8 @@
 import { BusyMeter } from './busy-meter.js';
 import type { Phase, StageMetrics } from './metrics.js';
 import { phaseOf, type Part, type StepRun } from './step.js';
-import { StepTotals, type Totals } from './step-totals.js';
+import type { Totals } from '../lib/wire/step-totals.js';
+import { StepTotals } from './step-totals.js';
 
 /** A step that has begun. */
 export interface Begun {

@@ -1,11 +1,11 @@
-import type { StepTotals as StepTotalsMessage } from '../lib/wire/gen/stage_pb.js';
+import { NO_STEPS, type Totals } from '../lib/wire/step-totals.js';
 import type { Phase } from './metrics.js';
 
-export type Totals = { -readonly [Field in keyof Omit<StepTotalsMessage, '$typeName' | '$unknown'>]: number };
+type Mutable = { -readonly [Field in keyof Totals]: Totals[Field] };
 
 /** Sums over all steps so far, as `Status` tells them: whoever reads them twice knows what happened in between. */
 export class StepTotals {
-  readonly #of: Readonly<Record<Phase, Totals>> = { prefill: zero(), decode: zero() };
+  readonly #of: Readonly<Record<Phase, Mutable>> = { prefill: { ...NO_STEPS }, decode: { ...NO_STEPS } };
 
   /** A step of so many `parts` took `busy` seconds, and its parts had waited `queued` seconds in all. */
   observe(phase: Phase, { parts, busy, queued }: { parts: number; busy: number; queued: number }): void {
@@ -23,14 +23,3 @@ export class StepTotals {
     return { prefill: { ...this.#of.prefill, ...process }, decode: { ...this.#of.decode, ...process } };
   }
 }
-
-const zero = (): Totals => ({
-  steps: 0,
-  parts: 0,
-  busySeconds: 0,
-  queueSeconds: 0,
-  partsSquared: 0,
-  partsBySeconds: 0,
-  processorSeconds: 0,
-  uptimeSeconds: 0,
-});

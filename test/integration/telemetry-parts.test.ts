@@ -3,7 +3,7 @@ import { RunFolder } from '../../scripts/lib/run-folder.js';
 import { LocalTelemetry } from '../../scripts/lib/telemetry/local-telemetry.js';
 import { findTelemetryPrograms, type TelemetryProgram } from '../../scripts/lib/telemetry/programs.js';
 import { eventually } from '../support/eventually.js';
-import { findTrace } from '../support/jaeger.js';
+import { findTrace } from '../../scripts/lib/telemetry/jaeger-trace.js';
 import { sendTrace } from '../support/otlp.js';
 import { query } from '../support/prometheus.js';
 import { describeTelemetry } from '../support/telemetry.js';

@@ -5,7 +5,7 @@ import { choosePorts, portVariables, type TelemetryPorts } from '../../scripts/l
 import { findTelemetryPrograms } from '../../scripts/lib/telemetry/programs.js';
 import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
 import { eventually } from '../support/eventually.js';
-import { findTrace } from '../support/jaeger.js';
+import { findTrace } from '../../scripts/lib/telemetry/jaeger-trace.js';
 import { sendTrace } from '../support/otlp.js';
 import { describeTelemetry } from '../support/telemetry.js';
 import { temporaryFolder } from '../support/temporary-folder.js';

@@ -1,8 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import {
+  findTrace,
+  tagOf,
+  type JaegerSpan,
+  type JaegerTrace,
+} from '../../scripts/lib/telemetry/jaeger-trace.js';
 import { ATTRIBUTES, METRICS, SPANS } from '../../services/lib/telemetry/names.js';
 import { post } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { edgesOf, findTrace, listTraces, type JaegerSpan, type JaegerTrace } from '../support/jaeger.js';
+import { edgesOf, listTraces } from '../support/jaeger.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
 import { describeTelemetry } from '../support/telemetry.js';
 
@@ -34,8 +40,6 @@ const SIGNALS = {
     metrics: /^layermesh_(stage_|spans_)/,
   },
 };
-
-const tagOf = (span: JaegerSpan, key: string): unknown => span.tags.find((tag) => tag.key === key)?.value;
 
 describeTelemetry('a traced system of three stages, one with two replicas', () => {
   let system: TestSystem;

@@ -1,26 +1,4 @@
-export interface JaegerSpan {
-  readonly spanID: string;
-  readonly operationName: string;
-  readonly references: readonly { readonly refType: string; readonly spanID: string }[];
-  readonly processID: string;
-  readonly startTime: number;
-  /** Microseconds. */
-  readonly duration: number;
-  readonly tags: readonly { readonly key: string; readonly value: unknown }[];
-}
-
-export interface JaegerTrace {
-  readonly traceID: string;
-  readonly spans: readonly JaegerSpan[];
-  readonly processes: Readonly<Record<string, { readonly serviceName: string }>>;
-}
-
-/** A trace by its id, as far as it has arrived; null while nothing of it has. */
-export async function findTrace(jaegerUrl: string, traceId: string): Promise<JaegerTrace | null> {
-  const response = await fetch(`${jaegerUrl}/api/traces/${traceId}`);
-  const { data } = (await response.json()) as { data: JaegerTrace[] | null };
-  return data?.[0] ?? null;
-}
+import type { JaegerSpan, JaegerTrace } from '../../scripts/lib/telemetry/jaeger-trace.js';
 
 /** Parent and child of each edge between two spans of a trace, such as `gateway:decode → stage-0:stage.decode`. */
 export function edgesOf({ spans, processes }: JaegerTrace): string[] {

@@ -1,20 +1,5 @@
 import { SPANS } from '../../../services/lib/telemetry/names.js';
-
-/** A span as Jaeger's API tells of it. Times in microseconds. */
-export interface JaegerSpan {
-  readonly spanID: string;
-  readonly operationName: string;
-  readonly processID: string;
-  readonly startTime: number;
-  readonly duration: number;
-  readonly tags: readonly { readonly key: string; readonly value: string | number | boolean }[];
-}
-
-export interface JaegerTrace {
-  readonly traceID: string;
-  readonly spans: readonly JaegerSpan[];
-  readonly processes: Readonly<Record<string, { readonly serviceName: string }>>;
-}
+import type { JaegerSpan, JaegerTrace } from '../telemetry/jaeger-trace.js';
 
 /** What the request waited for from `start` to `end`: a span's work, or, without one, what lies between two. */
 export interface Segment {
@@ -58,6 +43,3 @@ export function criticalPath({ spans }: JaegerTrace, root: JaegerSpan): Segment[
 }
 
 export const endOf = ({ startTime, duration }: JaegerSpan): number => startTime + duration;
-
-export const tagOf = ({ tags }: JaegerSpan, key: string): string | number | boolean | undefined =>
-  tags.find((tag) => tag.key === key)?.value;

@@ -4,7 +4,7 @@ import { SPANS } from '../../../services/lib/telemetry/names.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import type { SystemOptions } from '../local-system.js';
 import type { TelemetryPrograms } from '../telemetry/programs.js';
-import type { JaegerTrace } from './critical-path.js';
+import { findTrace, type JaegerTrace } from '../telemetry/jaeger-trace.js';
 import { load } from './load.js';
 import { withSystem } from './systems.js';
 
@@ -47,12 +47,10 @@ async function ask(url: string, traceId: string, signal: AbortSignal): Promise<v
 async function whole(jaeger: string, id: string, stages: number, signal: AbortSignal): Promise<JaegerTrace> {
   const deadline = performance.now() + EXPORTED_MS;
   while (performance.now() < deadline) {
-    const response = await fetch(`${jaeger}/api/traces/${id}`, { signal });
-    const { data } = (await response.json()) as { data: JaegerTrace[] | null };
-    const [trace] = data ?? [];
+    const trace = await findTrace(jaeger, id, signal);
     const closed = trace?.spans.filter(({ operationName }) => operationName === SPANS.stageSequence);
     const root = trace?.spans.some(({ operationName }) => operationName.startsWith('POST '));
-    if (trace !== undefined && closed?.length === stages && root === true) return trace;
+    if (trace !== null && closed?.length === stages && root === true) return trace;
     await delay(200, undefined, { signal });
   }
   throw new ServingError('process_failed', `the trace ${id} did not come to Jaeger whole`);

@@ -1,7 +1,7 @@
 import { describeMachine } from '../bench/report/machine.js';
 import { table } from '../bench/report/table.js';
 import { ownVersion } from '../bench/arms/own-version.js';
-import type { JaegerTrace } from './critical-path.js';
+import type { JaegerTrace } from '../telemetry/jaeger-trace.js';
 import type { OverheadRow } from './overhead.js';
 import { SLOW, type PredictionRow } from './prediction.js';
 import { traceText } from './trace-text.js';

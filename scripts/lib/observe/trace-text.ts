@@ -1,13 +1,7 @@
 import { ATTRIBUTES, SPANS } from '../../../services/lib/telemetry/names.js';
 import { columns } from '../columns.js';
-import {
-  criticalPath,
-  endOf,
-  tagOf,
-  type JaegerSpan,
-  type JaegerTrace,
-  type Segment,
-} from './critical-path.js';
+import { tagOf, type JaegerSpan, type JaegerTrace } from '../telemetry/jaeger-trace.js';
+import { criticalPath, endOf, type Segment } from './critical-path.js';
 
 const WIDTH = 48;
 

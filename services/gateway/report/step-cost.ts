@@ -1,4 +1,4 @@
-import type { Totals } from './totals-log.js';
+import type { Totals } from '../../lib/wire/step-totals.js';
 
 /** What a step of so many sequences takes: `fixed + perPart * parts`, seconds. */
 export interface StepCost {

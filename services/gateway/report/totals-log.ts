@@ -1,9 +1,7 @@
-import type { StepTotals } from '../../lib/wire/gen/stage_pb.js';
+import { NO_STEPS, type Totals } from '../../lib/wire/step-totals.js';
 import { LONGEST_WINDOW } from './round-log.js';
 
 /** What a replica has done since it started, as its last status told. */
-export type Totals = Omit<StepTotals, '$typeName' | '$unknown'>;
-
 export interface ReplicaTotals {
   readonly appId: string;
   readonly replica: string;
@@ -74,17 +72,6 @@ const isContinued = (before: Reading, after: Reading): boolean =>
   before.replicas.every(
     (then) => then.decode.uptimeSeconds <= (find(after, then)?.decode.uptimeSeconds ?? -Infinity),
   );
-
-export const NO_STEPS: Totals = {
-  steps: 0,
-  parts: 0,
-  busySeconds: 0,
-  queueSeconds: 0,
-  partsSquared: 0,
-  partsBySeconds: 0,
-  processorSeconds: 0,
-  uptimeSeconds: 0,
-};
 
 const FIELDS = Object.keys(NO_STEPS) as (keyof Totals)[];
 

@@ -1,8 +1,5 @@
-import {
-  criticalPath,
-  type JaegerSpan,
-  type JaegerTrace,
-} from '../../../scripts/lib/observe/critical-path.js';
+import { criticalPath } from '../../../scripts/lib/observe/critical-path.js';
+import type { JaegerSpan, JaegerTrace } from '../../../scripts/lib/telemetry/jaeger-trace.js';
 import { traceText } from '../../../scripts/lib/observe/trace-text.js';
 
 let count = 0;
@@ -18,6 +15,7 @@ const span = (
   processID: service,
   startTime,
   duration: end - startTime,
+  references: [],
   tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
 });
 

@@ -1,4 +1,4 @@
-import { NO_STEPS, type Totals } from '../../../../services/gateway/report/totals-log.js';
+import { NO_STEPS, type Totals } from '../../../../services/lib/wire/step-totals.js';
 
 /** The totals of a replica that ran these steps. */
 export const totalsOf = (
