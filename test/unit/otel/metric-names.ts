@@ -1,4 +1,5 @@
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { startTracing } from '../../../services/lib/telemetry/tracing.js';
 import { Admission } from '../../../services/gateway/admission.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import { createStageMetrics } from '../../../services/stage/metrics.js';
@@ -15,6 +16,8 @@ const OF_OTHERS = [
 /** Every series that Prometheus gets from a running system: those that the code registers, and those of others. */
 export async function scrapedSeries(): Promise<Set<string>> {
   const gateway = createMetricsRegistry();
+  const config = { exporting: true, serviceName: 'gateway', decodeInterval: 1, content: false };
+  await startTracing(config, 'replica', gateway).shutdown();
   createGatewayMetrics(gateway, new Admission({ maxRunning: 1, maxWaiting: 0 }));
   const zero = (): number => 0;
   const gauges = { queueDepth: zero, sequences: zero, kvUsedRatio: zero };
