@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DeployedMesh } from '../deployed-mesh.js';
 import { waitUntil } from '../wait-until.js';
-import { makeLoad, type LoadResult } from '../load.js';
+import type { LoadResult } from '../load.js';
 import { expect, expectNoFailures } from './expect.js';
 import { underLoad } from './under-load.js';
 
@@ -43,9 +44,8 @@ export async function saturation(mesh: DeployedMesh, signal: AbortSignal): Promi
   ];
 }
 
-function measure(mesh: DeployedMesh, signal: AbortSignal): Promise<LoadResult> {
-  const window = AbortSignal.any([signal, AbortSignal.timeout(WINDOW_MS)]);
-  return makeLoad(mesh.url, LOAD, window);
-}
+/** For a while under the same load. */
+const measure = (mesh: DeployedMesh, signal: AbortSignal): Promise<LoadResult> =>
+  underLoad(mesh.url, LOAD, () => delay(WINDOW_MS, undefined, { signal }));
 
 const rateOf = ({ tokens, seconds }: LoadResult): number => tokens / seconds;
