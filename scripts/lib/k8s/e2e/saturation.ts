@@ -18,8 +18,11 @@ const MIN_GAIN = 1.4;
  * are answered. Without load it comes back to one.
  */
 export async function saturation(mesh: DeployedMesh, signal: AbortSignal): Promise<string[]> {
+  // Held at one, so that what is measured before is not half of it after.
+  await setMost(mesh, 1);
   const before = await measure(mesh, signal);
   expectNoFailures('before scaling up', before);
+  await setMost(mesh, 2);
   const growth = await underLoad(mesh.url, LOAD, async () => {
     const grown = async (): Promise<boolean> => ((await mesh.replicas()).get(BOTTLENECK) ?? 0) >= 2;
     await waitUntil(`${BOTTLENECK} scaled up`, grown, { timeoutMs: SCALE_TIMEOUT_MS, signal });
@@ -42,6 +45,11 @@ export async function saturation(mesh: DeployedMesh, signal: AbortSignal): Promi
     `${rateOf(before).toFixed(1)} tokens/s became ${rateOf(after).toFixed(1)}, ${gain.toFixed(2)} times as many`,
     `${before.answered + growth.answered + after.answered} requests, none failed; back to one replica afterwards`,
   ];
+}
+
+async function setMost({ kubectl }: DeployedMesh, maxReplicas: number): Promise<void> {
+  const patch = JSON.stringify({ spec: { maxReplicas } });
+  await kubectl.run(['patch', `horizontalpodautoscaler/${BOTTLENECK}`, '--patch', patch]);
 }
 
 /** For a while under the same load. */
