@@ -5,7 +5,7 @@ import { findingLine, type Finding } from './lib/k8s/doctor/finding.js';
 import { checkMovement } from './lib/k8s/doctor/movement.js';
 import { checkSidecars } from './lib/k8s/doctor/sidecars.js';
 import { Kubectl } from './lib/k8s/kubectl.js';
-import { makeLoad } from './lib/k8s/load.js';
+import { makeLoad, type LoadResult } from './lib/k8s/load.js';
 import { portForward } from './lib/k8s/port-forward.js';
 import { wholeNumber } from './lib/whole-number.js';
 
@@ -44,9 +44,8 @@ async function doctor({ namespace, load, patience }: Options): Promise<void> {
 /** What does not work at all need not be asked whether it moves. */
 async function withLoad(cluster: Kubectl, patienceSeconds: number): Promise<Finding[]> {
   const gateway = await portForward(cluster.namespace, 'service/gateway', GATEWAY_PORT);
-  const load = async (signal: AbortSignal): Promise<void> => {
-    await makeLoad(gateway.url, { clients: 8, maxTokens: 64 }, signal);
-  };
+  const load = (signal: AbortSignal): Promise<LoadResult> =>
+    makeLoad(gateway.url, { clients: 8, maxTokens: 64 }, signal);
   try {
     return await checkMovement(cluster, cluster.namespace, load, patienceSeconds * 1000);
   } finally {

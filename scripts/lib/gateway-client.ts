@@ -37,10 +37,13 @@ export class GatewayClient {
     throw ServingError.received(code, message);
   }
 
-  /** The value of a metric without labels; 0 when it has not been counted yet. */
-  async metrics(): Promise<(name: string) => number> {
+  /** The value of a metric with just these labels, none by default; 0 when it has not been counted yet. */
+  async metrics(labels = ''): Promise<(name: string) => number> {
     const text = await (await this.#get('/metrics')).text();
-    return (name) => Number(new RegExp(`^layermesh_${name}(?:\\{\\})? (\\S+)`, 'm').exec(text)?.[1] ?? 0);
+    return (name) => {
+      const braces = labels === '' ? '(?:\\{\\})?' : `\\{${labels}\\}`;
+      return Number(new RegExp(`^layermesh_${name}${braces} (\\S+)`, 'm').exec(text)?.[1] ?? 0);
+    };
   }
 
   /**

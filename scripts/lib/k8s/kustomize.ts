@@ -14,12 +14,14 @@ const BUILDERS = [
 ] as const;
 
 const MAX_BYTES = 64 << 20;
+/** Go may have to fetch and build it. */
+const TIMEOUT_MS = 300_000;
 
 /** The objects that an overlay is. Throws `invalid_config` with Kustomize's reason when it does not build. */
 export async function kustomize(folder: string): Promise<Manifest[]> {
   for (const [program, ...args] of BUILDERS) {
     try {
-      const { stdout } = await run(program, [...args, folder], { maxBuffer: MAX_BYTES });
+      const { stdout } = await run(program, [...args, folder], { maxBuffer: MAX_BYTES, timeout: TIMEOUT_MS });
       return parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
     } catch (error) {
       const { code, stderr } = error as { code?: string | number; stderr?: string };

@@ -74,7 +74,8 @@ export interface Autoscaler extends Manifest {
     readonly maxReplicas: number;
     readonly metrics: readonly {
       readonly type: string;
-      readonly pods: {
+      /** Of the type `Pods`. */
+      readonly pods?: {
         readonly metric: { readonly name: string };
         readonly target: { readonly averageValue: string };
       };
@@ -91,6 +92,9 @@ export interface DaprConfiguration extends Manifest {
     };
   };
 }
+
+/** The metrics of an autoscaler that are averages over its pods; others, as KEDA's, it has from elsewhere. */
+export const podMetrics = ({ spec }: Autoscaler) => spec.metrics.flatMap(({ pods }) => pods ?? []);
 
 /** The objects of a kind. */
 export const ofKind = <Kind extends Manifest>(objects: readonly Manifest[], kind: string): Kind[] =>

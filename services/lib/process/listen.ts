@@ -19,6 +19,10 @@ export async function listen(server: Server, host: string, port: number): Promis
   });
   const finish = (): Promise<void> =>
     new Promise((resolve) => {
+      // Who keeps a connection busy would keep it for ever.
+      server.prependListener('request', (_request, response) => {
+        response.setHeader('connection', 'close');
+      });
       // Called again once it has stopped, it answers with an error, which is as good.
       server.close(() => resolve());
       server.closeIdleConnections();

@@ -3,6 +3,7 @@ import { checkMovement } from '../../../scripts/lib/k8s/doctor/movement.js';
 import { checkSidecars } from '../../../scripts/lib/k8s/doctor/sidecars.js';
 import type { Finding } from '../../../scripts/lib/k8s/doctor/finding.js';
 import type { Cluster } from '../../../scripts/lib/k8s/kubectl.js';
+import type { LoadResult } from '../../../scripts/lib/k8s/load.js';
 import type { Manifest } from '../../../scripts/lib/k8s/manifest.js';
 
 const POD = 'stage-1-abc';
@@ -90,6 +91,13 @@ describe('the doctor looks at sidecars', () => {
     expect(toFix(await look(status, answer))).toEqual([`${POD}: ${expected}`]);
   });
 
+  it('and notices pods that were never made', async () => {
+    const template = { metadata: { annotations: { 'dapr.io/app-id': 'stage-1' } } };
+    const deployment = { metadata: { name: 'stage-1' }, spec: { replicas: 2, template } };
+    const refused = cluster({ pods: [pod()], deployments: [deployment] }, () => metadata());
+    expect(toFix(await checkSidecars(refused, 'mesh'))).toEqual(['stage-1: 1 of 2 pods are there']);
+  });
+
   it('and says so where nothing runs', async () => {
     expect(
       await checkSidecars(
@@ -119,7 +127,6 @@ describe('the doctor looks at autoscalers', () => {
       () => metric('1', 'stage-1-old'),
       'layermesh_stage_busy_ratio exists for each of 1 pods',
     ],
-    ['is stale', {}, () => metric('310m', POD, 120_000), 'layermesh_stage_busy_ratio is fresh'],
     [
       'has a target in percent',
       { averageValue: '70' },
@@ -141,23 +148,32 @@ describe('the doctor looks at autoscalers', () => {
 
 describe('the doctor makes load', () => {
   const objects = { pods: [pod()], horizontalpodautoscalers: [autoscaler()] };
-  const untilAborted = (signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+  const result = { answered: 8, tokens: 512, failures: [] as string[], seconds: 1 };
+  const untilAborted = (signal: AbortSignal, became: object = {}): Promise<LoadResult> =>
+    new Promise((resolve) => signal.addEventListener('abort', () => resolve({ ...result, ...became })));
+
+  /** A cluster whose metric goes from the one value to the other when the load begins. */
+  const look = (from: string, to: string, patienceMs: number, became: object = {}): Promise<Finding[]> => {
+    let loaded = false;
+    const watched = cluster(objects, () => metric(loaded ? to : from));
+    const load = (signal: AbortSignal): Promise<LoadResult> => {
+      loaded = true;
+      return untilAborted(signal, became);
+    };
+    return checkMovement(watched, 'mesh', load, patienceMs);
+  };
 
   it('and sees a metric that rises', async () => {
-    let loaded = false;
-    const load = (signal: AbortSignal): Promise<void> => {
-      loaded = true;
-      return untilAborted(signal);
-    };
-    const watched = cluster(objects, () => metric(loaded ? '500m' : '20m'));
-    expect(toFix(await checkMovement(watched, 'mesh', load, 10_000))).toEqual([]);
+    expect(toFix(await look('20m', '500m', 10_000))).toEqual([]);
   });
 
-  it('and misses one that does not', async () => {
-    const still = cluster(objects, () => metric('20m'));
-    expect(toFix(await checkMovement(still, 'mesh', untilAborted, 1))).toEqual([
-      'stage-1: layermesh_stage_busy_ratio moves with load',
-    ]);
+  it.each(['20m', '60m'])('and misses one that does not, or hardly (%s)', async (to) => {
+    expect(toFix(await look('20m', to, 1))).toEqual(['stage-1: layermesh_stage_busy_ratio moves with load']);
+  });
+
+  it('and says that requests fail', async () => {
+    const findings = await look('20m', '500m', 10_000, { answered: 0, failures: ['503 nothing'] });
+    expect(toFix(findings)).toEqual(['requests are answered']);
+    expect(findings[0]!.fix).toBe('503 nothing');
   });
 });

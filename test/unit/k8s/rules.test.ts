@@ -7,6 +7,7 @@ import { createStageMetrics } from '../../../services/stage/metrics.js';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import {
   ofKind,
+  podMetrics,
   quantity,
   type Autoscaler,
   type DaprConfiguration,
@@ -210,16 +211,18 @@ describe.each(overlays)('%s', (_name, build) => {
     const { rules } = parse(readFileSync(join(k8sFolder, 'adapter', 'rules.yaml'), 'utf8')) as {
       rules: { name: { as: string } }[];
     };
-    for (const { metadata, spec } of ofKind<Autoscaler>(objects, 'HorizontalPodAutoscaler')) {
+    for (const scaler of ofKind<Autoscaler>(objects, 'HorizontalPodAutoscaler')) {
+      const { metadata, spec } = scaler;
+      const metrics = podMetrics(scaler);
       expect(spec.scaleTargetRef).toMatchObject({ kind: 'Deployment', name: metadata.name });
       const target = stages.find((stage) => stage.metadata.name === metadata.name)!;
       expect(target.spec.replicas).toBeUndefined();
       expect(spec.maxReplicas).toBeGreaterThan(spec.minReplicas);
       expect(spec.behavior.scaleDown.stabilizationWindowSeconds).toBeGreaterThanOrEqual(60);
-      const names = spec.metrics.map(({ pods }) => pods.metric.name);
+      const names = metrics.map(({ metric }) => metric.name);
       expect(names).toEqual(rules.map(({ name }) => name.as));
       // It grows past a target by a tenth only, and a ratio never passes 1.
-      expect(quantity(spec.metrics[0]!.pods.target.averageValue) * 1.1).toBeLessThan(1);
+      expect(quantity(metrics[0]!.target.averageValue) * 1.1).toBeLessThan(1);
     }
   });
 });

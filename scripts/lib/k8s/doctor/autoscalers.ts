@@ -1,14 +1,12 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { Cluster } from '../kubectl.js';
-import { quantity, type Autoscaler } from '../manifest.js';
+import { podMetrics, quantity, type Autoscaler } from '../manifest.js';
 import { finding, type Finding } from './finding.js';
 import { readMetric, type MetricValue } from './metric.js';
 import { appIdOf, isReady, STAGES, staying, type Condition, type Pod } from './pod.js';
 
 /** How far a metric must pass its target before the autoscaler acts (Kubernetes' default). */
 const TOLERANCE = 0.1;
-/** An older value is not looked at any more than none. */
-const FRESH_MS = 60_000;
 
 /** What a metric can be at most; others have no end. */
 const HIGHEST: Readonly<Record<string, number>> = { layermesh_stage_busy_ratio: 1 };
@@ -26,7 +24,7 @@ export async function checkAutoscalers(cluster: Cluster, namespace: string): Pro
   const pods = staying(await cluster.list<Pod>('pods', STAGES)).filter(isReady);
   const findings = autoscalers.map(async (autoscaler) => {
     const own = pods.filter((pod) => appIdOf(pod) === autoscaler.spec.scaleTargetRef.name);
-    const metrics = autoscaler.spec.metrics.map(({ pods: { metric, target } }) =>
+    const metrics = podMetrics(autoscaler).map(({ metric, target }) =>
       checkMetric(cluster, namespace, own, {
         stage: autoscaler.metadata.name,
         name: metric.name,
@@ -69,27 +67,18 @@ async function checkMetric(
     return [finding(`${stage}: ${name} exists`, false, fix)];
   }
   const missing = pods.filter(({ metadata }) => values.every(({ pod }) => pod !== metadata.name));
-  const oldest = Math.max(...values.map(({ at }) => Date.now() - at));
   const highest = HIGHEST[name] ?? Infinity;
   const mean = values.reduce((sum, { value }) => sum + value, 0) / values.length;
+  const shown = values.length === 0 ? '' : ` (${mean.toFixed(3)} on average)`;
   return [
     finding(
-      `${stage}: ${name} exists for each of ${pods.length} pods`,
+      `${stage}: ${name} exists for each of ${pods.length} pods${shown}`,
       pods.length > 0 && missing.length === 0,
       pods.length === 0
         ? 'no pod is ready'
         : `none for ${missing.map(({ metadata }) => metadata.name).join(', ')}: does Prometheus scrape it, four times in the ` +
             'window of k8s/adapter/rules.yaml?',
     ),
-    ...(values.length === 0
-      ? []
-      : [
-          finding(
-            `${stage}: ${name} is fresh (${mean.toFixed(3)} on average)`,
-            oldest < FRESH_MS,
-            `${(oldest / 1000).toFixed(0)} s old: is Prometheus running, and the clock right?`,
-          ),
-        ]),
     finding(
       `${stage}: ${name} can reach its target of ${target}`,
       target > 0 && target * (1 + TOLERANCE) < highest,

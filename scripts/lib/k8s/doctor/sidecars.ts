@@ -1,5 +1,6 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { Cluster } from '../kubectl.js';
+import type { Deployment } from '../manifest.js';
 import { finding, type Finding } from './finding.js';
 import { appIdOf, isReady, SERVICES, sidecarOf, staying, type Pod } from './pod.js';
 
@@ -19,7 +20,21 @@ export async function checkSidecars(cluster: Cluster, namespace: string): Promis
   if (pods.length === 0) {
     return [finding(`pods in ${namespace}`, false, 'there are none: kubectl apply -k k8s/overlays/local')];
   }
-  return (await Promise.all(pods.map((pod) => checkPod(cluster, namespace, pod)))).flat();
+  const deployments = await cluster.list<Deployment>('deployments', SERVICES);
+  const found = await Promise.all(pods.map((pod) => checkPod(cluster, namespace, pod)));
+  return [...deployments.map((each) => checkDeployment(namespace, each, pods)), ...found.flat()];
+}
+
+/** A pod that a quota or Pod Security has refused is in no list of pods. */
+function checkDeployment(namespace: string, { metadata, spec }: Deployment, pods: readonly Pod[]): Finding {
+  const app = spec.template.metadata?.annotations?.['dapr.io/app-id'];
+  const wanted = spec.replicas ?? 1;
+  const own = pods.filter((pod) => appIdOf(pod) === app).length;
+  return finding(
+    `${metadata.name}: ${own} of ${wanted} pods are there`,
+    own >= wanted,
+    `kubectl -n ${namespace} describe replicasets says what refused them`,
+  );
 }
 
 async function checkPod(cluster: Cluster, namespace: string, pod: Pod): Promise<Finding[]> {

@@ -33,7 +33,7 @@ export const CASES = {
   answer: { mesh: EVEN, run: firstAnswer },
   production: { mesh: null, run: dryRunProduction },
   kills: { mesh: EVEN, run: kills },
-  'scale-downs': { mesh: EVEN, run: (mesh) => scaleDowns(mesh, SCALE_DOWNS) },
+  'scale-downs': { mesh: EVEN, run: (mesh, signal) => scaleDowns(mesh, SCALE_DOWNS, signal) },
   saturation: { mesh: UNEVEN, run: saturation },
 } as const satisfies Record<string, Case>;
 

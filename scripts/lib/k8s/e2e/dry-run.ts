@@ -24,6 +24,8 @@ export async function dryRunProduction(signal: AbortSignal): Promise<string[]> {
     const text = await kubectl.run(['apply', '--kustomize', overlay, ...options], { timeoutMs: 60_000 });
     return [`the API server takes ${text.trim().split('\n').length} objects of overlays/production`];
   } finally {
-    if (!there) await kubectl.run(['delete', 'namespace', kubectl.namespace, '--wait=false']);
+    // Also when this was told to stop.
+    if (!there)
+      await new Kubectl(kubectl.namespace).run(['delete', 'namespace', kubectl.namespace, '--wait=false']);
   }
 }

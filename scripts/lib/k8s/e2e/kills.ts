@@ -6,7 +6,10 @@ import { underLoad } from './under-load.js';
 const LOAD = { clients: 4, maxTokens: 48 };
 const RETURN_TIMEOUT_MS = 180_000;
 
-/** A pod of each layer service is killed under load, without a goodbye: no request fails. */
+/**
+ * The only pod of each layer service is deleted by force under load: it has about two seconds from SIGTERM, less than
+ * its sequences need. No request fails. (Kills without any goodbye: test/integration/replay.test.ts.)
+ */
 export async function kills(mesh: DeployedMesh, signal: AbortSignal): Promise<string[]> {
   const lines: string[] = [];
   for (const appId of ['stage-0', 'stage-1', 'stage-2']) {
