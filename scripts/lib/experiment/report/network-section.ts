@@ -1,0 +1,96 @@
+import { timePerOutputToken, timeToFirstToken } from '../../bench/measure/latency.js';
+import { percentile, sum } from '../../bench/measure/statistics.js';
+import { figure, table } from '../../bench/report/table.js';
+import { throughputOf } from '../../bench/trial.js';
+import type { StageCounters } from '../../bench/measure/stage-counters.js';
+import { NETWORK_LOADS, type NetworkTrial, type Phase } from '../network/measure-network.js';
+import type { Trial } from '../types.js';
+
+/** What the way between the pods costs, by mesh and delay: prefill and decode apart. */
+export function networkSection(results: readonly NetworkTrial[]): string {
+  const at = (mesh: string, delayMs: number, phase: Phase): Trial | undefined =>
+    results.find((each) => each.mesh === mesh && each.delayMs === delayMs && each.phase === phase)?.trial;
+  const points = results.filter(({ phase }) => phase === 'prefill');
+  const rows = points.map(({ mesh, delayMs, trial: prefill }) => {
+    const decode = at(mesh, delayMs, 'decode');
+    const [ttft, tpot] = [median(prefill, timeToFirstToken), median(decode, timePerOutputToken)];
+    const [ttft0, tpot0] = [
+      median(at('direct', 0, 'prefill'), timeToFirstToken),
+      median(at('direct', 0, 'decode'), timePerOutputToken),
+    ];
+    return [
+      mesh,
+      String(delayMs),
+      figure(ttft),
+      figure(ratio(ttft, ttft0)),
+      figure(tpot),
+      figure(ratio(tpot, tpot0)),
+      figure(decode === undefined ? null : throughputOf(decode)),
+      figure(hopMs(decode)),
+      String(failedOf(prefill) + failedOf(decode)),
+    ];
+  });
+  const head = [
+    'mesh',
+    'added ms',
+    'prefill: TTFT p50 ms',
+    '/ direct 0',
+    'decode: TPOT p50 ms',
+    '/ direct 0',
+  ];
+  const latency = table([...head, 'decode: tokens/s', 'hop ms', 'failed'], rows);
+  return [NETWORK_LOADS, latency, bytesTable(at)].join('\n\n');
+}
+
+/** Payload of the frames that leave each stage; what TLS, gRPC and TCP put around it is not in it. */
+function bytesTable(at: (mesh: string, delayMs: number, phase: Phase) => Trial | undefined): string {
+  const [prefill, decode] = [at('dapr', 0, 'prefill'), at('dapr', 0, 'decode')];
+  const stages = appsOf(decode).map((app) => [
+    app,
+    figure(perToken(prefill, app, (trial) => sum(trial.records.map(({ promptTokens }) => promptTokens)))),
+    figure(perToken(decode, app, (trial) => sum(trial.records.map(({ tokens }) => tokens.length)))),
+  ]);
+  return table(['stage', 'bytes out per prompt token', 'bytes out per output token'], stages);
+}
+
+const appsOf = (trial: Trial | undefined): string[] =>
+  (trial?.observations.at(-1)?.pods ?? [])
+    .flatMap(({ app, counters }) => (counters === null ? [] : [app]))
+    .sort();
+
+function perToken(trial: Trial | undefined, app: string, tokens: (trial: Trial) => number): number | null {
+  return trial === undefined ? null : grown(trial, 'bytesOut', app) / tokens(trial);
+}
+
+function hopMs(trial: Trial | undefined): number | null {
+  if (trial === undefined) return null;
+  const hops = grown(trial, 'hops');
+  return hops === 0 ? null : (grown(trial, 'hopSeconds') / hops) * 1000;
+}
+
+/** Growth of a counter from the first observation to the last; over all stages where none is named. */
+function grown({ observations }: Trial, name: keyof StageCounters, app?: string): number {
+  const read = (index: number): number =>
+    sum(
+      (observations.at(index)?.pods ?? [])
+        .filter((pod) => app === undefined || pod.app === app)
+        .map(({ counters }) => counters?.[name] ?? 0),
+    );
+  return read(-1) - read(0);
+}
+
+function median(
+  trial: Trial | undefined,
+  of: (record: Trial['records'][number]) => number | null,
+): number | null {
+  return percentile(
+    (trial?.records ?? []).flatMap((record) => of(record) ?? []),
+    50,
+  );
+}
+
+const ratio = (value: number | null, base: number | null): number | null =>
+  value === null || base === null ? null : value / base;
+
+const failedOf = (trial: Trial | undefined): number =>
+  (trial?.records ?? []).filter(({ error }) => error !== null).length;

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { createSend } from '../bench/drivers/send.js';
+import { runSchedule } from '../bench/drivers/run-schedule.js';
+import { randomPrompts } from '../bench/prompts.js';
+import type { PlannedRequest, Schedule } from '../bench/types.js';
+import type { RowStore } from './rows.js';
+import { startSampling } from './sampler.js';
+import type { Arm, Deployed, Site, Trial } from './types.js';
+
+export interface PlannedTrial {
+  /** Of the load. */
+  readonly name: string;
+  readonly schedule: Schedule;
+  /** Added to everything that a pod sends to another, milliseconds. */
+  readonly delayMs?: number;
+}
+
+export interface TrialOptions {
+  readonly site: Site;
+  readonly store: RowStore;
+  readonly seed: number;
+  readonly onEvent: (message: string) => void;
+}
+
+/** Of the requests that warm an arm up; they are thrown away. */
+const WARM_UP: PlannedRequest = { kind: 'warm-up', promptTokens: 64, outputTokens: 16 };
+const WARM_UP_REQUESTS = 4;
+
+/**
+ * Runs an arm under every load that has not been run yet, one after another, and returns all trials. The arm is
+ * deployed once, and is as it was at first before each load.
+ */
+export async function runTrials(
+  arm: Arm,
+  planned: readonly PlannedTrial[],
+  options: TrialOptions,
+  signal: AbortSignal,
+): Promise<Trial[]> {
+  const { site, store, onEvent } = options;
+  const missing = planned.filter(({ name }) => store.readTrial(arm.name, name) === null);
+  if (missing.length > 0) {
+    onEvent(`${arm.name}: deploying ${arm.title}`);
+    const deployed = await site.deploy(arm, signal);
+    try {
+      await warmUp(deployed, options.seed, signal);
+      for (const trial of missing) {
+        await deployed.settle(signal);
+        onEvent(`${arm.name}: ${trial.name}`);
+        const undelay = await delayIfAsked(deployed, trial, signal);
+        try {
+          store.writeTrial(await runTrial(arm, deployed, trial, options.seed, signal));
+        } finally {
+          await undelay();
+        }
+      }
+    } finally {
+      await deployed.stop();
+    }
+  }
+  return planned.map(({ name }) => store.readTrial(arm.name, name)!);
+}
+
+async function runTrial(
+  arm: Arm,
+  deployed: Deployed,
+  { name, schedule }: PlannedTrial,
+  seed: number,
+  signal: AbortSignal,
+): Promise<Trial> {
+  const sampling = startSampling(deployed, signal);
+  const startedAt = Date.now();
+  const send = createSend(deployed.target, randomPrompts(promptSeed(seed, name)), signal);
+  const [records, observations] = await Promise.all([
+    runSchedule(schedule, send, signal).finally(() => sampling.stop()),
+    sampling.observations,
+  ]);
+  return { arm: arm.name, load: name, startedAt, records, observations, lives: deployed.lives() };
+}
+
+const delayIfAsked = (
+  deployed: Deployed,
+  { delayMs = 0 }: PlannedTrial,
+  signal: AbortSignal,
+): Promise<() => Promise<void>> =>
+  delayMs === 0 ? Promise.resolve(() => Promise.resolve()) : deployed.delay(delayMs, signal);
+
+async function warmUp({ target }: Deployed, seed: number, signal: AbortSignal): Promise<void> {
+  const send = createSend(target, randomPrompts(promptSeed(seed, 'warm-up')), signal);
+  const requests = Array<PlannedRequest>(WARM_UP_REQUESTS).fill(WARM_UP);
+  await runSchedule({ type: 'closed', clients: WARM_UP_REQUESTS, requests }, send, signal);
+}
+
+/** The same prompts for every arm, and others under every load. */
+const promptSeed = (seed: number, load: string): number =>
+  createHash('sha256').update(`${seed} ${load}`).digest().readUInt32LE();
