@@ -17,7 +17,7 @@ const [command = '', ...args] = process.argv.slice(2);
 
 /** @param {string} name */
 function requireCommand(name) {
-  if (/^[a-z-]+$/.test(name) && existsSync(join(root, 'scripts', `${name}.ts`))) return;
+  if (/^[a-z0-9-]+$/.test(name) && existsSync(join(root, 'scripts', `${name}.ts`))) return;
   const known = readdirSync(join(root, 'scripts'))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => file.slice(0, -'.ts'.length));

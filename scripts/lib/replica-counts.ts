@@ -18,7 +18,7 @@ export function parseReplicaCounts(assignments: readonly string[]): ReplicaCount
 }
 
 /** Throws `invalid_config` unless every app-id is one of `stages` stages. */
-export function requireStages(counts: ReplicaCounts, stages: number): void {
+export function requireStages(counts: ReadonlyMap<string, unknown>, stages: number): void {
   for (const appId of counts.keys()) {
     if (Number(appId.slice('stage-'.length)) < stages) continue;
     throw new ServingError('invalid_config', `there is no ${appId}`, {

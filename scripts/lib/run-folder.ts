@@ -60,10 +60,10 @@ export class RunFolder {
 
 export const runsDirectory = (): string => join(cacheDirectory(), 'run');
 
-/** Of the kinds that a sidecar loads from its resources, not a configuration or a run file beside them. */
+/** What a sidecar loads from its resources, not a configuration, a run file or a kustomization beside them. */
 function isResource(document: unknown): boolean {
-  const kind = (document as { kind?: string } | null)?.kind;
-  return kind !== undefined && kind !== 'Configuration';
+  const { apiVersion, kind } = (document ?? {}) as { apiVersion?: string; kind?: string };
+  return apiVersion?.startsWith('dapr.io/') === true && kind !== 'Configuration';
 }
 
 /**

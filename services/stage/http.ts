@@ -2,12 +2,20 @@ import { createServer, type Server } from 'node:http';
 import express from 'express';
 import type { Registry } from 'prom-client';
 
-/** A stage's own HTTP server: `/health` for probes, `/metrics` for Prometheus. */
-export function createHttpServer(registry: Registry): Server {
+/**
+ * A stage's own HTTP server: `/health` while the process lives, `/ready` while it takes new sequences (503 with the
+ * reason otherwise), `/metrics` for Prometheus.
+ */
+export function createHttpServer(registry: Registry, notReadyReason: () => string | null): Server {
   const app = express();
   app.disable('x-powered-by');
   app.get('/health', (_request, response) => {
     response.json({ status: 'ok' });
+  });
+  app.get('/ready', (_request, response) => {
+    const reason = notReadyReason();
+    if (reason === null) response.json({ status: 'ready' });
+    else response.status(503).json({ status: 'not ready', reason });
   });
   app.get('/metrics', async (_request, response) => {
     response.type(registry.contentType).send(await registry.metrics());

@@ -63,7 +63,10 @@ export async function startStage(
     metrics,
   });
 
-  const http = await listen(createHttpServer(metrics.registry), config.host, config.httpPort);
+  // Not that the next stage is there: else stages could only become ready one after the other.
+  let notReady: string | null = 'not announced yet';
+  const probes = createHttpServer(metrics.registry, () => notReady);
+  const http = await listen(probes, config.httpHost, config.httpPort);
   const server = await serveLinks({
     host: config.host,
     port: config.grpcPort,
@@ -78,11 +81,13 @@ export async function startStage(
   const announcement = await mesh.registry.announce({ appId, replica, address, draining: false }, (reason) =>
     log.warn({ reason: ServingError.from(reason).message }, 'announcement not renewed'),
   );
+  notReady = null;
   log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');
 
   return {
     crashed,
     drain: async (limit) => {
+      notReady = 'draining';
       const idle = stage.drain();
       server.drain();
       await announcement

@@ -16,7 +16,9 @@ export interface StageConfig {
   /** Where the gRPC server listens; the sidecar calls it here. */
   readonly host: string;
   readonly grpcPort: number;
-  /** `/health` and `/metrics`; 0 takes a free port. */
+  /** `/health`, `/ready` and `/metrics`: in a pod, probes come from outside, and links from the sidecar only. */
+  readonly httpHost: string;
+  /** 0 takes a free one. */
   readonly httpPort: number;
   /** Null: as many as the cgroup grants. */
   readonly threads: number | null;
@@ -47,14 +49,16 @@ export function readStageConfig(
   if (index === undefined)
     throw new ServingError('invalid_config', `APP_ID is "${appId}", not stage-0, stage-1, …`);
   const threads = environment.integer('LAYERMESH_THREADS', 0, [0, 1_024]);
+  const host = environment.text('LAYERMESH_HOST', '127.0.0.1');
   return {
     appId,
     index: Number(index),
     replica: environment.name('LAYERMESH_REPLICA', randomBytes(3).toString('hex')),
     served: readServedConfig(environment),
     mesh: readMeshConfig(environment),
-    host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
+    host,
     grpcPort: environment.integer('APP_PORT', 0, PORTS),
+    httpHost: environment.text('LAYERMESH_HTTP_HOST', host),
     httpPort: environment.integer('LAYERMESH_HTTP_PORT', 0, PORTS),
     threads: threads === 0 ? null : threads,
     kvTokens: environment.integer('LAYERMESH_KV_TOKENS', 131_072, [64, 1 << 30]),

@@ -7,6 +7,9 @@ import type { MessageStream, StreamHandlers } from './types.js';
 
 const LINK_PATH = '/layermesh.stage.v1.Stage/Link';
 
+/** What a sidecar asks that has been told to check its app: an empty message, answered by another. */
+const HEALTH_PATH = '/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck';
+
 /** Well above MAX_FRAME_BYTES, and what `--max-body-size` of every sidecar is set to. */
 const MAX_MESSAGE_BYTES = 16 << 20;
 
@@ -41,13 +44,28 @@ export function openStream(
   return new GrpcMessageStream(call, () => call.cancel());
 }
 
+type Empty = Record<string, never>;
+const nothing = (): Buffer => Buffer.alloc(0);
+
+const health: grpc.MethodDefinition<Empty, Empty> = {
+  path: HEALTH_PATH,
+  requestStream: false,
+  responseStream: false,
+  requestSerialize: nothing,
+  requestDeserialize: () => ({}),
+  responseSerialize: nothing,
+  responseDeserialize: () => ({}),
+};
+
+const answerHealth: grpc.handleUnaryCall<Empty, Empty> = (_call, answer) => answer(null, {});
+
 export interface StreamServer {
   readonly port: number;
   /** Ends all streams. */
   close(): void;
 }
 
-/** Serves link streams on `host:port` (port 0: a free one). Throws `port_in_use`. */
+/** Serves link streams, and the sidecar's health checks, on `host:port` (port 0: a free one). Throws `port_in_use`. */
 export async function serveStreams(
   host: string,
   port: number,
@@ -66,7 +84,7 @@ export async function serveStreams(
   const handle: grpc.handleBidiStreamingCall<Message, Message> = (call) => {
     onStream(new GrpcMessageStream(call, (reason) => call.emit('error', toStatus(reason))));
   };
-  server.addService({ link }, { link: handle });
+  server.addService({ link, health }, { link: handle, health: answerHealth });
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (cause, actual) => {
       if (cause === null) resolve(actual);

@@ -1,0 +1,75 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Precision } from '../../../services/lib/engine/types.js';
+import { wholeNumber } from '../whole-number.js';
+
+/** What the stages of an overlay are to be. */
+export interface RenderOptions {
+  /** Boundaries such as `10,20`; empty: one stage. */
+  readonly split: string;
+  /** Such as `stage-1=2`. */
+  readonly replicas: readonly string[];
+  readonly maxReplicas: number;
+  readonly autoscaler: 'hpa' | 'keda' | 'none';
+  /** How long less load must last before a replica goes, seconds; left out: the base's. */
+  readonly scaleDownAfter?: number;
+  /** Kubernetes quantities, of all stages (`500m`) or of one (`stage-1=300m`), the later before the earlier. */
+  readonly cpu: readonly string[];
+  readonly memory: readonly string[];
+  readonly precision: Precision;
+  /** More variables of every service, such as `LAYERMESH_KV_TOKENS=16384`. */
+  readonly env: readonly string[];
+  readonly namespace: string;
+  readonly tag: string;
+  readonly out: string;
+}
+
+const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
+
+/** Parses values of one form, and collects them. */
+const each =
+  (form: RegExp, such: string) =>
+  (value: string, earlier: readonly string[]): string[] => {
+    if (!form.test(value)) throw new InvalidArgumentError(`It must be of the form ${such}.`);
+    return collect(value, earlier);
+  };
+
+const QUANTITY = /^(stage-\d+=)?\d+(\.\d+)?(m|Ki|Mi|Gi)?$/;
+const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+export function renderCommand(action: (options: RenderOptions) => Promise<void>): Command {
+  return new Command('k8s-render')
+    .description(
+      'Writes the stages of a Kustomize overlay, and the rest of it where there is none yet; apply it with kubectl.',
+    )
+    .option('--split <boundaries>', 'cut the model at these layers; "" is one stage', '10,20')
+    .option('--replicas <stage=n>', 'least, or without autoscaler all, such as stage-1=2', collect, [])
+    .addOption(new Option('--max-replicas <n>', 'of each stage').argParser(wholeNumber(1, 1_000)).default(4))
+    .addOption(
+      new Option('--autoscaler <autoscaler>', 'who owns the replicas')
+        .choices(['hpa', 'keda', 'none'])
+        .default('hpa'),
+    )
+    .addOption(new Option('--scale-down-after <seconds>', 'of less load').argParser(wholeNumber(0, 3_600)))
+    .option('--cpu <quantity>', 'of all stages, or stage-1=300m', each(QUANTITY, '500m or stage-1=300m'), [])
+    .option('--memory <quantity>', 'likewise', each(QUANTITY, '768Mi or stage-1=1Gi'), [])
+    .addOption(
+      new Option('--precision <precision>', 'of the weights').choices(['int8', 'f32']).default('int8'),
+    )
+    .option(
+      '--env <name=value>',
+      'of every service; may be repeated',
+      each(/^[A-Z][A-Z0-9_]*=/, 'LAYERMESH_KV_TOKENS=16384'),
+      [],
+    )
+    .addOption(
+      new Option('--namespace <name>', 'of a new overlay').argParser(namespaceName).default('layermesh'),
+    )
+    .option('--tag <tag>', 'of the images of a new overlay', 'local')
+    .option('--out <folder>', 'the overlay', 'k8s/overlays/local')
+    .action(action);
+}
+
+function namespaceName(value: string): string {
+  if (NAME.test(value)) return value;
+  throw new InvalidArgumentError('It must be of at most 63 small letters, digits and "-".');
+}

@@ -1,0 +1,240 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
+import { readStageConfig } from '../../../services/lib/config/stage-config.js';
+import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
+import {
+  ofKind,
+  quantity,
+  type Autoscaler,
+  type DaprConfiguration,
+  type Deployment,
+  type Manifest,
+  type PodTemplate,
+} from '../../../scripts/lib/k8s/manifest.js';
+import { repositoryRoot } from '../../../scripts/lib/repository.js';
+import { k8sFolder, render } from '../../support/rendered.js';
+
+const overlay = (name: string) => kustomize(join(k8sFolder, 'overlays', name));
+const overlays: [string, () => Promise<Manifest[]>][] = [
+  ['overlays/local', () => overlay('local')],
+  ['overlays/production', () => overlay('production')],
+  [
+    'one stage with fixed replicas',
+    () => render('--split', '', '--autoscaler', 'none', '--namespace', 'mine'),
+  ],
+];
+
+interface WithData extends Manifest {
+  readonly data: Readonly<Record<string, string>>;
+}
+interface WithSelector extends Manifest {
+  readonly spec: {
+    readonly selector: Readonly<Record<string, string>> | { matchLabels: Record<string, string> };
+  };
+}
+
+/** The variables that a container of this template starts with. */
+function environmentOf(
+  template: PodTemplate,
+  objects: readonly Manifest[],
+  pod: string,
+): Record<string, string> {
+  const [{ env = [], envFrom = [] }] = template.spec.containers as [PodTemplate['spec']['containers'][0]];
+  const shared = envFrom.flatMap(({ configMapRef }) => {
+    const map = ofKind<WithData>(objects, 'ConfigMap').find(
+      ({ metadata }) => metadata.name === configMapRef.name,
+    );
+    return Object.entries(map!.data);
+  });
+  const own = env.map(({ name, value, valueFrom }): [string, string] => {
+    const annotation = /^metadata\.annotations\['(.*)'\]$/.exec(valueFrom?.fieldRef?.fieldPath ?? '')?.[1];
+    return [name, value ?? (annotation === undefined ? pod : template.metadata!.annotations![annotation]!)];
+  });
+  return Object.fromEntries([...shared, ...own]);
+}
+
+const seconds = (text: string): number => Number(/^(\d+)s?$/.exec(text)![1]);
+
+describe.each(overlays)('%s', (_name, build) => {
+  let objects: Manifest[];
+  let deployments: Deployment[];
+  let services: Deployment[];
+  let stages: Deployment[];
+  beforeAll(async () => {
+    objects = await build();
+    deployments = ofKind<Deployment>(objects, 'Deployment');
+    services = deployments.filter(
+      ({ metadata }) => metadata.labels!['app.kubernetes.io/name'] === 'layermesh',
+    );
+    stages = services.filter(({ metadata }) => metadata.labels!['app.kubernetes.io/component'] === 'stage');
+  });
+  const annotations = ({ spec }: Deployment) => spec.template.metadata!.annotations!;
+  const configuration = (deployment: Deployment): DaprConfiguration =>
+    ofKind<DaprConfiguration>(objects, 'Configuration').find(
+      ({ metadata }) => metadata.name === annotations(deployment)['dapr.io/config'],
+    )!;
+
+  it('has pods that the restricted standard admits', () => {
+    const templates = [...deployments, ...ofKind<Deployment>(objects, 'Job')].map(
+      ({ spec }) => spec.template,
+    );
+    for (const { spec } of templates) {
+      expect(spec.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
+      expect(spec.securityContext!.runAsUser).toBeGreaterThan(0);
+      expect([spec.automountServiceAccountToken, spec.enableServiceLinks]).toEqual([false, false]);
+      for (const { securityContext } of spec.containers) {
+        expect(securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+      }
+      const kinds = (spec.volumes ?? []).flatMap(({ name: _, ...source }) => Object.keys(source));
+      const allowed = ['configMap', 'emptyDir', 'persistentVolumeClaim', 'projected', 'secret', 'image'];
+      expect(kinds.filter((kind) => !allowed.includes(kind))).toEqual([]);
+    }
+  });
+
+  it('asks its containers three different questions, and never blames one for another', () => {
+    for (const { spec } of deployments) {
+      const { startupProbe, readinessProbe, livenessProbe } = spec.template.spec.containers[0]!;
+      const probes = [startupProbe, readinessProbe, livenessProbe].map((probe) => JSON.stringify(probe));
+      expect(new Set(probes).size).toBe(3);
+      expect(livenessProbe!.httpGet?.path).not.toBe('/ready');
+      expect(livenessProbe!.periodSeconds * livenessProbe!.failureThreshold).toBeGreaterThanOrEqual(30);
+      expect(startupProbe!.failureThreshold).toBeGreaterThanOrEqual(60);
+    }
+    for (const { spec } of services) {
+      expect(spec.template.spec.containers[0]!.readinessProbe!.httpGet!.path).toBe('/ready');
+    }
+  });
+
+  it('gives containers the memory that they ask for, and no more', () => {
+    for (const { spec } of deployments) {
+      const { requests, limits } = spec.template.spec.containers[0]!.resources;
+      expect(requests.memory).toBe(limits.memory);
+      expect(quantity(requests.cpu)).toBeGreaterThan(0);
+    }
+    for (const stage of stages) {
+      // Threads come from the limit, and a pod with one is known as an owner of its processors.
+      expect(quantity(stage.spec.template.spec.containers[0]!.resources.limits.cpu)).toBeGreaterThan(0);
+    }
+  });
+
+  it('lets a pod drain before it is killed, and its sidecar outlive it', () => {
+    for (const { spec } of services) {
+      const { terminationGracePeriodSeconds, containers } = spec.template.spec;
+      const pause = containers[0]!.lifecycle?.preStop?.sleep?.seconds ?? 0;
+      const drain = seconds(environmentOf(spec.template, objects, 'pod')['LAYERMESH_DRAIN_SECONDS']!);
+      expect(terminationGracePeriodSeconds).toBeGreaterThan(pause + drain);
+      const block = spec.template.metadata!.annotations!['dapr.io/block-shutdown-duration'];
+      if (block === undefined) continue;
+      expect(seconds(block)).toBeGreaterThan(pause + drain);
+      expect(seconds(block)).toBeLessThan(terminationGracePeriodSeconds!);
+    }
+  });
+
+  it('starts services with a configuration that they accept, and all with the same split', () => {
+    for (const { metadata, spec } of services) {
+      const environment = environmentOf(spec.template, objects, `${metadata.name}-7d4-abcde`);
+      const isStage = metadata.name !== 'gateway';
+      const config = isStage ? readStageConfig(environment) : readGatewayConfig(environment);
+      expect(config).toMatchObject({ appId: metadata.name, mesh: { kind: 'dapr', storeName: 'statestore' } });
+      expect(config.served.split.split(',').filter(Boolean)).toHaveLength(stages.length - 1);
+      const port = 'httpPort' in config ? config.httpPort : config.port;
+      const address = 'httpHost' in config ? config.httpHost : config.host;
+      expect(spec.template.spec.containers[0]!.ports).toEqual([{ name: 'http', containerPort: port }]);
+      expect(annotations({ spec } as Deployment)['prometheus.io/port']).toBe(String(port));
+      expect(address).toBe('0.0.0.0');
+      if (isStage) {
+        expect(config.host).toBe('127.0.0.1');
+        expect((config as ReturnType<typeof readStageConfig>).grpcPort).toBe(
+          Number(annotations({ spec } as Deployment)['dapr.io/app-port']),
+        );
+      }
+    }
+  });
+
+  it('lets each stage be called by the one before it and the gateway, of its own namespace', () => {
+    stages.forEach((stage, index) => {
+      expect(annotations(stage)['dapr.io/app-id']).toBe(`stage-${index}`);
+      const { accessControl } = configuration(stage).spec;
+      expect(accessControl.defaultAction).toBe('deny');
+      const callers = ['gateway', ...(index === 0 ? [] : [`stage-${index - 1}`])];
+      expect(accessControl.policies!.map(({ appId }) => appId)).toEqual(callers);
+      for (const { namespace } of accessControl.policies!) expect(namespace).toBe(stage.metadata.namespace);
+    });
+    const gateway = services.find(({ metadata }) => metadata.name === 'gateway')!;
+    expect(configuration(gateway).spec.accessControl).toMatchObject({ defaultAction: 'deny' });
+    expect(configuration(gateway).spec.accessControl.policies).toBeUndefined();
+  });
+
+  it('selects the pods of one workload by each service, budget and account', () => {
+    for (const { kind, spec } of [
+      ...ofKind<WithSelector>(objects, 'Service'),
+      ...ofKind<WithSelector>(objects, 'PodDisruptionBudget'),
+    ]) {
+      const labels =
+        kind === 'Service' ? spec.selector : (spec.selector as { matchLabels: object }).matchLabels;
+      const chosen = deployments.filter(({ spec: { template } }) =>
+        Object.entries(labels).every(([key, value]) => template.metadata!.labels![key] === value),
+      );
+      expect(chosen).toHaveLength(1);
+    }
+    for (const { metadata, spec } of services) {
+      expect(spec.template.spec.serviceAccountName).toBe(metadata.name);
+      expect(ofKind(objects, 'ServiceAccount').map((account) => account.metadata.name)).toContain(
+        metadata.name,
+      );
+    }
+  });
+
+  it('names images by a tag that stays', () => {
+    const images = deployments.map(({ spec }) => spec.template.spec.containers[0]!.image);
+    expect(images.filter((image) => !/[:@]/.test(image) || image.endsWith(':latest'))).toEqual([]);
+  });
+
+  it('guards calls as the local system does', () => {
+    const text = readFileSync(join(repositoryRoot, 'dapr', 'resiliency.yaml'), 'utf8');
+    const [resiliency] = ofKind<Manifest & { spec: object }>(objects, 'Resiliency');
+    expect(resiliency!.spec).toEqual((parse(text) as { spec: object }).spec);
+  });
+
+  it('scales each stage on metrics that the adapter knows, at thresholds that can be reached', () => {
+    const { rules } = parse(readFileSync(join(k8sFolder, 'adapter', 'rules.yaml'), 'utf8')) as {
+      rules: { name: { as: string } }[];
+    };
+    for (const { metadata, spec } of ofKind<Autoscaler>(objects, 'HorizontalPodAutoscaler')) {
+      expect(spec.scaleTargetRef).toMatchObject({ kind: 'Deployment', name: metadata.name });
+      const target = stages.find((stage) => stage.metadata.name === metadata.name)!;
+      expect(target.spec.replicas).toBeUndefined();
+      expect(spec.maxReplicas).toBeGreaterThan(spec.minReplicas);
+      expect(spec.behavior.scaleDown.stabilizationWindowSeconds).toBeGreaterThanOrEqual(60);
+      const names = spec.metrics.map(({ pods }) => pods.metric.name);
+      expect(names).toEqual(rules.map(({ name }) => name.as));
+      // It grows past a target by a tenth only, and a ratio never passes 1.
+      expect(quantity(spec.metrics[0]!.pods.target.averageValue) * 1.1).toBeLessThan(1);
+    }
+  });
+});
+
+it('the adapter makes its metrics of series that a stage has', async () => {
+  const rules = readFileSync(join(k8sFolder, 'adapter', 'rules.yaml'), 'utf8');
+  const idle = { queueDepth: () => 0, sequences: () => 0, kvUsedRatio: () => 0 };
+  const { registry } = createStageMetrics({ stage: 'stage-0', layers: '0-9' }, idle);
+  const text = await registry.metrics();
+  const series = [...rules.matchAll(/\b(layermesh_stage_\w+)\{/g)].map(([, name]) => name!);
+  expect(new Set(series).size).toBe(3);
+  for (const name of series) {
+    const family = name.replace(/_(count|sum)$/, '');
+    expect(text).toMatch(
+      new RegExp(`^# TYPE ${family} (${family === name ? 'counter' : 'histogram'})$`, 'm'),
+    );
+  }
+});

@@ -1,0 +1,26 @@
+import { Registry } from 'prom-client';
+import { listen, type Listening } from '../../../services/lib/process/listen.js';
+import { createHttpServer } from '../../../services/stage/http.js';
+
+describe("a stage's HTTP server", () => {
+  let reason: string | null = null;
+  let server: Listening;
+  beforeAll(async () => {
+    server = await listen(
+      createHttpServer(new Registry(), () => reason),
+      '127.0.0.1',
+      0,
+    );
+  });
+  afterAll(() => server.close());
+  const get = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${server.port}${path}`);
+
+  it('is ready or says why not, and lives either way', async () => {
+    expect((await get('/ready')).status).toBe(200);
+    reason = 'draining';
+    const answer = await get('/ready');
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toEqual({ status: 'not ready', reason: 'draining' });
+    expect((await get('/health')).status).toBe(200);
+  });
+});
