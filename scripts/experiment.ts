@@ -9,12 +9,13 @@ import { planOf } from './lib/experiment/plan.js';
 import { resultsPage } from './lib/experiment/report/page.js';
 import { writePage } from './lib/experiment/report/write-page.js';
 import { RowStore } from './lib/experiment/rows.js';
+import { ClusterSite } from './lib/experiment/site/cluster-site.js';
 import { LocalSite } from './lib/experiment/site/local-site.js';
 import type { Site } from './lib/experiment/types.js';
 import { repositoryRoot } from './lib/repository.js';
 
 /** Enough to pass through every part that needs no cluster, and no more. */
-const SMOKE = { arms: ['a', 'c'], loads: ['step'], duration: 3, rate: 2, network: false } as const;
+const SMOKE = { arms: ['c'], loads: ['step'], duration: 3, rate: 2, network: false } as const;
 
 /** Some twenty seconds of a small cluster. */
 const CAPACITY = { clients: 16, requests: 32 };
@@ -28,7 +29,15 @@ async function experiment(asked: ExperimentOptions): Promise<void> {
   const signal = stopSignal();
   const options = asked.smoke ? { ...asked, ...SMOKE } : asked;
   const folder = asked.smoke ? mkdtempSync(join(tmpdir(), 'layermesh-experiment-')) : asked.rows;
-  const site = asked.smoke ? await LocalSite.open(signal) : await LocalSite.open(signal);
+  const site = asked.smoke
+    ? await LocalSite.open(signal)
+    : new ClusterSite({
+        namespace: asked.namespace,
+        tag: asked.tag,
+        sidecarMilliCpu: asked.sidecarCpu,
+        delayCommand: asked.delayCommand ?? null,
+        folder,
+      });
   try {
     await measure(options, site, new RowStore(folder), signal);
   } finally {
@@ -42,7 +51,7 @@ async function measure(
   store: RowStore,
   signal: AbortSignal,
 ): Promise<void> {
-  const plan = planOf(options, site.description, store);
+  const plan = planOf(options, store);
   const onEvent = (message: string): void => console.error(message);
   const shared = { site, store, seed: options.seed, onEvent };
   const what = {

@@ -16,6 +16,7 @@ export interface ExperimentOptions {
   readonly cpu: number;
   readonly sidecarCpu: number;
   readonly namespace: string;
+  readonly tag: string;
   readonly delayCommand?: string;
   readonly rows: string;
   readonly docs: boolean;
@@ -58,6 +59,7 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
     )
     .addOption(number('--sidecar-cpu <m>', 'and of its sidecar', 100, [10, 64_000]))
     .option('--namespace <name>', 'made for it, and deleted at the end', 'layermesh-experiment')
+    .option('--tag <tag>', 'of the images', 'local')
     .option('--delay-command <program>', 'delays a pod (default: one that must run as root on the only node)')
     .optionsGroup('What is made of it:')
     .option('--rows <folder>', 'where everything measured is kept', join(cacheDirectory(), 'experiment'))

@@ -8,17 +8,16 @@ import type { Plan } from './types.js';
 type PlanOptions = Pick<ExperimentOptions, 'split' | 'cpu' | 'sidecarCpu' | 'duration' | 'seed'>;
 
 /**
- * The plan that the rows in a folder are of; a new folder gets one. Throws `invalid_config` where the options, or what
- * runs on the site, are not those that the rows were measured with.
+ * The plan that the rows in a folder are of; a new folder gets one. Throws `invalid_config` where the options are not
+ * those that the rows were measured with.
  */
-export function planOf(options: PlanOptions, description: string, store: RowStore): Plan {
+export function planOf(options: PlanOptions, store: RowStore): Plan {
   const decisive = {
     split: boundariesOf(options.split),
     serviceMilliCpu: options.cpu,
     sidecarMilliCpu: options.sidecarCpu,
     duration: options.duration,
     seed: options.seed,
-    description,
   };
   const known = store.readPlan();
   if (known === null) {

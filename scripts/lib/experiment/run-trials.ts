@@ -40,6 +40,7 @@ export async function runTrials(
   const missing = planned.filter(({ name }) => store.readTrial(arm.name, name) === null);
   if (missing.length > 0) {
     onEvent(`${arm.name}: deploying ${arm.title}`);
+    const description = await site.describe(signal);
     const deployed = await site.deploy(arm, signal);
     try {
       await warmUp(deployed, options.seed, signal);
@@ -48,7 +49,8 @@ export async function runTrials(
         onEvent(`${arm.name}: ${trial.name}`);
         const undelay = await delayIfAsked(deployed, trial, signal);
         try {
-          store.writeTrial(await runTrial(arm, deployed, trial, options.seed, signal));
+          const seen = await runTrial(deployed, trial, options.seed, signal);
+          store.writeTrial({ arm: arm.name, load: trial.name, site: description, ...seen });
         } finally {
           await undelay();
         }
@@ -61,12 +63,11 @@ export async function runTrials(
 }
 
 async function runTrial(
-  arm: Arm,
   deployed: Deployed,
   { name, schedule }: PlannedTrial,
   seed: number,
   signal: AbortSignal,
-): Promise<Trial> {
+): Promise<Omit<Trial, 'arm' | 'load' | 'site'>> {
   const sampling = startSampling(deployed, signal);
   const startedAt = Date.now();
   const send = createSend(deployed.target, randomPrompts(promptSeed(seed, name)), signal);
@@ -74,7 +75,7 @@ async function runTrial(
     runSchedule(schedule, send, signal).finally(() => sampling.stop()),
     sampling.observations,
   ]);
-  return { arm: arm.name, load: name, startedAt, records, observations, lives: deployed.lives() };
+  return { startedAt, records, observations, lives: deployed.lives() };
 }
 
 const delayIfAsked = (

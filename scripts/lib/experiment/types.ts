@@ -10,8 +10,6 @@ export interface Plan {
   /** Of each load, seconds. */
   readonly duration: number;
   readonly seed: number;
-  /** Of the site. */
-  readonly description: string;
   readonly machine: Machine;
   /** ISO, of its beginning. */
   readonly date: string;
@@ -100,6 +98,8 @@ export interface PodLife {
 export interface Trial {
   readonly arm: string;
   readonly load: string;
+  /** What it ran on, and which version. */
+  readonly site: string;
   /** When its clock of requests began, milliseconds since 1970. */
   readonly startedAt: number;
   readonly records: readonly RequestRecord[];
@@ -125,7 +125,7 @@ export interface Deployed {
 /** Where arms can run. */
 export interface Site {
   /** For the reader: what it is and which versions run there. */
-  readonly description: string;
+  describe(signal: AbortSignal): Promise<string>;
   /** Resolves when a request can be served by every replica asked for. */
   deploy(arm: Arm, signal: AbortSignal): Promise<Deployed>;
   /** Leaves nothing behind. */

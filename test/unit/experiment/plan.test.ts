@@ -59,18 +59,17 @@ describe('the plan of a folder of rows', () => {
 
   it('is made once, and kept', () => {
     const store = new RowStore(folder.path);
-    const plan = planOf(options, 'a cluster', store);
+    const plan = planOf(options, store);
     expect(plan.split).toEqual([6, 24]);
-    expect(planOf(options, 'a cluster', store)).toEqual(plan);
+    expect(planOf(options, store)).toEqual(plan);
   });
 
   it.each([
-    ['duration 60, not 90', { ...options, duration: 90 }, 'a cluster'],
-    ['split [6,24], not [10]', { ...options, split: '10' }, 'a cluster'],
-    ['description "a cluster", not "another"', options, 'another'],
-  ])('does not take %s', async (what, asked, description) => {
+    ['duration 60, not 90', { ...options, duration: 90 }],
+    ['split [6,24], not [10]', { ...options, split: '10' }],
+  ])('does not take %s', async (what, asked) => {
     const store = new RowStore(folder.path);
-    const error = await thrownBy(() => planOf(asked, description, store));
+    const error = await thrownBy(() => planOf(asked, store));
     expect(error.code).toBe('invalid_config');
     expect(error.message).toContain(`were measured with ${what}`);
   });

@@ -25,7 +25,7 @@ function fakeSite(diary: string[], breaksAt?: number): Site {
     return Promise.resolve();
   };
   return {
-    description: 'nowhere',
+    describe: () => Promise.resolve('nowhere'),
     close: () => Promise.resolve(),
     deploy: async (deployed) => {
       await say(`deploy ${deployed.name}`);

@@ -1,8 +1,8 @@
 """Delays what one pod sends to other pods, until it is told to stop. Runs as root on the pod's node.
 
-    pod-delay.py POD_ADDRESS MILLISECONDS DESTINATIONS
+    pod-delay.py POD_ADDRESS MILLISECONDS OTHER_ADDRESS,OTHER_ADDRESS...
 
-DESTINATIONS is a network, such as 10.244.0.0/16. Packets wait in a netfilter queue of the pod's own network namespace:
+Packets wait in a netfilter queue of the pod's own network namespace:
 each is let go unchanged, in order, so many milliseconds after it came. That is what `tc netem delay` does, without its
 kernel module, which small kernels lack, and for other pods alone: clients and the API server are not delayed. Should
 this program die, the queue is bypassed and nothing is delayed. Prints "delaying" once the delay is there.
@@ -68,8 +68,8 @@ def iptables(*arguments):
 
 
 @contextlib.contextmanager
-def queue_rule(destinations):
-    rule = ["OUTPUT", "-d", destinations, "!", "-o", "lo", "-j", "NFQUEUE"]
+def queue_rule(others):
+    rule = ["OUTPUT", "-d", others, "!", "-o", "lo", "-j", "NFQUEUE"]
     rule += ["--queue-num", str(QUEUE), "--queue-bypass"]
     added = iptables("-A", *rule)
     if added.returncode != 0:
@@ -127,12 +127,12 @@ def hold(seconds, stopped):
 
 
 def main():
-    address, milliseconds, destinations = sys.argv[1:]
+    address, milliseconds, others = sys.argv[1:]
     stopped = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.append(True))
     enter_namespace_of(address)
-    with queue_rule(destinations):
+    with queue_rule(others):
         hold(float(milliseconds) / 1000, stopped)
 
 

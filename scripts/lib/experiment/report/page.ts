@@ -43,11 +43,11 @@ export function resultsPage(
   return { text: text.join('\n\n'), charts: new Map(charts) };
 }
 
-function header({ machine, date, description, split }: Plan, { rate }: ArmResults, command: string): string {
+function header({ machine, date, split }: Plan, { rate, trials }: ArmResults, command: string): string {
   return [
     `- Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.flags.join(' ')}, ${machine.memoryGib} GiB, ` +
       `${machine.system}, Node ${machine.node}`,
-    `- Runs on: ${description}`,
+    `- Runs on: ${[...new Set(trials.map(({ site }) => site))].join('; ')}`,
     `- Date: ${date.slice(0, 10)}, one run of each`,
     `- Split: before layers ${split.join(' and ')}; ×1 is ${rate.toFixed(2)} requests/s`,
     `- Command: \`${command}\``,

@@ -10,7 +10,6 @@ import { podViewOf, readPage } from './read-pod.js';
 
 /** Processes of this machine without a cluster: nothing limits or scales them, but everything can be watched. */
 export class LocalSite implements Site {
-  readonly description = `processes on one machine, ${ownVersion()}`;
   readonly #plan: Omit<SystemOptions, 'port' | 'split'>;
 
   private constructor(plan: Omit<SystemOptions, 'port' | 'split'>) {
@@ -26,6 +25,10 @@ export class LocalSite implements Site {
         signal,
       ),
     );
+  }
+
+  describe(): Promise<string> {
+    return Promise.resolve(`processes on one machine, ${ownVersion()}`);
   }
 
   async deploy(arm: Arm, signal: AbortSignal): Promise<Deployed> {

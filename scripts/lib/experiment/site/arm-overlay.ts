@@ -1,0 +1,138 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { writeOverlay } from '../../k8s/write-overlay.js';
+import type { Arm, StageBounds } from '../types.js';
+
+export interface OverlayOptions {
+  readonly namespace: string;
+  /** Of the images. */
+  readonly tag: string;
+  readonly sidecarMilliCpu: number;
+}
+
+/** Marks the namespace as one that the experiment may delete. */
+export const OWN_LABEL = 'layermesh.io/experiment';
+
+/** Seconds that less load must last before replicas go, all at once: the next load shall begin as this one did. */
+const SCALE_DOWN_AFTER = 15;
+
+/**
+ * Writes an overlay that deploys an arm: what `npm run k8s:render` writes, and over it what makes it an arm. Random
+ * prompts make a small model repeat itself, so tokens are not guessed ahead: speculation would flatter every arm.
+ */
+export async function writeArmOverlay(folder: string, arm: Arm, options: OverlayOptions): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  const rendered = join(folder, 'rendered');
+  await mkdir(rendered, { recursive: true });
+  await writeOverlay(rendered, {
+    split: arm.split.join(),
+    replicas: arm.stages.map(({ name, min }) => `${name}=${min}`),
+    maxReplicas: Math.max(...arm.stages.map(({ max }) => max)),
+    autoscaler: isScaled(arm) ? 'hpa' : 'none',
+    scaleDownAfter: SCALE_DOWN_AFTER,
+    cpu: arm.stages.map(({ name, milliCpu }) => `${name}=${milliCpu}m`),
+    memory: [],
+    precision: 'int8',
+    env: ['LAYERMESH_SPECULATION=off'],
+    namespace: options.namespace,
+    tag: options.tag,
+    out: rendered,
+  });
+  const kustomization = {
+    apiVersion: 'kustomize.config.k8s.io/v1beta1',
+    kind: 'Kustomization',
+    resources: ['rendered'],
+    patches: [
+      patch({ kind: 'Namespace' }, { metadata: { labels: namespaceLabels(arm) } }),
+      ...arm.stages.map(({ name }) => sidecarLimit(name, options)),
+      ...(isScaled(arm) ? arm.stages.map(autoscaler) : []),
+      ...(arm.mesh === 'direct' ? directMesh(arm, options.namespace) : []),
+    ],
+  };
+  await writeFile(join(folder, 'kustomization.yaml'), stringify(kustomization));
+}
+
+export const isScaled = ({ stages }: Arm): boolean => stages.some(({ min, max }) => min < max);
+
+interface Target {
+  readonly kind: string;
+  readonly name?: string;
+}
+
+/** The names in a patch do not matter where it has a target. */
+const patch = (target: Target, content: object): { target: Target; patch: string } => ({
+  target,
+  patch: stringify({ apiVersion: 'v1', kind: target.kind, ...content, ...named(content) }),
+});
+
+const named = (content: { readonly metadata?: object }): object => ({
+  metadata: { ...content.metadata, name: 'any' },
+});
+
+const namespaceLabels = ({ mesh }: Arm): object => ({
+  [OWN_LABEL]: 'true',
+  // The registry of the direct mesh is a folder of the node.
+  ...(mesh === 'direct' && { 'pod-security.kubernetes.io/enforce': 'privileged' }),
+});
+
+const sidecarLimit = (name: string, { sidecarMilliCpu }: OverlayOptions) =>
+  patch(
+    { kind: 'Deployment', name },
+    {
+      spec: {
+        template: { metadata: { annotations: { 'dapr.io/sidecar-cpu-limit': `${sidecarMilliCpu}m` } } },
+      },
+    },
+  );
+
+/** Within the budget, and back at once. */
+const autoscaler = ({ name, max }: StageBounds) =>
+  patch(
+    { kind: 'HorizontalPodAutoscaler', name },
+    {
+      spec: {
+        maxReplicas: max,
+        behavior: { scaleDown: { policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }] } },
+      },
+    },
+  );
+
+/** Without sidecars: each process listens at its pod's own address, and a folder of the one node is the registry. */
+function directMesh({ stages }: Arm, namespace: string): ReturnType<typeof patch>[] {
+  const env = [
+    { name: 'LAYERMESH_MESH', value: 'direct' },
+    { name: 'LAYERMESH_REGISTRY_DIR', value: `/registry/${namespace}-${Date.now()}` },
+  ];
+  const host = {
+    name: 'LAYERMESH_HOST',
+    value: null,
+    valueFrom: { fieldRef: { fieldPath: 'status.podIP' } },
+  };
+  const deployment = (name: string, container: string, more: object[]) =>
+    patch(
+      { kind: 'Deployment', name },
+      {
+        spec: {
+          template: {
+            metadata: { annotations: { 'dapr.io/enabled': 'false' } },
+            spec: {
+              containers: [
+                {
+                  name: container,
+                  env: [...env, ...more],
+                  volumeMounts: [{ name: 'registry', mountPath: '/registry' }],
+                },
+              ],
+              // Where every user may write.
+              volumes: [{ name: 'registry', hostPath: { path: '/tmp', type: 'Directory' } }],
+            },
+          },
+        },
+      },
+    );
+  return [
+    deployment('gateway', 'gateway', []),
+    ...stages.map(({ name }) => deployment(name, 'stage', [host])),
+  ];
+}
