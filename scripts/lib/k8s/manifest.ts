@@ -99,6 +99,7 @@ export const ofKind = <Kind extends Manifest>(objects: readonly Manifest[], kind
 /** `700m` is 0.7, `2` is 2: what Kubernetes calls a quantity, as far as metrics and CPUs use it. */
 export function quantity(text: string): number {
   const [, digits = '', unit = ''] = /^(-?[\d.]+)(n|u|m|k|M|G)?$/.exec(text) ?? [];
-  const scale = { n: 1e-9, u: 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9 }[unit] ?? 1;
-  return digits === '' ? NaN : Number(digits) * scale;
+  // Read as one number, which multiplying would round.
+  const exponent = { n: 'e-9', u: 'e-6', m: 'e-3', k: 'e3', M: 'e6', G: 'e9' }[unit] ?? '';
+  return digits === '' ? NaN : Number(`${digits}${exponent}`);
 }

@@ -14,6 +14,8 @@ export interface RenderOptions {
   readonly scaleDownAfter?: number;
   /** Kubernetes quantities, of all stages (`500m`) or of one (`stage-1=300m`), the later before the earlier. */
   readonly cpu: readonly string[];
+  /** Where less is to be reserved than may be used. */
+  readonly cpuRequest: readonly string[];
   readonly memory: readonly string[];
   readonly precision: Precision;
   /** More variables of every service, such as `LAYERMESH_KV_TOKENS=16384`. */
@@ -51,6 +53,12 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
     )
     .addOption(new Option('--scale-down-after <seconds>', 'of less load').argParser(wholeNumber(0, 3_600)))
     .option('--cpu <quantity>', 'of all stages, or stage-1=300m', each(QUANTITY, '500m or stage-1=300m'), [])
+    .option(
+      '--cpu-request <quantity>',
+      'likewise, where less is to be reserved than may be used',
+      each(QUANTITY, '50m or stage-1=100m'),
+      [],
+    )
     .option('--memory <quantity>', 'likewise', each(QUANTITY, '768Mi or stage-1=1Gi'), [])
     .addOption(
       new Option('--precision <precision>', 'of the weights').choices(['int8', 'f32']).default('int8'),
@@ -72,4 +80,18 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
 function namespaceName(value: string): string {
   if (NAME.test(value)) return value;
   throw new InvalidArgumentError('It must be of at most 63 small letters, digits and "-".');
+}
+
+/** What a command line of `npm run k8s:render` asks for. Throws commander's error for one that can not be. */
+export function parseRenderOptions(args: readonly string[]): RenderOptions {
+  let options: RenderOptions | undefined;
+  const command = renderCommand((given) => {
+    options = given;
+    return Promise.resolve();
+  });
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .parse(args, { from: 'user' });
+  return options!;
 }

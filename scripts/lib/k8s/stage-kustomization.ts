@@ -28,17 +28,26 @@ export function stageKustomization(
   };
 }
 
-function deployment({ appId, replicas, cpu, memory }: StageSettings, { autoscaler }: RenderOptions): Patch {
-  const amounts = { ...(cpu !== undefined && { cpu }), ...(memory !== undefined && { memory }) };
-  const resources = { requests: amounts, limits: amounts };
-  const containers = Object.keys(amounts).length > 0 && { containers: [{ name: 'stage', resources }] };
+function deployment(stage: StageSettings, { autoscaler }: RenderOptions): Patch {
+  const { appId, replicas } = stage;
+  const resources = resourcesOf(stage);
   return merge('apps/v1', 'Deployment', {
     ...(autoscaler === 'none' && { replicas }),
     template: {
       metadata: { annotations: { 'dapr.io/app-id': appId, 'dapr.io/config': appId } },
-      ...(containers && { spec: containers }),
+      ...(resources !== null && { spec: { containers: [{ name: 'stage', resources }] } }),
     },
   });
+}
+
+/** Null where the base's are to stay. */
+function resourcesOf({ cpu, cpuRequest, memory }: StageSettings): object | null {
+  if (cpu === undefined && cpuRequest === undefined && memory === undefined) return null;
+  const ofMemory = memory === undefined ? {} : { memory };
+  return {
+    requests: { ...(cpuRequest !== undefined && { cpu: cpuRequest }), ...ofMemory },
+    limits: { ...(cpu !== undefined && { cpu }), ...ofMemory },
+  };
 }
 
 /** The first stage is called by the gateway alone. */

@@ -11,6 +11,7 @@ export interface StageSettings {
   readonly replicas: number;
   /** Kubernetes quantities; undefined leaves the base's. */
   readonly cpu: string | undefined;
+  readonly cpuRequest: string | undefined;
   readonly memory: string | undefined;
 }
 
@@ -19,8 +20,9 @@ export function stageSettings(options: RenderOptions): StageSettings[] {
   const count = parseSplit(options.split, Number.MAX_SAFE_INTEGER).length;
   const replicas = parseReplicaCounts(options.replicas);
   const cpu = quantities(options.cpu);
+  const cpuRequest = quantities(options.cpuRequest);
   const memory = quantities(options.memory);
-  for (const counts of [replicas, cpu.own, memory.own]) requireStages(counts, count);
+  for (const counts of [replicas, cpu.own, cpuRequest.own, memory.own]) requireStages(counts, count);
   for (const [appId, least] of replicas) {
     if (options.autoscaler === 'none' || least <= options.maxReplicas) continue;
     throw new ServingError('invalid_config', `${appId} has more replicas than --max-replicas allows`);
@@ -31,19 +33,17 @@ export function stageSettings(options: RenderOptions): StageSettings[] {
       index,
       appId,
       replicas: replicas.get(appId) ?? 1,
-      cpu: cpu.own.get(appId) ?? cpu.all,
-      memory: memory.own.get(appId) ?? memory.all,
+      cpu: cpu.of(appId),
+      cpuRequest: cpuRequest.of(appId) ?? cpu.of(appId),
+      memory: memory.of(appId),
     };
   });
 }
 
-function quantities(values: readonly string[]): {
-  own: ReadonlyMap<string, string>;
-  all: string | undefined;
-} {
+/** What is given for one stage, and for all others. */
+function quantities(values: readonly string[]) {
   const pairs = values.map((value) => value.split('=')).filter((parts) => parts.length === 2);
-  return {
-    own: new Map(pairs as [string, string][]),
-    all: values.findLast((value) => !value.includes('=')),
-  };
+  const own: ReadonlyMap<string, string> = new Map(pairs as [string, string][]);
+  const all = values.findLast((value) => !value.includes('='));
+  return { own, of: (appId: string): string | undefined => own.get(appId) ?? all };
 }

@@ -75,6 +75,7 @@ function overlayFiles(folder: string, { namespace, tag }: RenderOptions): Map<st
         components: [from('components', 'redis')],
         images: ['gateway', 'stage'].map((image) => ({ name: `layermesh/${image}`, newTag: tag })),
         replacements: [namespaceOfCallers],
+        sortOptions: sidecarsLast,
       }),
     ],
   ]);
@@ -92,6 +93,15 @@ const namespaceOfCallers = {
   ],
 };
 
+/** A sidecar reads what is there when it starts, so Dapr's objects come before the pods. */
+const sidecarsLast = {
+  order: 'legacy',
+  legacySortOptions: {
+    orderFirst: ['Namespace', 'Component', 'Configuration', 'Resiliency', 'ServiceAccount', 'ConfigMap'],
+    orderLast: [],
+  },
+};
+
 /** The command that writes the same again. */
 export function commandLine(folder: string, options: RenderOptions): string {
   const repeated = (name: string, values: readonly string[]): string[] =>
@@ -104,6 +114,7 @@ export function commandLine(folder: string, options: RenderOptions): string {
     `--max-replicas ${options.maxReplicas} --autoscaler ${options.autoscaler}`,
     ...(options.scaleDownAfter === undefined ? [] : [`--scale-down-after ${options.scaleDownAfter}`]),
     ...repeated('cpu', options.cpu),
+    ...repeated('cpu-request', options.cpuRequest),
     ...repeated('memory', options.memory),
     `--precision ${options.precision}`,
     ...repeated('env', options.env),

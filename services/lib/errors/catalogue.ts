@@ -70,6 +70,7 @@ export const catalogue = {
   logits_invalid: server('prepare the model again, or try --precision f32; its weights give no numbers'),
   download_failed: server('check the network and run the command again; it goes on where it was'),
   process_failed: server('the lines above are the end of its log'),
+  cluster_failed: server('check KUBECONFIG, and what kubectl cluster-info says'),
   not_running: invalid('start the system with npm run up'),
   port_in_use: invalid('stop what uses the port, or choose another with --port'),
   invalid_config: invalid('docs/configuration.md lists every variable and flag'),

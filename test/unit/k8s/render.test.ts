@@ -2,8 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import { ofKind, type Autoscaler, type Deployment } from '../../../scripts/lib/k8s/manifest.js';
+import { parseRenderOptions } from '../../../scripts/lib/k8s/render-options.js';
 import { stageFiles } from '../../../scripts/lib/k8s/write-overlay.js';
-import { k8sFolder, render, renderOptions } from '../../support/rendered.js';
+import { k8sFolder, render } from '../../support/rendered.js';
 
 const stagesOf = (objects: Awaited<ReturnType<typeof render>>) =>
   ofKind<Deployment>(objects, 'Deployment').filter(({ metadata }) => metadata.name.startsWith('stage-'));
@@ -16,7 +17,7 @@ describe('npm run k8s:render', () => {
       const header = (await readFile(join(folder, 'stages', 'kustomization.yaml'), 'utf8')).split('\n')[0]!;
       const [, line] = /^# Written by: npm run k8s:render -- (.*)$/.exec(header)!;
       const args = [...line!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
-      const expected = stageFiles(folder, await renderOptions(args));
+      const expected = stageFiles(folder, parseRenderOptions(args));
       const found = await readdir(join(folder, 'stages'), { recursive: true, withFileTypes: true });
       const files = found
         .filter((entry) => entry.isFile())
