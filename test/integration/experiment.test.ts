@@ -44,7 +44,7 @@ describe('npm run experiment', () => {
   }, 240_000);
 
   it.each([
-    ['not_running', ['--rows', 'rows']],
+    ['cluster_failed', ['--rows', 'rows']],
     ['invalid_config', ['--arms', 'd']],
     ['invalid_split', ['--split', '9,6']],
   ])(

@@ -1,6 +1,7 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
+import type { RenderOptions } from '../../k8s/render-options.js';
 import { writeOverlay } from '../../k8s/write-overlay.js';
 import type { Arm, StageBounds } from '../types.js';
 
@@ -23,35 +24,39 @@ const SCALE_DOWN_AFTER = 15;
  */
 export async function writeArmOverlay(folder: string, arm: Arm, options: OverlayOptions): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  const rendered = join(folder, 'rendered');
-  await mkdir(rendered, { recursive: true });
-  await writeOverlay(rendered, {
+  await mkdir(folder, { recursive: true });
+  await writeOverlay(folder, renderOptions(folder, arm, options));
+  const path = join(folder, 'kustomization.yaml');
+  const rendered = parse(await readFile(path, 'utf8')) as object;
+  await writeFile(path, stringify({ ...rendered, patches: patchesOf(arm, options) }));
+}
+
+function renderOptions(folder: string, arm: Arm, { namespace, tag }: OverlayOptions): RenderOptions {
+  const { stages } = arm;
+  return {
     split: arm.split.join(),
-    replicas: arm.stages.map(({ name, min }) => `${name}=${min}`),
-    maxReplicas: Math.max(...arm.stages.map(({ max }) => max)),
+    replicas: stages.map(({ name, min }) => `${name}=${min}`),
+    maxReplicas: Math.max(...stages.map(({ max }) => max)),
     autoscaler: isScaled(arm) ? 'hpa' : 'none',
     scaleDownAfter: SCALE_DOWN_AFTER,
-    cpu: arm.stages.map(({ name, milliCpu }) => `${name}=${milliCpu}m`),
-    memory: [],
+    cpu: stages.map(({ name, milliCpu }) => `${name}=${milliCpu}m`),
+    // Less than the limits, so that all replicas find a place on a small node, and in proportion to them.
+    cpuRequest: stages.map(({ name, milliCpu }) => `${name}=${Math.ceil(milliCpu / 4)}m`),
+    memory: ['896Mi'],
     precision: 'int8',
-    env: ['LAYERMESH_SPECULATION=off'],
-    namespace: options.namespace,
-    tag: options.tag,
-    out: rendered,
-  });
-  const kustomization = {
-    apiVersion: 'kustomize.config.k8s.io/v1beta1',
-    kind: 'Kustomization',
-    resources: ['rendered'],
-    patches: [
-      patch({ kind: 'Namespace' }, { metadata: { labels: namespaceLabels(arm) } }),
-      ...arm.stages.map(({ name }) => sidecarLimit(name, options)),
-      ...(isScaled(arm) ? arm.stages.map(autoscaler) : []),
-      ...(arm.mesh === 'direct' ? directMesh(arm, options.namespace) : []),
-    ],
+    env: ['LAYERMESH_SPECULATION=off', 'LAYERMESH_KV_TOKENS=12288', 'LAYERMESH_PREFIX_CACHE_MB=32'],
+    namespace,
+    tag,
+    out: folder,
   };
-  await writeFile(join(folder, 'kustomization.yaml'), stringify(kustomization));
 }
+
+const patchesOf = (arm: Arm, options: OverlayOptions): Patch[] => [
+  patch({ kind: 'Namespace' }, { metadata: { labels: namespaceLabels(arm) } }),
+  ...arm.stages.map(({ name }) => sidecarLimit(name, options)),
+  ...(isScaled(arm) ? arm.stages.map(autoscaler) : []),
+  ...(arm.mesh === 'direct' ? directMesh(arm, options.namespace) : []),
+];
 
 export const isScaled = ({ stages }: Arm): boolean => stages.some(({ min, max }) => min < max);
 
@@ -60,8 +65,13 @@ interface Target {
   readonly name?: string;
 }
 
+interface Patch {
+  readonly target: Target;
+  readonly patch: string;
+}
+
 /** The names in a patch do not matter where it has a target. */
-const patch = (target: Target, content: object): { target: Target; patch: string } => ({
+const patch = (target: Target, content: object): Patch => ({
   target,
   patch: stringify({ apiVersion: 'v1', kind: target.kind, ...content, ...named(content) }),
 });
@@ -99,7 +109,7 @@ const autoscaler = ({ name, max }: StageBounds) =>
   );
 
 /** Without sidecars: each process listens at its pod's own address, and a folder of the one node is the registry. */
-function directMesh({ stages }: Arm, namespace: string): ReturnType<typeof patch>[] {
+function directMesh({ stages }: Arm, namespace: string): Patch[] {
   const env = [
     { name: 'LAYERMESH_MESH', value: 'direct' },
     { name: 'LAYERMESH_REGISTRY_DIR', value: `/registry/${namespace}-${Date.now()}` },

@@ -17,12 +17,20 @@ export class ClusterApi {
     this.#proxy = proxy;
   }
 
-  /** Throws `not_running` when KUBECONFIG names no cluster that answers. */
+  /** Throws `cluster_failed` when KUBECONFIG names no cluster that answers. */
   static async open(logPath: string, signal: AbortSignal): Promise<ClusterApi> {
-    const { port, process } = await startTunnel('proxy', (free) => ['proxy', `--port=${free}`], logPath);
-    const api = new ClusterApi(`http://127.0.0.1:${port}`, process);
+    const [port] = (await freePorts(1)) as [number];
+    const command = ['kubectl', 'proxy', `--port=${port}`];
+    const proxy = new ManagedProcess({
+      name: 'kubectl proxy',
+      command,
+      directory: repositoryRoot,
+      env: process.env,
+      logPath,
+    });
+    const api = new ClusterApi(`http://127.0.0.1:${port}`, proxy);
     try {
-      await untilAnswered(`${api.url}/version`, process, signal);
+      await untilAnswered(`${api.url}/version`, proxy, signal);
       return api;
     } catch (error) {
       await api.close();
@@ -33,38 +41,13 @@ export class ClusterApi {
   /** Throws when the answer is not 200. */
   async get<Value>(path: string, signal: AbortSignal): Promise<Value> {
     const response = await fetch(this.url + path, { signal });
-    if (!response.ok) throw new ServingError('not_running', `${path}: HTTP ${response.status}`);
+    if (!response.ok) throw new ServingError('cluster_failed', `${path}: HTTP ${response.status}`);
     return (await response.json()) as Value;
   }
 
   close(): Promise<void> {
     return this.#proxy.stop(STOP_GRACE_MS);
   }
-}
-
-/** A port of this machine that leads to a service of the cluster. */
-export async function forwardService(
-  { namespace, service, port }: { namespace: string; service: string; port: number },
-  logPath: string,
-): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const target = ['--namespace', namespace, `service/${service}`];
-  const tunnel = await startTunnel(
-    'port-forward',
-    (free) => ['port-forward', ...target, `${free}:${port}`],
-    logPath,
-  );
-  return { url: `http://127.0.0.1:${tunnel.port}`, close: () => tunnel.process.stop(STOP_GRACE_MS) };
-}
-
-async function startTunnel(
-  name: string,
-  args: (port: number) => readonly string[],
-  logPath: string,
-): Promise<{ port: number; process: ManagedProcess }> {
-  const [port] = (await freePorts(1)) as [number];
-  const command = ['kubectl', ...args(port)];
-  const spec = { name: `kubectl ${name}`, command, directory: repositoryRoot, env: process.env, logPath };
-  return { port, process: new ManagedProcess(spec) };
 }
 
 async function untilAnswered(url: string, tunnel: ManagedProcess, signal: AbortSignal): Promise<void> {
@@ -79,7 +62,7 @@ async function untilAnswered(url: string, tunnel: ManagedProcess, signal: AbortS
     await delay(100, undefined, { signal });
   }
   const lines = (await tunnel.lastLines(2)).join(' ');
-  throw new ServingError('not_running', `no cluster answers: ${lines}`, {
+  throw new ServingError('cluster_failed', `no cluster answers: ${lines}`, {
     hint: 'let KUBECONFIG name a cluster with Dapr, Prometheus and its adapter (k8s/README.md)',
   });
 }

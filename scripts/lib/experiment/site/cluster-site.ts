@@ -1,15 +1,18 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { GatewayClient } from '../../gateway-client.js';
+import { DeployedMesh } from '../../k8s/deployed-mesh.js';
+import { Kubectl } from '../../k8s/kubectl.js';
+import { portForward } from '../../k8s/port-forward.js';
+import { waitUntil } from '../../k8s/wait-until.js';
 import { openAiDialect } from '../../bench/targets/dialect.js';
 import { HttpTarget } from '../../bench/targets/http-target.js';
 import { ownVersion } from '../../bench/arms/own-version.js';
 import { delayPods } from '../network/pod-delays.js';
 import type { Arm, Deployed, Site } from '../types.js';
 import { OWN_LABEL, writeArmOverlay } from './arm-overlay.js';
-import { ClusterApi, forwardService } from './cluster-api.js';
-import { kubectl } from './kubectl.js';
+import { ClusterApi } from './cluster-api.js';
+import { lifeOf } from './cluster-views.js';
 import { PodWatch } from './pod-watch.js';
 
 export interface ClusterOptions {
@@ -24,7 +27,8 @@ export interface ClusterOptions {
 
 const READY_MS = 240_000;
 const SETTLE_MS = 180_000;
-const POLL_MS = 1_000;
+const APPLY_MS = 60_000;
+const GATEWAY_PORT = 8_000;
 
 /** The cluster that KUBECONFIG names. Each arm is deployed into a namespace that is deleted after it. */
 export class ClusterSite implements Site {
@@ -47,23 +51,25 @@ export class ClusterSite implements Site {
     await this.#removeOld(signal);
     const overlay = join(folder, 'overlays', arm.name);
     await writeArmOverlay(overlay, arm, this.#options);
-    const closers: (() => Promise<unknown>)[] = [() => deleteNamespace(namespace)];
+    const closers: (() => Promise<unknown>)[] = [() => DeployedMesh.remove(namespace)];
     const close = async (): Promise<void> => {
       for (const closer of closers.splice(0).reverse()) await closer();
     };
     try {
-      await kubectl(['apply', '--kustomize', overlay], signal);
+      const kubectl = new Kubectl(namespace, signal);
+      await kubectl.run(['apply', '--kustomize', overlay], { timeoutMs: APPLY_MS });
       const watch = new PodWatch(api, arm, namespace);
       await untilSettled(arm, watch, READY_MS, signal);
-      const gateway = { namespace, service: 'gateway', port: 8_000 };
-      const tunnel = await forwardService(gateway, join(folder, `port-forward-${arm.name}.log`));
+      const tunnel = await portForward(namespace, 'service/gateway', GATEWAY_PORT);
       closers.push(() => tunnel.close());
       const model = await servedModel(arm, tunnel.url, signal);
       return {
         target: new HttpTarget(tunnel.url, openAiDialect(model)),
         observe: (limit) => watch.observe(limit),
         lives: () => watch.lives,
-        settle: (limit) => untilSettled(arm, watch, SETTLE_MS, limit),
+        settle: async (limit) => {
+          await untilSettled(arm, watch, SETTLE_MS, limit);
+        },
         delay: async (ms, limit) => {
           const pods = await watch.pods(limit);
           const addresses = pods.flatMap(({ pod }) => pod.status.podIP ?? []);
@@ -92,13 +98,11 @@ export class ClusterSite implements Site {
   /** What a run that was killed has left. A namespace that is not the experiment's own is not touched. */
   async #removeOld(signal: AbortSignal): Promise<void> {
     const { namespace } = this.#options;
-    const text = await kubectl(
-      ['get', 'namespace', namespace, '--ignore-not-found', '--output=json'],
-      signal,
-    );
+    const kubectl = new Kubectl(namespace, signal);
+    const text = await kubectl.run(['get', 'namespace', namespace, '--ignore-not-found', '--output=json']);
     if (text.trim() === '') return;
     const { metadata } = JSON.parse(text) as { metadata: { labels?: Record<string, string> } };
-    if (metadata.labels?.[OWN_LABEL] === 'true') return deleteNamespace(namespace);
+    if (metadata.labels?.[OWN_LABEL] === 'true') return DeployedMesh.remove(namespace);
     throw new ServingError(
       'invalid_config',
       `the namespace ${namespace} is there, and not of an experiment`,
@@ -109,34 +113,24 @@ export class ClusterSite implements Site {
   }
 }
 
-/** Not to be interrupted: nothing is left behind. */
-async function deleteNamespace(namespace: string): Promise<void> {
-  await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--wait', '--timeout=180s']);
-}
-
-/** Every stage has its least replicas, all ready, and no pod is starting or ending. */
-async function untilSettled(arm: Arm, watch: PodWatch, limitMs: number, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  for (;;) {
+/** Waits until every stage has its least replicas, all ready, and no pod is starting or ending. */
+function untilSettled(arm: Arm, watch: PodWatch, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
+  const least = new Map([['gateway', 1], ...arm.stages.map(({ name, min }) => [name, min] as const)]);
+  const unsettled = async (): Promise<string[]> => {
     const pods = await watch.pods(signal);
-    const off = arm.stages.find(({ name, min }) => {
+    return [...least].flatMap(([name, count]) => {
       const own = pods.filter(({ app }) => app === name);
-      return own.length !== min || !own.every(({ pod }) => isReady(pod));
+      return own.length === count && own.every(({ pod, app }) => lifeOf(pod, app).ready !== null)
+        ? []
+        : [name];
     });
-    const gateways = pods.filter(({ app }) => app === 'gateway');
-    if (off === undefined && gateways.length === 1 && isReady(gateways[0]!.pod)) return;
-    if (performance.now() > deadline) {
-      const what = off === undefined ? 'the gateway' : off.name;
-      throw new ServingError('stage_unavailable', `${what} is not as it should be after ${limitMs / 1000} s`);
-    }
-    await delay(POLL_MS, undefined, { signal });
-  }
+  };
+  return waitUntil('every stage at its least replicas', async () => (await unsettled()).length === 0, {
+    timeoutMs,
+    signal,
+    details: async () => (await unsettled()).join(', '),
+  });
 }
-
-const isReady = ({ status }: { readonly status: PodStatus }): boolean =>
-  status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
-
-type PodStatus = Awaited<ReturnType<PodWatch['pods']>>[number]['pod']['status'];
 
 /** The id of the model, once every replica is on a route. */
 async function servedModel(arm: Arm, url: string, signal: AbortSignal): Promise<string> {
