@@ -49,6 +49,8 @@ export interface PodView {
   readonly name: string;
   /** App-id; `gateway` for the gateway. */
   readonly app: string;
+  /** CPU limits of its containers together, processors; 0 where they have none. */
+  readonly cpuLimit: number;
   /** Null where the process could not be read, such as before it listens. */
   readonly service: Used | null;
   /** Null where there is none, or it could not be read. */

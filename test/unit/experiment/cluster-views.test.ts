@@ -1,5 +1,6 @@
 import {
   appOf,
+  cpuLimitOf,
   lifeOf,
   scaleViews,
   type Autoscaler,
@@ -12,6 +13,10 @@ const pod = (status: Pod['status'], appId = 'stage-1'): Pod => ({
     name: 'stage-1-abc',
     creationTimestamp: '2026-11-27T07:00:00Z',
     annotations: { 'dapr.io/app-id': appId },
+  },
+  spec: {
+    containers: [{ resources: { limits: { cpu: '200m' } } }, {}],
+    initContainers: [{ resources: { limits: { cpu: '100m' } } }],
   },
   status,
 });
@@ -27,7 +32,11 @@ describe('a pod', () => {
     expect(appOf(pod({}))).toBe('stage-1');
     expect(appOf(pod({}, 'gateway'))).toBe('gateway');
     expect(appOf(pod({}, 'redis'))).toBeNull();
-    expect(appOf({ metadata: { name: 'redis-x', creationTimestamp: '' }, status: {} })).toBeNull();
+    expect(appOf({ ...pod({}), metadata: { name: 'redis-x', creationTimestamp: '' } })).toBeNull();
+  });
+
+  it('may use what its containers may, a native sidecar with them', () => {
+    expect(cpuLimitOf(pod({}))).toBeCloseTo(0.3);
   });
 
   it('tells when it came to what', () => {

@@ -10,11 +10,13 @@ const used = (cpuSeconds: number, rssBytes: number) => ({ cpuSeconds, rssBytes }
 
 describe('what a trial used', () => {
   const observations = [
-    seenAt(0, { pods: [podOf({ name: 'old', service: used(10, 100), sidecar: used(1, 10) })] }),
+    seenAt(0, {
+      pods: [podOf({ name: 'old', cpuLimit: 0.5, service: used(10, 100), sidecar: used(1, 10) })],
+    }),
     seenAt(1, {
       pods: [
-        podOf({ name: 'old', service: used(12, 200), sidecar: used(2, 20) }),
-        podOf({ name: 'new', service: used(3, 1000) }),
+        podOf({ name: 'old', cpuLimit: 0.5, service: used(12, 200), sidecar: used(2, 20) }),
+        podOf({ name: 'new', cpuLimit: 1, service: used(3, 1000) }),
       ],
     }),
     seenAt(3, {
@@ -33,8 +35,17 @@ describe('what a trial used', () => {
     expect(costsOf(observations).memoryByteSeconds).toBe(110 * 1 + 1220 * 2);
   });
 
+  it('holds the limits of its pods, used or not', () => {
+    expect(costsOf(observations).heldCpuSeconds).toBe(0.5 * 1 + 1.5 * 2);
+  });
+
   it('is nothing where nothing was seen', () => {
-    expect(costsOf([])).toEqual({ cpuSeconds: 0, sidecarCpuSeconds: 0, memoryByteSeconds: 0 });
+    expect(costsOf([])).toEqual({
+      cpuSeconds: 0,
+      sidecarCpuSeconds: 0,
+      heldCpuSeconds: 0,
+      memoryByteSeconds: 0,
+    });
     expect(integral([seenAt(5)], () => 7)).toBe(0);
   });
 });

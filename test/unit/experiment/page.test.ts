@@ -89,7 +89,15 @@ it('the network section tells prefill and decode apart, against direct without d
       { mesh, delayMs, phase: 'decode', trial },
     ];
   };
-  const section = networkSection([...at('direct', 0, 100), ...at('dapr', 0, 130), ...at('dapr', 5, 200)]);
+  const { text: section, charts } = networkSection([
+    ...at('direct', 0, 100),
+    ...at('dapr', 0, 130),
+    ...at('dapr', 5, 200),
+  ]);
+  expect(charts.get('network-tpot')!.series.map(({ name, points }) => [name, points.length])).toEqual([
+    ['direct', 1],
+    ['dapr', 2],
+  ]);
   expect(section).toMatch(/\| dapr +\| 5 +\| 200 +\| 2\.00 +\| 20\.0 +\| 1\.00 /);
   const bytes = 64 * 9;
   const requests = load.arrivals.length;

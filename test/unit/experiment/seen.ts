@@ -22,6 +22,7 @@ export const podOf = (
 ): PodView => ({
   name: what.name ?? `${what.app ?? 'stage-0'}-x`,
   app: 'stage-0',
+  cpuLimit: 0,
   service: null,
   sidecar: null,
   ...what,

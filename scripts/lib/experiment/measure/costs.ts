@@ -6,6 +6,8 @@ export interface Costs {
   readonly cpuSeconds: number;
   /** Of `cpuSeconds`, the sidecars'. */
   readonly sidecarCpuSeconds: number;
+  /** CPU limits of the pods, integrated over time: what is held for them, used or not. */
+  readonly heldCpuSeconds: number;
   /** Resident memory, integrated over time. */
   readonly memoryByteSeconds: number;
 }
@@ -33,9 +35,13 @@ export function costsOf(observations: readonly Observation[]): Costs {
   return {
     cpuSeconds: grown(({ service }) => service) + sidecarCpuSeconds,
     sidecarCpuSeconds,
+    heldCpuSeconds: integral(observations, limitsHeld),
     memoryByteSeconds: integral(observations, ({ pods }) => sum(pods.map(memoryOf))),
   };
 }
+
+/** CPU limits of all pods at one moment, processors. */
+export const limitsHeld = ({ pods }: Observation): number => sum(pods.map(({ cpuLimit }) => cpuLimit));
 
 /** Costs are compared by what they bring: output tokens, in thousands. */
 export function thousandTokens({ records }: Pick<Trial, 'records'>): number {

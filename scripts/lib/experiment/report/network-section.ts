@@ -4,10 +4,13 @@ import { figure, table } from '../../bench/report/table.js';
 import { throughputOf } from '../../bench/trial.js';
 import type { StageCounters } from '../../bench/measure/stage-counters.js';
 import { NETWORK_LOADS, type NetworkTrial, type Phase } from '../network/measure-network.js';
+import type { LineChart } from '../chart/line-chart.js';
 import type { Trial } from '../types.js';
+import type { Section } from './load-section.js';
+import { STAGE_COLORS } from './series-style.js';
 
 /** What the way between the pods costs, by mesh and delay: prefill and decode apart. */
-export function networkSection(results: readonly NetworkTrial[]): string {
+export function networkSection(results: readonly NetworkTrial[]): Section {
   const at = (mesh: string, delayMs: number, phase: Phase): Trial | undefined =>
     results.find((each) => each.mesh === mesh && each.delayMs === delayMs && each.phase === phase)?.trial;
   const points = results.filter(({ phase }) => phase === 'prefill');
@@ -39,7 +42,29 @@ export function networkSection(results: readonly NetworkTrial[]): string {
     '/ direct 0',
   ];
   const latency = table([...head, 'decode: tokens/s', 'hop ms', 'failed'], rows);
-  return [NETWORK_LOADS, latency, bytesTable(at)].join('\n\n');
+  const charts = new Map([['network-tpot', tpotChart(results)]]);
+  const figures = [...charts].map(([file, { title }]) => `![${title}](experiment/${file}.svg)`);
+  return { text: [NETWORK_LOADS, latency, ...figures, bytesTable(at)].join('\n\n'), charts };
+}
+
+function tpotChart(results: readonly NetworkTrial[]): LineChart {
+  const decode = results.filter(({ phase }) => phase === 'decode');
+  const meshes = [...new Set(decode.map(({ mesh }) => mesh))];
+  return {
+    title: 'network: time per output token, by what is added to each message between pods',
+    xLabel: 'ms added',
+    yLabel: 'ms, median',
+    series: meshes.map((mesh, index) => ({
+      name: mesh,
+      color: STAGE_COLORS[index]!,
+      points: decode
+        .filter((each) => each.mesh === mesh)
+        .flatMap(({ delayMs, trial }) => {
+          const value = median(trial, timePerOutputToken);
+          return value === null ? [] : [{ at: delayMs, value }];
+        }),
+    })),
+  };
 }
 
 /** Payload of the frames that leave each stage; what TLS, gRPC and TCP put around it is not in it. */

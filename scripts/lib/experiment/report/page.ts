@@ -24,6 +24,7 @@ export function resultsPage(
 ): Page {
   const loads = results.loads.map((load) => loadSection(load, results));
   const scaling = scalingSection(results);
+  const ways = network.length === 0 ? [] : [networkSection(network)];
   const text = [
     header(plan, results, command),
     '### Budget',
@@ -35,11 +36,11 @@ export function resultsPage(
     scaling.text,
     '### Cold start',
     coldStartTable(results.trials),
-    ...(network.length === 0 ? [] : ['### The network', networkSection(network)]),
+    ...ways.flatMap((section) => ['### The network', section.text]),
     '### Where splitting loses',
     losses(results),
   ];
-  const charts = [...loads, scaling].flatMap((section) => [...section.charts]);
+  const charts = [...loads, scaling, ...ways].flatMap((section) => [...section.charts]);
   return { text: text.join('\n\n'), charts: new Map(charts) };
 }
 

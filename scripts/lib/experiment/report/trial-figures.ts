@@ -68,6 +68,11 @@ export const comparedFigures: readonly ComparedFigure[] = [
     of: (trial) => costsOf(trial.observations).sidecarCpuSeconds / thousandTokens(trial),
   },
   {
+    name: 'CPU limits held, processor seconds per 1k tokens',
+    moreIsBetter: false,
+    of: (trial) => costsOf(trial.observations).heldCpuSeconds / thousandTokens(trial),
+  },
+  {
     name: 'memory, GiB seconds per 1k tokens',
     moreIsBetter: false,
     of: (trial) => costsOf(trial.observations).memoryByteSeconds / GIBIBYTE / thousandTokens(trial),

@@ -16,12 +16,20 @@ export interface Autoscaler {
   readonly spec: Pick<AutoscalerManifest['spec'], 'scaleTargetRef' | 'metrics'>;
 }
 
+interface Container {
+  readonly resources?: { readonly limits?: { readonly cpu?: string } };
+}
+
 export interface Pod {
   readonly metadata: {
     readonly name: string;
     readonly creationTimestamp: string;
-    readonly deletionTimestamp?: string;
     readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: {
+    readonly containers: readonly Container[];
+    /** A native sidecar is one of these. */
+    readonly initContainers?: readonly Container[];
   };
   readonly status: {
     readonly podIP?: string;
@@ -47,6 +55,13 @@ export function appOf({ metadata }: Pod): string | null {
   const app = metadata.annotations?.['dapr.io/app-id'] ?? '';
   return /^(gateway|stage-\d+)$/.test(app) ? app : null;
 }
+
+/** CPU limits of all containers of a pod that run for as long as it does, processors. */
+export const cpuLimitOf = ({ spec }: Pod): number =>
+  [...spec.containers, ...(spec.initContainers ?? [])].reduce(
+    (sum, { resources }) => sum + quantity(resources?.limits?.cpu ?? '0'),
+    0,
+  );
 
 export function lifeOf(pod: Pod, app: string): PodLife {
   const { metadata, status } = pod;

@@ -54,7 +54,7 @@ export class LocalSite implements Site {
           system.members.map(async ({ appId: app, replica, healthPort }) => {
             const own = app === 'gateway' ? port : healthPort;
             const page = await readPage(`http://127.0.0.1:${own}/metrics`, limit);
-            return podViewOf({ name: `${app}.${replica}`, app }, page, null);
+            return podViewOf({ name: `${app}.${replica}`, app, cpuLimit: 0 }, page, null);
           }),
         ),
       }),

@@ -2,6 +2,7 @@ import type { Arm, Observation, PodLife, PodView } from '../types.js';
 import type { ClusterApi } from './cluster-api.js';
 import {
   appOf,
+  cpuLimitOf,
   lifeOf,
   scaleViews,
   type Autoscaler,
@@ -83,7 +84,8 @@ export class PodWatch {
     return list?.items ?? [];
   }
 
-  async #view({ metadata: { name } }: Pod, app: string, signal: AbortSignal): Promise<PodView> {
+  async #view(pod: Pod, app: string, signal: AbortSignal): Promise<PodView> {
+    const { name } = pod.metadata;
     const read = (port: number): Promise<string | null> =>
       readPage(
         `${this.#api.url}/api/v1/namespaces/${this.#namespace}/pods/${name}:${port}/proxy/metrics`,
@@ -93,6 +95,6 @@ export class PodWatch {
       read(app === 'gateway' ? SERVICE_PORT.gateway : SERVICE_PORT.stage),
       this.#arm.mesh === 'dapr' ? read(SIDECAR_PORT) : null,
     ]);
-    return podViewOf({ name, app }, service, sidecar);
+    return podViewOf({ name, app, cpuLimit: cpuLimitOf(pod) }, service, sidecar);
   }
 }

@@ -12,7 +12,7 @@ export function usedOf(scrape: Scrape): Used {
 
 /** A pod as the pages of its service and its sidecar tell; null for a page that can not be had. */
 export function podViewOf(
-  { name, app }: Pick<PodView, 'name' | 'app'>,
+  { name, app, cpuLimit }: Pick<PodView, 'name' | 'app' | 'cpuLimit'>,
   service: string | null,
   sidecar: string | null,
 ): PodView {
@@ -20,6 +20,7 @@ export function podViewOf(
   return {
     name,
     app,
+    cpuLimit,
     service: service === null ? null : usedOf(new Scrape(service)),
     sidecar: sidecar === null ? null : usedOf(new Scrape(sidecar)),
     counters: isStage ? stageCountersOf(service) : null,
