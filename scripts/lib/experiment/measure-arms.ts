@@ -45,7 +45,7 @@ export async function measureArms(
 
   const loads = loadNames.map((name) => openLoad(name, { ...plan, rate }));
   const planned = loads.map(({ name, arrivals }): PlannedTrial => {
-    return { name, schedule: { type: 'open', arrivals } };
+    return { name, schedule: { type: 'open', arrivals }, delayMs: null };
   });
   const work = tokenCosts(c).map((cost) => workOf([REQUEST], cost));
   const arms = ARM_NAMES.filter((name) => names.includes(name)).map((name) => armOf(name, plan, work));
@@ -56,7 +56,7 @@ export async function measureArms(
 
 function capacityTrial({ clients, requests }: WhatToMeasure['capacity']): PlannedTrial {
   const planned = Array<PlannedRequest>(requests).fill(REQUEST);
-  return { name: 'capacity', schedule: { type: 'closed', clients, requests: planned } };
+  return { name: 'capacity', schedule: { type: 'closed', clients, requests: planned }, delayMs: null };
 }
 
 /** What a token costs one replica of each stage of an arm. */

@@ -11,8 +11,8 @@ export interface PlannedTrial {
   /** Of the load. */
   readonly name: string;
   readonly schedule: Schedule;
-  /** Added to everything that a pod sends to another, milliseconds. */
-  readonly delayMs?: number;
+  /** Added to everything that a pod sends to another, milliseconds; null leaves the network alone, and uncounted. */
+  readonly delayMs: number | null;
 }
 
 export interface TrialOptions {
@@ -47,13 +47,10 @@ export async function runTrials(
       for (const trial of missing) {
         await deployed.settle(signal);
         onEvent(`${arm.name}: ${trial.name}`);
-        const undelay = await delayIfAsked(deployed, trial, signal);
-        try {
-          const seen = await runTrial(deployed, trial, options.seed, signal);
-          store.writeTrial({ arm: arm.name, load: trial.name, site: description, ...seen });
-        } finally {
-          await undelay();
-        }
+        const seen = await onItsWay(deployed, trial.delayMs, signal, () =>
+          runTrial(deployed, trial, options.seed, signal),
+        );
+        store.writeTrial({ arm: arm.name, load: trial.name, site: description, ...seen });
       }
     } finally {
       await deployed.stop();
@@ -67,7 +64,7 @@ async function runTrial(
   { name, schedule }: PlannedTrial,
   seed: number,
   signal: AbortSignal,
-): Promise<Omit<Trial, 'arm' | 'load' | 'site'>> {
+): Promise<Omit<Trial, 'arm' | 'load' | 'site' | 'wireBytes'>> {
   const sampling = startSampling(deployed, signal);
   const startedAt = Date.now();
   const send = createSend(deployed.target, randomPrompts(promptSeed(seed, name)), signal);
@@ -78,12 +75,22 @@ async function runTrial(
   return { startedAt, records, observations, lives: deployed.lives() };
 }
 
-const delayIfAsked = (
+/** Runs a trial while what the pods send each other is delayed and counted, or is not. */
+async function onItsWay<Seen>(
   deployed: Deployed,
-  { delayMs = 0 }: PlannedTrial,
+  delayMs: number | null,
   signal: AbortSignal,
-): Promise<() => Promise<void>> =>
-  delayMs === 0 ? Promise.resolve(() => Promise.resolve()) : deployed.delay(delayMs, signal);
+  run: () => Promise<Seen>,
+): Promise<Seen & Pick<Trial, 'wireBytes'>> {
+  if (delayMs === null) return { ...(await run()), wireBytes: null };
+  const stop = await deployed.delay(delayMs, signal);
+  try {
+    const seen = await run();
+    return { ...seen, wireBytes: await stop() };
+  } finally {
+    await stop();
+  }
+}
 
 async function warmUp({ target }: Deployed, seed: number, signal: AbortSignal): Promise<void> {
   const send = createSend(target, randomPrompts(promptSeed(seed, 'warm-up')), signal);

@@ -108,7 +108,12 @@ export interface Trial {
   readonly observations: readonly Observation[];
   /** Of every pod that was seen since the arm was deployed. */
   readonly lives: readonly PodLife[];
+  /** Null where nobody counted. */
+  readonly wireBytes: WireBytes | null;
 }
+
+/** What the pods of each app have sent to other pods, bytes. */
+export type WireBytes = Readonly<Record<string, number>>;
 
 /** An arm that runs. */
 export interface Deployed {
@@ -117,8 +122,11 @@ export interface Deployed {
   observe(signal: AbortSignal): Promise<Observation>;
   /** Of every pod seen so far. */
   lives(): readonly PodLife[];
-  /** Delays everything that a pod sends to another by so many milliseconds, until the function returned is called. */
-  delay(ms: number, signal: AbortSignal): Promise<() => Promise<void>>;
+  /**
+   * Delays everything that a pod sends to another by so many milliseconds, until the function returned is called,
+   * which tells how much that was.
+   */
+  delay(ms: number, signal: AbortSignal): Promise<() => Promise<WireBytes>>;
   /** Resolves when it is as it was at first: every stage at its least replicas, nothing starting or ending. */
   settle(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;

@@ -11,7 +11,7 @@ const arm: Arm = { name: 'x', title: 'an arm', split: [], stages: [], mesh: 'dap
 
 const request = { kind: 'request', promptTokens: 2, outputTokens: 3 };
 
-const trialOf = (name: string, delayMs = 0): PlannedTrial => ({
+const trialOf = (name: string, delayMs: number | null = null): PlannedTrial => ({
   name,
   schedule: { type: 'closed', clients: 1, requests: [request] },
   delayMs,
@@ -41,7 +41,12 @@ function fakeSite(diary: string[], breaksAt?: number): Site {
         lives: () => [lifeOf({})],
         delay: async (ms) => {
           await say(`delay ${ms}`);
-          return () => say('no delay');
+          let over = false;
+          return async () => {
+            if (!over) await say('no delay');
+            over = true;
+            return { gateway: 7 };
+          };
         },
         settle: () => {
           if (++settled === breaksAt) throw new Error('does not settle');
@@ -78,7 +83,10 @@ it('runs every load on one deployment, each from the same state, and stops it', 
     'no delay',
     'stop',
   ]);
-  expect(trials.map(({ load }) => load)).toEqual(['one', 'two']);
+  expect(trials.map(({ load, wireBytes }) => [load, wireBytes])).toEqual([
+    ['one', null],
+    ['two', { gateway: 7 }],
+  ]);
   for (const { records, observations, lives } of trials) {
     expect(records).toEqual([expect.objectContaining({ outputTokens: 3, error: null })]);
     expect(observations.length).toBeGreaterThanOrEqual(2);
@@ -111,7 +119,7 @@ it('stops what it deployed when it is interrupted', async () => {
   const schedule = { type: 'open', arrivals: [{ ...request, at: 60 }] } as const;
   const running = runTrials(
     arm,
-    [{ name: 'long', schedule }],
+    [{ name: 'long', schedule, delayMs: null }],
     {
       ...optionsOf('interrupted', site),
       onEvent: (message) => {

@@ -1,11 +1,13 @@
-"""Delays what one pod sends to other pods, until it is told to stop. Runs as root on the pod's node.
+"""Delays and counts what one pod sends to others, until it is told to stop. Runs as root on the pod's node.
 
     pod-delay.py POD_ADDRESS MILLISECONDS OTHER_ADDRESS,OTHER_ADDRESS...
 
-Packets wait in a netfilter queue of the pod's own network namespace:
-each is let go unchanged, in order, so many milliseconds after it came. That is what `tc netem delay` does, without its
-kernel module, which small kernels lack, and for other pods alone: clients and the API server are not delayed. Should
-this program die, the queue is bypassed and nothing is delayed. Prints "delaying" once the delay is there.
+Packets wait in a netfilter queue of the pod's own network namespace: each is let go unchanged, in order, so many
+milliseconds after it came. That is what `tc netem delay` does, without its kernel module, which small kernels lack, and
+for other pods alone: clients and the API server are not delayed. Should this program die, the queue is bypassed and
+nothing is delayed. With 0 milliseconds packets are counted and go their way.
+
+Prints "ready" once it is so, and at the end "sent N": bytes to the others, with the headers of IP and all above it.
 """
 
 import collections
@@ -22,6 +24,7 @@ import time
 
 CLONE_NEWNET = 0x40000000
 NETLINK_NETFILTER = 12
+MARK = "layermesh-experiment"
 QUEUE = 7
 QUEUE_LENGTH = 65536
 
@@ -68,16 +71,19 @@ def iptables(*arguments):
 
 
 @contextlib.contextmanager
-def queue_rule(others):
-    rule = ["OUTPUT", "-d", others, "!", "-o", "lo", "-j", "NFQUEUE"]
-    rule += ["--queue-num", str(QUEUE), "--queue-bypass"]
-    added = iptables("-A", *rule)
+def rule(others, target):
+    """A rule for what goes to the others; says at the end how many bytes did."""
+    match = ["OUTPUT", "-d", others, "!", "-o", "lo", "-m", "comment", "--comment", MARK, *target]
+    added = iptables("-A", *match)
     if added.returncode != 0:
-        sys.exit(f"packets can not be queued: {added.stderr.strip()}")
+        sys.exit(f"packets can not be watched: {added.stderr.strip()}")
     try:
+        print("ready", flush=True)
         yield
     finally:
-        iptables("-D", *rule)
+        rules = iptables("-L", "OUTPUT", "-v", "-x", "-n").stdout.splitlines()
+        print("sent", sum(int(line.split()[1]) for line in rules if MARK in line), flush=True)
+        iptables("-D", *match)
 
 
 def message(kind, *attributes, flags=1):
@@ -101,15 +107,18 @@ def packet_ids(data):
         at += (length + 3) & ~3
 
 
-def hold(seconds, stopped):
-    """Lets each packet go so many seconds after it came."""
+def open_queue():
     queue = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     queue.bind((0, 0))
     queue.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     queue.send(message(CONFIG, (CONFIG_COMMAND, struct.pack(">BxH", BIND, socket.AF_INET))))
     queue.send(message(CONFIG, (CONFIG_PARAMETERS, struct.pack(">IB", 0, COPY_META))))
     queue.send(message(CONFIG, (CONFIG_MAX_LENGTH, struct.pack(">I", QUEUE_LENGTH))))
-    print("delaying", flush=True)
+    return queue
+
+
+def hold(queue, seconds, stopped):
+    """Lets each packet go so many seconds after it came."""
     waiting = collections.deque()
     while not stopped:
         left = None if not waiting else max(0, waiting[0][0] - time.monotonic())
@@ -123,7 +132,6 @@ def hold(seconds, stopped):
         if last is not None:
             # A batch verdict holds for every packet up to that one.
             queue.send(message(VERDICT_BATCH, (VERDICT_HEADER, struct.pack(">II", ACCEPT, last))))
-    queue.close()
 
 
 def main():
@@ -132,8 +140,13 @@ def main():
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.append(True))
     enter_namespace_of(address)
-    with queue_rule(others):
-        hold(float(milliseconds) / 1000, stopped)
+    if float(milliseconds) == 0:
+        with rule(others, []):
+            while not stopped:
+                time.sleep(0.1)
+        return
+    with open_queue() as queue, rule(others, ["-j", "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass"]):
+        hold(queue, float(milliseconds) / 1000, stopped)
 
 
 main()

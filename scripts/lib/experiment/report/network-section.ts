@@ -67,25 +67,42 @@ function tpotChart(results: readonly NetworkTrial[]): LineChart {
   };
 }
 
-/** Payload of the frames that leave each stage; what TLS, gRPC and TCP put around it is not in it. */
+/** For each token that was computed, what each app sends: the payload of its frames, and all that its pod sends. */
 function bytesTable(at: (mesh: string, delayMs: number, phase: Phase) => Trial | undefined): string {
   const [prefill, decode] = [at('dapr', 0, 'prefill'), at('dapr', 0, 'decode')];
-  const stages = appsOf(decode).map((app) => [
+  const [plainPrefill, plainDecode] = [at('direct', 0, 'prefill'), at('direct', 0, 'decode')];
+  const rows = appsOf(decode).map((app) => [
     app,
-    figure(perToken(prefill, app, (trial) => sum(trial.records.map(({ promptTokens }) => promptTokens)))),
-    figure(perToken(decode, app, (trial) => sum(trial.records.map(({ tokens }) => tokens.length)))),
+    figure(perToken(prefill, promptTokens, (trial) => grown(trial, 'bytesOut', app))),
+    figure(perToken(plainPrefill, promptTokens, wire(app))),
+    figure(perToken(prefill, promptTokens, wire(app))),
+    figure(perToken(decode, outputTokens, (trial) => grown(trial, 'bytesOut', app))),
+    figure(perToken(plainDecode, outputTokens, wire(app))),
+    figure(perToken(decode, outputTokens, wire(app))),
   ]);
-  return table(['stage', 'bytes out per prompt token', 'bytes out per output token'], stages);
+  const kinds = ['payload', 'wire, direct', 'wire, dapr'];
+  const columns = ['prompt', 'output'].flatMap((token) =>
+    kinds.map((kind) => `${kind}, bytes per ${token} token`),
+  );
+  return table(['sent by', ...columns], rows);
 }
+
+const promptTokens = ({ records }: Trial): number => sum(records.map((record) => record.promptTokens));
+const outputTokens = ({ records }: Trial): number => sum(records.map(({ tokens }) => tokens.length));
+
+const wire =
+  (app: string) =>
+  ({ wireBytes }: Trial): number =>
+    wireBytes?.[app] ?? NaN;
+
+const perToken = (
+  trial: Trial | undefined,
+  tokens: (trial: Trial) => number,
+  bytes: (trial: Trial) => number,
+): number | null => (trial === undefined ? null : bytes(trial) / tokens(trial));
 
 const appsOf = (trial: Trial | undefined): string[] =>
-  (trial?.observations.at(-1)?.pods ?? [])
-    .flatMap(({ app, counters }) => (counters === null ? [] : [app]))
-    .sort();
-
-function perToken(trial: Trial | undefined, app: string, tokens: (trial: Trial) => number): number | null {
-  return trial === undefined ? null : grown(trial, 'bytesOut', app) / tokens(trial);
-}
+  (trial?.observations.at(-1)?.pods ?? []).map(({ app }) => app).sort();
 
 function hopMs(trial: Trial | undefined): number | null {
   if (trial === undefined) return null;

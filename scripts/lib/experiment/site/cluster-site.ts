@@ -72,8 +72,10 @@ export class ClusterSite implements Site {
         },
         delay: async (ms, limit) => {
           const pods = await watch.pods(limit);
-          const addresses = pods.flatMap(({ pod }) => pod.status.podIP ?? []);
-          return delayPods({ command: this.#options.delayCommand, addresses, ms }, limit);
+          const running = pods.flatMap(({ app, pod: { status } }) =>
+            status.podIP === undefined ? [] : [{ app, address: status.podIP }],
+          );
+          return delayPods({ command: this.#options.delayCommand, pods: running, ms }, limit);
         },
         stop: close,
       };
