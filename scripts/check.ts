@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { runStep } from './bootstrap/step.mjs';
 import { setUpStep, toolStep, type CheckStep, type Outcome } from './lib/check-step.js';
@@ -6,7 +7,9 @@ import { ensureDaprd } from './lib/daprd.js';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import { generatedStep } from './lib/generated-step.js';
 import { jestStep } from './lib/jest-step.js';
+import { kustomize } from './lib/k8s/kustomize.js';
 import { locateModel, prepare } from './lib/prepare.js';
+import { repositoryRoot } from './lib/repository.js';
 
 /** What the integration tests stand on. */
 const setUp: readonly CheckStep[] = [
@@ -22,6 +25,7 @@ const setUp: readonly CheckStep[] = [
     await prepare(model, 'f32', signal);
     await prepare(model, 'int8', signal);
   }),
+  setUpStep('kustomize', () => kustomize(join(repositoryRoot, 'k8s', 'overlays', 'local'))),
 ];
 
 /** Side by side, because one alone leaves a core idle. */

@@ -34,7 +34,9 @@ export async function makeLoad(
   const client = async (number: number): Promise<void> => {
     for (let turn = 0; !signal.aborted; turn++) {
       try {
-        tokens += await complete(url, `${number} ${turn} ${WORDS}`, maxTokens);
+        // Not `tokens += await …`, which would add to what it was before.
+        const count = await complete(url, `${number} ${turn} ${WORDS}`, maxTokens);
+        tokens += count;
         answered++;
       } catch (error) {
         failures.push(String(error));
