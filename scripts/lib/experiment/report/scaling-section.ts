@@ -14,9 +14,8 @@ export function scalingSection(results: ArmResults): Section {
   const rows: string[][] = [];
   for (const { arm, load, trial } of pairs(results)) {
     const stages = stagesOf(arm, load, trial, results);
-    if (arm.stages.some(({ min, max }) => min < max)) {
-      charts.set(`${load.name}-replicas-${arm.name}`, replicasChart(arm, load, stages));
-    }
+    const scaled = stages.filter((stage) => stage.min < stage.max);
+    if (scaled.length > 0) charts.set(`${load.name}-replicas-${arm.name}`, replicasChart(arm, load, scaled));
     rows.push(
       ...stages.map(({ name, ready, ideal }) => {
         const { missing, spare } = deviation(ideal, ready);
@@ -56,7 +55,7 @@ function stagesOf(arm: Arm, load: OpenLoad, trial: Trial, results: ArmResults) {
     const cost = costs.find(({ app }) => app === bounds.name);
     if (cost === undefined) return [];
     const ideal = idealReplicas(load.arrivals, cost, { min: 1, max: bounds.max }, load.duration);
-    return [{ name: bounds.name, ideal, ready: (second: number) => readyAt(trial, bounds.name, second) }];
+    return [{ ...bounds, ideal, ready: (second: number) => readyAt(trial, bounds.name, second) }];
   });
 }
 
@@ -81,7 +80,7 @@ function replicasChart(arm: Arm, load: OpenLoad, stages: ReturnType<typeof stage
     ];
   });
   return {
-    title: `${load.name}, ${arm.name}: ready replicas of each stage, and the ideal`,
+    title: `${load.name}, ${arm.name}: ready replicas of each stage that scales, and the ideal`,
     xLabel: 's since the load began',
     yLabel: 'replicas',
     series,

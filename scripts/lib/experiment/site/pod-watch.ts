@@ -17,14 +17,16 @@ import { podViewOf, readPage } from './read-pod.js';
 const SERVICE_PORT = { gateway: 8_000, stage: 7_100 };
 const SIDECAR_PORT = 9_090;
 
+type Api = Pick<ClusterApi, 'url' | 'get'>;
+
 /** Sees an arm through the cluster's API: its Deployments, autoscalers, pods, and what the pods tell of themselves. */
 export class PodWatch {
-  readonly #api: ClusterApi;
+  readonly #api: Api;
   readonly #arm: Arm;
   readonly #namespace: string;
   readonly #lives = new Map<string, PodLife>();
 
-  constructor(api: ClusterApi, arm: Arm, namespace: string) {
+  constructor(api: Api, arm: Arm, namespace: string) {
     this.#api = api;
     this.#arm = arm;
     this.#namespace = namespace;
