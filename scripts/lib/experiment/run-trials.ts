@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { createSend } from '../bench/drivers/send.js';
 import { runSchedule } from '../bench/drivers/run-schedule.js';
 import { randomPrompts } from '../bench/prompts.js';
-import type { PlannedRequest, Schedule } from '../bench/types.js';
+import { throughputOf } from '../bench/trial.js';
+import type { PlannedRequest, RequestRecord, Schedule } from '../bench/types.js';
 import type { RowStore } from './rows.js';
 import { startSampling } from './sampler.js';
 import type { Arm, Deployed, Site, Trial } from './types.js';
@@ -51,6 +52,7 @@ export async function runTrials(
           runTrial(deployed, trial, options.seed, signal),
         );
         store.writeTrial({ arm: arm.name, load: trial.name, site: description, ...seen });
+        onEvent(`  ${outcomeOf(seen.records)}`);
       }
     } finally {
       await deployed.stop();
@@ -90,6 +92,12 @@ async function onItsWay<Seen>(
   } finally {
     await stop();
   }
+}
+
+function outcomeOf(records: readonly RequestRecord[]): string {
+  const failed = records.filter(({ error }) => error !== null).length;
+  const rate = throughputOf({ records }).toFixed(1);
+  return `${records.length} requests, ${failed} failed, ${rate} output tokens/s`;
 }
 
 async function warmUp({ target }: Deployed, seed: number, signal: AbortSignal): Promise<void> {
