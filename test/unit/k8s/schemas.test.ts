@@ -1,8 +1,9 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import type { Manifest } from '../../../scripts/lib/k8s/manifest.js';
 import { schemaProblems } from '../../support/kubernetes-schemas.js';
-import { k8sFolder, render } from '../../support/rendered.js';
+import { k8sFolder, render, renderWith } from '../../support/rendered.js';
 
 describe('what is applied', () => {
   it.each(['local', 'production'])('by overlays/%s is what the API servers know', async (name) => {
@@ -18,6 +19,17 @@ describe('what is applied', () => {
     [['--autoscaler', 'keda'], Array<string>(3).fill('keda.sh/v1alpha1 ScaledObject: no schema')],
   ])('after k8s:render %j too', async (args, unknown) => {
     expect((await render(...args)).flatMap(schemaProblems)).toEqual(unknown);
+  });
+
+  // KEDA's is part of each stage, and Redis of every overlay that is written anew.
+  const components = readdirSync(join(k8sFolder, 'components')).filter(
+    (name) => !['keda', 'redis'].includes(name),
+  );
+  it.each(components)('with components/%s too', async (name) => {
+    const plain = await render();
+    const objects = await renderWith([name]);
+    expect(objects.flatMap(schemaProblems)).toEqual([]);
+    expect(objects).not.toEqual(plain);
   });
 
   const stage: Manifest = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'stage-0' } };
