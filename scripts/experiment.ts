@@ -34,7 +34,6 @@ async function experiment(asked: ExperimentOptions): Promise<void> {
     : new ClusterSite({
         namespace: asked.namespace,
         tag: asked.tag,
-        sidecarMilliCpu: asked.sidecarCpu,
         delayCommand: asked.delayCommand ?? null,
         folder,
       });
@@ -60,10 +59,10 @@ async function measure(
     rate: options.rate ?? null,
     capacity: options.smoke ? SMOKE_CAPACITY : CAPACITY,
   };
-  const results = await measureArms(what, plan, shared, signal);
   const network = options.network
     ? await measureNetwork({ delays: DELAYS, requests: NETWORK_REQUESTS }, plan, shared, signal)
     : [];
+  const results = await measureArms(what, plan, shared, signal);
 
   const command = ['npm run experiment --', ...process.argv.slice(2)].join(' ').replaceAll(homedir(), '~');
   const page = resultsPage(plan, results, network, command);

@@ -41,13 +41,18 @@ export const singleArms = (budget: Budget): { readonly a: Arm; readonly c: Arm }
 
 /** One replica of each stage with room to spare, so that the network tells and not the CPU limits. */
 export function networkArm(mesh: Arm['mesh'], budget: Budget): Arm {
-  const roomy = { ...budget, serviceMilliCpu: 2 * budget.serviceMilliCpu };
+  const { split: boundaries, serviceMilliCpu, sidecarMilliCpu } = budget;
+  const roomy = {
+    split: boundaries,
+    serviceMilliCpu: 2 * serviceMilliCpu,
+    sidecarMilliCpu: 2 * sidecarMilliCpu,
+  };
   return { ...split(`net-${mesh}`, `one replica of each stage over ${mesh}`, roomy, () => ONE), mesh };
 }
 
 /** What an arm's pods may take at most in all, thousandths of a processor, sidecars included. */
-export const mostMilliCpu = ({ stages }: Arm, { sidecarMilliCpu }: Budget): number =>
-  sum(stages.map(({ max, milliCpu }) => max * (milliCpu + sidecarMilliCpu)));
+export const mostMilliCpu = ({ stages }: Arm): number =>
+  sum(stages.map(({ max, milliCpu, sidecarMilliCpu }) => max * (milliCpu + sidecarMilliCpu)));
 
 /** Gives each stage one replica, and each one more to the stage that has most work a replica. */
 export function shareOut(work: readonly number[], replicas: number): number[] {
@@ -67,7 +72,13 @@ const ONE: Bounds = { min: 1, max: 1 };
 function unsplit(name: string, title: string, budget: Budget, bounds: Bounds): Arm {
   const { split: boundaries, serviceMilliCpu, sidecarMilliCpu } = budget;
   const milliCpu = (boundaries.length + 1) * serviceMilliCpu + boundaries.length * sidecarMilliCpu;
-  return { name, title, split: [], stages: [{ name: 'stage-0', ...bounds, milliCpu }], mesh: 'dapr' };
+  return {
+    name,
+    title,
+    split: [],
+    stages: [{ name: 'stage-0', ...bounds, milliCpu, sidecarMilliCpu }],
+    mesh: 'dapr',
+  };
 }
 
 function split(name: string, title: string, budget: Budget, bounds: (index: number) => Bounds): Arm {
@@ -75,6 +86,7 @@ function split(name: string, title: string, budget: Budget, bounds: (index: numb
     name: stage,
     ...bounds(index),
     milliCpu: budget.serviceMilliCpu,
+    sidecarMilliCpu: budget.sidecarMilliCpu,
   }));
   return { name, title, split: budget.split, stages, mesh: 'dapr' };
 }

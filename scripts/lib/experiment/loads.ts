@@ -21,7 +21,7 @@ export interface OpenLoad {
 export interface LoadOptions {
   /** Requests a second at ×1. */
   readonly rate: number;
-  /** Seconds. */
+  /** Of the square wave, seconds. */
   readonly duration: number;
   readonly seed: number;
 }
@@ -29,13 +29,17 @@ export interface LoadOptions {
 /** Of every request whose lengths the load does not say itself. */
 export const REQUEST: PlannedRequest = { kind: 'request', promptTokens: 64, outputTokens: 32 };
 
+/** A step must outlast the reaction to it, or nothing is seen of what it brings. */
+const STRETCH: Readonly<Record<LoadName, number>> = { step: 2, square: 1, conversation: 0.5 };
+
 /** Bring the conversations' mean lengths near those of `REQUEST`. */
 const DIVISORS = { promptDivisor: 16, outputDivisor: 8 };
 /** The conversations' mean rate, against ×1. */
 const CONVERSATION_FACTOR = 2;
 
 export function openLoad(name: LoadName, options: LoadOptions): OpenLoad {
-  const { rate, duration, seed } = options;
+  const { rate, seed } = options;
+  const duration = options.duration * STRETCH[name];
   const { promptTokens, outputTokens } = REQUEST;
   const lengths = { promptTokens, outputTokens };
   const high = (rate * STEP_FACTOR).toFixed(2);
@@ -46,7 +50,7 @@ export function openLoad(name: LoadName, options: LoadOptions): OpenLoad {
       return {
         name,
         title: `Step: ${low} → ${high} → ${low} requests/s, a third of ${duration} s each, ${each}`,
-        arrivals: stepWorkload({ ...options, ...lengths }),
+        arrivals: stepWorkload({ ...options, duration, ...lengths }),
         duration,
         risesAt: duration / 3,
       };
@@ -54,7 +58,7 @@ export function openLoad(name: LoadName, options: LoadOptions): OpenLoad {
       return {
         name,
         title: `Square wave: ${low} and ${high} requests/s in turn, ${WAVES} waves in ${duration} s, ${each}`,
-        arrivals: squareWorkload({ ...options, ...lengths }),
+        arrivals: squareWorkload({ ...options, duration, ...lengths }),
         duration,
         risesAt: duration / WAVES / 2,
       };

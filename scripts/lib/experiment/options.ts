@@ -44,7 +44,14 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
         .default([...LOADS], LOADS.join()),
     )
     .option('--network', 'also what a network between the pods costs, over dapr and direct', false)
-    .addOption(number('--duration <s>', 'of each load', 75, [6, 3_600]))
+    .addOption(
+      number(
+        '--duration <s>',
+        'of the square wave; the step lasts twice as long, the conversations half',
+        90,
+        [6, 3_600],
+      ),
+    )
     .addOption(
       new Option(
         '--rate <r>',
@@ -53,9 +60,9 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
     )
     .addOption(number('--seed <n>', 'of prompts and arrivals', 1, [0, 2 ** 31]))
     .optionsGroup('How it is served:')
-    .option('--split <boundaries>', 'of the split arms', '6,24')
+    .option('--split <boundaries>', 'of the split arms', '8')
     .addOption(
-      number('--cpu <m>', "CPU limit of a stage's replica, thousandths of a processor", 200, [50, 64_000]),
+      number('--cpu <m>', "CPU limit of a stage's replica, thousandths of a processor", 350, [50, 64_000]),
     )
     .addOption(number('--sidecar-cpu <m>', 'and of its sidecar', 100, [10, 64_000]))
     .option('--namespace <name>', 'made for it, and deleted at the end', 'layermesh-experiment')

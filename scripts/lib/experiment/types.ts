@@ -34,8 +34,9 @@ export interface StageBounds {
   readonly name: string;
   readonly min: number;
   readonly max: number;
-  /** CPU limit of the service in one replica, thousandths of a processor. */
+  /** CPU limits in one replica, of the service and of its sidecar, thousandths of a processor. */
   readonly milliCpu: number;
+  readonly sidecarMilliCpu: number;
 }
 
 /** What one process has used since it began. */

@@ -17,7 +17,7 @@ const budget = { split: [6, 24], serviceMilliCpu: 200, sidecarMilliCpu: 100 };
 
 async function objectsOf(arm: Arm): Promise<Manifest[]> {
   const overlay = join(folder.path, arm.name);
-  await writeArmOverlay(overlay, arm, { namespace: 'trial', tag: 'local', sidecarMilliCpu: 100 });
+  await writeArmOverlay(overlay, arm, { namespace: 'trial', tag: 'local' });
   return kustomize(overlay);
 }
 
@@ -41,7 +41,7 @@ describe('the overlay of an arm', () => {
     const arm = armOf(name, budget, [1, 3, 2]);
     const objects = await objectsOf(arm);
     expect(stagesOf(objects)).toHaveLength(arm.stages.length);
-    expect(mostLimits(objects)).toBeCloseTo(mostMilliCpu(arm, budget));
+    expect(mostLimits(objects)).toBeCloseTo(mostMilliCpu(arm));
   });
 
   it('has an autoscaler for each stage where replicas are not fixed, and none elsewhere', async () => {

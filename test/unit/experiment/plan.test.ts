@@ -9,12 +9,10 @@ const budget = { split: [6, 24], serviceMilliCpu: 200, sidecarMilliCpu: 100 };
 
 describe('the arms', () => {
   it('may all spend the same', () => {
-    const most = (['a', 'b', 'c'] as const).map((name) =>
-      mostMilliCpu(armOf(name, budget, [1, 3, 2]), budget),
-    );
+    const most = (['a', 'b', 'c'] as const).map((name) => mostMilliCpu(armOf(name, budget, [1, 3, 2])));
     expect(most).toEqual([1_800, 1_800, 1_800]);
     const single = singleArms(budget);
-    expect([single.a, single.c].map((arm) => mostMilliCpu(arm, budget))).toEqual([900, 900]);
+    expect([single.a, single.c].map((arm) => mostMilliCpu(arm))).toEqual([900, 900]);
   });
 
   it('are scaled in two, and fixed in one', () => {

@@ -4,14 +4,14 @@ import { limitsHeld } from '../measure/costs.js';
 import { mostMilliCpu } from '../arms.js';
 import type { ArmResults } from '../measure-arms.js';
 import { tokenCosts } from '../measure/capacity.js';
-import type { Arm, Plan, Trial } from '../types.js';
+import type { Arm, Trial } from '../types.js';
 
 /** What each arm may spend, and that it is the same. */
-export function budgetTable({ arms, trials }: Pick<ArmResults, 'arms' | 'trials'>, plan: Plan): string {
+export function budgetTable({ arms, trials }: Pick<ArmResults, 'arms' | 'trials'>): string {
   const rows = arms.map((arm) => [
     `${arm.name}: ${arm.title}`,
     arm.stages.map(replicas).join(', '),
-    `${mostMilliCpu(arm, plan)}m`,
+    `${mostMilliCpu(arm)}m`,
     `${mostSeen(trials.filter((trial) => trial.arm === arm.name))}m`,
   ]);
   const head = [

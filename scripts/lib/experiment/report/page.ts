@@ -28,7 +28,7 @@ export function resultsPage(
   const text = [
     header(plan, results, command),
     '### Budget',
-    budgetTable(results, plan),
+    budgetTable(results),
     '### What one replica carries',
     capacityTable(results),
     ...loads.map((section) => section.text),

@@ -9,7 +9,6 @@ export interface OverlayOptions {
   readonly namespace: string;
   /** Of the images. */
   readonly tag: string;
-  readonly sidecarMilliCpu: number;
 }
 
 /** Marks the namespace as one that the experiment may delete. */
@@ -53,7 +52,7 @@ function renderOptions(folder: string, arm: Arm, { namespace, tag }: OverlayOpti
 
 const patchesOf = (arm: Arm, options: OverlayOptions): Patch[] => [
   patch({ kind: 'Namespace' }, { metadata: { labels: namespaceLabels(arm) } }),
-  ...arm.stages.map(({ name }) => sidecarLimit(name, options)),
+  ...arm.stages.map(sidecarLimit),
   ...(isScaled(arm) ? arm.stages.map(autoscaler) : []),
   ...(arm.mesh === 'direct' ? directMesh(arm, options.namespace) : []),
 ];
@@ -86,7 +85,7 @@ const namespaceLabels = ({ mesh }: Arm): object => ({
   ...(mesh === 'direct' && { 'pod-security.kubernetes.io/enforce': 'privileged' }),
 });
 
-const sidecarLimit = (name: string, { sidecarMilliCpu }: OverlayOptions) =>
+const sidecarLimit = ({ name, sidecarMilliCpu }: StageBounds): Patch =>
   patch(
     { kind: 'Deployment', name },
     {
@@ -97,7 +96,7 @@ const sidecarLimit = (name: string, { sidecarMilliCpu }: OverlayOptions) =>
   );
 
 /** Within the budget, and back at once. */
-const autoscaler = ({ name, max }: StageBounds) =>
+const autoscaler = ({ name, max }: StageBounds): Patch =>
   patch(
     { kind: 'HorizontalPodAutoscaler', name },
     {

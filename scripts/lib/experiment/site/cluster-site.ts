@@ -18,7 +18,6 @@ import { PodWatch } from './pod-watch.js';
 export interface ClusterOptions {
   readonly namespace: string;
   readonly tag: string;
-  readonly sidecarMilliCpu: number;
   /** Null for the experiment's own. */
   readonly delayCommand: string | null;
   /** For overlays and logs. */
