@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createSend } from '../bench/drivers/send.js';
 import { runSchedule } from '../bench/drivers/run-schedule.js';
 import { randomPrompts } from '../bench/prompts.js';
+import { readMachineCpu } from '../bench/measure/proc.js';
 import { throughputOf } from '../bench/trial.js';
 import type { PlannedRequest, RequestRecord, Schedule } from '../bench/types.js';
 import type { RowStore } from './rows.js';
@@ -67,6 +68,7 @@ async function runTrial(
   seed: number,
   signal: AbortSignal,
 ): Promise<Omit<Trial, 'arm' | 'load' | 'site' | 'wireBytes'>> {
+  const [machine, client] = [readMachineCpu(), process.cpuUsage()];
   const sampling = startSampling(deployed, signal);
   const startedAt = Date.now();
   const send = createSend(deployed.target, randomPrompts(promptSeed(seed, name)), signal);
@@ -74,7 +76,15 @@ async function runTrial(
     runSchedule(schedule, send, signal).finally(() => sampling.stop()),
     sampling.observations,
   ]);
-  return { startedAt, records, observations, lives: deployed.lives() };
+  const [machineAfter, { user, system }] = [readMachineCpu(), process.cpuUsage(client)];
+  return {
+    startedAt,
+    records,
+    observations,
+    lives: deployed.lives(),
+    machineCpuSeconds: machine === null || machineAfter === null ? null : machineAfter - machine,
+    clientCpuSeconds: (user + system) / 1e6,
+  };
 }
 
 /** Runs a trial while what the pods send each other is delayed and counted, or is not. */

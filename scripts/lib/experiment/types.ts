@@ -111,6 +111,9 @@ export interface Trial {
   readonly lives: readonly PodLife[];
   /** Null where nobody counted. */
   readonly wireBytes: WireBytes | null;
+  /** CPU seconds of all processes of the machine that plays the clients, and of that one alone; null where unknown. */
+  readonly machineCpuSeconds: number | null;
+  readonly clientCpuSeconds: number;
 }
 
 /** What the pods of each app have sent to other pods, bytes. */

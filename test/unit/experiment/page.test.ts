@@ -31,6 +31,8 @@ function trialOf(arm: string, ttft: number, more: Partial<Trial> = {}): Trial {
     observations: [0, 5, 9].map((second) =>
       seenAt(second, { pods: pods(second), scales: [scaleOf({ app: 'stage-0' })] }),
     ),
+    machineCpuSeconds: 30,
+    clientCpuSeconds: 3,
     wireBytes: { gateway: 640, 'stage-0': 6_400 },
     lives: [lifeOf({ name: `${arm}-pod`, created: 0, started: 1_000, ready: 4_000 })],
     ...more,
@@ -71,6 +73,7 @@ describe('the page', () => {
 
   it('compares the arms', () => {
     expect(text).toMatch(/\| TTFT p95, ms +\| 100 +\| 150 +\| – +\| 1\.50 +\| – +\|/);
+    expect(text).toMatch(/\| processors busy with all else +\| 2\.00 +\| 2\.00 +\|/);
     expect(text).toMatch(/\| whole model \| stage-0 +\| 1 +\| 1\.00 \(1\.00–1\.00\) +\| 3\.00 /);
   });
 });

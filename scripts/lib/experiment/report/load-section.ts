@@ -6,7 +6,7 @@ import type { OpenLoad } from '../loads.js';
 import { percentileOverTime, throughputOverTime } from '../measure/over-time.js';
 import type { Trial } from '../types.js';
 import { ARM_COLORS } from './series-style.js';
-import { comparedFigures, requestFigures } from './trial-figures.js';
+import { comparedFigures, otherLoad, requestFigures } from './trial-figures.js';
 
 /** Seconds that a point of a figure stands for. */
 const STRETCH = 5;
@@ -54,6 +54,8 @@ function comparison(trials: readonly Trial[]): string {
       ...ratios.map(([arm, base]) => figure(ratio(arm, base))),
     ];
   });
+  const others = trials.map((trial) => figure(otherLoad(trial)));
+  rows.push(['processors busy with all else', ...others, ...ratios.map(() => '–')]);
   return table(['figure', ...trials.map(({ arm }) => arm), ...ratios.map((pair) => pair.join(' / '))], rows);
 }
 

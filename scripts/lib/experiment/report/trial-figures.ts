@@ -78,3 +78,13 @@ export const comparedFigures: readonly ComparedFigure[] = [
     of: (trial) => costsOf(trial.observations).memoryByteSeconds / GIBIBYTE / thousandTokens(trial),
   },
 ];
+
+/**
+ * Processors that everything else kept busy on the machine of the clients: where the cluster runs on it, the control
+ * plane, Prometheus, and whatever has no part in the experiment. Null where that can not be told.
+ */
+export function otherLoad({ observations, machineCpuSeconds, clientCpuSeconds }: Trial): number | null {
+  const seconds = ((observations.at(-1)?.at ?? 0) - (observations[0]?.at ?? 0)) / 1000;
+  if (machineCpuSeconds === null || seconds === 0) return null;
+  return Math.max(0, machineCpuSeconds - costsOf(observations).cpuSeconds - clientCpuSeconds) / seconds;
+}
