@@ -16,8 +16,11 @@ export function startSampling(deployed: Pick<Deployed, 'observe'>, signal: Abort
   const stopped = new AbortController();
   const observations: Observation[] = [];
   const look = async (): Promise<void> => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    const seen = await deployed.observe(limit).catch(() => null);
+    // By a timer that is held: a timeout signal inside another may be collected before it fires.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), TIMEOUT_MS);
+    const seen = await deployed.observe(AbortSignal.any([signal, late.signal])).catch(() => null);
+    clearTimeout(timer);
     if (seen !== null) observations.push(seen);
   };
   const pause = (ms: number): Promise<boolean> =>
