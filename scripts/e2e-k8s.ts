@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/command.js';
 import { DeployedMesh } from './lib/k8s/deployed-mesh.js';
+import { removeDisposable } from './lib/k8s/disposable.js';
 import { caseOf, casesOption, type CaseName } from './lib/k8s/e2e/cases.js';
 import { buildImages } from './lib/k8s/images.js';
 import { parseRenderOptions } from './lib/k8s/render-options.js';
@@ -37,13 +38,13 @@ async function e2e({ namespace, tag, imagesReady, cases, keep }: Options): Promi
     for (const name of cases) {
       const { mesh: args } = caseOf(name);
       // What an earlier mesh had and this one has not would stay.
-      if (args !== null && args !== deployed) await runStep('removed', () => DeployedMesh.remove(namespace));
+      if (args !== null && args !== deployed) await runStep('removed', () => removeDisposable(namespace));
       deployed = args ?? deployed;
       const lines = await runStep(name, () => tryCase(name, { namespace, tag }, signal));
       for (const line of lines) console.log(`  ${line}`);
     }
   } finally {
-    if (!keep) await runStep('removed', () => DeployedMesh.remove(namespace));
+    if (!keep) await runStep('removed', () => removeDisposable(namespace));
   }
 }
 

@@ -1,22 +1,18 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { GatewayClient } from '../gateway-client.js';
 import { repositoryRoot } from '../repository.js';
+import { DISPOSABLE, isDisposable } from './disposable.js';
 import { isReady, SERVICES, staying, type Pod } from './doctor/pod.js';
 import { Kubectl } from './kubectl.js';
-import type { Deployment, Manifest } from './manifest.js';
+import type { Deployment } from './manifest.js';
 import { portForward, type PortForward } from './port-forward.js';
 import type { RenderOptions } from './render-options.js';
 import { waitUntil } from './wait-until.js';
 import { writeOverlay } from './write-overlay.js';
 
-/** On namespaces that were made to be removed again. */
-const OURS = 'layermesh.io/disposable';
-
 const GATEWAY_PORT = 8_000;
 const READY_TIMEOUT_MS = 300_000;
-const REMOVE_TIMEOUT_MS = 180_000;
 
 /** A mesh in a namespace of its own, from the manifests that `npm run k8s:render` writes. */
 export class DeployedMesh {
@@ -45,9 +41,9 @@ export class DeployedMesh {
   /** Applies the manifests, anew or as a change, and waits until every pod is ready and a request can be served. */
   static async deploy(options: RenderOptions, signal: AbortSignal): Promise<DeployedMesh> {
     const kubectl = new Kubectl(options.namespace, signal);
-    await isOurs(kubectl);
+    await isDisposable(kubectl);
     await apply(kubectl, options);
-    await kubectl.run(['label', 'namespace', options.namespace, `${OURS}=true`, '--overwrite']);
+    await kubectl.run(['label', 'namespace', options.namespace, `${DISPOSABLE}=true`, '--overwrite']);
     const mesh = new DeployedMesh(kubectl, signal);
     await mesh.#waitUntilReady();
     mesh.#forward = await portForward(options.namespace, 'service/gateway', GATEWAY_PORT);
@@ -92,15 +88,6 @@ export class DeployedMesh {
     this.#forward = null;
   }
 
-  /** Removes the namespace and everything in it. Throws `cluster_failed` for one that was not made here. */
-  static async remove(namespace: string): Promise<void> {
-    const kubectl = new Kubectl(namespace);
-    if (!(await isOurs(kubectl))) return;
-    await kubectl.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait'], {
-      timeoutMs: REMOVE_TIMEOUT_MS,
-    });
-  }
-
   async #waitUntilReady(): Promise<void> {
     const unready = async (): Promise<string[]> => {
       const wanted = [...(await this.replicas()).values()].reduce((sum, count) => sum + count, 0);
@@ -114,21 +101,6 @@ export class DeployedMesh {
       details: async () => (await unready()).join(', '),
     });
   }
-}
-
-/** False where there is no such namespace; throws for one that somebody else has made. */
-async function isOurs(kubectl: Kubectl): Promise<boolean> {
-  const all = await kubectl.list<Manifest>('namespaces');
-  const found = all.find(({ metadata }) => metadata.name === kubectl.namespace);
-  if (found === undefined) return false;
-  if (found.metadata.labels?.[OURS] === 'true') return true;
-  throw new ServingError(
-    'cluster_failed',
-    `the namespace ${kubectl.namespace} was not made by this command`,
-    {
-      hint: 'name another with --namespace, or remove it yourself',
-    },
-  );
 }
 
 /** From a folder of the repository's own tree: Kustomize follows relative paths only. */

@@ -94,7 +94,10 @@ export interface DaprConfiguration extends Manifest {
 }
 
 /** The metrics of an autoscaler that are averages over its pods; others, as KEDA's, it has from elsewhere. */
-export const podMetrics = ({ spec }: Autoscaler) => spec.metrics.flatMap(({ pods }) => pods ?? []);
+export const podMetrics = ({ spec }: { readonly spec: Pick<Autoscaler['spec'], 'metrics'> }): PodMetric[] =>
+  spec.metrics.flatMap(({ pods }) => pods ?? []);
+
+export type PodMetric = NonNullable<Autoscaler['spec']['metrics'][number]['pods']>;
 
 /** The objects of a kind. */
 export const ofKind = <Kind extends Manifest>(objects: readonly Manifest[], kind: string): Kind[] =>

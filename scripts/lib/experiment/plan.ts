@@ -1,0 +1,45 @@
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { parseSplit } from '../../../services/lib/model/split.js';
+import { describeMachine } from '../bench/report/machine.js';
+import type { ExperimentOptions } from './options.js';
+import type { RowStore } from './rows.js';
+import type { Plan } from './types.js';
+
+type PlanOptions = Pick<ExperimentOptions, 'split' | 'cpu' | 'sidecarCpu' | 'duration' | 'seed'>;
+
+/**
+ * The plan that the rows in a folder are of; a new folder gets one. Throws `invalid_config` where the options are not
+ * those that the rows were measured with.
+ */
+export function planOf(options: PlanOptions, store: RowStore): Plan {
+  const decisive = {
+    split: boundariesOf(options.split),
+    serviceMilliCpu: options.cpu,
+    sidecarMilliCpu: options.sidecarCpu,
+    duration: options.duration,
+    seed: options.seed,
+  };
+  const known = store.readPlan();
+  if (known === null) {
+    const plan = { ...decisive, machine: describeMachine(), date: new Date().toISOString() };
+    store.writePlan(plan);
+    return plan;
+  }
+  const [other] = Object.entries(decisive).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name as keyof Plan]),
+  );
+  if (other === undefined) return known;
+  const [name, value] = other;
+  const was = JSON.stringify(known[name as keyof Plan]);
+  throw new ServingError(
+    'invalid_config',
+    `the rows in ${store.folder} were measured with ${name} ${was}, not ${JSON.stringify(value)}`,
+    { hint: 'give the same options again, or another --rows folder' },
+  );
+}
+
+/** Whether the model has so many layers is seen when it is served. */
+const boundariesOf = (split: string): number[] =>
+  parseSplit(split, Number.MAX_SAFE_INTEGER)
+    .slice(1)
+    .map(({ start }) => start);

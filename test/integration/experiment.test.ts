@@ -1,0 +1,62 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runTool } from '../../scripts/bootstrap/tool.mjs';
+import { repositoryRoot } from '../../scripts/lib/repository.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const door = join(repositoryRoot, 'scripts', 'run.mjs');
+
+interface Rows {
+  readonly records: readonly { readonly error: string | null; readonly tokens: readonly number[] }[];
+  readonly observations: readonly { readonly pods: readonly { readonly service: object | null }[] }[];
+}
+
+describe('npm run experiment', () => {
+  const folder = temporaryFolder();
+
+  const experiment = (...args: string[]) =>
+    runTool(process.execPath, [door, 'experiment', ...args], {
+      cwd: repositoryRoot,
+      // So that its rows are here, and no cluster is found.
+      env: { ...process.env, TMPDIR: folder.path, KUBECONFIG: join(folder.path, 'none') },
+    });
+
+  it('goes from a load to rows, tables and figures without a cluster', async () => {
+    const { code, output } = await experiment('--smoke');
+    expect(output).toContain('### Step: 2.00 → 8.00 → 2.00 requests/s');
+    expect(code).toBe(0);
+
+    const rows = join(
+      folder.path,
+      (await readdir(folder.path)).find((name) => name.startsWith('layermesh-experiment-'))!,
+    );
+    for (const file of ['c-step.json', 'one-a-capacity.json']) {
+      const { records, observations } = JSON.parse(await readFile(join(rows, file), 'utf8')) as Rows;
+      expect(records.length).toBeGreaterThan(1);
+      expect(records.filter(({ error, tokens }) => error !== null || tokens.length !== 32)).toEqual([]);
+      expect(observations.at(-1)!.pods.every(({ service }) => service !== null)).toBe(true);
+    }
+    const page = await readFile(join(rows, 'experiment.md'), 'utf8');
+    const figures = [...page.matchAll(/\]\((experiment\/.*?\.svg)\)/g)].map(([, path]) => path!);
+    expect(figures.length).toBeGreaterThan(2);
+    for (const path of figures)
+      expect(await readFile(join(rows, path), 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/);
+  }, 240_000);
+
+  it.each([
+    ['cluster_failed', ['--rows', 'rows']],
+    ['invalid_config', ['--arms', 'd']],
+    ['invalid_split', ['--split', '9,6']],
+  ])(
+    'fails in one line with %s: %j',
+    async (expected, args) => {
+      const { code, output } = await experiment(
+        ...args.map((arg) => (arg === 'rows' ? join(folder.path, arg) : arg)),
+      );
+      const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('one-c: '));
+      expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
+      expect(code).toBe(1);
+    },
+    60_000,
+  );
+});
