@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DeployedMesh } from '../deployed-mesh.js';
 import { waitUntil } from '../wait-until.js';
-import { makeLoad, type LoadResult } from '../load.js';
+import type { LoadResult } from '../load.js';
 import { expect, expectNoFailures } from './expect.js';
 import { underLoad } from './under-load.js';
 
@@ -17,8 +18,11 @@ const MIN_GAIN = 1.4;
  * are answered. Without load it comes back to one.
  */
 export async function saturation(mesh: DeployedMesh, signal: AbortSignal): Promise<string[]> {
+  // Held at one, so that what is measured before is not half of it after.
+  await setMost(mesh, 1);
   const before = await measure(mesh, signal);
   expectNoFailures('before scaling up', before);
+  await setMost(mesh, 2);
   const growth = await underLoad(mesh.url, LOAD, async () => {
     const grown = async (): Promise<boolean> => ((await mesh.replicas()).get(BOTTLENECK) ?? 0) >= 2;
     await waitUntil(`${BOTTLENECK} scaled up`, grown, { timeoutMs: SCALE_TIMEOUT_MS, signal });
@@ -43,9 +47,13 @@ export async function saturation(mesh: DeployedMesh, signal: AbortSignal): Promi
   ];
 }
 
-function measure(mesh: DeployedMesh, signal: AbortSignal): Promise<LoadResult> {
-  const window = AbortSignal.any([signal, AbortSignal.timeout(WINDOW_MS)]);
-  return makeLoad(mesh.url, LOAD, window);
+async function setMost({ kubectl }: DeployedMesh, maxReplicas: number): Promise<void> {
+  const patch = JSON.stringify({ spec: { maxReplicas } });
+  await kubectl.run(['patch', `horizontalpodautoscaler/${BOTTLENECK}`, '--patch', patch]);
 }
+
+/** For a while under the same load. */
+const measure = (mesh: DeployedMesh, signal: AbortSignal): Promise<LoadResult> =>
+  underLoad(mesh.url, LOAD, () => delay(WINDOW_MS, undefined, { signal }));
 
 const rateOf = ({ tokens, seconds }: LoadResult): number => tokens / seconds;
