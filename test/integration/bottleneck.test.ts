@@ -6,7 +6,7 @@ import { startSystem, type TestSystem } from '../support/local-system.js';
 /** What a fault adds to each step of one stage, milliseconds. */
 const DELAY = 20;
 /** That each client asks for. */
-const TOKENS = 40;
+const TOKENS = 24;
 const STAGES = ['stage-0', 'stage-1', 'stage-2'] as const;
 
 const start = (env: Record<string, string> = {}): Promise<TestSystem> =>
