@@ -131,7 +131,7 @@ export class MeshBackend implements Backend {
         appId,
         replica,
         hops: { fromGateway: hopSeconds, toNext: status.hopSeconds },
-        processors: { owner: status.ownProcessors, count: status.processorCount },
+        processors: { owner: status.engine?.owner ?? '', count: status.engine?.processors ?? 0 },
         prefill: status.prefill ?? NO_STEPS,
         decode: status.decode ?? NO_STEPS,
       })),

@@ -9,8 +9,7 @@ export interface EngineWorkerData {
   readonly shards: string;
   readonly precision: Precision;
   readonly range: LayerRange;
-  /** Left out: as many as the cgroup grants. */
-  readonly threads?: number;
+  readonly threads: number;
   readonly kvTokens: number;
   /** Room for what is kept of closed sequences, bytes. */
   readonly prefixBytes: number;

@@ -12,15 +12,15 @@ import type { EngineClient } from './engine-client.js';
 import type { SamplerSpec } from './engine-messages.js';
 import type { StageMetrics } from './metrics.js';
 import { failed, Sequence, type Downstream } from './sequence.js';
+import { parallelSteps, type Compute } from './parallel-steps.js';
 import { spansOf, type StageLabels } from './sequence-spans.js';
 import { StepMeter } from './step-meter.js';
 import { bytesOf, dividePart, partOf, toStepInput, type Part } from './step.js';
 
 export interface StageOptions {
   readonly labels: StageLabels;
-  /** Owner of the processors that the engine computes on, and how many they are. */
-  readonly processors: string;
-  readonly processorCount: number;
+  /** What the engine computes on. */
+  readonly compute: Omit<Compute, 'replica'>;
   /** Width of the activations that come in; null in stage 0, which takes token ids. */
   readonly hiddenIn: number | null;
   readonly vocabulary: number;
@@ -76,18 +76,27 @@ export class Stage {
       kvCapacity: engine.kv.capacity,
       rssBytes: process.memoryUsage.rss(),
       nextReplicas: next?.links.map((link) => link.replica) ?? [],
-      processors: [...this.processors],
-      ownProcessors: this.#options.processors,
-      processorCount: this.#options.processorCount,
+      engine: this.#compute,
+      enginesAfter: this.#enginesAfter,
       hopSeconds: meanOf(next?.links.map((link) => link.hopSeconds) ?? []),
       ...this.#meter.status(),
     };
   }
 
-  /** Owners of the processors that this stage and those after it compute on. */
-  get processors(): ReadonlySet<string> {
-    const { processors, next } = this.#options;
-    return new Set([processors, ...(next?.links.flatMap((link) => link.status.processors) ?? [])]);
+  /** Steps that this stage and those after it can compute at once. */
+  get parallelSteps(): number {
+    return parallelSteps([this.#compute, ...this.#enginesAfter]);
+  }
+
+  get #compute(): Compute {
+    return { replica: this.#options.labels.replica, ...this.#options.compute };
+  }
+
+  /** Replicas of the next stage all know those after them. */
+  get #enginesAfter(): Compute[] {
+    const statuses = this.#options.next?.links.map((link) => link.status) ?? [];
+    const engines = statuses.flatMap(({ engine, enginesAfter }) => [...(engine ? [engine] : []), ...enginesAfter]);
+    return [...new Map(engines.map((engine) => [engine.replica, engine])).values()];
   }
 
   onCaller(link: CalleeLink): void {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
 import type { StageConfig } from '../lib/config/stage-config.js';
 import { processorsOwner } from '../lib/engine/processors.js';
-import { cpuQuota } from '../lib/engine/threads.js';
+import { cpuQuota, engineThreads } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
@@ -12,6 +12,7 @@ import { startMesh } from '../lib/mesh/start-mesh.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-range.js';
 import { readPlan } from '../lib/model/plan.js';
+import { layerCosts } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
@@ -38,8 +39,10 @@ export async function startStage(
   const range = rangeOf(config, ranges);
   const identity = { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan };
 
-  const { engine, crashed, seconds } = await loadEngine(config, range);
-  log.info({ range, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
+  const layerWeights = layerCosts(model.config).layer;
+  const threads = config.threads ?? engineThreads({ stages: ranges.length, layerWeights });
+  const { engine, crashed, seconds } = await loadEngine(config, range, threads);
+  log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
   const mesh = await startMesh(config.mesh, signal);
 
   const layers = `${range.start}-${range.end - 1}`;
@@ -60,9 +63,8 @@ export async function startStage(
     labels: { index: config.index, layers, replica: config.replica },
     hiddenIn: ownsEmbedding(range) ? null : model.config.hidden,
     vocabulary: model.config.vocabulary,
-    processors: processorsOwner(),
-    processorCount: cpuQuota() ?? availableParallelism(),
-    batching: batchingOf(config, () => stage.processors.size),
+    compute: { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads },
+    batching: batchingOf(config, () => stage.parallelSteps),
     engine,
     next,
     metrics,
@@ -124,21 +126,21 @@ function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): 
 }
 
 /** Sequences begin and come back in stage 0, so batches are formed there; the others take them as they come. */
-function batchingOf(config: StageConfig, processors: () => number): StageOptions['batching'] {
+function batchingOf(config: StageConfig, parallel: () => number): StageOptions['batching'] {
   const { index, batching, prefillShare, maxBatchRows, maxBatchSequences } = config;
   const limits = { maxRows: maxBatchRows, maxSequences: maxBatchSequences };
   if (index > 0) return { limits, groupLimit: () => Infinity, promptShare: 1 };
-  const groupLimit = batching === 'auto' ? processors : () => Infinity;
+  const groupLimit = batching === 'auto' ? parallel : () => Infinity;
   return { limits, groupLimit, promptShare: prefillShare / 100 };
 }
 
-async function loadEngine(config: StageConfig, range: LayerRange) {
+async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {
   const started = performance.now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { threads, kvTokens, prefixBytes, served, fault } = config;
-  const data = { shards: served.prepared, precision: served.precision, range, kvTokens, prefixBytes, fault };
-  const worker = startEngineWorker(threads === null ? data : { ...data, threads });
+  const { kvTokens, prefixBytes, served, fault } = config;
+  const { prepared: shards, precision } = served;
+  const worker = startEngineWorker({ shards, precision, range, threads, kvTokens, prefixBytes, fault });
   const engine = await EngineClient.start(worker, (reason) => crash(reason));
   return { engine, crashed, seconds: (performance.now() - started) / 1000 };
 }

@@ -163,7 +163,7 @@ describe('the policies of dapr/resiliency.yaml, on real sidecars', () => {
           busyRatio: 0,
           rssBytes: 0,
           nextReplicas: [],
-          processors: [],
+          enginesAfter: [],
         }),
         onLink: () => undefined,
         onMessage: () => undefined,

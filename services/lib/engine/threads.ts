@@ -9,6 +9,30 @@ export function availableThreads(root = '/sys/fs/cgroup'): number {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(cpuQuota(root) ?? Infinity)));
 }
 
+/**
+ * Below so many weights a layer's operators are so small that two threads wait for each other about as long as
+ * they save: with 3.5 million, a step of 1 to 32 sequences took 0.8 to 1.0 of its time with a second thread, with
+ * 44 million 0.6 (docs/adr/009-threads-and-groups.md).
+ */
+const SMALL_LAYER = 16e6;
+
+export interface ThreadDemand {
+  /** Of the model that is cut into them. */
+  readonly stages: number;
+  /** Of one layer. */
+  readonly layerWeights: number;
+}
+
+/**
+ * Threads of one stage's engine by default. Stages without a quota of their own are taken to share their machine:
+ * where a second thread gains little, each gets its part of the processors, and computes while others do.
+ */
+export function engineThreads({ stages, layerWeights }: ThreadDemand, root = '/sys/fs/cgroup'): number {
+  const granted = availableThreads(root);
+  if (layerWeights >= SMALL_LAYER || cpuQuota(root) !== null) return granted;
+  return Math.max(1, Math.floor(granted / stages));
+}
+
 /** Processors that the container's quota comes to; null without one. */
 export function cpuQuota(root = '/sys/fs/cgroup'): number | null {
   return quotaV2(root) ?? quotaV1(root);

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../errors/serving-error.js';
 import { message, PROTOCOL_VERSION } from '../wire/codec.js';
 import { frameCost } from '../wire/frames.js';
-import { StatusSchema, type Message, type Status, type StepTotals } from '../wire/gen/stage_pb.js';
+import { StatusSchema, type EngineInfo, type Message, type Status, type StepTotals } from '../wire/gen/stage_pb.js';
 import { LINK_TIMING, type LinkTiming } from './caller-link.js';
 import { checkHello, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';
@@ -19,10 +19,17 @@ const OVERRUN_BYTES = 16 << 20;
 /** The fields of a message as they are set. */
 type Fields<Message> = Omit<Message, '$typeName' | '$unknown'>;
 
-export type StatusFields = Omit<Fields<Status>, 'prefill' | 'decode' | keyof Optional> &
-  Partial<Optional> & { readonly prefill?: Fields<StepTotals>; readonly decode?: Fields<StepTotals> };
+export type StatusFields = Omit<Fields<Status>, Nested | keyof Optional> &
+  Partial<Optional> & {
+    readonly engine?: Fields<EngineInfo>;
+    readonly enginesAfter: Fields<EngineInfo>[];
+    readonly prefill?: Fields<StepTotals>;
+    readonly decode?: Fields<StepTotals>;
+  };
 
-type Optional = Pick<Fields<Status>, 'ownProcessors' | 'processorCount' | 'hopSeconds'>;
+type Nested = 'engine' | 'enginesAfter' | 'prefill' | 'decode';
+
+type Optional = Pick<Fields<Status>, 'hopSeconds'>;
 
 export interface CalleeLinkEvents {
   onLink(link: CalleeLink): void;

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { availableThreads } from '../../../services/lib/engine/threads.js';
+import { availableThreads, engineThreads } from '../../../services/lib/engine/threads.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -27,4 +27,25 @@ test.each<[string, Record<string, string>, number]>([
   ['no cgroup', {}, availableParallelism()],
 ])('%s', async (name, files, threads) => {
   expect(availableThreads(await cgroup(name, files))).toBe(threads);
+});
+
+describe('threads of a stage', () => {
+  const all = availableParallelism();
+  const demand = { stages: all, layerWeights: 3.5e6 };
+
+  it('are its part of a machine that stages share, where layers are small', async () => {
+    const root = await cgroup('shared', {});
+    expect(engineThreads(demand, root)).toBe(1);
+    expect(engineThreads({ ...demand, stages: 1 }, root)).toBe(all);
+    expect(engineThreads({ ...demand, stages: 10 * all }, root)).toBe(1);
+  });
+
+  it('are all of them where layers are large', async () => {
+    expect(engineThreads({ ...demand, layerWeights: 44e6 }, await cgroup('large', {}))).toBe(all);
+  });
+
+  it('are those of its own container', async () => {
+    const root = await cgroup('quota', { 'cpu.max': `${all * 100_000} 100000` });
+    expect(engineThreads(demand, root)).toBe(all);
+  });
 });

@@ -74,7 +74,7 @@ export class MemoryReplica {
       busyRatio: 0,
       rssBytes: 0,
       nextReplicas: this.#nextReplicas,
-      processors: [],
+      enginesAfter: [],
       ...this.status,
     };
   }

@@ -27,7 +27,7 @@ const status = () => ({
   busyRatio: 0,
   rssBytes: 0,
   nextReplicas: [],
-  processors: [],
+  enginesAfter: [],
 });
 
 interface Replica {

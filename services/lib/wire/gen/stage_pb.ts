@@ -27,7 +27,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file stage.proto.
  */
 export const file_stage: GenFile = /*@__PURE__*/
-  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxIqcECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAQgYKBGJvZHkidgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4SEwoLdHJhY2VwYXJlbnQYBSABKAkiPgoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMizAIKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEhIKCnByb2Nlc3NvcnMYCCADKAkSLwoHcHJlZmlsbBgJIAEoCzIeLmxheWVybWVzaC5zdGFnZS52MS5TdGVwVG90YWxzEi4KBmRlY29kZRgKIAEoCzIeLmxheWVybWVzaC5zdGFnZS52MS5TdGVwVG90YWxzEhYKDm93bl9wcm9jZXNzb3JzGAsgASgJEhcKD3Byb2Nlc3Nvcl9jb3VudBgMIAEoARITCgtob3Bfc2Vjb25kcxgNIAEoASK7AQoKU3RlcFRvdGFscxINCgVzdGVwcxgBIAEoARINCgVwYXJ0cxgCIAEoARIUCgxidXN5X3NlY29uZHMYAyABKAESFQoNcXVldWVfc2Vjb25kcxgEIAEoARIVCg1wYXJ0c19zcXVhcmVkGAUgASgBEhgKEHBhcnRzX2J5X3NlY29uZHMYBiABKAESGQoRcHJvY2Vzc29yX3NlY29uZHMYByABKAESFgoOdXB0aW1lX3NlY29uZHMYCCABKAEi0QEKBE9wZW4SEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDQoFcm91dGUYAyADKAkSDwoHZ2F0ZXdheRgEIAEoCRISCgptYXhfbGVuZ3RoGAUgASgNEi4KCHNhbXBsaW5nGAYgASgLMhwubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nEg4KBnByb21wdBgHIAMoDRIOCgZwcmVmaXgYCCADKAkSEwoLdHJhY2VwYXJlbnQYCSABKAkSDwoHc2FtcGxlZBgUIAMoDSLEAgoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAESDAoEc2VlZBgFIAEoARIaChJyZXBldGl0aW9uX3BlbmFsdHkYBiABKAESGAoQcHJlc2VuY2VfcGVuYWx0eRgHIAEoARIZChFmcmVxdWVuY3lfcGVuYWx0eRgIIAEoARI/Cgpsb2dpdF9iaWFzGAkgAygLMisubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EhIKCm1pbl90b2tlbnMYCiABKA0SEAoIc3RvcF9pZHMYCyADKA0aMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgBOgI4ASJACgZPcGVuZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SFQoNY2FjaGVkX3Rva2VucxgDIAEoDSJVCgVGcmFtZRInCgVpdGVtcxgBIAMoCzIYLmxheWVybWVzaC5zdGFnZS52MS5JdGVtEg4KBnRva2VucxgCIAMoDRITCgthY3RpdmF0aW9ucxgDIAEoDCKkAQoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0SDgoGcGFyZW50GAcgASgJEisKBHBhdGgYCCADKAsyHS5sYXllcm1lc2guc3RhZ2UudjEuU3RhZ2VUaW1lIisKCVN0YWdlVGltZRINCgVxdWV1ZRgBIAEoDRIPCgdjb21wdXRlGAIgASgNIjYKBlRva2VucxIsCgdzYW1wbGVkGAEgAygLMhsubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsZWQieQoHU2FtcGxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRIOCgZ0b2tlbnMYBCADKA0SKwoEcGF0aBgFIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUiOAoFQ2xvc2USEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDgoGcHJlZml4GAMgAygJIkgKBkZhaWxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkiFwoGQ3JlZGl0Eg0KBWJ5dGVzGAEgASgNIhUKBFBpbmcSDQoFbm9uY2UYASABKA0iQQoEUG9uZxINCgVub25jZRgBIAEoDRIqCgZzdGF0dXMYAiABKAsyGi5sYXllcm1lc2guc3RhZ2UudjEuU3RhdHVzIgcKBURyYWluMk0KBVN0YWdlEkQKBExpbmsSGy5sYXllcm1lc2guc3RhZ2UudjEuTWVzc2FnZRobLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlKAEwAWIGcHJvdG8z");
+  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxIqcECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAQgYKBGJvZHkidgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4SEwoLdHJhY2VwYXJlbnQYBSABKAkiPgoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMigAMKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEi8KB3ByZWZpbGwYCSABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxIuCgZkZWNvZGUYCiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxITCgtob3Bfc2Vjb25kcxgNIAEoARIuCgZlbmdpbmUYDiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuRW5naW5lSW5mbxI1Cg1lbmdpbmVzX2FmdGVyGA8gAygLMh4ubGF5ZXJtZXNoLnN0YWdlLnYxLkVuZ2luZUluZm9KBAgIEAlKBAgLEAxKBAgMEA0iUQoKRW5naW5lSW5mbxIPCgdyZXBsaWNhGAEgASgJEg0KBW93bmVyGAIgASgJEhIKCnByb2Nlc3NvcnMYAyABKAESDwoHdGhyZWFkcxgEIAEoDSK7AQoKU3RlcFRvdGFscxINCgVzdGVwcxgBIAEoARINCgVwYXJ0cxgCIAEoARIUCgxidXN5X3NlY29uZHMYAyABKAESFQoNcXVldWVfc2Vjb25kcxgEIAEoARIVCg1wYXJ0c19zcXVhcmVkGAUgASgBEhgKEHBhcnRzX2J5X3NlY29uZHMYBiABKAESGQoRcHJvY2Vzc29yX3NlY29uZHMYByABKAESFgoOdXB0aW1lX3NlY29uZHMYCCABKAEi0QEKBE9wZW4SEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDQoFcm91dGUYAyADKAkSDwoHZ2F0ZXdheRgEIAEoCRISCgptYXhfbGVuZ3RoGAUgASgNEi4KCHNhbXBsaW5nGAYgASgLMhwubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nEg4KBnByb21wdBgHIAMoDRIOCgZwcmVmaXgYCCADKAkSEwoLdHJhY2VwYXJlbnQYCSABKAkSDwoHc2FtcGxlZBgUIAMoDSLEAgoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAESDAoEc2VlZBgFIAEoARIaChJyZXBldGl0aW9uX3BlbmFsdHkYBiABKAESGAoQcHJlc2VuY2VfcGVuYWx0eRgHIAEoARIZChFmcmVxdWVuY3lfcGVuYWx0eRgIIAEoARI/Cgpsb2dpdF9iaWFzGAkgAygLMisubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EhIKCm1pbl90b2tlbnMYCiABKA0SEAoIc3RvcF9pZHMYCyADKA0aMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgBOgI4ASJACgZPcGVuZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SFQoNY2FjaGVkX3Rva2VucxgDIAEoDSJVCgVGcmFtZRInCgVpdGVtcxgBIAMoCzIYLmxheWVybWVzaC5zdGFnZS52MS5JdGVtEg4KBnRva2VucxgCIAMoDRITCgthY3RpdmF0aW9ucxgDIAEoDCKkAQoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0SDgoGcGFyZW50GAcgASgJEisKBHBhdGgYCCADKAsyHS5sYXllcm1lc2guc3RhZ2UudjEuU3RhZ2VUaW1lIisKCVN0YWdlVGltZRINCgVxdWV1ZRgBIAEoDRIPCgdjb21wdXRlGAIgASgNIjYKBlRva2VucxIsCgdzYW1wbGVkGAEgAygLMhsubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsZWQieQoHU2FtcGxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRIOCgZ0b2tlbnMYBCADKA0SKwoEcGF0aBgFIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUiOAoFQ2xvc2USEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDgoGcHJlZml4GAMgAygJIkgKBkZhaWxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkiFwoGQ3JlZGl0Eg0KBWJ5dGVzGAEgASgNIhUKBFBpbmcSDQoFbm9uY2UYASABKA0iQQoEUG9uZxINCgVub25jZRgBIAEoDRIqCgZzdGF0dXMYAiABKAsyGi5sYXllcm1lc2guc3RhZ2UudjEuU3RhdHVzIgcKBURyYWluMk0KBVN0YWdlEkQKBExpbmsSGy5sYXllcm1lc2guc3RhZ2UudjEuTWVzc2FnZRobLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message layermesh.stage.v1.Message
@@ -285,13 +285,6 @@ export type Status = Message$1<"layermesh.stage.v1.Status"> & {
   nextReplicas: string[];
 
   /**
-   * Owners of the processors on which this stage and those after it compute, each once.
-   *
-   * @generated from field: repeated string processors = 8;
-   */
-  processors: string[];
-
-  /**
    * What the engine has done so far, of steps with rows of prompts and of all others.
    *
    * @generated from field: layermesh.stage.v1.StepTotals prefill = 9;
@@ -304,23 +297,23 @@ export type Status = Message$1<"layermesh.stage.v1.Status"> & {
   decode?: StepTotals;
 
   /**
-   * Who owns the processors that the engine computes on, and how many they are.
-   *
-   * @generated from field: string own_processors = 11;
-   */
-  ownProcessors: string;
-
-  /**
-   * @generated from field: double processor_count = 12;
-   */
-  processorCount: number;
-
-  /**
    * A hop to the next stage, half of a round trip, mean of its replicas; 0 in the head.
    *
    * @generated from field: double hop_seconds = 13;
    */
   hopSeconds: number;
+
+  /**
+   * @generated from field: layermesh.stage.v1.EngineInfo engine = 14;
+   */
+  engine?: EngineInfo;
+
+  /**
+   * Those of the stages after this one, each once.
+   *
+   * @generated from field: repeated layermesh.stage.v1.EngineInfo engines_after = 15;
+   */
+  enginesAfter: EngineInfo[];
 };
 
 /**
@@ -329,6 +322,44 @@ export type Status = Message$1<"layermesh.stage.v1.Status"> & {
  */
 export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
   messageDesc(file_stage, 4);
+
+/**
+ * What a replica computes with.
+ *
+ * @generated from message layermesh.stage.v1.EngineInfo
+ */
+export type EngineInfo = Message$1<"layermesh.stage.v1.EngineInfo"> & {
+  /**
+   * @generated from field: string replica = 1;
+   */
+  replica: string;
+
+  /**
+   * Who owns the processors, and how many they are.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner: string;
+
+  /**
+   * @generated from field: double processors = 3;
+   */
+  processors: number;
+
+  /**
+   * Of which one step keeps so many busy.
+   *
+   * @generated from field: uint32 threads = 4;
+   */
+  threads: number;
+};
+
+/**
+ * Describes the message layermesh.stage.v1.EngineInfo.
+ * Use `create(EngineInfoSchema)` to create a new message.
+ */
+export const EngineInfoSchema: GenMessage<EngineInfo> = /*@__PURE__*/
+  messageDesc(file_stage, 5);
 
 /**
  * Sums over all steps since the process started. A reader takes the difference of two readings.
@@ -390,7 +421,7 @@ export type StepTotals = Message$1<"layermesh.stage.v1.StepTotals"> & {
  * Use `create(StepTotalsSchema)` to create a new message.
  */
 export const StepTotalsSchema: GenMessage<StepTotals> = /*@__PURE__*/
-  messageDesc(file_stage, 5);
+  messageDesc(file_stage, 6);
 
 /**
  * @generated from message layermesh.stage.v1.Open
@@ -470,7 +501,7 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
  * Use `create(OpenSchema)` to create a new message.
  */
 export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
-  messageDesc(file_stage, 6);
+  messageDesc(file_stage, 7);
 
 /**
  * See services/lib/sampling/params.ts.
@@ -539,7 +570,7 @@ export type Sampling = Message$1<"layermesh.stage.v1.Sampling"> & {
  * Use `create(SamplingSchema)` to create a new message.
  */
 export const SamplingSchema: GenMessage<Sampling> = /*@__PURE__*/
-  messageDesc(file_stage, 7);
+  messageDesc(file_stage, 8);
 
 /**
  * @generated from message layermesh.stage.v1.Opened
@@ -568,7 +599,7 @@ export type Opened = Message$1<"layermesh.stage.v1.Opened"> & {
  * Use `create(OpenedSchema)` to create a new message.
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_stage, 8);
+  messageDesc(file_stage, 9);
 
 /**
  * One step's rows: `tokens` into stage 0, `activations` everywhere else.
@@ -601,7 +632,7 @@ export type Frame = Message$1<"layermesh.stage.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_stage, 9);
+  messageDesc(file_stage, 10);
 
 /**
  * @generated from message layermesh.stage.v1.Item
@@ -665,7 +696,7 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
  * Use `create(ItemSchema)` to create a new message.
  */
 export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
-  messageDesc(file_stage, 10);
+  messageDesc(file_stage, 11);
 
 /**
  * From the arrival of an item in a stage until its rows leave; by that stage's own clock, microseconds.
@@ -689,7 +720,7 @@ export type StageTime = Message$1<"layermesh.stage.v1.StageTime"> & {
  * Use `create(StageTimeSchema)` to create a new message.
  */
 export const StageTimeSchema: GenMessage<StageTime> = /*@__PURE__*/
-  messageDesc(file_stage, 11);
+  messageDesc(file_stage, 12);
 
 /**
  * @generated from message layermesh.stage.v1.Tokens
@@ -706,7 +737,7 @@ export type Tokens = Message$1<"layermesh.stage.v1.Tokens"> & {
  * Use `create(TokensSchema)` to create a new message.
  */
 export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
-  messageDesc(file_stage, 12);
+  messageDesc(file_stage, 13);
 
 /**
  * What was sampled of one sequence in one step: the accepted tokens of a draft, and one more.
@@ -749,7 +780,7 @@ export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
  * Use `create(SampledSchema)` to create a new message.
  */
 export const SampledSchema: GenMessage<Sampled> = /*@__PURE__*/
-  messageDesc(file_stage, 13);
+  messageDesc(file_stage, 14);
 
 /**
  * @generated from message layermesh.stage.v1.Close
@@ -778,7 +809,7 @@ export type Close = Message$1<"layermesh.stage.v1.Close"> & {
  * Use `create(CloseSchema)` to create a new message.
  */
 export const CloseSchema: GenMessage<Close> = /*@__PURE__*/
-  messageDesc(file_stage, 14);
+  messageDesc(file_stage, 15);
 
 /**
  * @generated from message layermesh.stage.v1.Failed
@@ -812,7 +843,7 @@ export type Failed = Message$1<"layermesh.stage.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_stage, 15);
+  messageDesc(file_stage, 16);
 
 /**
  * @generated from message layermesh.stage.v1.Credit
@@ -829,7 +860,7 @@ export type Credit = Message$1<"layermesh.stage.v1.Credit"> & {
  * Use `create(CreditSchema)` to create a new message.
  */
 export const CreditSchema: GenMessage<Credit> = /*@__PURE__*/
-  messageDesc(file_stage, 16);
+  messageDesc(file_stage, 17);
 
 /**
  * @generated from message layermesh.stage.v1.Ping
@@ -846,7 +877,7 @@ export type Ping = Message$1<"layermesh.stage.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_stage, 17);
+  messageDesc(file_stage, 18);
 
 /**
  * @generated from message layermesh.stage.v1.Pong
@@ -868,7 +899,7 @@ export type Pong = Message$1<"layermesh.stage.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_stage, 18);
+  messageDesc(file_stage, 19);
 
 /**
  * @generated from message layermesh.stage.v1.Drain
@@ -881,7 +912,7 @@ export type Drain = Message$1<"layermesh.stage.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_stage, 19);
+  messageDesc(file_stage, 20);
 
 /**
  * @generated from service layermesh.stage.v1.Stage
