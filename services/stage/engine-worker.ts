@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createOnnxEngine } from '../lib/engine/onnx-engine.js';
-import type { Engine } from '../lib/engine/types.js';
+import type { Engine, StepOutput } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { createSampler, type Sampler } from '../lib/sampling/sampler.js';
 import { verify } from '../lib/sampling/verify.js';
@@ -28,25 +28,35 @@ function failure(reason: unknown): EngineFailure {
   return { code, message };
 }
 
-/** `logits` are those of the item's last rows. */
-function sample({ sequence, draft }: DraftedItem, logits: Float32Array): number[] | EngineFailure {
+/** `sampleRow` picks the token after one of the step's rows of logits, of which the item's begin at `first`. */
+function sample(
+  { sequence, draft }: DraftedItem,
+  first: number,
+  sampleRow: (sampler: Sampler, row: number) => number,
+): number[] | EngineFailure {
   try {
-    return verify(samplers.get(sequence)!, draft, logits);
+    const sampler = samplers.get(sequence)!;
+    return verify(draft, (row) => sampleRow(sampler, first + row));
   } catch (reason) {
     return failure(reason);
   }
 }
 
 async function step(engine: Engine, input: DraftedInput): Promise<StepResult> {
-  const { hidden, logits } = await engine.step(input);
-  if (hidden !== undefined) return { hidden };
   const wanting = input.items.filter((item) => item.logits > 0);
+  const bestOnly = wanting.every(({ sequence }) => samplers.get(sequence)?.needsOnlyBest === true);
+  const output = await engine.step({ ...input, bestOnly });
+  if (output.hidden !== undefined) return { hidden: output.hidden };
   const rows = wanting.reduce((sum, item) => sum + item.logits, 0);
-  const vocabulary = rows === 0 ? 0 : logits!.length / rows;
-  let end = 0;
-  return {
-    tokens: wanting.map((item) => sample(item, logits!.subarray(end, (end += item.logits * vocabulary)))),
-  };
+  const sampleRow = rowSampler(output, rows);
+  let next = 0;
+  return { tokens: wanting.map((item) => sample(item, (next += item.logits) - item.logits, sampleRow)) };
+}
+
+function rowSampler({ best, logits }: StepOutput, rows: number): (sampler: Sampler, row: number) => number {
+  if (best !== undefined) return (sampler, row) => sampler.sampleBest(best.tokens[row]!, best.logits[row]!);
+  const vocabulary = logits!.length / rows;
+  return (sampler, row) => sampler.sample(logits!.subarray(row * vocabulary, (row + 1) * vocabulary));
 }
 
 async function answer(engine: Engine, request: EngineRequest): Promise<EngineReply> {

@@ -88,11 +88,12 @@ class OnnxEngine implements Engine {
     const finished: { batch: KvBatch; newRows: Float32Array }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
       const run = runShape(batch);
-      const outputs = await this.#session.run({
+      const feeds = {
         ...rows.feeds(batch),
         ...sharedFeeds(run, this.#config, this.#frequencies),
         ...cacheFeeds(batch, run.past, this.#range, this.#config),
-      });
+      };
+      const outputs = await this.#session.run(feeds, [...rows.fetches, 'new_rows']);
       rows.keep(batch, outputs);
       finished.push({ batch, newRows: outputs['new_rows']!.data as Float32Array });
     }

@@ -133,9 +133,13 @@ class ReferenceEngine implements Engine {
         if (index >= count - logits && this.#head !== null) rowsOfLogits.push(this.#logits(x));
       }
     }
-    return Promise.resolve(
-      this.#head === null ? { hidden: concat(hidden) } : { logits: concat(rowsOfLogits) },
+    if (this.#head === null) return Promise.resolve({ hidden: concat(hidden) });
+    if (input.bestOnly !== true) return Promise.resolve({ logits: concat(rowsOfLogits) });
+    const tokens = Int32Array.from(rowsOfLogits, (row) =>
+      row.reduce((best, logit, token) => (logit > row[best]! ? token : best), 0),
     );
+    const logits = Float32Array.from(rowsOfLogits, (row, index) => row[tokens[index]!]!);
+    return Promise.resolve({ best: { tokens, logits } });
   }
 
   dispose(): Promise<void> {

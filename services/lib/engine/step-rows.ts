@@ -1,6 +1,7 @@
 import ort from 'onnxruntime-node';
 import type { ModelConfig } from '../model/types.js';
 import type { KvBatch } from './kv/kv-cache.js';
+import { RunOutputs } from './run-outputs.js';
 import { type LayerRange, ownsEmbedding, ownsHead, type StepInput, type StepOutput } from './types.js';
 
 interface Place {
@@ -17,7 +18,7 @@ export class StepRows {
   readonly #range: LayerRange;
   readonly #config: ModelConfig;
   readonly #places = new Map<string, Place>();
-  readonly #output: Float32Array;
+  readonly #outputs: RunOutputs;
 
   constructor(input: StepInput, range: LayerRange, config: ModelConfig) {
     this.#input = input;
@@ -30,11 +31,16 @@ export class StepRows {
       rows += count;
       wanted += logits;
     }
-    this.#output = new Float32Array(ownsHead(range) ? wanted * config.vocabulary : rows * config.hidden);
+    this.#outputs = new RunOutputs(input, range, config, { rows, wanted });
   }
 
   get output(): StepOutput {
-    return ownsHead(this.#range) ? { logits: this.#output } : { hidden: this.#output };
+    return this.#outputs.output;
+  }
+
+  /** The outputs of the model that `keep` needs of a run. */
+  get fetches(): readonly string[] {
+    return this.#outputs.names;
   }
 
   /**
@@ -72,16 +78,11 @@ export class StepRows {
 
   /** Puts what a run returned in its place in the step's output. */
   keep({ members, count }: KvBatch, outputs: ort.InferenceSession.OnnxValueMapType): void {
-    const { hidden, vocabulary } = this.#config;
-    const isHead = ownsHead(this.#range);
-    const rows = outputs[isHead ? 'logits' : 'hidden_out']!.data as Float32Array;
-    const size = isHead ? vocabulary : hidden;
     let next = 0;
     for (const [index, member] of members.entries()) {
       const { row, logitRow, logits } = this.#places.get(member.sequence)!;
-      const from = isHead ? next : index * count;
-      const wanted = isHead ? logits : member.count;
-      this.#output.set(rows.subarray(from * size, (from + wanted) * size), (isHead ? logitRow : row) * size);
+      if (ownsHead(this.#range)) this.#outputs.copy(outputs, next, logits, logitRow);
+      else this.#outputs.copy(outputs, index * count, member.count, row);
       next += logits;
     }
   }

@@ -18,6 +18,8 @@ export interface StepInput {
   readonly tokens?: Int32Array;
   /** Activations `[rows, hidden]`: what every other stage takes. */
   readonly hidden?: Float32Array;
+  /** The head returns only the best tokens of the rows whose logits are wanted: a vocabulary less to copy a row. */
+  readonly bestOnly?: boolean;
 }
 
 export interface StepOutput {
@@ -25,6 +27,15 @@ export interface StepOutput {
   readonly hidden?: Float32Array;
   /** Logits `[sum of the items' logits, vocabulary]`, in the items' order; what the head returns. */
   readonly logits?: Float32Array;
+  /** What the head returns instead when only that is wanted. */
+  readonly best?: BestTokens;
+}
+
+/** Of each row of logits the token with the highest, of equal ones the lowest, and that logit. */
+export interface BestTokens {
+  readonly tokens: Int32Array;
+  /** Not a finite number when the row's logits are not. */
+  readonly logits: Float32Array;
 }
 
 export interface KvUsage {

@@ -7,11 +7,15 @@ import { createRandom } from './random.js';
 
 /** Picks the tokens of one sequence, in order; it remembers what it picked. */
 export interface Sampler {
+  /** Whether the next token is the one of the highest logit, whatever the others are: `sampleBest` can give it. */
+  readonly needsOnlyBest: boolean;
   /**
    * The next token. Overwrites `logits` `[vocabulary]`. Throws `logits_invalid` when one is not a finite
    * number, `invalid_value` when every token is suppressed.
    */
   sample(logits: Float32Array): number;
+  /** The next token, where only the highest logit is known. Throws `logits_invalid` when that is not finite. */
+  sampleBest(token: number, logit: number): number;
 }
 
 /**
@@ -31,32 +35,47 @@ export function createSampler(
   for (const token of before) penalties?.record(token);
   let sampled = before.length;
 
+  const suppressedNow = (): readonly number[] => (sampled < params.minTokens ? params.stopIds : []);
+
   /** Whether any logit was changed. */
   const adjust = (logits: Float32Array): boolean => {
-    const suppressed = sampled < params.minTokens ? params.stopIds : [];
+    const suppressed = suppressedNow();
     for (const [token, bias] of params.logitBias) logits[token]! += bias;
     for (const token of suppressed) logits[token] = -Infinity;
     penalties?.apply(logits);
     return params.logitBias.length > 0 || suppressed.length > 0 || penalties !== null;
   };
 
+  const take = (token: number): number => {
+    penalties?.record(token);
+    sampled += 1;
+    return token;
+  };
+
   return {
+    get needsOnlyBest() {
+      const changesLogits = params.logitBias.length > 0 || penalties !== null || suppressedNow().length > 0;
+      return params.temperature === 0 && !changesLogits;
+    },
+    sampleBest(token, logit) {
+      if (!Number.isFinite(logit)) throw invalidLogit(token, logit);
+      return take(token);
+    },
     sample(logits) {
       let best = finiteArgmax(logits);
       if (best === -1) throw notFinite(logits);
       if (adjust(logits)) best = argmax(logits);
       const highest = logits[best]!;
       if (highest === -Infinity) throw new ServingError('invalid_value', 'min_tokens suppresses every token');
-      const token = params.temperature === 0 ? best : draw(logits, highest, params, random());
-
-      penalties?.record(token);
-      sampled += 1;
-      return token;
+      return take(params.temperature === 0 ? best : draw(logits, highest, params, random()));
     },
   };
 }
 
 function notFinite(logits: Float32Array): ServingError {
   const token = logits.findIndex((logit) => !Number.isFinite(logit));
-  return new ServingError('logits_invalid', `the logit of token ${token} is ${logits[token]!}`);
+  return invalidLogit(token, logits[token]!);
 }
+
+const invalidLogit = (token: number, logit: number): ServingError =>
+  new ServingError('logits_invalid', `the logit of token ${token} is ${logit}`);

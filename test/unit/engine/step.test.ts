@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import ort from 'onnxruntime-node';
+import { argmax } from '../../../services/lib/sampling/argmax.js';
 import type { Engine, Precision, StepInput } from '../../../services/lib/engine/types.js';
 import { largestDifference, stepThrough } from '../../support/engine-steps.js';
 import { smallModels } from '../../support/engines.js';
@@ -50,6 +51,31 @@ describe('sequences in one step', () => {
       for (const [round, [logits]] of alone.entries()) {
         expect(largestDifference(together[round]![index]!, logits!)).toBeLessThan(tolerance);
       }
+    }
+  });
+
+  test('get the best tokens of the logits that they would get', async () => {
+    const { stages, reference } = await openModel();
+    const [engine] = stages as [Engine];
+    const tokens = Int32Array.from(prompts.flatMap((prompt) => prompt.tokens.slice(0, 3)));
+    const items = prompts.map(({ sequence }, index) => ({
+      sequence,
+      position: 0,
+      count: 3,
+      logits: index % 4,
+    }));
+    for (const each of [engine, reference]) {
+      for (const { sequence } of prompts) each.open(sequence, 200);
+      const logits = (await each.step({ items, tokens })).logits!;
+      const { best, logits: none } = await each.step({ items, tokens, bestOnly: true });
+      expect(none).toBeUndefined();
+      const rows = items.reduce((sum, item) => sum + item.logits, 0);
+      const size = logits.length / rows;
+      const expected = Array.from({ length: rows }, (_, row) =>
+        argmax(logits.subarray(row * size, (row + 1) * size)),
+      );
+      expect([...best!.tokens]).toEqual(expected);
+      expect([...best!.logits]).toEqual(expected.map((token, row) => logits[row * size + token]));
     }
   });
 

@@ -67,13 +67,9 @@ export class SamplingMesh {
     const { sequence, epoch, position, count, logits, draft } = item;
     this.steps.push(`${epoch}@${position}`);
     if (this.onStep(item, open)) return;
-    const rows = new Float32Array(logits * VOCABULARY);
-    for (let row = 0; row < logits; row++) {
-      rows.set(logitsOf(fed.slice(0, position + count - logits + row + 1)), row * VOCABULARY);
-    }
-    const sampled = [
-      { sequence, epoch, position: position + count - draft.length, tokens: verify(sampler, draft, rows) },
-    ];
+    const first = position + count - logits + 1;
+    const tokens = verify(draft, (row) => sampler.sample(logitsOf(fed.slice(0, first + row))));
+    const sampled = [{ sequence, epoch, position: position + count - draft.length, tokens }];
     this.headOf(open).send({ case: 'tokens', value: { sampled } });
   }
 }

@@ -18,7 +18,8 @@ export function filesOf(range: LayerRange): string[] {
 
 /**
  * The ONNX model of the layers `[start, end)`: from `tokens [B, S]` (stage 0) or `hidden [B, S, hidden]` to
- * `hidden_out`, or in the head to `logits [W, vocabulary]` of the rows that `logit_rows` names; and to
+ * `hidden_out`, or in the head to `logits [W, vocabulary]` of the rows that `logit_rows` names, or to the `best` token
+ * and the `best_logit` of each, `[W, 1]`; and to
  * `new_rows`, this step's rows of the cache: keys and values of each layer, `[B, kvHeads, 1, S, headDim]`
  * each, one after the other. Weights stay in the shard files.
  */
@@ -44,7 +45,12 @@ export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
   graph.output('new_rows', joined, 'f32', ['N', shards.config.kvHeads, 1, 'S', shards.config.headDim]);
 
   if (ownsHead(range)) {
-    graph.output('logits', head(graph, shards, residual), 'f32', ['W', shards.config.vocabulary]);
+    const logits = head(graph, shards, residual);
+    const best = graph.node('ArgMax', [logits], { attributes: { axis: -1, keepdims: 1 } });
+    const bestLogit = graph.node('GatherElements', [logits, best], { attributes: { axis: -1 } });
+    graph.output('logits', logits, 'f32', ['W', shards.config.vocabulary]);
+    graph.output('best', best, 'i64', ['W', 1]);
+    graph.output('best_logit', bestLogit, 'f32', ['W', 1]);
   } else {
     graph.output('hidden_out', sum(graph, residual), 'f32', ['B', 'S', hidden]);
   }
