@@ -95,7 +95,10 @@ export class Stage {
   /** Replicas of the next stage all know those after them. */
   get #enginesAfter(): Compute[] {
     const statuses = this.#options.next?.links.map((link) => link.status) ?? [];
-    const engines = statuses.flatMap(({ engine, enginesAfter }) => [...(engine ? [engine] : []), ...enginesAfter]);
+    const engines = statuses.flatMap(({ engine, enginesAfter }) => [
+      ...(engine ? [engine] : []),
+      ...enginesAfter,
+    ]);
     return [...new Map(engines.map((engine) => [engine.replica, engine])).values()];
   }
 

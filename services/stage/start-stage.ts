@@ -138,9 +138,18 @@ async function loadEngine(config: StageConfig, range: LayerRange, threads: numbe
   const started = performance.now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { kvTokens, prefixBytes, served, fault } = config;
+  const { kvPrecision, kvTokens, prefixBytes, served, fault } = config;
   const { prepared: shards, precision } = served;
-  const worker = startEngineWorker({ shards, precision, range, threads, kvTokens, prefixBytes, fault });
+  const worker = startEngineWorker({
+    shards,
+    precision,
+    kvPrecision: kvPrecision ?? precision,
+    range,
+    threads,
+    kvTokens,
+    prefixBytes,
+    fault,
+  });
   const engine = await EngineClient.start(worker, (reason) => crash(reason));
   return { engine, crashed, seconds: (performance.now() - started) / 1000 };
 }

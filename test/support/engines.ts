@@ -9,6 +9,7 @@ import { temporaryFolder } from './temporary-folder.js';
 export interface SmallModel {
   readonly config?: Partial<ModelConfig>;
   readonly precision?: Precision;
+  readonly kvPrecision?: Precision;
   /** Boundaries between stages. */
   readonly split?: readonly number[];
   readonly kvTokens?: number;
@@ -29,7 +30,8 @@ export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
     for (const engine of opened.splice(0)) await engine.dispose();
   });
   return async (model = {}) => {
-    const { config: change = {}, precision = 'f32', split = [], kvTokens = 4096, prefixBytes = 0 } = model;
+    const { config: change = {}, precision = 'f32', kvPrecision = precision } = model;
+    const { split = [], kvTokens = 4096, prefixBytes = 0 } = model;
     const config = { ...smallConfig, ...change };
     const digest = Buffer.from(JSON.stringify(change)).toString('hex');
     const checkpoint = { ...randomCheckpoint(config), digest };
@@ -38,7 +40,7 @@ export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
     const stages: Engine[] = [];
     for (const [index, start] of bounds.slice(0, -1).entries()) {
       const range = { start, end: bounds[index + 1]! };
-      const options = { shards: directory, range, precision, threads: 1, kvTokens, prefixBytes };
+      const options = { shards: directory, range, precision, kvPrecision, threads: 1, kvTokens, prefixBytes };
       stages.push(await createOnnxEngine(options));
     }
     const range = { start: 0, end: config.layers };

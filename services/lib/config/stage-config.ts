@@ -21,8 +21,10 @@ export interface StageConfig {
   readonly httpHost: string;
   /** 0 takes a free one. */
   readonly httpPort: number;
-  /** Null: as many as the cgroup grants. */
+  /** Null: as the engine finds best. */
   readonly threads: number | null;
+  /** Of the KV cache; null: that of the weights. */
+  readonly kvPrecision: ServedConfig['precision'] | null;
   /** KV room, tokens. */
   readonly kvTokens: number;
   /** Room for what is kept of finished sequences, bytes. */
@@ -66,6 +68,7 @@ export function readStageConfig(
     httpHost: environment.text('LAYERMESH_HTTP_HOST', host),
     httpPort: environment.integer('LAYERMESH_HTTP_PORT', 0, PORTS),
     threads: threads === 0 ? null : threads,
+    kvPrecision: readKvPrecision(environment),
     kvTokens: environment.integer('LAYERMESH_KV_TOKENS', 131_072, [64, 1 << 30]),
     prefixBytes: readPrefixBytes(environment),
     maxBatchRows: environment.integer('LAYERMESH_MAX_BATCH_ROWS', 512, [1, 65_536]),
@@ -77,6 +80,11 @@ export function readStageConfig(
     fault: readFault(environment, appId),
     logLevel: readLogLevel(environment),
   };
+}
+
+function readKvPrecision(environment: Environment): StageConfig['kvPrecision'] {
+  const choice = environment.choice('LAYERMESH_KV_PRECISION', ['auto', 'f32', 'int8'], 'auto');
+  return choice === 'auto' ? null : choice;
 }
 
 /** One stage is named, so that the same environment can go to all. */

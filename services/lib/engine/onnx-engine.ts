@@ -1,12 +1,15 @@
 import type ort from 'onnxruntime-node';
 import { checkWeightBits } from '../model/shards/check-weight-bits.js';
 import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
+import { weightBits } from '../model/quantize/weight-bits.js';
 import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
 import { filesOf, stageGraph } from './graph/stage-graph.js';
+import { int8Layout } from './kv/int8-layout.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
+import { plainLayout } from './kv/plain-layout.js';
 import { openSession } from './session.js';
 import { StepRows } from './step-rows.js';
 import { availableThreads } from './threads.js';
@@ -26,6 +29,8 @@ export interface OnnxEngineOptions {
   readonly precision: Precision;
   /** Defaults to what the container or the machine grants. */
   readonly threads?: number;
+  /** Of the KV cache; that of the weights by default. */
+  readonly kvPrecision?: Precision;
   /** Room of the KV cache, in tokens of all sequences together. */
   readonly kvTokens: number;
   /** Room for what is kept of closed sequences, bytes; none by default. */
@@ -38,14 +43,16 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
   const range = { ...options.range, layers: config.layers };
   const shards = await openShards(options.shards, options.precision, filesOf(range));
   checkWeightBits(shards);
+  const { kvHeads, headDim } = config;
+  const shape = { planes: 2 * (range.end - range.start), kvHeads, headDim };
+  const layout =
+    (options.kvPrecision ?? options.precision) === 'int8' ? int8Layout(shape) : plainLayout(shape);
   const session = await openSession(
-    stageGraph(shards, range),
+    stageGraph(shards, range, { layout, exactBits: weightBits() }),
     shards.directory,
     options.threads ?? availableThreads(),
   );
-  const { kvHeads, headDim } = config;
-  const shape = { planes: 2 * (range.end - range.start), kvHeads, headDim };
-  const cache = new KvCache(shape, options.kvTokens, options.prefixBytes);
+  const cache = new KvCache(layout, options.kvTokens, options.prefixBytes);
   return new OnnxEngine(session, shards, range, cache);
 }
 
@@ -87,11 +94,11 @@ class OnnxEngine implements Engine {
     const rows = new StepRows(input, this.#range, this.#config);
     const finished: { batch: KvBatch; newRows: Float32Array }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
-      const run = runShape(batch);
+      const run = runShape(batch, this.#cache.layout);
       const feeds = {
         ...rows.feeds(batch),
         ...sharedFeeds(run, this.#config, this.#frequencies),
-        ...cacheFeeds(batch, run.past, this.#range, this.#config),
+        ...cacheFeeds(batch, run.past, this.#range, this.#cache.layout),
       };
       const outputs = await this.#session.run(feeds, [...rows.fetches, 'new_rows']);
       rows.keep(batch, outputs);

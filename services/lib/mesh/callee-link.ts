@@ -2,7 +2,13 @@ import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../errors/serving-error.js';
 import { message, PROTOCOL_VERSION } from '../wire/codec.js';
 import { frameCost } from '../wire/frames.js';
-import { StatusSchema, type EngineInfo, type Message, type Status, type StepTotals } from '../wire/gen/stage_pb.js';
+import {
+  StatusSchema,
+  type EngineInfo,
+  type Message,
+  type Status,
+  type StepTotals,
+} from '../wire/gen/stage_pb.js';
 import { LINK_TIMING, type LinkTiming } from './caller-link.js';
 import { checkHello, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';

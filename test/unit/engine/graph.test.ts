@@ -58,6 +58,17 @@ describe('the f32 graph agrees with the reference engine', () => {
   });
 });
 
+describe('a cache of 8 bits agrees with the reference engine to its precision', () => {
+  test.each<[string, Partial<ModelConfig>]>([
+    ['grouped-query attention', {}],
+    ['multi-head attention', { kvHeads: 6 }],
+    ['one KV head', { kvHeads: 1 }],
+  ])('with %s', async (_name, config) => {
+    const { stages, reference } = await openModel({ config, kvPrecision: 'int8', split: [2] });
+    expect(await greatest(relativeDifference, stages, reference)).toBeLessThan(0.04);
+  });
+});
+
 describe('the int8 graph agrees to its precision', () => {
   test.each<[string, Partial<ModelConfig>]>([
     ['sizes that powers of two divide', {}],

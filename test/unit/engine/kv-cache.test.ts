@@ -1,6 +1,10 @@
 import fc from 'fast-check';
+import { int8Layout } from '../../../services/lib/engine/kv/int8-layout.js';
 import { type KvBatch, KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
+import type { KvLayout } from '../../../services/lib/engine/kv/kv-layout.js';
 import { groupByPadding } from '../../../services/lib/engine/kv/padding.js';
+import { plainLayout } from '../../../services/lib/engine/kv/plain-layout.js';
+import { cachedRows } from '../../support/cached-rows.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const SHAPE = { planes: 2, kvHeads: 2, headDim: 3 };
@@ -29,19 +33,20 @@ function newRows({ members, count }: KvBatch, tokens: ReadonlyMap<string, readon
 }
 
 /** Whether the slots of a batch hold just what their sequences have cached. */
-function expectContents(batch: KvBatch, tokens: ReadonlyMap<string, readonly number[]>): void {
-  const { arena, firstSlot, members } = batch;
+function expectContents(
+  batch: KvBatch,
+  layout: KvLayout,
+  tokens: ReadonlyMap<string, readonly number[]>,
+): void {
   for (let plane = 0; plane < SHAPE.planes; plane++) {
-    const view = arena.view(plane, firstSlot, members.length);
-    for (const [index, { sequence, length }] of members.entries()) {
+    for (const [member, { sequence, length }] of batch.members.entries()) {
       for (let head = 0; head < SHAPE.kvHeads; head++) {
-        const start = (index * SHAPE.kvHeads + head) * arena.bucket * SHAPE.headDim;
-        const found = [...view.subarray(start, start + length * SHAPE.headDim)];
+        const found = cachedRows(batch, layout, { plane, member, head, length });
         const expected = tokens
           .get(sequence)!
           .slice(0, length)
           .flatMap((token) => new Array<number>(SHAPE.headDim).fill(rowOf(token, plane, head)));
-        expect(found).toEqual(expected);
+        expect(found.map((value) => Math.round(value * 1_000) / 1_000)).toEqual(expected);
       }
     }
   }
@@ -63,62 +68,67 @@ const action = fc.oneof(
   }),
 );
 
-test('however sequences come, grow, move and go, each keeps its own rows', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
-      const cache = new KvCache(SHAPE, CAPACITY);
-      const cached = new Map<string, number[]>();
-      const reserved = new Map<string, number>();
-      let nextToken = 1;
-      for (const step of actions) {
-        const used = [...reserved.values()].reduce((a, b) => a + b, 0);
-        if (step.type === 'open' && !reserved.has(step.sequence)) {
-          if (used + step.maxLength > CAPACITY) {
-            const error = await thrownBy(() => cache.open(step.sequence, step.maxLength));
-            expect(error.code).toBe('kv_exhausted');
-          } else {
-            cache.open(step.sequence, step.maxLength);
-            reserved.set(step.sequence, step.maxLength);
-            cached.set(step.sequence, []);
-          }
-        } else if (step.type === 'close') {
-          cache.close(step.sequence);
-          reserved.delete(step.sequence);
-          cached.delete(step.sequence);
-        } else if (step.type === 'step') {
-          for (const [id, tokens] of cached) {
-            tokens.splice(Math.max(0, tokens.length - step.dropped));
-            cache.rewind(id, tokens.length);
-          }
-          const extensions = Object.entries(step.counts)
-            .filter(([id, count]) => (cached.get(id)?.length ?? Infinity) + count <= (reserved.get(id) ?? 0))
-            .map(([id, count]) => ({ sequence: id, count }));
-          const batches: KvBatch[] = [];
-          for (const batch of cache.arrange(extensions)) {
-            expectContents(batch, cached);
-            batches.push(batch);
-          }
-          const arranged = batches.flatMap(({ members }) => members);
-          expect(arranged.map(({ sequence, count }) => [sequence, count]).sort()).toEqual(
-            extensions.map((extension) => [extension.sequence, extension.count]).sort(),
-          );
-          if (step.succeeds) {
-            for (const extension of extensions) {
-              for (let i = 0; i < extension.count; i++) cached.get(extension.sequence)!.push(nextToken++);
+test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
+  'however sequences come, grow, move and go, each keeps its own rows, in $precision',
+  async (layout) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
+        const cache = new KvCache(layout, CAPACITY);
+        const cached = new Map<string, number[]>();
+        const reserved = new Map<string, number>();
+        let nextToken = 1;
+        for (const step of actions) {
+          const used = [...reserved.values()].reduce((a, b) => a + b, 0);
+          if (step.type === 'open' && !reserved.has(step.sequence)) {
+            if (used + step.maxLength > CAPACITY) {
+              const error = await thrownBy(() => cache.open(step.sequence, step.maxLength));
+              expect(error.code).toBe('kv_exhausted');
+            } else {
+              cache.open(step.sequence, step.maxLength);
+              reserved.set(step.sequence, step.maxLength);
+              cached.set(step.sequence, []);
             }
-            for (const batch of batches) cache.append(batch, newRows(batch, cached));
+          } else if (step.type === 'close') {
+            cache.close(step.sequence);
+            reserved.delete(step.sequence);
+            cached.delete(step.sequence);
+          } else if (step.type === 'step') {
+            for (const [id, tokens] of cached) {
+              tokens.splice(Math.max(0, tokens.length - step.dropped));
+              cache.rewind(id, tokens.length);
+            }
+            const extensions = Object.entries(step.counts)
+              .filter(
+                ([id, count]) => (cached.get(id)?.length ?? Infinity) + count <= (reserved.get(id) ?? 0),
+              )
+              .map(([id, count]) => ({ sequence: id, count }));
+            const batches: KvBatch[] = [];
+            for (const batch of cache.arrange(extensions)) {
+              expectContents(batch, layout, cached);
+              batches.push(batch);
+            }
+            const arranged = batches.flatMap(({ members }) => members);
+            expect(arranged.map(({ sequence, count }) => [sequence, count]).sort()).toEqual(
+              extensions.map((extension) => [extension.sequence, extension.count]).sort(),
+            );
+            if (step.succeeds) {
+              for (const extension of extensions) {
+                for (let i = 0; i < extension.count; i++) cached.get(extension.sequence)!.push(nextToken++);
+              }
+              for (const batch of batches) cache.append(batch, newRows(batch, cached));
+            }
           }
+          expect(cache.usage.used).toBe([...reserved.values()].reduce((a, b) => a + b, 0));
+          for (const [id, tokens] of cached) expect(cache.length(id)).toBe(tokens.length);
         }
-        expect(cache.usage.used).toBe([...reserved.values()].reduce((a, b) => a + b, 0));
-        for (const [id, tokens] of cached) expect(cache.length(id)).toBe(tokens.length);
-      }
-    }),
-    { numRuns: 150 },
-  );
-});
+      }),
+      { numRuns: 150 },
+    );
+  },
+);
 
 test('single tokens of one bucket are one batch, and a steady set is not moved again', () => {
-  const cache = new KvCache(SHAPE, CAPACITY);
+  const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
   for (const id of ['a', 'b', 'c', 'd', 'e']) cache.open(id, 10);
   const set = ['a', 'c', 'e'].map((id) => ({ sequence: id, count: 1 }));
   const [first, ...others] = cache.arrange(set);
@@ -128,7 +138,7 @@ test('single tokens of one bucket are one batch, and a steady set is not moved a
 
 test('short extensions of one bucket share a batch while padding is cheaper than another', () => {
   const counts = (extensions: readonly number[]): number[][] => {
-    const cache = new KvCache(SHAPE, CAPACITY);
+    const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
     const set = extensions.map((count, index) => ({ sequence: `s${index}`, count }));
     for (const { sequence } of set) cache.open(sequence, 60);
     return [...cache.arrange(set)].map(({ members }) =>
@@ -161,7 +171,7 @@ test('padding at most doubles the rows of a batch, and loses no member', () => {
 });
 
 test('what is refused is an error with a code', async () => {
-  const cache = new KvCache(SHAPE, CAPACITY);
+  const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
   cache.open('a', 10);
   expect((await thrownBy(() => cache.open('a', 10))).code).toBe('invalid_frame');
   expect((await thrownBy(() => [...cache.arrange([{ sequence: 'b', count: 1 }])])).code).toBe(

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
+import { plainLayout } from '../../../services/lib/engine/kv/plain-layout.js';
 import type { Engine, Precision } from '../../../services/lib/engine/types.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
+import { cachedRows } from '../../support/cached-rows.js';
 import { largestDifference, stepThrough } from '../../support/engine-steps.js';
 import { smallModels } from '../../support/engines.js';
 import { randomTokens } from '../../support/random-checkpoint.js';
@@ -9,6 +11,7 @@ import { thrownBy } from '../../support/thrown-by.js';
 
 describe('the KV cache', () => {
   const SHAPE = { planes: 2, kvHeads: 2, headDim: 1 };
+  const LAYOUT = plainLayout(SHAPE);
   const BLOCK_BYTES = SHAPE.planes * SHAPE.kvHeads * PREFIX_BLOCK * 4;
   const rowsOf = (tokens: readonly number[]): Float32Array =>
     Float32Array.from([0, 1, 2, 3].flatMap((part) => tokens.map((token) => 4 * token + part)));
@@ -24,7 +27,7 @@ describe('the KV cache', () => {
   test('starts a sequence with its own rows, however much of it is still there', () => {
     fc.assert(
       fc.property(fc.array(sequence, { maxLength: 20 }), fc.nat(8), (sequences, blocks) => {
-        const cache = new KvCache(SHAPE, 1_000, blocks * BLOCK_BYTES);
+        const cache = new KvCache(LAYOUT, 1_000, blocks * BLOCK_BYTES);
         for (const tokens of sequences) {
           const cached = cache.open('s', tokens.length, prefixBlocks(tokens));
           expect(cached).toBeLessThanOrEqual(blocks * PREFIX_BLOCK);
@@ -35,13 +38,12 @@ describe('the KV cache', () => {
           }
           cache.rewind('s', tokens.length - 1);
           const [batch] = cache.arrange([{ sequence: 's', count: 1 }]);
-          const { bucket } = batch!.arena;
           const expected = rowsOf(tokens);
           for (let plane = 0; plane < SHAPE.planes; plane++) {
-            const view = batch!.arena.view(plane, batch!.firstSlot, 1);
             for (let head = 0; head < SHAPE.kvHeads; head++) {
               const start = (2 * plane + head) * tokens.length;
-              expect([...view.subarray(head * bucket, head * bucket + tokens.length)]).toEqual([
+              const place = { plane, member: 0, head, length: tokens.length };
+              expect(cachedRows(batch!, LAYOUT, place)).toEqual([
                 ...expected.subarray(start, start + tokens.length),
               ]);
             }
@@ -54,7 +56,7 @@ describe('the KV cache', () => {
   });
 
   test('keeps what a sequence has, and reuses no more than it reserves', () => {
-    const cache = new KvCache(SHAPE, 1_000, 8 * BLOCK_BYTES);
+    const cache = new KvCache(LAYOUT, 1_000, 8 * BLOCK_BYTES);
     const tokens = randomTokens(3 * PREFIX_BLOCK);
     const names = prefixBlocks(tokens);
     cache.open('short', 100);
@@ -66,7 +68,7 @@ describe('the KV cache', () => {
   });
 
   test('what is kept never keeps a sequence out', async () => {
-    const cache = new KvCache(SHAPE, 100, 1_000 * BLOCK_BYTES);
+    const cache = new KvCache(LAYOUT, 100, 1_000 * BLOCK_BYTES);
     for (let round = 0; round < 5; round++) {
       cache.open('s', 100);
       for (const batch of cache.arrange([{ sequence: 's', count: 100 }]))
@@ -98,7 +100,8 @@ describe('an engine that has a prompt cached', () => {
 
   test.each<[Precision, number]>([
     ['f32', 1e-5],
-    ['int8', 0.02],
+    // What was computed with the prompt met its rows before they were rounded to 8 bits.
+    ['int8', 0.2],
   ])('computes the same from there on, in %s', async (precision, tolerance) => {
     const { stages } = await openModel({ precision, split: [3], prefixBytes: 1 << 20 });
     const plain = await openModel({ precision, split: [3] });

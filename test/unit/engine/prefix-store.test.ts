@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { PrefixStore } from '../../../services/lib/engine/kv/prefix-store.js';
 
 const CAPACITY = 6;
+const emptyBlock = (): Float32Array => new Float32Array(1);
 
 /** A sequence is a path down a tree of letters; the name of a block is the path that leads to it. */
 const path = fc
@@ -32,7 +33,7 @@ describe('the prefix store', () => {
   it('holds what was used last, always the beginning of a sequence, each block with its own rows', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-        const store = new PrefixStore(CAPACITY, 1);
+        const store = new PrefixStore(CAPACITY, emptyBlock);
         const plain = new PlainStore();
         for (const { type, names } of actions) {
           if (type === 'keep') {
@@ -53,14 +54,14 @@ describe('the prefix store', () => {
   });
 
   it('makes no more blocks than fit', () => {
-    const store = new PrefixStore(2, 1);
+    const store = new PrefixStore(2, emptyBlock);
     const blocks = new Set<Float32Array>();
     for (const name of ['a', 'b', 'c', 'd']) store.keep([name], (_, rows) => blocks.add(rows));
     expect(blocks.size).toBe(2);
   });
 
   it('keeps nothing without room', () => {
-    const store = new PrefixStore(0, 1);
+    const store = new PrefixStore(0, emptyBlock);
     store.keep(['a'], () => {
       throw new Error('there is no block to fill');
     });

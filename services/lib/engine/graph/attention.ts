@@ -2,6 +2,7 @@ import type { ModelConfig } from '../../model/types.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import type { StepInputs } from './inputs.js';
 import { linear } from './linear.js';
+import type { Past } from './past.js';
 import type { Weights } from './weights.js';
 
 export interface Attention {
@@ -24,7 +25,7 @@ export function attention(
   graph: GraphBuilder,
   x: Value,
   weights: Weights,
-  past: { key: Value; value: Value },
+  past: Past,
   inputs: StepInputs,
   config: ModelConfig,
 ): Attention {
@@ -50,19 +51,18 @@ export function attention(
   const newValue = byHead(graph, values!, kvHeads, 1, headDim);
 
   const query = graph.node('Reshape', [queries!, inputs.queryShape]);
-  const against = (keys: Value): Value =>
-    graph.node('FusedMatMul', [query, keys], { domain: 'com.microsoft', attributes: { transB: 1 } });
-  const scores = graph.node('Concat', [against(past.key), against(newKey!)], { attributes: { axis: -1 } });
+  const newScores = graph.node('FusedMatMul', [query, newKey!], {
+    domain: 'com.microsoft',
+    attributes: { transB: 1 },
+  });
+  const scores = graph.node('Concat', [past.scores(query), newScores], { attributes: { axis: -1 } });
   const probabilities = graph.node('Softmax', [graph.node('Add', [scores, inputs.mask])], {
     attributes: { axis: -1 },
   });
   const [toPast, toNew] = graph.nodes('Split', [probabilities, inputs.pastAndNew], 2, {
     attributes: { axis: -1 },
   });
-  const mixed = graph.node('Add', [
-    graph.node('MatMul', [toPast!, past.value]),
-    graph.node('MatMul', [toNew!, newValue]),
-  ]);
+  const mixed = graph.node('Add', [past.mix(toPast!), graph.node('MatMul', [toNew!, newValue])]);
 
   // [B, kvHeads, group, S, headDim] -> [B, S, heads * headDim]
   const bySequence = graph.node('Reshape', [mixed, graph.ints(0, kvHeads, group, -1, headDim)]);

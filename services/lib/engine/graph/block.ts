@@ -4,8 +4,8 @@ import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { attention } from './attention.js';
 import { feedForward } from './feed-forward.js';
 import type { StepInputs } from './inputs.js';
-import { pastKeyName, pastValueName } from './names.js';
 import { normed, type Residual } from './norm.js';
+import { type CacheKind, pastOf } from './past.js';
 import { Weights } from './weights.js';
 
 export interface Block {
@@ -21,14 +21,11 @@ export function block(
   layer: number,
   residual: Residual,
   inputs: StepInputs,
+  cache: CacheKind,
 ): Block {
   const { config } = shards;
   const weights = new Weights(graph, shards.file(layerFile(layer)));
-  const cached = ['B', config.kvHeads, 1, 'P', config.headDim];
-  const past = {
-    key: graph.input(pastKeyName(layer), 'f32', cached),
-    value: graph.input(pastValueName(layer), 'f32', cached),
-  };
+  const past = pastOf(graph, layer, cache);
 
   const first = normed(graph, residual, weights.value('attn_norm'), config.normEpsilon);
   const attended = attention(graph, first.normed, weights, past, inputs, config);

@@ -12,12 +12,12 @@ export interface StepInputs {
   readonly cos: Value;
   readonly sin: Value;
   /**
-   * i64 `[5]`: `[B, kvHeads, T, M, headDim]`. Single tokens meet the cache as `T = group` products of one row,
-   * which the kernel computes straight from the cache; several as `T = 1` product of `M = group * S` rows,
-   * for which it first packs the cache, and so should do only once.
+   * i64 `[5]`: `[B, kvHeads, T, M, headDim]`. Single tokens meet a cache of floats as `T = group` products of one
+   * row, which the kernel computes straight from the cache; several, and any that meet integers, as `T = 1` product
+   * of `M = group * S` rows, for which it first packs the cache, and so should do only once.
    */
   readonly queryShape: Value;
-  /** f32 `[B, 1, 1, M, P + S]` of 0 and -Infinity: hides rows of the cache not written yet, and later tokens. */
+  /** f32 `[B, 1, 1, M, P + S]`, or with one row for all `M` of a single token, of 0 and -Infinity: hides rows of the cache not written yet, and later tokens. */
   readonly mask: Value;
   /** i64 `[2]`: P and S. */
   readonly pastAndNew: Value;

@@ -1,2 +1,2 @@
-export const pastKeyName = (layer: number): string => `layer.${layer}.past_key`;
-export const pastValueName = (layer: number): string => `layer.${layer}.past_value`;
+/** The input that holds an array of a layer's cache (`kv/kv-layout.ts`). */
+export const pastName = (layer: number, array: string): string => `layer.${layer}.past_${array}`;

@@ -6,6 +6,7 @@ import { block } from './block.js';
 import { stepInputs } from './inputs.js';
 import { linear } from './linear.js';
 import { normed, type Residual, sum } from './norm.js';
+import type { CacheKind } from './past.js';
 import { Weights } from './weights.js';
 
 /** The shard files that a range reads, and no other. */
@@ -23,7 +24,7 @@ export function filesOf(range: LayerRange): string[] {
  * `new_rows`, this step's rows of the cache: keys and values of each layer, `[B, kvHeads, 1, S, headDim]`
  * each, one after the other. Weights stay in the shard files.
  */
-export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
+export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind): Uint8Array {
   const graph = new GraphBuilder(`layers ${range.start}-${range.end}`);
   const { hidden } = shards.config;
   const inputs = stepInputs(graph, shards.config);
@@ -36,7 +37,7 @@ export function stageGraph(shards: Shards, range: LayerRange): Uint8Array {
   };
   const newRows: Value[] = [];
   for (let layer = range.start; layer < range.end; layer++) {
-    const built = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs));
+    const built = graph.scoped(`layer.${layer}`, () => block(graph, shards, layer, residual, inputs, cache));
     residual = built.residual;
     newRows.push(...built.newRows);
   }

@@ -1,8 +1,9 @@
 import { ServingError } from '../../errors/serving-error.js';
 import { PREFIX_BLOCK } from '../../wire/prefix-blocks.js';
 import type { KvUsage } from '../types.js';
-import { KvArena, type KvShape } from './arena.js';
+import { KvArena } from './arena.js';
 import { contiguous } from './contiguous.js';
+import { bytesPerToken, type CacheValues, type KvLayout } from './kv-layout.js';
 import { groupByPadding, SHORT_ROWS } from './padding.js';
 import { PrefixStore } from './prefix-store.js';
 
@@ -43,23 +44,22 @@ const SMALLEST_BUCKET = 64;
  * an arena. Knows nothing of how attention is computed.
  */
 export class KvCache {
-  readonly #shape: KvShape;
+  readonly layout: KvLayout;
   readonly #capacity: number;
   readonly #entries = new Map<string, Entry>();
   readonly #arenas = new Map<number, KvArena>();
-  readonly #prefixes: PrefixStore;
+  readonly #prefixes: PrefixStore<CacheValues[]>;
   #used = 0;
 
   /**
    * `capacity` is in tokens; what is counted is each open sequence's greatest length. `prefixBytes` bounds what
    * is kept beside it of closed sequences.
    */
-  constructor(shape: KvShape, capacity: number, prefixBytes = 0) {
-    this.#shape = shape;
+  constructor(layout: KvLayout, capacity: number, prefixBytes = 0) {
+    this.layout = layout;
     this.#capacity = capacity;
-    const blockSize = shape.planes * shape.kvHeads * PREFIX_BLOCK * shape.headDim;
-    const blocks = Math.floor(prefixBytes / (blockSize * Float32Array.BYTES_PER_ELEMENT));
-    this.#prefixes = new PrefixStore(blocks, blockSize);
+    const blocks = Math.floor(prefixBytes / (PREFIX_BLOCK * bytesPerToken(layout)));
+    this.#prefixes = new PrefixStore(blocks, () => this.#arena(SMALLEST_BUCKET).emptyBlock(PREFIX_BLOCK));
   }
 
   get usage(): KvUsage {
@@ -86,10 +86,8 @@ export class KvCache {
     this.#entries.set(sequence, entry);
     const blocks = this.#prefixes.find(prefix.slice(0, maxLength / PREFIX_BLOCK));
     this.#reserve(entry, blocks.length * PREFIX_BLOCK);
-    for (const [index, rows] of blocks.entries()) {
-      for (const [plane, part] of this.#planesOf(rows).entries()) {
-        entry.arena.write(plane, entry.slot, index * PREFIX_BLOCK, part, PREFIX_BLOCK);
-      }
+    for (const [index, block] of blocks.entries()) {
+      entry.arena.writeBlock(entry.slot, index * PREFIX_BLOCK, PREFIX_BLOCK, block);
     }
     entry.length = blocks.length * PREFIX_BLOCK;
     return entry.length;
@@ -99,11 +97,9 @@ export class KvCache {
   close(sequence: string, prefix: readonly string[] = []): void {
     const entry = this.#entries.get(sequence);
     if (entry === undefined) return;
-    this.#prefixes.keep(prefix.slice(0, entry.length / PREFIX_BLOCK), (index, rows) => {
-      for (const [plane, part] of this.#planesOf(rows).entries()) {
-        entry.arena.read(plane, entry.slot, index * PREFIX_BLOCK, part, PREFIX_BLOCK);
-      }
-    });
+    this.#prefixes.keep(prefix.slice(0, entry.length / PREFIX_BLOCK), (index, block) =>
+      entry.arena.readBlock(entry.slot, index * PREFIX_BLOCK, PREFIX_BLOCK, block),
+    );
     this.#entries.delete(sequence);
     this.#used -= entry.maxLength;
     this.#vacate(entry);
@@ -152,23 +148,16 @@ export class KvCache {
    * advances it. Later batches may have been arranged in the meantime.
    */
   append({ members }: KvBatch, rows: Float32Array): void {
-    const size = rows.length / (this.#shape.planes * members.length);
+    const { planes } = this.layout.shape;
+    const size = rows.length / (planes * members.length);
     for (const [index, { sequence, length, count }] of members.entries()) {
       const entry = this.#entry(sequence);
-      for (let plane = 0; plane < this.#shape.planes; plane++) {
+      for (let plane = 0; plane < planes; plane++) {
         const start = (plane * members.length + index) * size;
         entry.arena.write(plane, entry.slot, length, rows.subarray(start, start + size), count);
       }
       entry.length = length + count;
     }
-  }
-
-  /** The parts of a block, `[planes, kvHeads, PREFIX_BLOCK, headDim]`. */
-  #planesOf(rows: Float32Array): Float32Array[] {
-    const size = rows.length / this.#shape.planes;
-    return Array.from({ length: this.#shape.planes }, (_, plane) =>
-      rows.subarray(plane * size, (plane + 1) * size),
-    );
   }
 
   /** Brings the sequences of one arena together. */
@@ -214,7 +203,7 @@ export class KvCache {
   #arena(bucket: number): KvArena {
     let arena = this.#arenas.get(bucket);
     if (arena === undefined) {
-      arena = new KvArena(bucket, this.#shape);
+      arena = new KvArena(bucket, this.layout);
       this.#arenas.set(bucket, arena);
     }
     return arena;

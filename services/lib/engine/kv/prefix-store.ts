@@ -5,21 +5,21 @@
  * A block is always more recently used than those that follow it in a sequence. So a block is never evicted
  * before them, and what is held of a sequence is always its beginning.
  */
-export class PrefixStore {
+export class PrefixStore<Block> {
   readonly #capacity: number;
-  readonly #blockSize: number;
+  readonly #emptyBlock: () => Block;
   /** Least recently used first. */
-  readonly #blocks = new Map<string, Float32Array>();
+  readonly #blocks = new Map<string, Block>();
 
-  /** `capacity` in blocks, `blockSize` in values. */
-  constructor(capacity: number, blockSize: number) {
+  /** `capacity` in blocks. */
+  constructor(capacity: number, emptyBlock: () => Block) {
     this.#capacity = capacity;
-    this.#blockSize = blockSize;
+    this.#emptyBlock = emptyBlock;
   }
 
   /** The blocks that are held of a sequence's beginning; they are valid until the next `keep`. */
-  find(names: readonly string[]): Float32Array[] {
-    const held: Float32Array[] = [];
+  find(names: readonly string[]): Block[] {
+    const held: Block[] = [];
     for (const name of names) {
       const rows = this.#blocks.get(name);
       if (rows === undefined) break;
@@ -30,7 +30,7 @@ export class PrefixStore {
   }
 
   /** Keeps the blocks of a sequence's beginning, as many as fit. `copy` fills those that are not held yet. */
-  keep(names: readonly string[], copy: (index: number, rows: Float32Array) => void): void {
+  keep(names: readonly string[], copy: (index: number, block: Block) => void): void {
     const kept = names.slice(0, this.#capacity);
     const held = this.find(kept); // And so none of them is evicted for the others.
     for (let index = kept.length - 1; index >= 0; index--) {
@@ -40,14 +40,14 @@ export class PrefixStore {
     }
   }
 
-  #use(name: string, rows: Float32Array): void {
+  #use(name: string, block: Block): void {
     this.#blocks.delete(name);
-    this.#blocks.set(name, rows);
+    this.#blocks.set(name, block);
   }
 
   /** A new block, or the one that is evicted for it. */
-  #room(): Float32Array {
-    if (this.#blocks.size < this.#capacity) return new Float32Array(this.#blockSize);
+  #room(): Block {
+    if (this.#blocks.size < this.#capacity) return this.#emptyBlock();
     const [oldest, rows] = this.#blocks.entries().next().value!;
     this.#blocks.delete(oldest);
     return rows;
