@@ -1,5 +1,5 @@
 import type ort from 'onnxruntime-node';
-import { checkWeightBits } from '../model/shards/check-weight-bits.js';
+import { checkWeightRule } from '../model/shards/check-weight-rule.js';
 import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
 import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
@@ -37,7 +37,7 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
   const { config } = await readModelFile(options.shards);
   const range = { ...options.range, layers: config.layers };
   const shards = await openShards(options.shards, options.precision, filesOf(range));
-  checkWeightBits(shards);
+  checkWeightRule(shards);
   const session = await openSession(
     stageGraph(shards, range),
     shards.directory,
