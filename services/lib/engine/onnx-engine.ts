@@ -1,7 +1,7 @@
 import type ort from 'onnxruntime-node';
-import { checkWeightBits } from '../model/shards/check-weight-bits.js';
+import { checkWeightRule } from '../model/shards/check-weight-rule.js';
 import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
-import { weightBits } from '../model/quantize/weight-bits.js';
+import { weightRule } from '../model/quantize/weight-rule.js';
 import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
@@ -42,13 +42,13 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
   const { config } = await readModelFile(options.shards);
   const range = { ...options.range, layers: config.layers };
   const shards = await openShards(options.shards, options.precision, filesOf(range));
-  checkWeightBits(shards);
+  checkWeightRule(shards);
   const { kvHeads, headDim } = config;
   const shape = { planes: 2 * (range.end - range.start), kvHeads, headDim };
   const layout =
     (options.kvPrecision ?? options.precision) === 'int8' ? int8Layout(shape) : plainLayout(shape);
   const session = await openSession(
-    stageGraph(shards, range, { layout, exactBits: weightBits() }),
+    stageGraph(shards, range, { layout, weightRule: weightRule() }),
     shards.directory,
     options.threads ?? availableThreads(),
   );

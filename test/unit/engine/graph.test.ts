@@ -69,6 +69,12 @@ describe('a cache of 8 bits agrees with the reference engine to its precision', 
   });
 });
 
+/**
+ * By either rule for weights (`quantize/weight-rule.ts`) these models are off by 0.06 to 0.085. The
+ * rounding of activations is the same by both; weights cut to 7 bits come to 0.136.
+ */
+const INT8_BOUND = 0.12;
+
 describe('the int8 graph agrees to its precision', () => {
   test.each<[string, Partial<ModelConfig>]>([
     ['sizes that powers of two divide', {}],
@@ -76,6 +82,6 @@ describe('the int8 graph agrees to its precision', () => {
     ['an odd hidden size', { hidden: 45 }],
   ])('with %s', async (_name, config) => {
     const { stages, reference } = await openModel({ config, precision: 'int8', split: [2] });
-    expect(await greatest(relativeDifference, stages, reference)).toBeLessThan(0.12);
+    expect(await greatest(relativeDifference, stages, reference)).toBeLessThan(INT8_BOUND);
   });
 });

@@ -1,3 +1,4 @@
+import type { WeightRule } from '../../model/quantize/weight-rule.js';
 import type { CacheArray, KvLayout } from '../kv/kv-layout.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { pastName } from './names.js';
@@ -13,18 +14,18 @@ export interface Past {
 /** How the cache is kept and multiplied. */
 export interface CacheKind {
   readonly layout: KvLayout;
-  /** Bits of what meets an integer of 8 bits such that the processor adds two products exactly. */
-  readonly exactBits: 7 | 8;
+  /** Where pairs of weights are bounded, so that no sum overflows, it is here what meets them: cached rows vary. */
+  readonly weightRule: WeightRule;
 }
 
 /** Makes the arrays of a layer's cache inputs of the model. */
-export function pastOf(graph: GraphBuilder, layer: number, { layout, exactBits }: CacheKind): Past {
+export function pastOf(graph: GraphBuilder, layer: number, { layout, weightRule }: CacheKind): Past {
   const input = ({ name, dtype, shape }: CacheArray): Value =>
     graph.input(pastName(layer, name), dtype, shape('B', 'P'));
   const [keys, keyScales] = layout.keys.arrays.map(input);
   const [values, valueScales] = layout.values.arrays.map(input);
   if (layout.precision === 'f32') return plainPast(graph, keys!, values!);
-  return int8Past(graph, [keys!, keyScales!], [values!, valueScales!], exactBits);
+  return int8Past(graph, [keys!, keyScales!], [values!, valueScales!], weightRule === 'free' ? 8 : 7);
 }
 
 function plainPast(graph: GraphBuilder, keys: Value, values: Value): Past {

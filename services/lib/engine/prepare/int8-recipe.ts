@@ -1,6 +1,7 @@
 import { toHalves } from '../../model/quantize/float16.js';
 import { Int8Matrix } from '../../model/quantize/int8-matrix.js';
 import { greatestPowerOfTwoIn, Rotation } from '../../model/quantize/rotation.js';
+import type { WeightRule } from '../../model/quantize/weight-rule.js';
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, ModelConfig, TensorName } from '../../model/types.js';
 import { allRows, qkvOrder, type TensorRows } from './qkv-order.js';
@@ -24,15 +25,15 @@ const LONGEST_RUN = 64;
  */
 export class Int8Recipe implements Recipe {
   readonly #checkpoint: Checkpoint;
-  readonly #bits: 7 | 8;
+  readonly #rule: WeightRule;
   readonly #residual: Rotation;
   readonly #head: Rotation;
   readonly #gated: Rotation;
 
-  constructor(checkpoint: Checkpoint, bits: 7 | 8) {
+  constructor(checkpoint: Checkpoint, rule: WeightRule) {
     const { hidden, headDim, intermediate } = checkpoint.config;
     this.#checkpoint = checkpoint;
-    this.#bits = bits;
+    this.#rule = rule;
     this.#residual = new Rotation(hidden);
     this.#head = new Rotation(headDim);
     this.#gated = new Rotation(Math.min(LONGEST_RUN, greatestPowerOfTwoIn(intermediate)));
@@ -98,7 +99,7 @@ export class Int8Recipe implements Recipe {
   ): AsyncGenerator<TensorSource> {
     const inputs = this.#checkpoint.shape(parts[0]![0].tensor)[1]!;
     const outputs = parts.reduce((sum, [{ start, end }]) => sum + end - start, 0);
-    const matrix = new Int8Matrix(inputs, outputs, this.#bits);
+    const matrix = new Int8Matrix(inputs, outputs, this.#rule);
     let first = 0;
     for (const [rows, transform] of parts) {
       for await (const { start, values } of transformedBlocks(this.#checkpoint, rows, transform)) {

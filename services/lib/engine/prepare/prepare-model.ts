@@ -10,7 +10,7 @@ import {
   TOKENIZER_FILE,
 } from '../../model/shards/format.js';
 import { openShards } from '../../model/shards/open-shards.js';
-import { checkWeightBits } from '../../model/shards/check-weight-bits.js';
+import { checkWeightRule } from '../../model/shards/check-weight-rule.js';
 import { writeJson } from '../../model/shards/write-json.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
@@ -65,7 +65,7 @@ export async function prepareCheckpoint(
 /** What is missing, damaged or of another version is prepared again. */
 async function isPrepared(directory: string, precision: Precision): Promise<boolean> {
   try {
-    checkWeightBits(await openShards(directory, precision));
+    checkWeightRule(await openShards(directory, precision));
     return true;
   } catch (error) {
     if (error instanceof ServingError && error.code === 'shards_invalid') return false;

@@ -1,4 +1,4 @@
-import { weightBits } from '../../model/quantize/weight-bits.js';
+import { weightRule } from '../../model/quantize/weight-rule.js';
 import { EMBED_FILE, HEAD_FILE, layerFile, SHARD_FORMAT_VERSION } from '../../model/shards/format.js';
 import { ShardFolder } from '../../model/shards/shard-folder.js';
 import type { Checkpoint } from '../../model/types.js';
@@ -27,9 +27,9 @@ export async function writeShards(
 ): Promise<void> {
   const { digest } = checkpoint;
   const { layers } = checkpoint.config;
-  const bits = precision === 'int8' ? weightBits() : null;
-  const recipe = bits === null ? new F32Recipe(checkpoint) : new Int8Recipe(checkpoint, bits);
-  const header = { version: SHARD_FORMAT_VERSION, digest, precision, weightBits: bits } as const;
+  const rule = precision === 'int8' ? weightRule() : null;
+  const recipe = rule === null ? new F32Recipe(checkpoint) : new Int8Recipe(checkpoint, rule);
+  const header = { version: SHARD_FORMAT_VERSION, digest, precision, weightRule: rule } as const;
   const folder = await ShardFolder.open(directory, header, signal);
   const files = [...filesOf(recipe, layers)];
   for (const [index, [name, tensors]] of files.entries()) {

@@ -11,7 +11,7 @@ import { z } from 'zod';
  */
 
 /** Raised whenever what is written changes, be it only the numbers: no folder is half of one and half of another. */
-export const SHARD_FORMAT_VERSION = 2;
+export const SHARD_FORMAT_VERSION = 3;
 
 export const PAGE_BYTES = 4096;
 
@@ -51,8 +51,8 @@ export const manifestSchema = z.object({
   version: z.literal(SHARD_FORMAT_VERSION),
   digest: z.string(),
   precision: z.enum(['f32', 'int8']),
-  /** 7 where the preparing processor would saturate on 8 (`quantize/weight-bits.ts`); null without integers. */
-  weightBits: z.union([z.literal(7), z.literal(8)]).nullable(),
+  /** What the preparing processor asks of weights (`quantize/weight-rule.ts`); null without integers. */
+  weightRule: z.enum(['free', 'bounded-pairs']).nullable(),
   files: z.array(fileRecord),
 });
 

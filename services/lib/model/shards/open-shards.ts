@@ -24,7 +24,7 @@ export interface Shards {
   readonly digest: string;
   readonly config: ModelConfig;
   readonly precision: Manifest['precision'];
-  readonly weightBits: Manifest['weightBits'];
+  readonly weightRule: Manifest['weightRule'];
   file(name: string): FileRecord;
 }
 
@@ -50,7 +50,7 @@ export async function openShards(
     return record;
   };
   for (const name of files ?? shardFiles(config.layers)) await checkSize(folder, file(name));
-  return { directory: folder, digest, config, precision, weightBits: manifest.weightBits, file };
+  return { directory: folder, digest, config, precision, weightRule: manifest.weightRule, file };
 }
 
 /** What the gateway needs: the model's shape and its special tokens. */
