@@ -3,7 +3,7 @@ import type { ModelConfig } from '../model/types.js';
 import { rotaryAngles } from './graph/rotary.js';
 import { pastName } from './graph/names.js';
 import type { KvBatch } from './kv/kv-cache.js';
-import { planeLayout, type CacheValues, type KvLayout } from './kv/kv-layout.js';
+import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
 import { SHORT_ROWS } from './kv/padding.js';
 import type { LayerRange } from './types.js';
 
@@ -58,7 +58,7 @@ export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, layo
       past === arena.bucket
         ? arena.view(plane, firstSlot, members.length)
         : arena.read(plane, firstSlot, past);
-    for (const [index, { name, shape }] of planeLayout(layout, plane).arrays.entries()) {
+    for (const [index, { name, shape }] of arraysOf(layout, plane).entries()) {
       const layer = range.start + Math.floor(plane / 2);
       feeds[pastName(layer, name)] = tensor(rows[index]!, shape(members.length, past));
     }

@@ -6,8 +6,10 @@ import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
+import { NEW_ROWS } from './graph/names.js';
 import { filesOf, stageGraph } from './graph/stage-graph.js';
 import { int8Layout } from './kv/int8-layout.js';
+import type { CacheValues } from './kv/kv-layout.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { plainLayout } from './kv/plain-layout.js';
 import { openSession } from './session.js';
@@ -92,19 +94,21 @@ class OnnxEngine implements Engine {
     checkStep(input, this.#range, this.#config, this.#cache);
     for (const { sequence, position } of input.items) this.#cache.rewind(sequence, position);
     const rows = new StepRows(input, this.#range, this.#config);
-    const finished: { batch: KvBatch; newRows: Float32Array }[] = [];
+    const { layout } = this.#cache;
+    const newRows = NEW_ROWS.slice(0, layout.keys.length);
+    const finished: { batch: KvBatch; rows: CacheValues[] }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
-      const run = runShape(batch, this.#cache.layout);
+      const run = runShape(batch, layout);
       const feeds = {
         ...rows.feeds(batch),
         ...sharedFeeds(run, this.#config, this.#frequencies),
-        ...cacheFeeds(batch, run.past, this.#range, this.#cache.layout),
+        ...cacheFeeds(batch, run.past, this.#range, layout),
       };
-      const outputs = await this.#session.run(feeds, [...rows.fetches, 'new_rows']);
+      const outputs = await this.#session.run(feeds, [...rows.fetches, ...newRows]);
       rows.keep(batch, outputs);
-      finished.push({ batch, newRows: outputs['new_rows']!.data as Float32Array });
+      finished.push({ batch, rows: newRows.map((name) => outputs[name]!.data as CacheValues) });
     }
-    for (const { batch, newRows } of finished) this.#cache.append(batch, newRows);
+    for (const { batch, rows: appended } of finished) this.#cache.append(batch, appended);
     return rows.output;
   }
 }

@@ -81,7 +81,8 @@ describe('the int8 graph agrees to its precision', () => {
     ['sizes that they hardly do', { hidden: 42, intermediate: 90 }],
     ['an odd hidden size', { hidden: 45 }],
   ])('with %s', async (_name, config) => {
-    const { stages, reference } = await openModel({ config, precision: 'int8', split: [2] });
+    const model = { config, precision: 'int8', kvPrecision: 'f32', split: [2] } as const;
+    const { stages, reference } = await openModel(model);
     expect(await greatest(relativeDifference, stages, reference)).toBeLessThan(INT8_BOUND);
   });
 });

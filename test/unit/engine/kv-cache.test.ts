@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { int8Layout } from '../../../services/lib/engine/kv/int8-layout.js';
 import { type KvBatch, KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
-import type { KvLayout } from '../../../services/lib/engine/kv/kv-layout.js';
+import type { CacheValues, KvLayout } from '../../../services/lib/engine/kv/kv-layout.js';
 import { groupByPadding } from '../../../services/lib/engine/kv/padding.js';
 import { plainLayout } from '../../../services/lib/engine/kv/plain-layout.js';
 import { cachedRows } from '../../support/cached-rows.js';
@@ -10,26 +10,33 @@ import { thrownBy } from '../../support/thrown-by.js';
 const SHAPE = { planes: 2, kvHeads: 2, headDim: 3 };
 const CAPACITY = 1500;
 
-/** A row is known by one number, which differs for each token, plane and head. */
+/** A row is known by one number, which differs for each token, plane and head; its values are multiples of it. */
 const rowOf = (token: number, plane: number, head: number): number => token * 4 + plane * 2 + head;
 
 /** What a run returns in the rows that pad a member. */
 const PADDING = -1;
 
+const MULTIPLES = Array.from({ length: SHAPE.headDim }, (_, index) => index + 1);
+
 /** What a run would return for a batch whose members' new tokens are the last of `tokens`. */
-function newRows({ members, count }: KvBatch, tokens: ReadonlyMap<string, readonly number[]>): Float32Array {
+function newRows(
+  { members, count }: KvBatch,
+  { precision }: KvLayout,
+  tokens: ReadonlyMap<string, readonly number[]>,
+): CacheValues[] {
   const rows: number[] = [];
   for (let plane = 0; plane < SHAPE.planes; plane++) {
     for (const member of members) {
       for (let head = 0; head < SHAPE.kvHeads; head++) {
         for (const token of tokens.get(member.sequence)!.slice(-member.count)) {
-          rows.push(...new Array<number>(SHAPE.headDim).fill(rowOf(token, plane, head)));
+          rows.push(rowOf(token, plane, head));
         }
-        rows.push(...new Array<number>(SHAPE.headDim * (count - member.count)).fill(PADDING));
+        rows.push(...new Array<number>(count - member.count).fill(PADDING));
       }
     }
   }
-  return Float32Array.from(rows);
+  if (precision === 'f32') return [Float32Array.from(rows.flatMap((row) => MULTIPLES.map((m) => m * row)))];
+  return [Int8Array.from(rows.flatMap(() => MULTIPLES)), Float32Array.from(rows)];
 }
 
 /** Whether the slots of a batch hold just what their sequences have cached. */
@@ -45,8 +52,8 @@ function expectContents(
         const expected = tokens
           .get(sequence)!
           .slice(0, length)
-          .flatMap((token) => new Array<number>(SHAPE.headDim).fill(rowOf(token, plane, head)));
-        expect(found.map((value) => Math.round(value * 1_000) / 1_000)).toEqual(expected);
+          .flatMap((token) => MULTIPLES.map((multiple) => multiple * rowOf(token, plane, head)));
+        expect(found).toEqual(expected);
       }
     }
   }
@@ -115,7 +122,7 @@ test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
               for (const extension of extensions) {
                 for (let i = 0; i < extension.count; i++) cached.get(extension.sequence)!.push(nextToken++);
               }
-              for (const batch of batches) cache.append(batch, newRows(batch, cached));
+              for (const batch of batches) cache.append(batch, newRows(batch, layout, cached));
             }
           }
           expect(cache.usage.used).toBe([...reserved.values()].reduce((a, b) => a + b, 0));

@@ -13,8 +13,9 @@ describe('the KV cache', () => {
   const SHAPE = { planes: 2, kvHeads: 2, headDim: 1 };
   const LAYOUT = plainLayout(SHAPE);
   const BLOCK_BYTES = SHAPE.planes * SHAPE.kvHeads * PREFIX_BLOCK * 4;
-  const rowsOf = (tokens: readonly number[]): Float32Array =>
-    Float32Array.from([0, 1, 2, 3].flatMap((part) => tokens.map((token) => 4 * token + part)));
+  const rowsOf = (tokens: readonly number[]): [Float32Array] => [
+    Float32Array.from([0, 1, 2, 3].flatMap((part) => tokens.map((token) => 4 * token + part))),
+  ];
 
   /** A sequence of three sorts of blocks, so that many begin alike, and a rest. */
   const sequence = fc
@@ -38,7 +39,7 @@ describe('the KV cache', () => {
           }
           cache.rewind('s', tokens.length - 1);
           const [batch] = cache.arrange([{ sequence: 's', count: 1 }]);
-          const expected = rowsOf(tokens);
+          const [expected] = rowsOf(tokens);
           for (let plane = 0; plane < SHAPE.planes; plane++) {
             for (let head = 0; head < SHAPE.kvHeads; head++) {
               const start = (2 * plane + head) * tokens.length;

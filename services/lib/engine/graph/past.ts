@@ -22,8 +22,8 @@ export interface CacheKind {
 export function pastOf(graph: GraphBuilder, layer: number, { layout, weightRule }: CacheKind): Past {
   const input = ({ name, dtype, shape }: CacheArray): Value =>
     graph.input(pastName(layer, name), dtype, shape('B', 'P'));
-  const [keys, keyScales] = layout.keys.arrays.map(input);
-  const [values, valueScales] = layout.values.arrays.map(input);
+  const [keys, keyScales] = layout.keys.map(input);
+  const [values, valueScales] = layout.values.map(input);
   if (layout.precision === 'f32') return plainPast(graph, keys!, values!);
   return int8Past(graph, [keys!, keyScales!], [values!, valueScales!], weightRule === 'free' ? 8 : 7);
 }

@@ -1,9 +1,11 @@
 import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
-import { GraphBuilder, type Value } from '../onnx/graph-builder.js';
+import type { KvLayout } from '../kv/kv-layout.js';
+import { type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
 import { type LayerRange, ownsEmbedding, ownsHead } from '../types.js';
 import { block } from './block.js';
 import { stepInputs } from './inputs.js';
+import { NEW_ROWS } from './names.js';
 import { linear } from './linear.js';
 import { normed, type Residual, sum } from './norm.js';
 import type { CacheKind } from './past.js';
@@ -21,8 +23,8 @@ export function filesOf(range: LayerRange): string[] {
  * The ONNX model of the layers `[start, end)`: from `tokens [B, S]` (stage 0) or `hidden [B, S, hidden]` to
  * `hidden_out`, or in the head to `logits [W, vocabulary]` of the rows that `logit_rows` names, or to the `best` token
  * and the `best_logit` of each, `[W, 1]`; and to
- * `new_rows`, this step's rows of the cache: keys and values of each layer, `[B, kvHeads, 1, S, headDim]`
- * each, one after the other. Weights stay in the shard files.
+ * the new rows of the cache, this step's keys and values of each layer, `[B, kvHeads, 1, S, headDim]`
+ * each, one after the other, as the cache keeps them. Weights stay in the shard files.
  */
 export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind): Uint8Array {
   const graph = new GraphBuilder(`layers ${range.start}-${range.end}`);
@@ -41,9 +43,7 @@ export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind):
     residual = built.residual;
     newRows.push(...built.newRows);
   }
-  // One output instead of two a layer: each costs an allocation and a copy on its way to JavaScript.
-  const joined = graph.node('Concat', newRows, { attributes: { axis: 0 } });
-  graph.output('new_rows', joined, 'f32', ['N', shards.config.kvHeads, 1, 'S', shards.config.headDim]);
+  newRowsOf(graph, newRows, cache.layout);
 
   if (ownsHead(range)) {
     const logits = head(graph, shards, residual);
@@ -56,6 +56,25 @@ export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind):
     graph.output('hidden_out', sum(graph, residual), 'f32', ['B', 'S', hidden]);
   }
   return graph.build();
+}
+
+/** One output, or for each of two arrays one, instead of two a layer: each costs an allocation and a copy. */
+function newRowsOf(graph: GraphBuilder, rows: readonly Value[], { precision, shape }: KvLayout): void {
+  const joined = graph.node('Concat', rows, { attributes: { axis: 0 } });
+  const ofWidth = (width: number): Dimension[] => ['N', shape.kvHeads, 1, 'S', width];
+  if (precision === 'f32') {
+    graph.output(NEW_ROWS[0], joined, 'f32', ofWidth(shape.headDim));
+    return;
+  }
+  const greatest = graph.node('ReduceMax', [graph.node('Abs', [joined]), graph.ints(-1)]);
+  const unit = graph.scalar('f32', 1 / 127);
+  const levels = graph.node('QuantizeLinear', [
+    graph.node('Div', [joined, greatest]),
+    unit,
+    graph.scalar('i8', 0),
+  ]);
+  graph.output(NEW_ROWS[0], levels, 'i8', ofWidth(shape.headDim));
+  graph.output(NEW_ROWS[1], graph.node('Mul', [greatest, unit]), 'f32', ofWidth(1));
 }
 
 function embedding(graph: GraphBuilder, shards: Shards): Value {

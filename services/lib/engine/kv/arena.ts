@@ -1,5 +1,5 @@
-import { planeLayout, type CacheValues, type KvLayout } from './kv-layout.js';
-import { SlotArray } from './slot-array.js';
+import { arraysOf, type CacheValues, type KvLayout } from './kv-layout.js';
+import { type NewRows, SlotArray } from './slot-array.js';
 
 /**
  * The caches of sequences that share a length bucket, of each plane the arrays of its layout. Neighbouring slots
@@ -10,15 +10,13 @@ export class KvArena {
   readonly bucket: number;
   /** The sequence in each used slot. */
   readonly sequences: string[] = [];
-  readonly #layout: KvLayout;
   readonly #planes: readonly (readonly SlotArray[])[];
   #capacity = 0;
 
   constructor(bucket: number, layout: KvLayout) {
     this.bucket = bucket;
-    this.#layout = layout;
     this.#planes = Array.from({ length: layout.shape.planes }, (_, plane) =>
-      planeLayout(layout, plane).arrays.map((array) => new SlotArray(array, bucket)),
+      arraysOf(layout, plane).map((array) => new SlotArray(array, bucket)),
     );
   }
 
@@ -59,12 +57,10 @@ export class KvArena {
     }
   }
 
-  /** Writes the first `count` of a slot's new rows, `[kvHeads, rows, headDim]`, from `position` on. */
-  write(plane: number, slot: number, position: number, rows: Float32Array, count: number): void {
-    const { kvHeads, headDim } = this.#layout.shape;
-    const encoded = planeLayout(this.#layout, plane).encode(rows);
+  /** Writes the first `count` of a slot's new rows, of each array of a plane, from `position` on. */
+  append(plane: number, slot: number, position: number, rows: readonly NewRows[], count: number): void {
     for (const [index, array] of this.#planes[plane]!.entries()) {
-      array.write(slot, position, encoded[index]!, rows.length / (kvHeads * headDim), count);
+      array.append(slot, position, rows[index]!, count);
     }
   }
 
@@ -88,7 +84,7 @@ export class KvArena {
   /** Copies a block of `count` rows into a slot. */
   writeBlock(slot: number, position: number, count: number, block: readonly CacheValues[]): void {
     for (const [index, array] of this.#planes.flat().entries()) {
-      array.write(slot, position, block[index]!, count, count);
+      array.write(slot, position, count, block[index]!);
     }
   }
 

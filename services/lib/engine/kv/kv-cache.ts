@@ -144,17 +144,17 @@ export class KvCache {
   }
 
   /**
-   * Appends the new rows of a batch, `[planes, members, kvHeads, count, headDim]`, without their padding, and
-   * advances it. Later batches may have been arranged in the meantime.
+   * Appends the new rows of a batch, of each array of the layout `[planes, members, heads, count, width]`, without
+   * their padding, and advances it. Later batches may have been arranged in the meantime.
    */
-  append({ members }: KvBatch, rows: Float32Array): void {
+  append({ members, count: rows }: KvBatch, newRows: readonly CacheValues[]): void {
     const { planes } = this.layout.shape;
-    const size = rows.length / (planes * members.length);
     for (const [index, { sequence, length, count }] of members.entries()) {
       const entry = this.#entry(sequence);
       for (let plane = 0; plane < planes; plane++) {
-        const start = (plane * members.length + index) * size;
-        entry.arena.write(plane, entry.slot, length, rows.subarray(start, start + size), count);
+        const member = plane * members.length + index;
+        const ofMember = newRows.map((values) => ({ values, member, rows }));
+        entry.arena.append(plane, entry.slot, length, ofMember, count);
       }
       entry.length = length + count;
     }

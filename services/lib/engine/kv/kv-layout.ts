@@ -10,43 +10,38 @@ export interface KvShape {
 
 export type CacheValues = Float32Array | Int8Array;
 
-/** One array of a plane: `[slots, outer, bucket, inner]`, in which `outer · inner` values belong to a token. */
+/**
+ * One array of a plane. The model returns a step's rows of it as `[heads, rows, width]`; kept they are
+ * `[slots, heads, bucket, width]`, or transposed, `[slots, heads, width, bucket]`.
+ */
 export interface CacheArray {
   /** Follows `past_` in the name of the model's input. */
   readonly name: string;
   readonly dtype: 'f32' | 'i8';
-  readonly outer: number;
-  readonly inner: number;
+  readonly heads: number;
+  readonly width: number;
+  readonly transposed: boolean;
   /** As the model takes it, of so many sequences and rows. */
   shape<Size extends Dimension>(sequences: Size, rows: Size): (Size | number)[];
 }
 
-export interface PlaneLayout {
-  readonly arrays: readonly CacheArray[];
-  /**
-   * Rows as the model returns them, `[kvHeads, rows, headDim]`, in the form of each of the arrays,
-   * `[outer, rows, inner]`. The result holds until the next call.
-   */
-  encode(rows: Float32Array): readonly CacheValues[];
-}
-
-/** How keys and values are kept. */
+/** How keys and values are kept: the arrays of each, in the order of the model's outputs of new rows. */
 export interface KvLayout {
   readonly precision: 'f32' | 'int8';
   readonly shape: KvShape;
-  readonly keys: PlaneLayout;
-  readonly values: PlaneLayout;
+  readonly keys: readonly CacheArray[];
+  readonly values: readonly CacheArray[];
 }
 
-/** The layout of a plane; those of keys and values take turns. */
-export const planeLayout = ({ keys, values }: KvLayout, plane: number): PlaneLayout =>
+/** The arrays of a plane; those of keys and values take turns. */
+export const arraysOf = ({ keys, values }: KvLayout, plane: number): readonly CacheArray[] =>
   plane % 2 === 0 ? keys : values;
 
 /** Bytes of one token in all planes. */
-export function bytesPerToken(layout: KvLayout): number {
-  const arrays = [...layout.keys.arrays, ...layout.values.arrays];
-  const bytes = arrays.reduce((sum, { dtype, outer, inner }) => sum + BYTES[dtype] * outer * inner, 0);
-  return (bytes * layout.shape.planes) / 2;
+export function bytesPerToken({ keys, values, shape }: KvLayout): number {
+  const bytes = [...keys, ...values].reduce(
+    (sum, { dtype, heads, width }) => sum + (dtype === 'f32' ? 4 : 1) * heads * width,
+    0,
+  );
+  return (bytes * shape.planes) / 2;
 }
-
-const BYTES = { f32: 4, i8: 1 };

@@ -1,18 +1,15 @@
-import type { KvLayout, KvShape, PlaneLayout } from './kv-layout.js';
+import type { CacheArray, KvLayout, KvShape } from './kv-layout.js';
 
 /** Keys and values as they are computed. */
 export function plainLayout(shape: KvShape): KvLayout {
-  const plane = (name: string): PlaneLayout => ({
-    arrays: [
-      {
-        name,
-        dtype: 'f32',
-        outer: shape.kvHeads,
-        inner: shape.headDim,
-        shape: (sequences, rows) => [sequences, shape.kvHeads, 1, rows, shape.headDim],
-      },
-    ],
-    encode: (rows) => [rows],
+  const { kvHeads, headDim } = shape;
+  const array = (name: string): CacheArray => ({
+    name,
+    dtype: 'f32',
+    heads: kvHeads,
+    width: headDim,
+    transposed: false,
+    shape: (sequences, rows) => [sequences, kvHeads, 1, rows, headDim],
   });
-  return { precision: 'f32', shape, keys: plane('key'), values: plane('value') };
+  return { precision: 'f32', shape, keys: [array('key')], values: [array('value')] };
 }
