@@ -1,6 +1,7 @@
 import ort from 'onnxruntime-node';
 import type { ModelConfig } from '../model/types.js';
 import { rotaryAngles } from './graph/rotary.js';
+import { int64 } from './int64.js';
 import { pastName } from './graph/names.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
@@ -84,6 +85,3 @@ function mask({ lengths, past, count }: RunShape, rows: number): ort.Tensor {
   }
   return new ort.Tensor('float32', values, [lengths.length, 1, 1, rows, keys]);
 }
-
-const int64 = (values: readonly number[], shape: number[]): ort.Tensor =>
-  new ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);

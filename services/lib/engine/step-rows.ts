@@ -1,6 +1,7 @@
 import ort from 'onnxruntime-node';
 import type { ModelConfig } from '../model/types.js';
 import type { KvBatch } from './kv/kv-cache.js';
+import { int64 } from './int64.js';
 import { RunOutputs } from './run-outputs.js';
 import { type LayerRange, ownsEmbedding, ownsHead, type StepInput, type StepOutput } from './types.js';
 
@@ -44,56 +45,65 @@ export class StepRows {
   }
 
   /**
-   * The batch's token ids or activations, and in the head which of its rows want logits. A member that is
-   * shorter than the batch is filled up with its last row, again and again: any row would do that has finite
-   * numbers, since real ones never look at it.
+   * The batch's token ids or activations, where they are among the places of its members, and in the head which
+   * rows want logits. A member that is shorter than the batch has its last row in the places that are left: any
+   * would do that has finite numbers, since real ones never look at it.
    */
   feeds({ members, count }: KvBatch): Record<string, ort.Tensor> {
-    const feeds: Record<string, ort.Tensor> = {};
-    if (ownsEmbedding(this.#range)) {
-      const tokens = new BigInt64Array(members.length * count);
-      this.#gather(members, count, (from, to) => (tokens[to] = BigInt(this.#input.tokens![from]!)));
-      feeds['tokens'] = new ort.Tensor('int64', tokens, [members.length, count]);
-    } else {
-      const { hidden } = this.#config;
-      const rows = new Float32Array(members.length * count * hidden);
-      this.#gather(members, count, (from, to) =>
-        rows.set(this.#input.hidden!.subarray(from * hidden, (from + 1) * hidden), to * hidden),
-      );
-      feeds['hidden'] = new ort.Tensor('float32', rows, [members.length, count, hidden]);
+    const rowsOfPlaces: number[] = [];
+    const placesOfRows: number[] = [];
+    const logitRows: number[] = [];
+    let start = 0;
+    for (const [index, member] of members.entries()) {
+      const { logits } = this.#places.get(member.sequence)!;
+      const end = start + member.count;
+      for (let offset = 0; offset < count; offset++) rowsOfPlaces.push(Math.min(start + offset, end - 1));
+      for (let row = 0; row < member.count; row++) placesOfRows.push(index * count + row);
+      for (let row = end - logits; row < end; row++) logitRows.push(row);
+      start = end;
     }
-    if (ownsHead(this.#range)) {
-      const wanted = members.flatMap((member, index) => {
-        const { logits } = this.#places.get(member.sequence)!;
-        const end = index * count + member.count;
-        return Array.from({ length: logits }, (_, row) => end - logits + row);
-      });
-      // ONNX Runtime's reductions lose the shape of no rows at all, so a batch that wants none asks for one;
-      // `keep` takes only what was wanted.
-      const rows = wanted.length === 0 ? [0] : wanted;
-      feeds['logit_rows'] = new ort.Tensor('int64', BigInt64Array.from(rows, BigInt), [rows.length]);
-    }
-    return feeds;
+    return {
+      ...this.#rows(members, start),
+      rows_of_places: int64(rowsOfPlaces, [members.length, count]),
+      places_of_rows: int64(placesOfRows, [start]),
+      ...(ownsHead(this.#range) && { logit_rows: logitRowsFeed(logitRows) }),
+    };
   }
 
   /** Puts what a run returned in its place in the step's output. */
-  keep({ members, count }: KvBatch, outputs: ort.InferenceSession.OnnxValueMapType): void {
-    let next = 0;
-    for (const [index, member] of members.entries()) {
+  keep({ members }: KvBatch, outputs: ort.InferenceSession.OnnxValueMapType): void {
+    let [start, next] = [0, 0];
+    for (const member of members) {
       const { row, logitRow, logits } = this.#places.get(member.sequence)!;
       if (ownsHead(this.#range)) this.#outputs.copy(outputs, next, logits, logitRow);
-      else this.#outputs.copy(outputs, index * count, member.count, row);
+      else this.#outputs.copy(outputs, start, member.count, row);
+      start += member.count;
       next += logits;
     }
   }
 
-  /** Calls `copy` with the row of the step for each row of a batch. */
-  #gather(members: KvBatch['members'], count: number, copy: (from: number, to: number) => void): void {
-    for (const [index, member] of members.entries()) {
+  /** The members' `count` rows of the step's input, one after the other. */
+  #rows(members: KvBatch['members'], count: number): Record<string, ort.Tensor> {
+    const { hidden } = this.#config;
+    const isFirst = ownsEmbedding(this.#range);
+    const width = isFirst ? 1 : hidden;
+    const input = isFirst ? this.#input.tokens! : this.#input.hidden!;
+    const rows = isFirst ? new Int32Array(count) : new Float32Array(count * hidden);
+    let start = 0;
+    for (const member of members) {
       const { row } = this.#places.get(member.sequence)!;
-      for (let offset = 0; offset < count; offset++) {
-        copy(row + Math.min(offset, member.count - 1), index * count + offset);
-      }
+      rows.set(input.subarray(row * width, (row + member.count) * width), start * width);
+      start += member.count;
     }
+    return rows instanceof Int32Array
+      ? { tokens: int64([...rows], [count]) }
+      : { hidden: new ort.Tensor('float32', rows, [count, hidden]) };
   }
 }
+
+/**
+ * ONNX Runtime's reductions lose the shape of no rows at all, so a batch that wants no logits asks for one row;
+ * `keep` takes only what was wanted.
+ */
+const logitRowsFeed = (rows: readonly number[]): ort.Tensor =>
+  rows.length === 0 ? int64([0], [1]) : int64(rows, [rows.length]);

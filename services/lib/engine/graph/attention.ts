@@ -6,7 +6,7 @@ import type { Past } from './past.js';
 import type { Weights } from './weights.js';
 
 export interface Attention {
-  /** `[B, S, hidden]` */
+  /** `[R, hidden]` */
   readonly output: Value;
   /** This step's rows of the KV cache, `[B, kvHeads, 1, S, headDim]`. */
   readonly newKey: Value;
@@ -31,9 +31,10 @@ export function attention(
 ): Attention {
   const { heads, kvHeads, headDim } = config;
   const group = heads / kvHeads;
+  const places = graph.node('Gather', [linear(graph, x, weights, 'qkv'), inputs.rowsOfPlaces]);
   const [queriesAndKeys, values] = graph.nodes(
     'Split',
-    [linear(graph, x, weights, 'qkv'), graph.ints((heads + kvHeads) * headDim, kvHeads * headDim)],
+    [places, graph.ints((heads + kvHeads) * headDim, kvHeads * headDim)],
     2,
     { attributes: { axis: -1 } },
   );
@@ -64,11 +65,12 @@ export function attention(
   });
   const mixed = graph.node('Add', [past.mix(toPast!), graph.node('MatMul', [toNew!, newValue])]);
 
-  // [B, kvHeads, group, S, headDim] -> [B, S, heads * headDim]
+  // [B, kvHeads, group, S, headDim] -> [B * S, heads * headDim]
   const bySequence = graph.node('Reshape', [mixed, graph.ints(0, kvHeads, group, -1, headDim)]);
   const byToken = graph.node('Transpose', [bySequence], { attributes: { perm: [0, 3, 1, 2, 4] } });
-  const flat = graph.node('Reshape', [byToken, graph.ints(0, -1, heads * headDim)]);
-  return { output: linear(graph, flat, weights, 'o'), newKey: newKey!, newValue };
+  const byPlace = graph.node('Reshape', [byToken, graph.ints(-1, heads * headDim)]);
+  const rows = graph.node('Gather', [byPlace, inputs.placesOfRows]);
+  return { output: linear(graph, rows, weights, 'o'), newKey: newKey!, newValue };
 }
 
 /** `[B, S, kvHeads * parts * headDim]` -> `[B, kvHeads, parts, S, headDim]` */

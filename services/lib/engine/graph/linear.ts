@@ -2,7 +2,7 @@ import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { quantizeRows } from './quantize-rows.js';
 import type { Weights } from './weights.js';
 
-/** `x [B, S, in]` times a matrix: `[B, S, out]`, in the precision in which the shard keeps the matrix. */
+/** `x [R, in]` times a matrix: `[R, out]`, in the precision in which the shard keeps the matrix. */
 export function linear(graph: GraphBuilder, x: Value, weights: Weights, name: string): Value {
   if (!weights.has(`${name}.scale`)) {
     return graph.node('FusedMatMul', [x, weights.value(name)], {
@@ -17,9 +17,9 @@ export function linear(graph: GraphBuilder, x: Value, weights: Weights, name: st
 /** Rotates each run of values as long as the matrix; what the weights expect where nothing before could do it. */
 function rotate(graph: GraphBuilder, x: Value, weights: Weights, name: string): Value {
   const [size] = weights.shape(name);
-  const runs = graph.node('Reshape', [x, graph.ints(0, 0, -1, size!)]);
+  const runs = graph.node('Reshape', [x, graph.ints(0, -1, size!)]);
   const rotated = graph.node('MatMul', [runs, weights.value(name)]);
-  return graph.node('Reshape', [rotated, graph.ints(0, 0, -1)]);
+  return graph.node('Reshape', [rotated, graph.ints(0, -1)]);
 }
 
 /**

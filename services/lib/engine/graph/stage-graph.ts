@@ -20,11 +20,10 @@ export function filesOf(range: LayerRange): string[] {
 }
 
 /**
- * The ONNX model of the layers `[start, end)`: from `tokens [B, S]` (stage 0) or `hidden [B, S, hidden]` to
- * `hidden_out`, or in the head to `logits [W, vocabulary]` of the rows that `logit_rows` names, or to the `best` token
- * and the `best_logit` of each, `[W, 1]`; and to
- * the new rows of the cache, this step's keys and values of each layer, `[B, kvHeads, 1, S, headDim]`
- * each, one after the other, as the cache keeps them. Weights stay in the shard files.
+ * The ONNX model of the layers `[start, end)`: from `tokens [R]` (stage 0) or `hidden [R, hidden]` to
+ * `hidden_out`, or in the head to `logits [W, vocabulary]` of the rows that `logit_rows` names, and the `best` token
+ * and `best_logit` of each, `[W, 1]`; and to the new rows of the cache, this step's keys and values of each layer,
+ * `[B, kvHeads, 1, S, headDim]` each, one after the other, as the cache keeps them. Weights stay in the shard files.
  */
 export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind): Uint8Array {
   const graph = new GraphBuilder(`layers ${range.start}-${range.end}`);
@@ -32,9 +31,7 @@ export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind):
   const inputs = stepInputs(graph, shards.config);
 
   let residual: Residual = {
-    stream: ownsEmbedding(range)
-      ? embedding(graph, shards)
-      : graph.input('hidden', 'f32', ['B', 'S', hidden]),
+    stream: ownsEmbedding(range) ? embedding(graph, shards) : graph.input('hidden', 'f32', ['R', hidden]),
     delta: null,
   };
   const newRows: Value[] = [];
@@ -53,7 +50,7 @@ export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind):
     graph.output('best', best, 'i64', ['W', 1]);
     graph.output('best_logit', bestLogit, 'f32', ['W', 1]);
   } else {
-    graph.output('hidden_out', sum(graph, residual), 'f32', ['B', 'S', hidden]);
+    graph.output('hidden_out', sum(graph, residual), 'f32', ['R', hidden]);
   }
   return graph.build();
 }
@@ -79,7 +76,7 @@ function newRowsOf(graph: GraphBuilder, rows: readonly Value[], { precision, sha
 
 function embedding(graph: GraphBuilder, shards: Shards): Value {
   const table = new Weights(graph, shards.file(EMBED_FILE)).value('embed');
-  const rows = graph.node('Gather', [table, graph.input('tokens', 'i64', ['B', 'S'])]);
+  const rows = graph.node('Gather', [table, graph.input('tokens', 'i64', ['R'])]);
   return graph.node('Cast', [rows], { attributes: { to: 1 } });
 }
 
@@ -87,8 +84,7 @@ function embedding(graph: GraphBuilder, shards: Shards): Value {
 function head(graph: GraphBuilder, shards: Shards, residual: Residual): Value {
   const { config } = shards;
   const weights = new Weights(graph, shards.file(HEAD_FILE));
-  const rows = graph.node('Reshape', [sum(graph, residual), graph.ints(-1, config.hidden)]);
-  const wanted = graph.node('Gather', [rows, graph.input('logit_rows', 'i64', ['W'])]);
+  const wanted = graph.node('Gather', [sum(graph, residual), graph.input('logit_rows', 'i64', ['W'])]);
   const { normed: x } = normed(
     graph,
     { stream: wanted, delta: null },

@@ -22,7 +22,7 @@ export interface CacheArray {
   readonly width: number;
   readonly transposed: boolean;
   /** As the model takes it, of so many sequences and rows. */
-  shape<Size extends Dimension>(sequences: Size, rows: Size): (Size | number)[];
+  readonly shape: <Size extends Dimension>(sequences: Size, rows: Size) => (Size | number)[];
 }
 
 /** How keys and values are kept: the arrays of each, in the order of the model's outputs of new rows. */

@@ -8,10 +8,13 @@ export const SHORT_ROWS = 16;
  */
 const ROWS_PER_RUN = 8;
 
+/** What a place that only pads costs, in rows: attention computes it, nothing else does. */
+const ROWS_PER_PADDING = 1 / 4;
+
 /**
- * Groups short extensions into runs. All rows of a run are as many as its longest member has, so shorter ones
- * are padded: those of one length join the longer ones only if their padding is no dearer than the run that
- * it saves, and at most doubles the rows.
+ * Groups short extensions into runs. In attention all members of a run have as many places as the longest has rows,
+ * so shorter ones are padded: those of one length join the longer ones only if their padding is no dearer than the
+ * run that it saves.
  */
 export function groupByPadding<Member extends { readonly count: number }>(
   members: readonly Member[],
@@ -36,9 +39,6 @@ function worthPadding<Member extends { readonly count: number }>(
   group: readonly Member[],
   equals: readonly Member[],
 ): boolean {
-  const longest = group[0]!.count;
-  const together = [...group, ...equals];
-  const rows = together.reduce((sum, { count }) => sum + count, 0);
-  const padding = equals.length * (longest - equals[0]!.count);
-  return padding <= ROWS_PER_RUN && longest * together.length <= 2 * rows;
+  const padding = equals.length * (group[0]!.count - equals[0]!.count);
+  return padding * ROWS_PER_PADDING <= ROWS_PER_RUN;
 }
