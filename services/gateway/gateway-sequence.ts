@@ -19,7 +19,8 @@ export interface GatewaySequenceOptions {
   /** Our own replica id, to which the head sends the tokens. */
   readonly gateway: string;
   readonly outbox: Outbox;
-  readonly prefillChunk: number;
+  /** Rows of a chunk of a prompt, as things are. */
+  prefillChunk(): number;
   /** Guesses tokens that the mesh verifies together with the next one; null where it is not to be tried. */
   readonly drafter: Drafter | null;
   /** How long the mesh may take for a token, or to agree, ms. */
@@ -128,9 +129,10 @@ export class GatewaySequence {
   }
 
   #prefill(parent: string): void {
-    const { prefillChunk, tokens } = this.#options;
-    for (let start = this.#cachedTokens; start < tokens.length; start += prefillChunk) {
-      const end = Math.min(tokens.length, start + prefillChunk);
+    const { tokens } = this.#options;
+    const rows = this.#options.prefillChunk();
+    for (let start = this.#cachedTokens; start < tokens.length; start += rows) {
+      const end = Math.min(tokens.length, start + rows);
       this.#send(tokens.slice(start, end), start, end === tokens.length ? 1 : 0, [], parent);
     }
   }

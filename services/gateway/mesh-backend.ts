@@ -15,6 +15,7 @@ import { Drafter, type SpeculationMetrics } from './drafter.js';
 import type { GatewaySequence } from './gateway-sequence.js';
 import { MeshGeneration } from './mesh-generation.js';
 import { Outbox } from './outbox.js';
+import { chunkRows } from './prefill-chunk.js';
 import { planRebalance } from './rebalance.js';
 import type { ReplicaTotals } from './report/totals-log.js';
 import { RouteChooser } from './route-chooser.js';
@@ -64,8 +65,7 @@ export class MeshBackend implements Backend {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const { identity, prefillChunk, stepTimeoutMs, patienceMs, speculation, prefixCache, reroutes, log } =
-      this.#options;
+    const { identity, stepTimeoutMs, patienceMs, speculation, prefixCache, reroutes, log } = this.#options;
     const id = `${identity.replica}-${++this.#count}`;
     const generation = new MeshGeneration({
       id,
@@ -73,7 +73,7 @@ export class MeshBackend implements Backend {
       gateway: identity.replica,
       routes: this.#routes,
       outbox: this.#outbox,
-      prefillChunk,
+      prefillChunk: () => this.#prefillChunk(),
       stepTimeoutMs,
       patienceMs,
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
@@ -154,6 +154,11 @@ export class MeshBackend implements Backend {
 
   #links(): CallerLink[][] {
     return this.#stages.map((stage) => stage.links);
+  }
+
+  #prefillChunk(): number {
+    const { prefillChunk, ranges } = this.#options;
+    return chunkRows(prefillChunk, { running: this.#generations.size, stages: ranges.length });
   }
 
   /** Moves running sequences to where they are better off. */

@@ -18,7 +18,8 @@ export interface MeshGenerationOptions {
   readonly gateway: string;
   readonly routes: RouteChooser<CallerLink>;
   readonly outbox: Outbox;
-  readonly prefillChunk: number;
+  /** Rows of a chunk of a prompt, as things are. */
+  prefillChunk(): number;
   readonly stepTimeoutMs: number;
   /** How long it looks for a route before it fails, ms. */
   readonly patienceMs: number;
@@ -144,7 +145,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   }
 
   #open(): void {
-    const { id, request, gateway, routes, outbox, prefillChunk, stepTimeoutMs, drafter } = this.#options;
+    const { id, request, gateway, routes, outbox, stepTimeoutMs, drafter } = this.#options;
     if (this.#options.prefixCache) {
       // The last token is always computed: its logits are what the next one is sampled from.
       this.#prefix = prefixBlocks(this.#all.slice(0, -1), this.#prefix ?? []);
@@ -169,7 +170,7 @@ export class MeshGeneration implements Movable<CallerLink> {
       tokens: this.#all,
       gateway,
       outbox,
-      prefillChunk,
+      prefillChunk: () => this.#options.prefillChunk(),
       stepTimeoutMs,
       drafter,
       prefix,
