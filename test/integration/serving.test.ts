@@ -15,6 +15,8 @@ describe('two replicas of a stage, over Dapr', () => {
       split: [10, 20],
       precision: 'int8',
       replicas: { 'stage-1': 2 },
+      // Several rows of a sequence in one step are not rounded for each other, so drafts change tokens in int8.
+      env: { LAYERMESH_SPECULATION: 'off' },
     });
   }, 120_000);
   afterAll(() => system.stop());
