@@ -13,10 +13,9 @@ describe('two replicas of a stage, over Dapr', () => {
     system = await startSystem({
       mesh: 'dapr',
       split: [10, 20],
-      precision: 'int8',
+      // In int8 a token may change with those that share its step: the last bit of a sum decides how it is rounded.
+      precision: 'f32',
       replicas: { 'stage-1': 2 },
-      // Several rows of a sequence in one step are not rounded for each other, so drafts change tokens in int8.
-      env: { LAYERMESH_SPECULATION: 'off' },
     });
   }, 120_000);
   afterAll(() => system.stop());
