@@ -8,8 +8,8 @@ export interface EngineWorkerData {
   /** Folder of the prepared model. */
   readonly shards: string;
   readonly precision: Precision;
-  /** Of the KV cache; that of the weights by default. */
-  readonly kvPrecision?: Precision;
+  /** Of the KV cache. */
+  readonly kvPrecision: Precision;
   readonly range: LayerRange;
   readonly threads: number;
   readonly kvTokens: number;

@@ -12,7 +12,7 @@ import type { EngineClient } from './engine-client.js';
 import type { SamplerSpec } from './engine-messages.js';
 import type { StageMetrics } from './metrics.js';
 import { failed, Sequence, type Downstream } from './sequence.js';
-import { parallelSteps, type Compute } from './parallel-steps.js';
+import { enginesOf, parallelSteps, type Compute } from './parallel-steps.js';
 import { spansOf, type StageLabels } from './sequence-spans.js';
 import { StepMeter } from './step-meter.js';
 import { bytesOf, dividePart, partOf, toStepInput, type Part } from './step.js';
@@ -89,17 +89,12 @@ export class Stage {
   }
 
   get #compute(): Compute {
-    return { replica: this.#options.labels.replica, ...this.#options.compute };
+    const { labels, compute } = this.#options;
+    return { replica: `stage-${labels.index}/${labels.replica}`, ...compute };
   }
 
-  /** Replicas of the next stage all know those after them. */
   get #enginesAfter(): Compute[] {
-    const statuses = this.#options.next?.links.map((link) => link.status) ?? [];
-    const engines = statuses.flatMap(({ engine, enginesAfter }) => [
-      ...(engine ? [engine] : []),
-      ...enginesAfter,
-    ]);
-    return [...new Map(engines.map((engine) => [engine.replica, engine])).values()];
+    return enginesOf(this.#options.next?.links.map((link) => link.status) ?? []);
   }
 
   onCaller(link: CalleeLink): void {

@@ -57,6 +57,36 @@ const apart =
     };
   };
 
+/** The way of ADR 010: integers from the cache, keys transposed, queries and weights in 7 bits. */
+const inBytes = (graph, { q, k, v, mask, parts }) => {
+  const split = (value, heads) =>
+    transpose(graph, reshape(graph, value, [0, -1, KV_HEADS, heads, DIM]), [0, 2, 3, 1, 4]);
+  const query = reshape(graph, split(q, GROUP), [0, KV_HEADS, 1, -1, DIM]);
+  const [key, value] = [split(k, 1), split(v, 1)];
+  const product = (rows, greatest, levels, zero, matrix, scales) => {
+    const [unit, zeroPoint] = [graph.scalar('f32', 1 / levels), graph.scalar('u8', zero)];
+    const quantized = graph.node('QuantizeLinear', [graph.node('Div', [rows, greatest]), unit, zeroPoint]);
+    const inputs = [quantized, matrix, unit, scales, zeroPoint];
+    return graph.node('Mul', [graph.node('MatMulIntegerToFloat', inputs, { domain: ms }), greatest]);
+  };
+  return (keys, values, keyScales, valueScales) => {
+    const greatest = graph.node('ReduceMax', [graph.node('Abs', [query]), graph.ints(-1)]);
+    const past = product(query, greatest, 63, 64, keys, keyScales);
+    const now = graph.node('FusedMatMul', [query, key], { domain: ms, attributes: { transB: 1 } });
+    const scores = graph.node('Concat', [past, now], { attributes: { axis: -1 } });
+    const weights = graph.node('Softmax', [graph.node('Add', [scores, mask])], { attributes: { axis: -1 } });
+    const [toPast, toNew] = graph.nodes('Split', [weights, parts], 2, { attributes: { axis: -1 } });
+    const scaled = graph.node('Mul', [toPast, valueScales]);
+    const most = graph.node('ReduceMax', [scaled, graph.ints(-1)]);
+    const mixed = graph.node('Add', [
+      product(scaled, most, 127, 0, values, graph.scalar('f32', 1)),
+      graph.node('MatMul', [toNew, value]),
+    ]);
+    const byHead = reshape(graph, mixed, [0, KV_HEADS, GROUP, -1, DIM]);
+    return reshape(graph, transpose(graph, byHead, [0, 3, 1, 2, 4]), [0, -1, HEADS * DIM]);
+  };
+};
+
 const flatCache = (graph, value) => reshape(graph, value, [0, KV_HEADS, P, DIM]);
 
 function groupQueryAttention(graph, { q, k, v }) {
@@ -82,6 +112,7 @@ function attention(graph, { q, k, v, mask }) {
 const candidates = {
   'as before': apart(false),
   'row by row': apart(true),
+  '8 bits': inBytes,
   GroupQueryAttention: groupQueryAttention,
   Attention: attention,
 };
@@ -100,7 +131,17 @@ function model(build) {
   let sum = null;
   for (let layer = 0; layer < LAYERS; layer++) {
     const cache = (name) => graph.input(`${name}${layer}`, 'f32', ['B', KV_HEADS, 1, 'P', DIM]);
-    const mixed = block(cache('key'), cache('value'));
+    const bytes = (name, shape) => graph.input(`${name}${layer}`, 'i8', ['B', KV_HEADS, 1, ...shape]);
+    const scales = (name) => graph.input(`${name}${layer}`, 'f32', ['B', KV_HEADS, 1, 1, 'P']);
+    const mixed =
+      build === inBytes
+        ? block(
+            bytes('keyBytes', [DIM, 'P']),
+            bytes('valueBytes', ['P', DIM]),
+            scales('keyScale'),
+            scales('valueScale'),
+          )
+        : block(cache('key'), cache('value'));
     sum = sum === null ? mixed : graph.node('Add', [sum, mixed]);
   }
   graph.output('out', sum, 'f32', ['B', 'S', HEADS * DIM]);
@@ -118,6 +159,10 @@ const f32 = (data, shape) => new ort.Tensor('float32', data, shape);
 const i64 = (data) => new ort.Tensor('int64', BigInt64Array.from(data, BigInt), [data.length]);
 const caches = Array.from({ length: 2 * LAYERS }, () => numbers(B * KV_HEADS * P * DIM));
 
+const cachesInBytes = Array.from({ length: 2 * LAYERS }, () =>
+  Int8Array.from({ length: B * KV_HEADS * P * DIM }, (_, i) => ((i * 37) % 127) - 63),
+);
+
 /** `rows` of the mask are those of one product. */
 function maskOf(rows) {
   const mask = new Float32Array(B * rows * (P + S));
@@ -134,13 +179,18 @@ function feedsOf(name, session) {
     q: f32(numbers(B * S * HEADS * DIM), [B, S, HEADS * DIM]),
     k: f32(numbers(B * S * KV_HEADS * DIM), [B, S, KV_HEADS * DIM]),
     v: f32(numbers(B * S * KV_HEADS * DIM), [B, S, KV_HEADS * DIM]),
-    mask: maskOf(name === 'as before' ? GROUP * S : S),
+    mask: maskOf(['as before', '8 bits'].includes(name) ? GROUP * S : S),
     parts: i64([P, S]),
     ends: i64(lengths.map((length) => length + S - 1)),
     total: i64([total]),
   };
   for (let layer = 0; layer < LAYERS; layer++) {
     feeds[`key${layer}`] = f32(caches[2 * layer], [B, KV_HEADS, 1, P, DIM]);
+    const bytes = (index, shape) => new ort.Tensor('int8', cachesInBytes[2 * layer + index], shape);
+    const scales = f32(new Float32Array(B * KV_HEADS * P).fill(0.01), [B, KV_HEADS, 1, 1, P]);
+    feeds[`keyBytes${layer}`] = bytes(0, [B, KV_HEADS, 1, DIM, P]);
+    feeds[`valueBytes${layer}`] = bytes(1, [B, KV_HEADS, 1, P, DIM]);
+    feeds[`keyScale${layer}`] = feeds[`valueScale${layer}`] = scales;
     feeds[`value${layer}`] = f32(caches[2 * layer + 1], [B, KV_HEADS, 1, P, DIM]);
   }
   return Object.fromEntries(session.inputNames.map((input) => [input, feeds[input]]));

@@ -21,8 +21,8 @@ export interface RunShape {
 
 /**
  * A batch meets the whole of its slots, which is what can be had without copying. A chunk of a prompt would pay
- * for their empty part with every one of its rows, so it gets the rows that are written; at first one that is not, and is masked, since
- * not every operator takes none.
+ * for their empty part with every one of its rows, so it gets the rows that are written; at first one that is
+ * not, and is masked, since not every operator takes none.
  */
 export function runShape({ arena, members, count }: KvBatch, { precision }: KvLayout): RunShape {
   const lengths = members.map(({ length }) => length);

@@ -1,4 +1,4 @@
-import { parallelSteps } from '../../../services/stage/parallel-steps.js';
+import { enginesOf, parallelSteps } from '../../../services/stage/parallel-steps.js';
 
 const engine = (owner: string, processors: number, threads: number) => ({
   replica: 'r',
@@ -17,4 +17,11 @@ test.each<[string, ReturnType<typeof engine>[], number]>([
   ['less than a whole processor', [engine('a', 0.5, 1), engine('b', 0.5, 1)], 2],
 ])('%s', (_name, engines, expected) => {
   expect(parallelSteps(engines)).toBe(expected);
+});
+
+test('engines that several replicas tell of count once', () => {
+  const named = (replica: string) => ({ ...engine('a', 2, 1), replica });
+  const [one, other, head] = [named('stage-1/x'), named('stage-1/y'), named('stage-2/x')];
+  const statuses = [one, other].map((own) => ({ engine: own, enginesAfter: [head] }));
+  expect(enginesOf(statuses)).toEqual([one, head, other]);
 });

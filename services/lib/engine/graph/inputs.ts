@@ -23,7 +23,10 @@ export interface StepInputs {
    * of `M = group * S` rows, for which it first packs the cache, and so should do only once.
    */
   readonly queryShape: Value;
-  /** f32 `[B, 1, 1, M, P + S]`, or with one row for all `M` of a single token, of 0 and -Infinity: hides rows of the cache not written yet, and later tokens. */
+  /**
+   * f32 `[B, 1, 1, M, P + S]`, or with one row for all `M` of a single token, of 0 and -Infinity: hides rows of the
+   * cache that are not written yet, and later tokens.
+   */
   readonly mask: Value;
   /** i64 `[2]`: P and S. */
   readonly pastAndNew: Value;

@@ -8,7 +8,7 @@ export const SHORT_ROWS = 16;
  */
 const ROWS_PER_RUN = 8;
 
-/** What a place that only pads costs, in rows: attention computes it, nothing else does. */
+/** What a place that only pads costs, in rows, estimated: attention computes it, nothing else does. */
 const ROWS_PER_PADDING = 1 / 4;
 
 /**

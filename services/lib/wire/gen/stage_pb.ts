@@ -330,6 +330,8 @@ export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
  */
 export type EngineInfo = Message$1<"layermesh.stage.v1.EngineInfo"> & {
   /**
+   * With its stage, as in stage-1/a1b2c3: replicas of different stages may be called alike.
+   *
    * @generated from field: string replica = 1;
    */
   replica: string;
