@@ -19,8 +19,8 @@ export interface GatewaySequenceOptions {
   /** Our own replica id, to which the head sends the tokens. */
   readonly gateway: string;
   readonly outbox: Outbox;
-  /** Rows of a chunk of a prompt, as things are. */
-  prefillChunk(): number;
+  /** Rows of a chunk of a prompt of which so many are to be computed, as things are. */
+  prefillChunk(rows: number): number;
   /** Guesses tokens that the mesh verifies together with the next one; null where it is not to be tried. */
   readonly drafter: Drafter | null;
   /** How long the mesh may take for a token, or to agree, ms. */
@@ -130,7 +130,7 @@ export class GatewaySequence {
 
   #prefill(parent: string): void {
     const { tokens } = this.#options;
-    const rows = this.#options.prefillChunk();
+    const rows = this.#options.prefillChunk(tokens.length - this.#cachedTokens);
     for (let start = this.#cachedTokens; start < tokens.length; start += rows) {
       const end = Math.min(tokens.length, start + rows);
       this.#send(tokens.slice(start, end), start, end === tokens.length ? 1 : 0, [], parent);

@@ -73,7 +73,7 @@ export class MeshBackend implements Backend {
       gateway: identity.replica,
       routes: this.#routes,
       outbox: this.#outbox,
-      prefillChunk: () => this.#prefillChunk(),
+      prefillChunk: (rows) => this.#prefillChunk(rows),
       stepTimeoutMs,
       patienceMs,
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
@@ -156,9 +156,9 @@ export class MeshBackend implements Backend {
     return this.#stages.map((stage) => stage.links);
   }
 
-  #prefillChunk(): number {
+  #prefillChunk(rows: number): number {
     const { prefillChunk, ranges } = this.#options;
-    return chunkRows(prefillChunk, { running: this.#generations.size, stages: ranges.length });
+    return chunkRows(prefillChunk, { rows, running: this.#generations.size, stages: ranges.length });
   }
 
   /** Moves running sequences to where they are better off. */

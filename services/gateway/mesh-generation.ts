@@ -18,8 +18,8 @@ export interface MeshGenerationOptions {
   readonly gateway: string;
   readonly routes: RouteChooser<CallerLink>;
   readonly outbox: Outbox;
-  /** Rows of a chunk of a prompt, as things are. */
-  prefillChunk(): number;
+  /** Rows of a chunk of a prompt of which so many are to be computed, as things are. */
+  prefillChunk(rows: number): number;
   readonly stepTimeoutMs: number;
   /** How long it looks for a route before it fails, ms. */
   readonly patienceMs: number;
@@ -170,7 +170,7 @@ export class MeshGeneration implements Movable<CallerLink> {
       tokens: this.#all,
       gateway,
       outbox,
-      prefillChunk: () => this.#options.prefillChunk(),
+      prefillChunk: (rows) => this.#options.prefillChunk(rows),
       stepTimeoutMs,
       drafter,
       prefix,

@@ -5,7 +5,18 @@
  */
 const ROWS_ALONE = 64;
 
-/** Rows of a chunk, at most `most`, while so many sequences run: several prompts keep all stages busy anyway. */
-export function chunkRows(most: number, { running, stages }: { running: number; stages: number }): number {
-  return running < stages ? Math.min(most, ROWS_ALONE) : most;
+/** How much more a chunk may have, so that no short one is left: that would cost nearly as much, and comes last. */
+const STRETCH = 9 / 8;
+
+/**
+ * Rows of a chunk, at most `most`, of a prompt of which `rows` are to be computed: even ones while fewer sequences run
+ * than there are stages; several prompts keep all stages busy anyway.
+ */
+export function chunkRows(
+  most: number,
+  { rows, running, stages }: { rows: number; running: number; stages: number },
+): number {
+  if (running >= stages) return most;
+  const chunks = Math.ceil(rows / (ROWS_ALONE * STRETCH));
+  return Math.min(most, Math.ceil(rows / chunks));
 }

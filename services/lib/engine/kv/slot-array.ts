@@ -1,3 +1,4 @@
+import { copyRuns, type Runs } from './copy-runs.js';
 import type { CacheArray, CacheValues } from './kv-layout.js';
 
 /** Where the rows of one sequence are in an output of the model, `[members, heads, rows, width]`. */
@@ -37,34 +38,28 @@ export class SlotArray {
   /** Writes the first `count` of a member's new rows, as the model returns them, from `position` of a slot on. */
   append(slot: number, position: number, { values, member, rows }: NewRows, count: number): void {
     const { heads, width, transposed } = this.#array;
-    const stride = transposed ? this.#bucket : 1;
+    const source = { values, start: member * heads * rows * width, stride: rows * width };
+    if (!transposed) {
+      copyRuns(source, this.#runs(slot, position), count * width, heads);
+      return;
+    }
     for (let head = 0; head < heads; head++) {
-      for (let row = 0; row < count; row++) {
-        const from = ((member * heads + head) * rows + row) * width;
-        const start = transposed
-          ? this.#start(slot, head * width, position + row)
-          : this.#start(slot, head, position + row);
-        copyRow(values, from, width, this.#values, start, stride);
-      }
+      const from = { values, start: source.start + head * source.stride, stride: width };
+      const to = { ...this.#runs(slot, position), start: this.#start(slot, head * width, position) };
+      transposeRows(from, to, width, count);
     }
   }
 
   /** Writes `count` rows, `[outer, count, inner]`, from `position` of a slot on. */
   write(slot: number, position: number, count: number, rows: CacheValues): void {
     const length = count * this.#inner;
-    for (let outer = 0; outer < this.#outer; outer++) {
-      const part = rows.subarray(outer * length, (outer + 1) * length);
-      this.#values.set(part, this.#start(slot, outer, position));
-    }
+    copyRuns({ values: rows, start: 0, stride: length }, this.#runs(slot, position), length, this.#outer);
   }
 
   /** `count` rows of a slot from `position` on, `[outer, count, inner]`, put into `rows` or a new array. */
   read(slot: number, position: number, count: number, rows = this.empty(count)): CacheValues {
     const length = count * this.#inner;
-    for (let outer = 0; outer < this.#outer; outer++) {
-      const start = this.#start(slot, outer, position);
-      rows.set(this.#values.subarray(start, start + length), outer * length);
-    }
+    copyRuns(this.#runs(slot, position), { values: rows, start: 0, stride: length }, length, this.#outer);
     return rows;
   }
 
@@ -75,20 +70,14 @@ export class SlotArray {
 
   /** Takes over the first `length` rows of a slot of another array. */
   copyFrom(other: SlotArray, from: number, to: number, length: number): void {
-    for (let outer = 0; outer < this.#outer; outer++) {
-      this.#rows(to, outer, length).set(other.#rows(from, outer, length));
-    }
+    copyRuns(other.#runs(from, 0), this.#runs(to, 0), length * this.#inner, this.#outer);
   }
 
   /** Exchanges two slots, of which only the first `length` rows matter. */
   swap(a: number, b: number, length: number): void {
-    for (let outer = 0; outer < this.#outer; outer++) {
-      const rowsOfA = this.#rows(a, outer, length);
-      const rowsOfB = this.#rows(b, outer, length);
-      const kept = rowsOfA.slice();
-      rowsOfA.set(rowsOfB);
-      rowsOfB.set(kept);
-    }
+    const kept = this.read(a, 0, length);
+    this.copyFrom(this, b, a, length);
+    this.write(b, 0, length, kept);
   }
 
   /** Makes room for so many slots, and keeps what there is. */
@@ -102,50 +91,25 @@ export class SlotArray {
     return this.#outer * this.#bucket * this.#inner;
   }
 
+  /** A slot's rows from `position` on: a run for each of `outer`. */
+  #runs(slot: number, position: number): Runs {
+    return {
+      values: this.#values,
+      start: this.#start(slot, 0, position),
+      stride: this.#bucket * this.#inner,
+    };
+  }
+
   #start(slot: number, outer: number, position: number): number {
     return ((slot * this.#outer + outer) * this.#bucket + position) * this.#inner;
   }
+}
 
-  #rows(slot: number, outer: number, length: number): CacheValues {
-    const start = this.#start(slot, outer, 0);
-    return this.#values.subarray(start, start + length * this.#inner);
+/** `rows` rows of `width` values become columns. One by one: what is written is far apart, what is read is near. */
+function transposeRows(source: Runs, target: Runs, width: number, rows: number): void {
+  const [from, to] = [source.values, target.values];
+  for (let column = 0; column < width; column++) {
+    const start = target.start + column * target.stride;
+    for (let row = 0; row < rows; row++) to[start + row] = from[source.start + row * width + column]!;
   }
-}
-
-/**
- * A decode step copies hundreds of rows that are so short that a view of one costs more than a loop. Each sort of
- * array has a loop of its own: one that meets both takes several times as long.
- */
-function copyRow(
-  source: CacheValues,
-  from: number,
-  width: number,
-  target: CacheValues,
-  start: number,
-  stride: number,
-): void {
-  if (source instanceof Int8Array) copyBytes(source, from, width, target as Int8Array, start, stride);
-  else copyFloats(source, from, width, target as Float32Array, start, stride);
-}
-
-function copyBytes(
-  source: Int8Array,
-  from: number,
-  width: number,
-  target: Int8Array,
-  start: number,
-  stride: number,
-): void {
-  for (let i = 0; i < width; i++) target[start + i * stride] = source[from + i]!;
-}
-
-function copyFloats(
-  source: Float32Array,
-  from: number,
-  width: number,
-  target: Float32Array,
-  start: number,
-  stride: number,
-): void {
-  for (let i = 0; i < width; i++) target[start + i * stride] = source[from + i]!;
 }
