@@ -43,7 +43,9 @@ type LoadOptions = Pick<
 
 const CONCURRENCY = [1, 4, 16];
 const SWEEP_RATES = [0.5, 1, 2, 4];
-const MIN_REQUESTS = 4;
+/** With fewer, the last ones, beside which fewer and fewer run, would be most of what a few clients see. */
+const MIN_REQUESTS = 12;
+const WARM_UP_CLIENTS = 4;
 /** How many requests of an open loop a peer is set up to run at once; Layermesh's own default. */
 const OPEN_CLIENTS = 32;
 const LONG_PROMPT_CLIENTS = 8;
@@ -99,7 +101,7 @@ function barLoads(options: LoadOptions): Load[] {
     { ...closedLoad(options, 8), arms: served },
     closedLoad(options, 16),
     { ...closedLoad(options, 32), arms: compared },
-    { ...longPromptLoad(options, LONG_PROMPT_CLIENTS), arms: ['dapr'] },
+    { ...longPromptLoad(options, LONG_PROMPT_CLIENTS), arms: served },
     { ...sharedPrefixLoad(options), arms: ['dapr'] },
     { ...rewriteLoad(options, 1), arms: served },
   ];
@@ -176,7 +178,11 @@ function openLoad(
     title,
     size: { clients: OPEN_CLIENTS, tokens: Math.max(1, ...tokens) },
     // Round 0 is of the same kind, and is never measured.
-    warmUp: { type: 'closed', clients: MIN_REQUESTS, requests: arrivals[0]!.slice(0, 2 * MIN_REQUESTS) },
+    warmUp: {
+      type: 'closed',
+      clients: WARM_UP_CLIENTS,
+      requests: arrivals[0]!.slice(0, 2 * WARM_UP_CLIENTS),
+    },
     schedule: (round) => ({ type: 'open', arrivals: arrivals[round]! }),
     prompts: randomPrompts,
   };

@@ -105,7 +105,7 @@ describe('a run', () => {
     const asked = (name: string): string[] =>
       diary.flatMap((line) => (line.startsWith(`${name} `) ? [line.slice(name.length)] : []));
     expect([...asked('one')].sort()).toEqual([...asked('two')].sort());
-    expect(new Set(asked('one')).size).toBe(2 * (2 + 4));
+    expect(new Set(asked('one')).size).toBe(2 * (2 + 12));
     expect(trials.map(({ records }) => records.length)).toEqual([4, 4, 4, 4]);
   });
 

@@ -139,7 +139,7 @@ function injectionBar(name: string, atMost: number, ratio: (effect: Effect) => n
     name,
     bound: { atMost },
     show: figure,
-    plainToo: false,
+    plainToo: true,
     measure: (trials, arm) =>
       measured(
         of(trials, 'long-prompt-8', arm).flatMap(({ records }) => {
