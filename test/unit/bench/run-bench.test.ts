@@ -106,7 +106,7 @@ describe('a run', () => {
       diary.flatMap((line) => (line.startsWith(`${name} `) ? [line.slice(name.length)] : []));
     expect([...asked('one')].sort()).toEqual([...asked('two')].sort());
     expect(new Set(asked('one')).size).toBe(2 * (2 + 12));
-    expect(trials.map(({ records }) => records.length)).toEqual([4, 4, 4, 4]);
+    expect(trials.map(({ records }) => records.length)).toEqual([12, 12, 12, 12]);
   });
 
   it('measures an arm under the loads alone that are for it', async () => {
@@ -154,7 +154,7 @@ it('a report has the taxes, and the ratio to each peer', async () => {
     'direct / llama-server',
     'dapr / llama-server',
   ]);
-  expect(report).toContain('### Closed loop, 1 client, prompt 2, output 3, 4 requests a round');
+  expect(report).toContain('### Closed loop, 1 client, prompt 2, output 3, 12 requests a round');
 });
 
 it('a report names each reason why requests failed', async () => {
@@ -166,8 +166,8 @@ it('a report names each reason why requests failed', async () => {
   });
   const { trials, loads } = await run([{ ...arm, start }], 1, '--concurrency', '1');
   const report = loadReport(loads[0]!, trials, { arms: [arm], level: { ttft: 1_000, tpot: 100 } });
-  expect(report).toContain('- 4 × direct: HTTP 429: busy');
-  expect(report).toMatch(/\| direct +\| 4 +\| 4 +\|/);
+  expect(report).toContain('- 12 × direct: HTTP 429: busy');
+  expect(report).toMatch(/\| direct +\| 12 +\| 12 +\|/);
 });
 
 describe('the command', () => {
