@@ -26,7 +26,7 @@ describe('npm run bench', () => {
     const document = JSON.parse(await readFile(path, 'utf8')) as Document;
     expect(Object.keys(document.run.versions)).toEqual(['direct']);
     expect(document.rows.map(({ error, token_ms }) => [error, token_ms.length])).toEqual(
-      Array.from({ length: 4 }, () => [null, 8]),
+      Array.from({ length: 12 }, () => [null, 8]),
     );
     const processes = document.usage[0]!.processes;
     expect(processes.map(({ name }) => name).sort()).toEqual(['gateway.1', 'stage-0.1', 'stage-1.1']);
