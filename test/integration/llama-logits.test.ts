@@ -40,6 +40,7 @@ async function logProbabilities(
       items: [{ sequence: 's', position, count: tokens.length, logits: rows }],
       tokens,
     }));
+    expect(logits!.length > 0).toBe(rows > 0);
   }
   engine.close('s');
   const greatest = logits!.reduce((a, b) => Math.max(a, b));
@@ -98,6 +99,7 @@ it.each([
     const inOnePiece = await logProbabilities(engine, prompt);
     const inChunks = await logProbabilities(engine, prompt, 100);
     await engine.dispose();
+    expect(inChunks.length).toBe(inOnePiece.length);
     const difference = inOnePiece.reduce((sum, each, id) => sum + Math.abs(each - inChunks[id]!), 0);
     console.info(`${precision} in chunks: mean difference ${(difference / inOnePiece.length).toFixed(5)}`);
     expect(difference / inOnePiece.length).toBeLessThan(mean);

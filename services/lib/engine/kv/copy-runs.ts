@@ -1,8 +1,8 @@
 import type { CacheValues } from './kv-layout.js';
 
 /** Runs of `length` neighbouring values, each `stride` after the one before it. */
-export interface Runs {
-  readonly values: CacheValues;
+export interface Runs<Values = CacheValues> {
+  readonly values: Values;
   readonly start: number;
   readonly stride: number;
 }
@@ -14,9 +14,9 @@ const MANY = 1_024;
 const WORD = 4;
 
 /**
- * Copies `count` runs of `length` values. A block of a transposed array is thousands of runs of 32 bytes: by `set`,
- * what a sequence leaves in the prefix cache took 35 ms, in words a tenth of that. Each sort of array has a loop of its
- * own: one that meets both takes several times as long.
+ * Copies `count` runs of `length` values. A block of a transposed array is thousands of runs of 32 bytes, for which
+ * `set` and the views that it needs cost more than words do. Each sort of array has a loop of its own: one that meets
+ * several takes several times as long.
  */
 export function copyRuns(source: Runs, target: Runs, length: number, count: number): void {
   if (length >= LONG) {
@@ -37,14 +37,8 @@ function copyLong(source: Runs, target: Runs, length: number, count: number): vo
   }
 }
 
-interface Words {
-  readonly values: Int32Array;
-  readonly start: number;
-  readonly stride: number;
-}
-
 /** The same bytes as words, if all of them are whole. */
-function inWords({ values, start, stride }: Runs, length: number): Words | null {
+function inWords({ values, start, stride }: Runs, length: number): Runs<Int32Array> | null {
   const { buffer, byteOffset } = values;
   const first = byteOffset + start;
   if (first % WORD !== 0 || stride % WORD !== 0 || length % WORD !== 0) return null;
@@ -55,7 +49,7 @@ function inWords({ values, start, stride }: Runs, length: number): Words | null 
   };
 }
 
-function copyWords(source: Words, target: Words, length: number, count: number): void {
+function copyWords(source: Runs<Int32Array>, target: Runs<Int32Array>, length: number, count: number): void {
   const [from, to] = [source.values, target.values];
   for (let run = 0; run < count; run++) {
     const first = source.start + run * source.stride;

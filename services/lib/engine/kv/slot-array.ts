@@ -105,7 +105,7 @@ export class SlotArray {
   }
 }
 
-/** `rows` rows of `width` values become columns. One by one: what is written is far apart, what is read is near. */
+/** `rows` rows of `width` values become columns, one by one: each is written in one piece, and columns are far apart. */
 function transposeRows(source: Runs, target: Runs, width: number, rows: number): void {
   const [from, to] = [source.values, target.values];
   for (let column = 0; column < width; column++) {
