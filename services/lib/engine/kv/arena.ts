@@ -31,21 +31,21 @@ export class KvArena {
     return this.sequences.push(sequence) - 1;
   }
 
-  /** Frees a slot; the last one, with `lastLength` rows, moves into it. Returns who moved. */
-  remove(slot: number, lastLength: number): string | undefined {
+  /** Frees a slot; the last one moves into it. Returns who moved. */
+  remove(slot: number): string | undefined {
     const last = this.sequences.length - 1;
     const moved = this.sequences.pop()!;
     if (this.sequences.length === 0) this.#resize(0);
     if (slot === last) return undefined;
     this.sequences[slot] = moved;
-    this.copyFrom(this, last, slot, lastLength);
+    for (const array of this.#planes.flat()) array.move(last, slot);
     return moved;
   }
 
-  /** Exchanges two slots, of which only the first `length` rows matter. */
-  swap(a: number, b: number, length: number): void {
+  /** Exchanges two slots. */
+  swap(a: number, b: number): void {
     [this.sequences[a], this.sequences[b]] = [this.sequences[b]!, this.sequences[a]!];
-    for (const array of this.#planes.flat()) array.swap(a, b, length);
+    for (const array of this.#planes.flat()) array.swap(a, b);
   }
 
   /** Takes over the first `length` rows of another arena's slot. */

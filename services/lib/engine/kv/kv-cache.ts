@@ -187,15 +187,14 @@ export class KvCache {
   }
 
   #vacate({ arena, slot }: Entry): void {
-    const last = arena.sequences.at(-1)!;
-    const moved = arena.remove(slot, this.#entries.get(last)?.length ?? 0);
+    const moved = arena.remove(slot);
     if (moved !== undefined) this.#entry(moved).slot = slot;
   }
 
   #swap(arena: KvArena, a: number, b: number): void {
     const first = this.#entry(arena.sequences[a]!);
     const second = this.#entry(arena.sequences[b]!);
-    arena.swap(a, b, Math.max(first.length, second.length));
+    arena.swap(a, b);
     first.slot = b;
     second.slot = a;
   }
