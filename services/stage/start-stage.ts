@@ -12,7 +12,7 @@ import { startMesh } from '../lib/mesh/start-mesh.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-range.js';
 import { readPlan } from '../lib/model/plan.js';
-import { layerCosts } from '../lib/model/split.js';
+import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
@@ -39,8 +39,8 @@ export async function startStage(
   const range = rangeOf(config, ranges);
   const identity = { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan };
 
-  const layerWeights = layerCosts(model.config).layer;
-  const threads = config.threads ?? engineThreads({ stages: ranges.length, layerWeights });
+  const shape = { stages: ranges.length, layerWeights: layerWeights(model.config) };
+  const threads = config.threads ?? engineThreads(shape);
   const { engine, crashed, seconds } = await loadEngine(config, range, threads);
   log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
   const mesh = await startMesh(config.mesh, signal);

@@ -28,11 +28,16 @@ export function stageRanges(boundaries: readonly number[], layers: number): Laye
   return [...boundaries, layers].map((end, index) => ({ start: boundaries[index - 1] ?? 0, end, layers }));
 }
 
+/** Cached tokens that a token meets in attention, on average of what is served. */
+const CONTEXT = 512;
+
+/** Of all tokens, those that pass through the LM head: generated ones, but of a prompt only the last. */
+const GENERATED = 1 / 2;
+
 /**
- * The boundaries of `stages` stages whose most expensive is as cheap as can be. A layer costs its weights
- * and the LM head its own (each is one multiplication a token); the embedding is a lookup and costs nothing.
- * Layers cost the same, so the answer is exact by trying every size of the last stage, which carries the
- * head, and spreading the other layers evenly. Throws `invalid_split` for fewer than 1 stage or more than layers.
+ * The boundaries of `stages` stages whose most expensive is as cheap as can be (`layerCosts`). Layers cost the same,
+ * so the answer is exact by trying every size of the last stage, which carries the head, and spreading the other
+ * layers evenly. Throws `invalid_split` for fewer than 1 stage or more than layers.
  */
 export function evenSplit(config: ModelConfig, stages: number): number[] {
   const { layers } = config;
@@ -52,12 +57,22 @@ export function evenSplit(config: ModelConfig, stages: number): number[] {
   return Array.from({ length: others }, (_, index) => Math.round(((index + 1) * best.rest) / others));
 }
 
-/** What a layer and the head cost, in weights. */
+/**
+ * What a layer and the head cost, in multiplications for each token of a load that is half prompts: a layer one
+ * for each weight and two for each query value and cached token, the head one for each weight and generated token.
+ * The embedding is a lookup and costs nothing.
+ */
 export function layerCosts(config: ModelConfig): { layers: number; layer: number; head: number } {
-  const layer = layerTensorNames(0)
+  const { layers, heads, headDim, vocabulary, hidden } = config;
+  const attention = 2 * CONTEXT * heads * headDim;
+  return { layers, layer: layerWeights(config) + attention, head: GENERATED * vocabulary * hidden };
+}
+
+/** Weights of a layer. */
+export function layerWeights(config: ModelConfig): number {
+  return layerTensorNames(0)
     .map((name) => tensorShape(config, name).reduce((product, size) => product * size, 1))
     .reduce((sum, weights) => sum + weights, 0);
-  return { layers: config.layers, layer, head: config.vocabulary * config.hidden };
 }
 
 const invalid = (problem: string): ServingError => new ServingError('invalid_split', problem);
