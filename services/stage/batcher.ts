@@ -3,6 +3,9 @@ import { promptBudget } from './prompt-budget.js';
 import { Scheduler, type BatchLimits, type Work } from './scheduler.js';
 import { StepCosts } from './step-costs.js';
 
+/** Rows that a group must have at least for one more to be let out: with fewer, products wait for the weights. */
+const ROWS_OF_A_GROUP = 16;
+
 /** What the batcher looks at of a part. */
 export interface Passing extends Work {
   /** Of its first row. */
@@ -13,7 +16,7 @@ export interface Passing extends Work {
 
 export interface BatchingOptions<Part extends Passing> {
   readonly limits: BatchLimits;
-  /** Groups that may be out at once; Infinity runs whatever waits as soon as the engine is free. */
+  /** Groups that can be computed at once; Infinity runs whatever waits as soon as the engine is free. */
   groupLimit(): number;
   /** Of a step's time, what each waiting prompt may take from running sequences; 1 takes prompts whole. */
   readonly promptShare: number;
@@ -24,7 +27,7 @@ export interface BatchingOptions<Part extends Passing> {
 /**
  * Decides when the next step runs, and of what. Sequences that run together should stay together: were each
  * step made of whatever happens to wait, a batch of sixteen would fall apart into many that are small, and
- * keep doing so. So no more groups are let out than there are processors to compute them (`groupLimit`), and
+ * keep doing so. So no more groups are let out than there are processors to compute them, or one more, and
  * who comes back waits for the rest of its group: see docs/adr/005-batch-forming.md. Pure: times are passed in,
  * seconds.
  */
@@ -57,7 +60,7 @@ export class Batcher<Part extends Passing> {
   /** The parts of the next step; none while it is better to wait, or when `mayRun` allows none. */
   next(mayRun: (part: Part) => boolean, now: number): Part[] {
     this.#groups.expire(now);
-    const limit = this.#options.groupLimit();
+    const limit = this.#groupLimit();
     if (this.#groups.out >= limit && this.#isWorthWaiting()) return [];
     const running = this.#scheduler.decodes + this.#groups.away;
     return this.#scheduler.next(mayRun, {
@@ -73,13 +76,24 @@ export class Batcher<Part extends Passing> {
     const promptRows = parts.reduce((sum, part) => sum + (part.phase === 'prefill' ? part.rows : 0), 0);
     this.#costs.observe({ decodes, promptRows, depth: depthOf(parts), seconds });
     const comingBack = parts.filter((part) => part.comesBack && alive(part)).map(({ sequence }) => sequence);
-    this.#groups.depart(comingBack, { decodes: decodes > 0, step: seconds }, now);
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    this.#groups.depart(comingBack, { decodes: decodes > 0, step: seconds, rows }, now);
   }
 
   /** A sequence has ended: it will not come back. Takes out what waits for it. */
   remove(sequence: object): Part[] {
     this.#groups.ended(sequence);
     return this.#scheduler.remove(sequence);
+  }
+
+  /**
+   * One more than can be computed at once, where all of them are large: groups travel between stages, and wait for
+   * one that has more rows, and meanwhile there is work for the processors.
+   */
+  #groupLimit(): number {
+    const computed = this.#options.groupLimit();
+    const rows = this.#groups.rows + this.#scheduler.decodeRows;
+    return computed > 1 && rows >= (computed + 1) * ROWS_OF_A_GROUP ? computed + 1 : computed;
   }
 
   #promptRows(decodes: number, prompts: readonly Part[]): number {

@@ -12,6 +12,8 @@ interface Group {
   readonly departed: number;
   /** What its step took in this stage, seconds. */
   readonly step: number;
+  /** That its step had, of running sequences with their drafts and of prompts. */
+  readonly rows: number;
   readonly deadline: number;
   /** Some of its sequences were running before: they wait for their next token, not for their first. */
   readonly decodes: boolean;
@@ -44,6 +46,11 @@ export class Groups {
     return [...this.#out].reduce((sum, { away }) => sum + away, 0);
   }
 
+  /** The rows that they had, of those groups that are out. */
+  get rows(): number {
+    return [...this.#out].reduce((sum, { rows }) => sum + rows, 0);
+  }
+
   /** Whether sequences that were running before are out. */
   get decodes(): boolean {
     return [...this.#out].some(({ decodes }) => decodes);
@@ -57,13 +64,13 @@ export class Groups {
   /** These sequences are passed on; their step took so many seconds. */
   depart(
     sequences: readonly object[],
-    { decodes, step }: Pick<Group, 'decodes' | 'step'>,
+    { decodes, step, rows }: Pick<Group, 'decodes' | 'step' | 'rows'>,
     now: number,
   ): void {
     if (sequences.length === 0) return;
     const patience = Math.max(SHORTEST_PATIENCE, PATIENCE * step * (this.#roundTrip ?? FIRST_GUESS));
     const size = sequences.length;
-    const group = { departed: now, step, decodes, deadline: now + patience, size, away: size };
+    const group = { departed: now, step, rows, decodes, deadline: now + patience, size, away: size };
     this.#out.add(group);
     for (const sequence of sequences) this.#groups.set(sequence, group);
   }

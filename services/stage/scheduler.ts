@@ -52,6 +52,11 @@ export class Scheduler<Part extends Work> {
     return this.#waiting.filter(({ phase }) => phase === 'decode').length;
   }
 
+  /** Rows of running sequences that wait, with their drafts. */
+  get decodeRows(): number {
+    return this.#waiting.reduce((sum, { phase, rows }) => sum + (phase === 'decode' ? rows : 0), 0);
+  }
+
   enqueue(part: Part): void {
     this.#waiting.push(part);
   }

@@ -109,6 +109,21 @@ describe('the batcher', () => {
     }
     expect(sizes).toEqual([6, 6, 4]);
   });
+
+  it.each([
+    ['lets out one more than can be computed where groups are large', { computed: 2, rows: 6 }, [3, 3, 2]],
+    ['lets out none of fewer than sixteen rows more', { computed: 2, rows: 5 }, [4, 4]],
+    ['lets out a single one where one can be computed', { computed: 1, rows: 16 }, [8]],
+  ])('%s', (_name, { computed, rows }, expected) => {
+    const batcher = batcherWith({ groupLimit: () => computed });
+    for (let index = 0; index < 8; index++) batcher.enqueue({ ...decode({ index }), rows }, 0);
+    const sizes: number[] = [];
+    for (let step = batcher.next(always, 0); step.length > 0; step = batcher.next(always, 0)) {
+      sizes.push(step.length);
+      batcher.ran(step, 0.01, always, 0);
+    }
+    expect(sizes).toEqual(expected);
+  });
 });
 
 describe('sixteen clients over three stages', () => {

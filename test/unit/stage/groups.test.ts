@@ -1,7 +1,7 @@
 import { Groups } from '../../../services/stage/groups.js';
 
 const step = 0.01;
-const running = { decodes: true, step };
+const running = { decodes: true, step, rows: 5 };
 const named = (...names: string[]): object[] => names.map((name) => ({ name }));
 
 describe('groups', () => {
@@ -9,19 +9,25 @@ describe('groups', () => {
     const groups = new Groups();
     const [a, b, c] = named('a', 'b', 'c');
     groups.depart([a!, b!, c!], running, 0);
-    expect([groups.out, groups.away, groups.decodes]).toEqual([1, 3, true]);
+    expect([groups.out, groups.away, groups.rows, groups.decodes]).toEqual([1, 3, 5, true]);
     groups.returned(a!, 0.02);
     groups.ended(b!);
     expect([groups.out, groups.away]).toEqual([1, 1]);
     groups.returned(c!, 0.03);
-    expect([groups.out, groups.away, groups.decodes, groups.deadline]).toEqual([0, 0, false, null]);
+    expect([groups.out, groups.away, groups.rows, groups.decodes, groups.deadline]).toEqual([
+      0,
+      0,
+      0,
+      false,
+      null,
+    ]);
   });
 
   it('is none without sequences that come back, and knows those that have never run', () => {
     const groups = new Groups();
     groups.depart([], running, 0);
     expect(groups.out).toBe(0);
-    groups.depart(named('a'), { decodes: false, step }, 0);
+    groups.depart(named('a'), { decodes: false, step, rows: 100 }, 0);
     expect([groups.out, groups.decodes]).toEqual([1, false]);
   });
 
