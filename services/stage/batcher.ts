@@ -3,7 +3,7 @@ import { promptBudget } from './prompt-budget.js';
 import { Scheduler, type BatchLimits, type Work } from './scheduler.js';
 import { StepCosts } from './step-costs.js';
 
-/** Rows that a group must have at least for one more to be let out: with fewer, products wait for the weights. */
+/** Rows that groups must have on average for one more to be let out: with fewer, products wait for the weights. */
 const ROWS_OF_A_GROUP = 16;
 
 /** What the batcher looks at of a part. */
@@ -87,7 +87,7 @@ export class Batcher<Part extends Passing> {
   }
 
   /**
-   * One more than can be computed at once, where all of them are large: groups travel between stages, and wait for
+   * One more than can be computed at once, where they are large enough: groups travel between stages, and wait for
    * one that has more rows, and meanwhile there is work for the processors.
    */
   #groupLimit(): number {
