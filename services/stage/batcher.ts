@@ -17,7 +17,7 @@ export interface Passing extends Work {
 export interface BatchingOptions<Part extends Passing> {
   readonly limits: BatchLimits;
   /** Groups that can be computed at once; Infinity runs whatever waits as soon as the engine is free. */
-  groupLimit(): number;
+  parallelSteps(): number;
   /** Of a step's time, what each waiting prompt may take from running sequences; 1 takes prompts whole. */
   readonly promptShare: number;
   /** Cuts a prompt's part after so many rows. */
@@ -91,7 +91,7 @@ export class Batcher<Part extends Passing> {
    * one that has more rows, and meanwhile there is work for the processors.
    */
   #groupLimit(): number {
-    const computed = this.#options.groupLimit();
+    const computed = this.#options.parallelSteps();
     const rows = this.#groups.rows + this.#scheduler.decodeRows;
     return computed > 1 && rows >= (computed + 1) * ROWS_OF_A_GROUP ? computed + 1 : computed;
   }

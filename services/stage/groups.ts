@@ -46,7 +46,7 @@ export class Groups {
     return [...this.#out].reduce((sum, { away }) => sum + away, 0);
   }
 
-  /** The rows that they had, of those groups that are out. */
+  /** The rows that the groups which are out had, also of their sequences that are back already. */
   get rows(): number {
     return [...this.#out].reduce((sum, { rows }) => sum + rows, 0);
   }

@@ -129,9 +129,9 @@ function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): 
 function batchingOf(config: StageConfig, parallel: () => number): StageOptions['batching'] {
   const { index, batching, prefillShare, maxBatchRows, maxBatchSequences } = config;
   const limits = { maxRows: maxBatchRows, maxSequences: maxBatchSequences };
-  if (index > 0) return { limits, groupLimit: () => Infinity, promptShare: 1 };
-  const groupLimit = batching === 'auto' ? parallel : () => Infinity;
-  return { limits, groupLimit, promptShare: prefillShare / 100 };
+  if (index > 0) return { limits, parallelSteps: () => Infinity, promptShare: 1 };
+  const parallelSteps = batching === 'auto' ? parallel : () => Infinity;
+  return { limits, parallelSteps, promptShare: prefillShare / 100 };
 }
 
 async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {

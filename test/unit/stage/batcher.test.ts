@@ -4,7 +4,7 @@ import { Batcher, type BatchingOptions, type Passing } from '../../../services/s
 const always = (): boolean => true;
 const options: BatchingOptions<Passing> = {
   limits: { maxRows: 512, maxSequences: 64 },
-  groupLimit: () => 1,
+  parallelSteps: () => 1,
   promptShare: 0.5,
   divide: (part, rows) => [
     { ...part, rows, comesBack: false },
@@ -44,7 +44,7 @@ describe('the batcher', () => {
   });
 
   it('waits for nobody where no limit is', () => {
-    const batcher = batcherWith({ groupLimit: () => Infinity });
+    const batcher = batcherWith({ parallelSteps: () => Infinity });
     for (const sequence of [a, b]) batcher.enqueue(decode(sequence), 0);
     batcher.ran(batcher.next(always, 0), 0.01, always, 0.01);
     batcher.enqueue(decode(a), 0.03);
@@ -100,7 +100,7 @@ describe('the batcher', () => {
   });
 
   it('makes groups of equal size where several may be out', () => {
-    const batcher = batcherWith({ groupLimit: () => 3 });
+    const batcher = batcherWith({ parallelSteps: () => 3 });
     for (let index = 0; index < 16; index++) batcher.enqueue(decode({ index }), 0);
     const sizes: number[] = [];
     for (let step = batcher.next(always, 0); step.length > 0; step = batcher.next(always, 0)) {
@@ -112,10 +112,10 @@ describe('the batcher', () => {
 
   it.each([
     ['lets out one more than can be computed where groups are large', { computed: 2, rows: 6 }, [3, 3, 2]],
-    ['lets out none of fewer than sixteen rows more', { computed: 2, rows: 5 }, [4, 4]],
+    ['lets out none more where they would have fewer than sixteen rows', { computed: 2, rows: 5 }, [4, 4]],
     ['lets out a single one where one can be computed', { computed: 1, rows: 16 }, [8]],
   ])('%s', (_name, { computed, rows }, expected) => {
-    const batcher = batcherWith({ groupLimit: () => computed });
+    const batcher = batcherWith({ parallelSteps: () => computed });
     for (let index = 0; index < 8; index++) batcher.enqueue({ ...decode({ index }), rows }, 0);
     const sizes: number[] = [];
     for (let step = batcher.next(always, 0); step.length > 0; step = batcher.next(always, 0)) {
@@ -128,8 +128,8 @@ describe('the batcher', () => {
 
 describe('sixteen clients over three stages', () => {
   const costs = { perStep: 0.004, perSequence: 0.0005, hop: 0.0005 };
-  const run = (shared: boolean, groupLimit: number): Outcome =>
-    simulate(batcherWith({ groupLimit: () => groupLimit }), {
+  const run = (shared: boolean, parallelSteps: number): Outcome =>
+    simulate(batcherWith({ parallelSteps: () => parallelSteps }), {
       clients: 16,
       stages: 3,
       shared,

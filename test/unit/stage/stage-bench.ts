@@ -24,7 +24,7 @@ export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Parti
     hiddenIn: null,
     vocabulary: 1_000,
     compute: { owner: 'here', processors: 2, threads: 2 },
-    batching: { limits: { maxRows: 8, maxSequences: 4 }, groupLimit: () => Infinity, promptShare: 1 },
+    batching: { limits: { maxRows: 8, maxSequences: 4 }, parallelSteps: () => Infinity, promptShare: 1 },
     metrics,
     tracer: trace.getTracer('test'),
     ...options,

@@ -244,7 +244,7 @@ describe('the first stage', () => {
         next: next.links,
         batching: {
           limits: { maxRows: 8, maxSequences: 4 },
-          groupLimit: () => stage.parallelSteps,
+          parallelSteps: () => stage.parallelSteps,
           promptShare: 1,
         },
       });
