@@ -134,6 +134,26 @@ test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
   },
 );
 
+test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
+  'sequences that are brought together, or fill a gap, keep their rows, in $precision',
+  (layout) => {
+    const cache = new KvCache(layout, CAPACITY);
+    const cached = new Map(['a', 'b', 'c', 'd'].map((id, index) => [id, [4 * index + 1, 4 * index + 2]]));
+    const extend = (ids: readonly string[]): KvBatch[] => [
+      ...cache.arrange(ids.map((sequence) => ({ sequence, count: 2 }))),
+    ];
+    const check = (ids: readonly string[]): void => {
+      for (const batch of extend(ids)) expectContents(batch, layout, cached);
+    };
+    for (const id of cached.keys()) cache.open(id, 60);
+    for (const batch of extend([...cached.keys()])) cache.append(batch, newRows(batch, layout, cached));
+    check(['a', 'd']);
+    check(['b', 'c']);
+    cache.close('b');
+    check(['a', 'c', 'd']);
+  },
+);
+
 test('single tokens of one bucket are one batch, and a steady set is not moved again', () => {
   const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
   for (const id of ['a', 'b', 'c', 'd', 'e']) cache.open(id, 10);
