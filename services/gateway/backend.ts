@@ -26,8 +26,11 @@ export interface Generation {
   readonly route: string;
   /** Leading tokens of the prompt that every stage of the route had from an earlier sequence. */
   readonly cachedTokens: number;
-  /** Sampled token ids; ends after `maxTokens`, or when the caller breaks off (return frees the sequence). */
-  readonly tokens: AsyncIterable<number>;
+  /**
+   * Sampled token ids, those of a step together: several where guesses were right. Ends after `maxTokens`, or when
+   * the caller breaks off (return frees the sequence).
+   */
+  readonly tokens: AsyncIterable<readonly number[]>;
 }
 
 export interface Topology {

@@ -4,10 +4,11 @@ import type { FinishReason } from '../lib/openai/response-format.js';
 import { StopMatcher } from '../lib/sampling/stop-matcher.js';
 import type { Choice } from './choice.js';
 
-/** What one token brought. */
+/** What the tokens of one step brought. */
 export interface Piece {
-  readonly token: number;
-  /** Text that became certain with it, often empty. */
+  /** Those that belong to the answer: what came after its end does not. */
+  readonly tokens: readonly number[];
+  /** Text that became certain with them, often empty. */
   readonly text: string;
   /** Not null for the last piece. */
   readonly finishReason: FinishReason | null;
@@ -28,7 +29,19 @@ export class ChoiceDecoder {
     this.#matcher = new StopMatcher(choice.stop, choice.includeStop);
   }
 
-  push(token: number): Piece {
+  /** A step's tokens, at least one. */
+  push(tokens: readonly number[]): Piece {
+    let text = '';
+    for (const [index, token] of tokens.entries()) {
+      const next = this.#next(token);
+      text += next.text;
+      if (next.finishReason !== null)
+        return { tokens: tokens.slice(0, index + 1), text, finishReason: next.finishReason };
+    }
+    return { tokens, text, finishReason: null };
+  }
+
+  #next(token: number): Omit<Piece, 'tokens'> {
     this.#tokens += 1;
     const stopped = this.#stopIds.has(token);
     const last = stopped || this.#tokens === this.#choice.maxTokens;
@@ -40,10 +53,10 @@ export class ChoiceDecoder {
     // As in vLLM, the text of the first min_tokens is not searched for stop strings.
     if (this.#tokens > this.#choice.sampling.minTokens) {
       const found = this.#matcher.push(text);
-      if (found.stopped) return { token, text: found.text, finishReason: 'stop' };
+      if (found.stopped) return { text: found.text, finishReason: 'stop' };
       text = found.text;
     }
-    if (!last) return { token, text, finishReason: null };
-    return { token, text: text + this.#matcher.flush(), finishReason: stopped ? 'stop' : 'length' };
+    if (!last) return { text, finishReason: null };
+    return { text: text + this.#matcher.flush(), finishReason: stopped ? 'stop' : 'length' };
   }
 }

@@ -3,18 +3,18 @@ import type { ChoiceDecoder, Piece } from './choice-decoder.js';
 import type { ChoiceMeter } from './metrics.js';
 
 /**
- * The decode loop of one choice: a piece for each token, the last with the reason why it ended. The sequence
+ * The decode loop of one choice: a piece for each step, the last with the reason why it ended. The sequence
  * is released before the last piece is given out, and at once when the consumer breaks off.
  */
 export async function* generate(
-  tokens: AsyncIterable<number>,
+  steps: AsyncIterable<readonly number[]>,
   decoder: ChoiceDecoder,
   meter: ChoiceMeter,
 ): AsyncGenerator<Piece> {
   let last: Piece | null = null;
-  for await (const token of tokens) {
-    meter.token();
-    const piece = decoder.push(token);
+  for await (const tokens of steps) {
+    const piece = decoder.push(tokens);
+    meter.tokens(piece.tokens.length);
     if (piece.finishReason !== null) {
       meter.finish(piece.finishReason);
       last = piece;

@@ -83,7 +83,7 @@ export function createGatewayMetrics(registry: MetricsRegistry, admission: Admis
     ),
     interTokenLatency: withExemplars(
       METRICS.interTokenLatency,
-      'Between one token of a request and the next',
+      'Between the tokens of one step of a request and those of the next',
       INTER_TOKEN_BUCKETS,
     ),
     endToEndLatency: withExemplars(
@@ -142,24 +142,25 @@ export type MeteredRequest = Pick<RequestTrace, 'seconds' | 'traceId' | 'firstTo
 export class ChoiceMeter {
   readonly #metrics: GatewayMetrics;
   readonly #request: MeteredRequest;
-  #lastToken: number | null = null;
+  #lastStep: number | null = null;
 
   constructor(metrics: GatewayMetrics, request: MeteredRequest) {
     this.#metrics = metrics;
     this.#request = request;
   }
 
-  token(): void {
+  /** Those of a step: guesses that were right come together, and have no time between them. */
+  tokens(count: number): void {
     const now = performance.now();
     const { timeToFirstToken, interTokenLatency, generationTokens } = this.#metrics;
-    if (this.#lastToken === null) {
+    if (this.#lastStep === null) {
       this.#request.firstToken();
       this.#observe(timeToFirstToken, this.#request.seconds);
     } else {
-      this.#observe(interTokenLatency, (now - this.#lastToken) / 1000);
+      this.#observe(interTokenLatency, (now - this.#lastStep) / 1000);
     }
-    this.#lastToken = now;
-    generationTokens.inc();
+    this.#lastStep = now;
+    generationTokens.inc(count);
   }
 
   finish(reason: FinishReason): void {

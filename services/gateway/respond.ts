@@ -103,7 +103,7 @@ async function collect({ choice, pieces }: RunningChoice): Promise<Answer> {
   let finishReason: FinishReason = 'length';
   for await (const piece of pieces) {
     text += piece.text;
-    tokens.push(piece.token);
+    tokens.push(...piece.tokens);
     finishReason = piece.finishReason ?? finishReason;
   }
   return { choice, text, tokens, finishReason };
@@ -147,9 +147,9 @@ async function streamChoice(
   if (start !== null) await events.send(start);
 
   const finished = { tokens: 0, finishReason: 'length' as FinishReason };
-  for await (const { token, text, finishReason } of pieces) {
-    finished.tokens += 1;
-    if (returnTokenIds) await events.send(format.delta({ index, text, tokenIds: [token] }));
+  for await (const { tokens, text, finishReason } of pieces) {
+    finished.tokens += tokens.length;
+    if (returnTokenIds) await events.send(format.delta({ index, text, tokenIds: tokens }));
     else if (text !== '') await events.send(format.delta({ index, text }));
     if (finishReason === null) continue;
     finished.finishReason = finishReason;

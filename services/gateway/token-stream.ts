@@ -1,20 +1,22 @@
 import type { ServingError } from '../lib/errors/serving-error.js';
 
 /**
- * The tokens of one sequence, as a consumer pulls them: pulling one that has not come yet is what asks the mesh
- * for more, so a consumer that stops, or waits for a slow client, costs no further step.
+ * The tokens of one sequence, a step's at a time, as a consumer pulls them: pulling some that have not come yet is
+ * what asks the mesh for more, so a consumer that stops, or waits for a slow client, costs no further step.
  */
-export class TokenStream implements AsyncIterableIterator<number> {
+export class TokenStream implements AsyncIterableIterator<readonly number[]> {
   readonly #advance: () => boolean;
   readonly #onDone: () => void;
-  readonly #arrived: number[] = [];
-  #waiting: { resolve(result: IteratorResult<number>): void; reject(reason: ServingError): void } | null =
-    null;
+  readonly #arrived: (readonly number[])[] = [];
+  #waiting: {
+    resolve(result: IteratorResult<readonly number[]>): void;
+    reject(reason: ServingError): void;
+  } | null = null;
   #failure: ServingError | null = null;
   #done = false;
 
   /**
-   * `advance` is called at each pull that finds no token waiting, and returns false when there is nothing more
+   * `advance` is called at each pull that finds no tokens waiting, and returns false when there is nothing more
    * to ask for; `onDone` once, when the stream is over or given up.
    */
   constructor(advance: () => boolean, onDone: () => void) {
@@ -28,9 +30,8 @@ export class TokenStream implements AsyncIterableIterator<number> {
 
   /** One step's tokens. */
   push(tokens: readonly number[]): void {
-    this.#arrived.push(...tokens);
-    if (this.#waiting === null || tokens.length === 0) return;
-    this.#settle().resolve({ done: false, value: this.#arrived.shift()! });
+    if (this.#waiting === null) this.#arrived.push(tokens);
+    else this.#settle().resolve({ done: false, value: tokens });
   }
 
   fail(reason: ServingError): void {
@@ -40,16 +41,16 @@ export class TokenStream implements AsyncIterableIterator<number> {
     if (this.#waiting !== null) this.#settle().reject(reason);
   }
 
-  next(): Promise<IteratorResult<number>> {
+  next(): Promise<IteratorResult<readonly number[]>> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     if (this.#done) return this.return();
-    const token = this.#arrived.shift();
-    if (token !== undefined) return Promise.resolve({ done: false, value: token });
+    const tokens = this.#arrived.shift();
+    if (tokens !== undefined) return Promise.resolve({ done: false, value: tokens });
     if (!this.#advance()) return this.return();
     return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
   }
 
-  return(): Promise<IteratorResult<number>> {
+  return(): Promise<IteratorResult<readonly number[]>> {
     this.#finish();
     if (this.#waiting !== null) this.#settle().resolve({ done: true, value: undefined });
     return Promise.resolve({ done: true, value: undefined });

@@ -28,11 +28,12 @@ function choice(changes: Partial<Omit<Choice, 'sampling'>> & { minTokens?: numbe
   };
 }
 
-function decode(tokens: readonly number[], of: Choice): Piece[] {
+/** In steps of so many tokens. */
+function decode(tokens: readonly number[], of: Choice, step = 1): Piece[] {
   const decoder = new ChoiceDecoder(of, byteTokenizer);
   const pieces: Piece[] = [];
-  for (const token of tokens) {
-    pieces.push(decoder.push(token));
+  for (let from = 0; from < tokens.length; from += step) {
+    pieces.push(decoder.push(tokens.slice(from, from + step)));
     if (pieces.at(-1)!.finishReason !== null) break;
   }
   return pieces;
@@ -47,7 +48,7 @@ describe('decoding a choice', () => {
         const pieces = decode(say(text), choice({}));
         expect(textOf(pieces)).toBe(text);
         expect(pieces.some((piece) => /\p{Surrogate}/u.test(piece.text))).toBe(false);
-        expect(pieces.at(-1)).toMatchObject({ token: EOS, finishReason: 'stop' });
+        expect(pieces.at(-1)).toMatchObject({ tokens: [EOS], finishReason: 'stop' });
       }),
     );
   });
@@ -66,6 +67,20 @@ describe('decoding a choice', () => {
     expect(decode(say('ab'), choice({ maxTokens: 2, stop: ['b'] })).at(-1)).toMatchObject({
       finishReason: 'stop',
     });
+  });
+
+  test('says the same whatever comes together', () => {
+    const ends: Partial<Choice>[] = [{ maxTokens: 7 }, { stop: ['d.'] }, {}];
+    const tokens = [...say('a.b.c.d.e'), ...say('what a draft went on with')];
+    for (const end of ends) {
+      const oneByOne = decode(tokens, choice(end));
+      for (const step of [2, 3, 5, tokens.length]) {
+        const together = decode(tokens, choice(end), step);
+        expect(textOf(together)).toBe(textOf(oneByOne));
+        expect(together.flatMap((piece) => piece.tokens)).toEqual(oneByOne.flatMap((piece) => piece.tokens));
+        expect(together.at(-1)!.finishReason).toBe(oneByOne.at(-1)!.finishReason);
+      }
+    }
   });
 
   test('looks for stop strings only after min_tokens', () => {

@@ -1,3 +1,4 @@
+import type { CompletionCreateParamsStreaming } from 'openai/resources/completions';
 import { BOS, say } from './byte-text.js';
 import { tokensOf } from './scripted-backend.js';
 import { startTestGateway, type TestGateway } from './test-gateway.js';
@@ -31,6 +32,27 @@ describe('POST /v1/completions', () => {
     }
     expect(text).toBe('a long enough answer');
     expect(reasons).toEqual(['stop']);
+  });
+
+  test('streams what a step brought as one event', async () => {
+    const request = { model: 'tester', prompt: 'Once', max_tokens: 6, stream: true, return_token_ids: true };
+    gateway.backend.script = async function* () {
+      yield await Promise.resolve([97]);
+      yield [98, 99, 100];
+      yield [101, 102];
+    };
+    const chunks: unknown[] = [];
+    const stream = await gateway.client.completions.create(
+      request as unknown as CompletionCreateParamsStreaming,
+    );
+    for await (const { choices } of stream)
+      if (choices[0]!.text !== '')
+        chunks.push([choices[0]!.text, (choices[0] as { token_ids?: unknown }).token_ids]);
+    expect(chunks).toEqual([
+      ['a', [97]],
+      ['bcd', [98, 99, 100]],
+      ['ef', [101, 102]],
+    ]);
   });
 
   test.each([

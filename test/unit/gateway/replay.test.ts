@@ -61,9 +61,9 @@ describe('a generation whose route breaks', () => {
 
   const generate = (changes: Partial<GenerateRequest> = {}) =>
     backend.generate({ ...request, ...changes }, leave.signal);
-  const collect = async (tokens: AsyncIterable<number>): Promise<number[]> => {
+  const collect = async (steps: AsyncIterable<readonly number[]>): Promise<number[]> => {
     const collected: number[] = [];
-    for await (const token of tokens) collected.push(token);
+    for await (const tokens of steps) collected.push(...tokens);
     return collected;
   };
   const run = async (sampling: SamplingParams): Promise<number[]> =>
@@ -129,7 +129,7 @@ describe('a generation whose route breaks', () => {
     expect(route).toBe('stage-0/a>stage-1/x');
     const pulling = tokens[Symbol.asyncIterator]();
     const sampled: number[] = [];
-    while (sampled.length < 9) sampled.push((await pulling.next()).value as number);
+    while (sampled.length < 9) sampled.push(...((await pulling.next()).value as number[]));
     system.mesh.stop(system.heads[0]!);
     await eventually('the new route', () => system.firsts[1]!.opens.length === 1);
     const [before, open] = system.firsts.map(({ opens }) => opens[0]!);
@@ -163,7 +163,7 @@ describe('a generation whose route breaks', () => {
     const expected = await run(greedy);
     const { tokens } = await generate();
     const pulling = tokens[Symbol.asyncIterator]();
-    const sampled = [(await pulling.next()).value as number];
+    const sampled = [...((await pulling.next()).value as number[])];
     const first = system.firsts.find(({ opens }) => opens.some(({ sequence }) => sequence === 'g-2'))!;
     first.send({ case: 'failed', value: { sequence: 'g-2', epoch: 1, code: 'stream_broken', message: 'm' } });
     const second = system.firsts.find((other) => other !== first)!;
@@ -307,7 +307,7 @@ describe('a generation whose route breaks', () => {
       const expected = await run(greedy);
       const { tokens } = await generate();
       const pulling = tokens[Symbol.asyncIterator]();
-      const sampled = [(await pulling.next()).value as number];
+      const sampled = [...((await pulling.next()).value as number[])];
       const { route } = system.firsts
         .flatMap(({ opens }) => opens)
         .find(({ sequence }) => sequence === 'g-2')!;

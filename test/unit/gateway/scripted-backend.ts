@@ -1,6 +1,10 @@
 import type { Backend, GenerateRequest, Generation, Topology } from '../../../services/gateway/backend.js';
 
-export type Script = (request: GenerateRequest, signal: AbortSignal) => AsyncIterable<number>;
+/** Tokens one by one, or those of a step together. */
+export type Script = (
+  request: GenerateRequest,
+  signal: AbortSignal,
+) => AsyncIterable<number | readonly number[]>;
 
 /** Gives these tokens, as fast as they are pulled. */
 export const tokensOf = (tokens: Iterable<number>): Script =>
@@ -52,14 +56,15 @@ export class ScriptedBackend implements Backend {
     return { model: 'test/model', precision: 'f32', split: [1], stages: [] };
   }
 
-  async *#run(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<number> {
+  async *#run(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<readonly number[]> {
     this.open += 1;
     try {
       let count = 0;
-      for await (const token of this.script(request, signal)) {
+      for await (const step of this.script(request, signal)) {
         signal.throwIfAborted();
-        yield token;
-        count += 1;
+        const tokens = [step].flat();
+        yield tokens;
+        count += tokens.length;
         if (count === request.maxTokens) return;
       }
     } finally {

@@ -4,7 +4,7 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 const endless = (): boolean => true;
 
 describe('a token stream', () => {
-  it('asks for more only when a token is pulled that has not come', async () => {
+  it('gives a step at a time, and asks for more only when none has come', async () => {
     let asked = 0;
     const stream = new TokenStream(
       () => ++asked > 0,
@@ -14,14 +14,14 @@ describe('a token stream', () => {
     const first = stream.next();
     expect(asked).toBe(1);
     stream.push([7, 8, 9]);
-    expect(await first).toEqual({ done: false, value: 7 });
-    expect(await stream.next()).toEqual({ done: false, value: 8 });
-    expect(await stream.next()).toEqual({ done: false, value: 9 });
+    expect(await first).toEqual({ done: false, value: [7, 8, 9] });
+    stream.push([5]);
+    expect(await stream.next()).toEqual({ done: false, value: [5] });
     expect(asked).toBe(1);
-    const fourth = stream.next();
+    const third = stream.next();
     expect(asked).toBe(2);
     stream.push([6]);
-    expect(await fourth).toEqual({ done: false, value: 6 });
+    expect(await third).toEqual({ done: false, value: [6] });
   });
 
   it('ends, once, when there is nothing more to ask for', async () => {
@@ -30,10 +30,10 @@ describe('a token stream', () => {
       () => false,
       () => done++,
     );
-    const tokens: number[] = [];
+    const steps: (readonly number[])[] = [];
     stream.push([1, 2]);
-    for await (const token of stream) tokens.push(token);
-    expect(tokens).toEqual([1, 2]);
+    for await (const step of stream) steps.push(step);
+    expect(steps).toEqual([[1, 2]]);
     expect(done).toBe(1);
   });
 

@@ -1,5 +1,5 @@
 import type { RequestRecord } from '../types.js';
-import { interTokenLatencies, timeToFirstToken } from './latency.js';
+import { gapsBetween, interTokenLatencies, timeToFirstToken } from './latency.js';
 import { percentile } from './statistics.js';
 
 /** What a long prompt does to requests that run, and they to it; milliseconds. */
@@ -20,17 +20,13 @@ export function injectionEffect(records: readonly RequestRecord[]): InjectionEff
   const [aloneTtft, injectedTtft] = [timeToFirstToken(alone), timeToFirstToken(injected)];
   const runningP50 = percentile(running.flatMap(interTokenLatencies), 50);
   if (aloneTtft === null || injectedTtft === null || runningP50 === null) return null;
-  const window = { from: injected.sent, to: injected.tokens[0]! };
+  const [sent, answered] = [injected.sent, injected.tokens[0]!];
+  const disturbed = running
+    .flatMap(({ tokens }) => gapsBetween(tokens))
+    .filter(({ from, to }) => to > sent && from < answered);
   const disturbedP99 = percentile(
-    running.flatMap((record) => gapsOver(record.tokens, window)),
+    disturbed.map(({ from, to }) => to - from),
     99,
   );
   return disturbedP99 === null ? null : { runningP50, disturbedP99, aloneTtft, injectedTtft };
-}
-
-function gapsOver(tokens: readonly number[], { from, to }: { from: number; to: number }): number[] {
-  return tokens.slice(1).flatMap((end, index) => {
-    const start = tokens[index]!;
-    return end > from && start < to ? [end - start] : [];
-  });
 }

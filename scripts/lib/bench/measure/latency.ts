@@ -16,9 +16,18 @@ export function timePerOutputToken({ tokens }: Times): number | null {
 }
 
 /**
- * Inter-token latencies, ms: a gap for every token after the first, so that a stall shows that a mean would
- * hide. Tokens that arrive together have gaps of 0 between them.
+ * Inter-token latencies, ms: every gap between tokens, so that a stall shows that a mean would hide. Tokens that
+ * arrive together, as guesses that were right do, have none between them: as in vLLM's benchmark, else a server
+ * that speculates would have a median of 0.
  */
 export function interTokenLatencies({ tokens }: Times): number[] {
-  return tokens.slice(1).map((time, index) => time - tokens[index]!);
+  return gapsBetween(tokens).map(({ from, to }) => to - from);
+}
+
+/** From one arrival to the next, as often as there was one. */
+export function gapsBetween(times: readonly number[]): { readonly from: number; readonly to: number }[] {
+  return times
+    .slice(1)
+    .map((to, index) => ({ from: times[index]!, to }))
+    .filter(({ from, to }) => to > from);
 }
