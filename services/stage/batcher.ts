@@ -97,9 +97,9 @@ export class Batcher<Part extends Passing> {
   }
 
   #promptRows(decodes: number, prompts: readonly Part[]): number {
-    const { out, away } = this.#groups;
+    const { out, spared } = this.#groups;
     // Without any in this step, a group that comes back meanwhile is stalled.
-    const stalled = decodes > 0 || !this.#groups.decodes ? decodes : Math.ceil(away / out);
+    const stalled = decodes > 0 ? decodes : Math.ceil(spared / Math.max(1, out));
     const { promptShare } = this.#options;
     const { position } = prompts[0]!;
     return promptBudget(this.#costs, promptShare, {

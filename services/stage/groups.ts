@@ -4,6 +4,8 @@ import { movingAverage } from './average.js';
 const PATIENCE = 1.5;
 /** Before any has come back, a round trip is taken for so many times the group's own step. */
 const FIRST_GUESS = 10;
+/** Prompts spare a late group until it has been out for so many times as long: what delays it may be prompts. */
+const SPARED = 4;
 /** Below this, timers and hops decide, not steps. */
 const SHORTEST_PATIENCE = 0.005;
 
@@ -15,6 +17,7 @@ interface Group {
   /** That its step had, of running sequences with their drafts and of prompts. */
   readonly rows: number;
   readonly deadline: number;
+  readonly sparedUntil: number;
   /** Some of its sequences were running before: they wait for their next token, not for their first. */
   readonly decodes: boolean;
   /** Of how many it is made; those that ended are not counted. */
@@ -27,12 +30,14 @@ interface Group {
  * The groups of sequences that are out: that this stage has passed on and that have not come back from the
  * head, by way of the gateway, with their next token. Knows how long that usually takes, as a multiple of a
  * group's own step, so that whoever waits for a group waits in proportion: those that have not come back in
- * that time are late (their client reads slowly) and count no longer. Pure: times are passed in, seconds.
+ * that time are late, as those of a client that reads slowly, and nobody waits for them any more. Pure: times are
+ * passed in, seconds.
  */
 export class Groups {
   readonly #groups = new Map<object, Group>();
   /** Not late. */
   readonly #out = new Set<Group>();
+  readonly #late = new Set<Group>();
   /** Round trip over own step, of groups lately. */
   #roundTrip: number | null = null;
 
@@ -56,6 +61,11 @@ export class Groups {
     return [...this.#out].some(({ decodes }) => decodes);
   }
 
+  /** How many running sequences are out, or have not been late for long: what else is computed stalls them. */
+  get spared(): number {
+    return [...this.#out, ...this.#late].reduce((sum, { decodes, away }) => sum + (decodes ? away : 0), 0);
+  }
+
   /** When the next group will be late; null when none is out. */
   get deadline(): number | null {
     return this.out === 0 ? null : Math.min(...[...this.#out].map(({ deadline }) => deadline));
@@ -70,7 +80,8 @@ export class Groups {
     if (sequences.length === 0) return;
     const patience = Math.max(SHORTEST_PATIENCE, PATIENCE * step * (this.#roundTrip ?? FIRST_GUESS));
     const size = sequences.length;
-    const group = { departed: now, step, rows, decodes, deadline: now + patience, size, away: size };
+    const [deadline, sparedUntil] = [now + patience, now + SPARED * patience];
+    const group = { departed: now, step, rows, decodes, deadline, sparedUntil, size, away: size };
     this.#out.add(group);
     for (const sequence of sequences) this.#groups.set(sequence, group);
   }
@@ -91,7 +102,12 @@ export class Groups {
 
   /** Those that should have been back by now are not waited for any more. */
   expire(now: number): void {
-    for (const group of this.#out) if (group.deadline <= now) this.#out.delete(group);
+    for (const group of this.#out) {
+      if (group.deadline > now) continue;
+      this.#out.delete(group);
+      this.#late.add(group);
+    }
+    for (const group of this.#late) if (group.sparedUntil <= now) this.#late.delete(group);
   }
 
   #leave(sequence: object): Group | undefined {
@@ -99,7 +115,10 @@ export class Groups {
     if (group === undefined) return undefined;
     this.#groups.delete(sequence);
     group.away--;
-    if (group.away === 0) this.#out.delete(group);
+    if (group.away === 0) {
+      this.#out.delete(group);
+      this.#late.delete(group);
+    }
     return group;
   }
 }

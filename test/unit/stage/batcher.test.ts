@@ -91,6 +91,19 @@ describe('the batcher', () => {
     expect(batcher.depth).toBe(1);
   });
 
+  it('does not take a prompt whole because those that run are late', () => {
+    const batcher = batcherWith();
+    batcher.enqueue(prompt(a), 0);
+    batcher.ran(batcher.next(always, 0), 0.1, always, 0.1);
+    batcher.enqueue(decode(a), 0.2);
+    batcher.ran(batcher.next(always, 0.2), 0.03, always, 0.23);
+    batcher.enqueue(prompt(b), 0.24);
+    const late = batcher.deadline!;
+    expect(batcher.next(always, late).map(({ rows }) => rows)).toEqual([30]);
+    // One whose client does not read stalls no prompt for ever.
+    expect(batcher.next(always, late + 60).map(({ rows }) => rows)).toEqual([70]);
+  });
+
   it('lets prompts follow one another as long as nobody runs', () => {
     const batcher = batcherWith();
     batcher.enqueue(prompt(a, 400), 0);

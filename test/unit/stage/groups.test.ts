@@ -61,6 +61,26 @@ describe('groups', () => {
     expect(groups.out).toBe(1);
   });
 
+  it('spares those that are late for a while, but not prompts that wait for their first token', () => {
+    const groups = new Groups();
+    const [a, b, slow] = named('a', 'b', 'slow');
+    groups.depart([a!, slow!], running, 0);
+    groups.depart([b!], { ...running, decodes: false }, 0);
+    const { deadline } = groups;
+    groups.expire(deadline!);
+    expect([groups.out, groups.spared]).toEqual([0, 2]);
+    groups.returned(a!, deadline!);
+    expect(groups.spared).toBe(1);
+    groups.expire(4 * deadline! - 0.001);
+    expect(groups.spared).toBe(1);
+    groups.expire(4 * deadline!);
+    expect(groups.spared).toBe(0);
+    groups.depart([a!], running, 60);
+    groups.expire(120);
+    groups.returned(a!, 120);
+    expect(groups.spared).toBe(0);
+  });
+
   it('learns a round trip from most of a group, not from its slowest', () => {
     const groups = new Groups();
     const members = named('a', 'b', 'c', 'slow');
