@@ -31,6 +31,6 @@ export function block(
   const attended = attention(graph, first.normed, weights, past, inputs, config);
   const half = { stream: first.stream, delta: attended.output };
   const second = normed(graph, half, weights.value('ffn_norm'), config.normEpsilon);
-  const delta = feedForward(graph, second.normed, weights, config.intermediate);
+  const delta = feedForward(graph, second.normed, weights);
   return { residual: { stream: second.stream, delta }, newRows: [attended.newKey, attended.newValue] };
 }

@@ -2,16 +2,39 @@ import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { quantizeRows } from './quantize-rows.js';
 import type { Weights } from './weights.js';
 
+/** Rows `[R, n]` that are still to be multiplied by a factor each, `[R, 1]`; null where there is none. */
+export interface ScaledRows {
+  readonly rows: Value;
+  readonly scale: Value | null;
+}
+
 /** `x [R, in]` times a matrix: `[R, out]`, in the precision in which the shard keeps the matrix. */
 export function linear(graph: GraphBuilder, x: Value, weights: Weights, name: string): Value {
-  if (!weights.has(`${name}.scale`)) {
-    return graph.node('FusedMatMul', [x, weights.value(name)], {
-      domain: 'com.microsoft',
-      attributes: { transB: 1 },
-    });
-  }
-  const rotated = weights.has(`${name}.rotation`) ? rotate(graph, x, weights, `${name}.rotation`) : x;
-  return int8Linear(graph, rotated, weights, name);
+  return scaled(graph, products(graph, { rows: x, scale: null }, weights, [name])[0]!);
+}
+
+/** The rows, multiplied. */
+export const scaled = (graph: GraphBuilder, { rows, scale }: ScaledRows): Value =>
+  scale === null ? rows : graph.node('Mul', [rows, scale]);
+
+/** The same rows times several matrices, for which they are quantised once; the products are left unscaled. */
+export function products(
+  graph: GraphBuilder,
+  x: ScaledRows,
+  weights: Weights,
+  names: readonly string[],
+): ScaledRows[] {
+  const [first] = names;
+  if (!weights.has(`${first!}.scale`))
+    return names.map((name) => floatProduct(graph, x, weights.value(name)));
+  const rotation = `${first!}.rotation`;
+  const rows = weights.has(rotation) ? rotate(graph, x.rows, weights, rotation) : x.rows;
+  return int8Products(graph, { rows, scale: x.scale }, weights, names);
+}
+
+function floatProduct(graph: GraphBuilder, { rows, scale }: ScaledRows, matrix: Value): ScaledRows {
+  const attributes = { transB: 1 };
+  return { rows: graph.node('FusedMatMul', [rows, matrix], { domain: 'com.microsoft', attributes }), scale };
 }
 
 /** Rotates each run of values as long as the matrix; what the weights expect where nothing before could do it. */
@@ -23,15 +46,29 @@ function rotate(graph: GraphBuilder, x: Value, weights: Weights, name: string): 
 }
 
 /**
- * Integer product of rows quantised on the fly with a matrix quantised per output channel: u8 · s8, the form
- * in which processors have instructions for it.
+ * Integer products of rows quantised on the fly with matrices quantised per output channel: u8 · s8, the form
+ * in which processors have instructions for it. What a row is to be multiplied by does not change its levels.
  */
-function int8Linear(graph: GraphBuilder, x: Value, weights: Weights, name: string): Value {
-  const rows = quantizeRows(graph, x);
-  const product = graph.node(
-    'MatMulIntegerToFloat',
-    [rows.values, weights.value(name), rows.unit, weights.value(`${name}.scale`), rows.zeroPoint],
-    { domain: 'com.microsoft' },
-  );
-  return graph.node('Mul', [product, rows.scale]);
+function int8Products(
+  graph: GraphBuilder,
+  { rows, scale }: ScaledRows,
+  weights: Weights,
+  names: readonly string[],
+): ScaledRows[] {
+  const quantized = quantizeRows(graph, rows);
+  const whole = scaled(graph, { rows: quantized.scale, scale });
+  return names.map((name) => ({
+    rows: graph.node(
+      'MatMulIntegerToFloat',
+      [
+        quantized.values,
+        weights.value(name),
+        quantized.unit,
+        weights.value(`${name}.scale`),
+        quantized.zeroPoint,
+      ],
+      { domain: 'com.microsoft' },
+    ),
+    scale: whole,
+  }));
 }

@@ -17,14 +17,14 @@ export class F32Recipe implements Recipe {
   }
 
   *layer(layer: number): Generator<TensorSource> {
-    const rows = (name: string, ...parts: LayerTensor[]): TensorSource =>
-      this.#whole(name, ...parts.map((part) => `layers.${layer}.${part}` as const));
-    yield rows('attn_norm', 'attn_norm');
+    const rows = (name: LayerTensor): TensorSource => this.#whole(name, `layers.${layer}.${name}`);
+    yield rows('attn_norm');
     yield this.#rows('qkv', qkvOrder(layer, this.#checkpoint.config));
-    yield rows('o', 'o');
-    yield rows('ffn_norm', 'ffn_norm');
-    yield rows('gate_up', 'gate', 'up');
-    yield rows('down', 'down');
+    yield rows('o');
+    yield rows('ffn_norm');
+    yield rows('gate');
+    yield rows('up');
+    yield rows('down');
   }
 
   *head(): Generator<TensorSource> {
@@ -32,15 +32,11 @@ export class F32Recipe implements Recipe {
     yield this.#whole('head', 'head');
   }
 
-  /** Matrices that share their input, one below the other. */
-  #whole(name: string, ...tensors: TensorName[]): TensorSource {
-    return this.#rows(
-      name,
-      tensors.map((tensor) => allRows(tensor, this.#checkpoint.shape(tensor)[0]!)),
-    );
+  #whole(name: string, tensor: TensorName): TensorSource {
+    return this.#rows(name, [allRows(tensor, this.#checkpoint.shape(tensor)[0]!)]);
   }
 
-  /** `[out, in]` */
+  /** `[out, in]`; matrices that share their input one below the other. */
   #rows(name: string, parts: readonly TensorRows[]): TensorSource {
     const rows = parts.reduce((sum, { start, end }) => sum + end - start, 0);
     const [, ...columns] = this.#checkpoint.shape(parts[0]!.tensor);

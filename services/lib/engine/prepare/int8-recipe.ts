@@ -61,10 +61,8 @@ export class Int8Recipe implements Recipe {
       [this.#all(`${name}.o`), { inputRotation: this.#head, outputRotation: this.#residual }],
     ]);
     yield this.#plainNorm('ffn_norm');
-    yield* this.#matrix('gate_up', [
-      [this.#all(`${name}.gate`), feedForward],
-      [this.#all(`${name}.up`), feedForward],
-    ]);
+    yield* this.#matrix('gate', [[this.#all(`${name}.gate`), feedForward]]);
+    yield* this.#matrix('up', [[this.#all(`${name}.up`), feedForward]]);
     yield* this.#matrix('down', [
       [this.#all(`${name}.down`), { inputRotation: this.#gated, outputRotation: this.#residual }],
     ]);

@@ -11,7 +11,7 @@ import { z } from 'zod';
  */
 
 /** Raised whenever what is written changes, be it only the numbers: no folder is half of one and half of another. */
-export const SHARD_FORMAT_VERSION = 3;
+export const SHARD_FORMAT_VERSION = 4;
 
 export const PAGE_BYTES = 4096;
 
