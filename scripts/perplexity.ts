@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { createOnnxEngine } from '../services/lib/engine/onnx-engine.js';
 import type { Engine, Precision } from '../services/lib/engine/types.js';
+import { ACTIVATION_TYPES, type ActivationType } from '../services/lib/model/activations.js';
 import { openCheckpoint } from '../services/lib/model/open-checkpoint.js';
+import { parseSplit } from '../services/lib/model/split.js';
 import { loadTokenizer } from '../services/lib/model/text/tokenizer.js';
+import { ChainedEngine } from './lib/chained-engine.js';
 import { runCommand, stopSignal } from './lib/command.js';
 import { compareEngines, windowsOf } from './lib/compare-engines.js';
 import { locateModel, prepare } from './lib/prepare.js';
@@ -14,25 +17,25 @@ const MOST_WINDOWS = 16;
 interface Options {
   readonly model?: string;
   readonly text: string;
+  readonly split: string;
+  readonly activations: ActivationType;
 }
 
-/** What int8 costs: perplexity of a text, and how far the logits move, against f32 of the same model. */
-async function perplexity({ model, text }: Options): Promise<void> {
+/** What int8 costs, and the split: perplexity of a text, and how far the logits move, against unsplit f32. */
+async function perplexity({ model, text, split, activations }: Options): Promise<void> {
   const signal = stopSignal();
   const path = await locateModel(model, signal);
   const windows = await windowsOfFile(path, text, signal);
-  const open = async (precision: Precision): Promise<Engine> => {
-    const { directory, config } = await prepare(path, precision, signal);
-    const kvTokens = windows.length * WINDOW;
-    return createOnnxEngine({
-      shards: directory,
-      range: { start: 0, end: config.layers },
-      precision,
-      kvTokens,
-    });
+  const open = async (precision: Precision, split: string): Promise<Engine> => {
+    const { directory: shards, config } = await prepare(path, precision, signal);
+    const common = { shards, precision, activations, kvTokens: windows.length * WINDOW };
+    const stages: Engine[] = [];
+    for (const range of parseSplit(split, config.layers))
+      stages.push(await createOnnxEngine({ ...common, range }));
+    return new ChainedEngine(stages);
   };
-  const f32 = await open('f32');
-  const int8 = await open('int8');
+  const f32 = await open('f32', '');
+  const int8 = await open('int8', split);
   try {
     const { tokens, perplexity, divergence, logitDifference } = await compareEngines(f32, int8, windows);
     const change = (100 * (perplexity.candidate / perplexity.reference - 1)).toFixed(2);
@@ -61,8 +64,14 @@ async function windowsOfFile(model: string, text: string, signal: AbortSignal): 
 
 await runCommand(
   new Command('perplexity')
-    .description('Measures what int8 costs in quality against f32.')
+    .description('Measures what int8, and the split, cost in quality against unsplit f32.')
     .option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)')
     .option('--text <file>', 'text to read', 'test/fixtures/tom-sawyer.txt')
+    .option('--split <layers>', 'boundaries between the stages of the int8 model, such as 10,20', '')
+    .addOption(
+      new Option('--activations <type>', 'of what its stages send each other')
+        .choices(ACTIVATION_TYPES)
+        .default('f32'),
+    )
     .action(perplexity),
 );

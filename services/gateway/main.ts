@@ -40,7 +40,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
     model: id,
     ranges,
-    prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden)),
+    prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     reroutes: metrics.reroutes,

@@ -3,6 +3,7 @@ import type { CalleeLink } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { message } from '../lib/wire/codec.js';
 import { frameCost, packFrames, type Rows } from '../lib/wire/frames.js';
+import type { Activations } from '../lib/model/activations.js';
 import type { StageTime } from '../lib/wire/gen/stage_pb.js';
 import type { StepResult } from './engine-messages.js';
 import type { Sequence } from './sequence.js';
@@ -33,7 +34,7 @@ export function deliver(
 /** Activations `[rows, hidden]`, to the next stage's replicas. */
 function passOn(
   parts: readonly Part[],
-  hidden: Float32Array,
+  hidden: Activations,
   run: StepRun,
   alive: (part: Part) => boolean,
 ): Delivery {

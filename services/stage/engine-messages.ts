@@ -1,4 +1,5 @@
 import type { KvUsage, LayerRange, Precision, StepInput, StepItem } from '../lib/engine/types.js';
+import type { Activations, ActivationType } from '../lib/model/activations.js';
 import type { ErrorCode } from '../lib/errors/catalogue.js';
 import type { Fault } from './fault.js';
 import type { SamplingParams } from '../lib/sampling/params.js';
@@ -10,6 +11,7 @@ export interface EngineWorkerData {
   readonly precision: Precision;
   /** Of the KV cache. */
   readonly kvPrecision: Precision;
+  readonly activations: ActivationType;
   readonly range: LayerRange;
   readonly threads: number;
   readonly kvTokens: number;
@@ -50,7 +52,7 @@ export type EngineRequest =
 
 /** A step's result: activations of every row, or the head's tokens for each item that wanted some. */
 export type StepResult =
-  | { readonly hidden: Float32Array }
+  | { readonly hidden: Activations }
   /** In the order of the items that wanted some; an error where its logits could not be sampled. */
   | { readonly tokens: readonly (readonly number[] | EngineFailure)[] };
 

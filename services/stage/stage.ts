@@ -4,7 +4,7 @@ import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { LinkManager } from '../lib/mesh/link-manager.js';
 import type { Tracer } from '@opentelemetry/api';
 import { fromSamplingMessage } from '../lib/sampling/sampling-message.js';
-import { frameCost, unpackFrame, type Rows } from '../lib/wire/frames.js';
+import { frameCost, unpackFrame, type Rows, type RowShape } from '../lib/wire/frames.js';
 import type { Close, Failed, Frame, Message, Open } from '../lib/wire/gen/stage_pb.js';
 import { Batcher, type BatchingOptions } from './batcher.js';
 import { deliver } from './delivery.js';
@@ -21,9 +21,8 @@ export interface StageOptions {
   readonly labels: StageLabels;
   /** What the engine computes on. */
   readonly compute: Omit<Compute, 'replica'>;
-  /** Width of the activations that come in; null in stage 0, which takes token ids. */
-  readonly hiddenIn: number | null;
-  readonly vocabulary: number;
+  /** Of what comes in: token ids in stage 0, activations elsewhere. */
+  readonly rowsIn: RowShape;
   readonly batching: Omit<BatchingOptions<Part>, 'divide'>;
   readonly engine: Pick<EngineClient, 'kv' | 'open' | 'close' | 'step'>;
   /** Links to the next stage; null in the head. */
@@ -197,10 +196,10 @@ export class Stage {
   }
 
   #receive(link: CalleeLink, frame: Frame): void {
-    const { hiddenIn, vocabulary, metrics } = this.#options;
+    const { rowsIn, metrics } = this.#options;
     metrics.linkBytes.inc({ direction: 'in' }, frameCost(frame));
     try {
-      for (const rows of unpackFrame(frame, { hidden: hiddenIn, vocabulary })) this.#take(link, rows);
+      for (const rows of unpackFrame(frame, rowsIn)) this.#take(link, rows);
     } catch (error) {
       // Whoever sends what is no frame can not be trusted with the next one.
       link.close(ServingError.from(error));

@@ -61,8 +61,11 @@ export async function startStage(
     : linkToNext(config, identity, mesh, log, tracing.tracer, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
     labels: { index: config.index, layers, replica: config.replica },
-    hiddenIn: ownsEmbedding(range) ? null : model.config.hidden,
-    vocabulary: model.config.vocabulary,
+    rowsIn: {
+      hidden: ownsEmbedding(range) ? null : model.config.hidden,
+      activations: config.served.activations,
+      vocabulary: model.config.vocabulary,
+    },
     compute: { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads },
     batching: batchingOf(config, () => stage.parallelSteps),
     engine,
@@ -139,11 +142,12 @@ async function loadEngine(config: StageConfig, range: LayerRange, threads: numbe
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
   const { kvPrecision, kvTokens, prefixBytes, served, fault } = config;
-  const { prepared: shards, precision } = served;
+  const { prepared: shards, precision, activations } = served;
   const worker = startEngineWorker({
     shards,
     precision,
     kvPrecision: kvPrecision ?? precision,
+    activations,
     range,
     threads,
     kvTokens,

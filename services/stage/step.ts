@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { CalleeLink } from '../lib/mesh/callee-link.js';
+import { joinActivations } from '../lib/model/activations.js';
 import type { ItemFields, Rows } from '../lib/wire/frames.js';
 import { StageTimeSchema, type StageTime } from '../lib/wire/gen/stage_pb.js';
 import type { DraftedInput } from './engine-messages.js';
@@ -80,13 +81,7 @@ export function toStepInput(parts: readonly Part[]): DraftedInput {
   const tokens = parts.flatMap(({ content }) => ('tokens' in content ? content.tokens : []));
   if (tokens.length > 0) return { items, tokens: Int32Array.from(tokens) };
   const chunks = parts.flatMap(({ content }) => ('activations' in content ? [content.activations] : []));
-  const hidden = new Float32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    hidden.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return { items, hidden };
+  return { items, hidden: joinActivations(chunks) };
 }
 
 /** A step that ran: when, of how many sequences, and which of the replica's it was. Seconds, monotonic. */

@@ -16,6 +16,8 @@ import { largestDifference, stepThrough } from '../support/engine-steps.js';
 const TOLERANCE = 1e-3;
 
 const WINDOW = 256;
+/** `npm run perplexity` reads all of the text. */
+const WINDOWS = 8;
 const KV_TOKENS = 16 * WINDOW;
 
 let model: string;
@@ -64,8 +66,8 @@ describe('the demo model', () => {
   test('loses less than one per cent of perplexity in int8', async () => {
     const text = await readFile('test/fixtures/tom-sawyer.txt', 'utf8');
     const tokens = tokenizer.encode(text, { addSpecialTokens: false });
-    const windows = windowsOf(tokens, WINDOW);
-    expect(windows.length * WINDOW).toBeGreaterThan(2000);
+    const windows = windowsOf(tokens, WINDOW).slice(0, WINDOWS);
+    expect(windows).toHaveLength(WINDOWS);
     const int8 = await openWhole('int8');
     const { perplexity, divergence } = await compareEngines(f32, int8, windows);
     await int8.dispose();

@@ -51,7 +51,7 @@ const metric = async (url: string, name: string): Promise<number> => {
 
 describe('the prefix cache', () => {
   let system: TestSystem;
-  const COUNT = 24;
+  const COUNT = 12;
   const start = async (options: TestSystemOptions = {}): Promise<void> => {
     system = await startSystem(options);
   };
@@ -75,7 +75,7 @@ describe('the prefix cache', () => {
   }, 120_000);
 
   it('changes no answer, of one request or of a conversation, nor where most of it has been evicted', async () => {
-    const prompts = [prompt(300, 1), [...prompt(300, 1), 7, 8], prompt(240, 2), prompt(300, 1)];
+    const prompts = [prompt(150, 1), [...prompt(150, 1), 7, 8], prompt(120, 2), prompt(150, 1)];
     const plan = { mesh: 'direct', precision: 'f32', split: [10, 20] } as const;
     await start({ ...plan, env: { LAYERMESH_PREFIX_CACHE_MB: '0' } });
     const expected: number[][] = [];
@@ -95,15 +95,15 @@ describe('the prefix cache', () => {
       return cached;
     };
     await start(plan);
-    expect(await cachedOf()).toEqual([0, 288, 0, 288]);
+    expect(await cachedOf()).toEqual([0, 128, 0, 128]);
     const answer = await ask(system.url, conversation, COUNT);
     expect(answer.ids).toEqual(goesOn.ids);
-    expect(answer.cached).toBe(320);
+    expect(answer.cached).toBe(160);
     await system.stop();
 
-    // Ten layers have room for six blocks, and the KV room for one sequence.
-    await start({ ...plan, kvTokens: 350, env: { LAYERMESH_PREFIX_CACHE_MB: '3' } });
-    expect(await cachedOf()).toEqual([0, 192, 0, 0]);
+    // Ten layers have room for two blocks, and the KV room for one sequence.
+    await start({ ...plan, kvTokens: 180, env: { LAYERMESH_PREFIX_CACHE_MB: '1' } });
+    expect(await cachedOf()).toEqual([0, 64, 0, 0]);
   }, 180_000);
 
   it('is where the router goes, among replicas', async () => {

@@ -143,7 +143,7 @@ describe('the policies of dapr/resiliency.yaml, on real sidecars', () => {
       replica: 'r',
       host: 'here',
       pid: 1,
-      plan: { modelDigest: 'd', precision: 'f32', split: [] },
+      plan: { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [] },
     };
     const STAGE = 'app_stage-1';
     const servers: LinkServer[] = [];

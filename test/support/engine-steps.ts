@@ -1,4 +1,5 @@
-import type { Engine, StepOutput } from '../../services/lib/engine/types.js';
+import { ChainedEngine } from '../../scripts/lib/chained-engine.js';
+import type { Engine } from '../../services/lib/engine/types.js';
 
 /** Tokens of one sequence in a step. */
 export interface Part {
@@ -23,12 +24,8 @@ export async function stepThrough(
     count: tokens.length,
     logits,
   }));
-  let output: StepOutput = {};
-  for (const [stage, engine] of engines.entries()) {
-    const input = stage === 0 ? { tokens: Int32Array.from(parts.flatMap(({ tokens }) => tokens)) } : output;
-    output = await engine.step({ items, ...input });
-  }
-  const logits = output.logits!;
+  const tokens = Int32Array.from(parts.flatMap((part) => part.tokens));
+  const logits = (await new ChainedEngine(engines).step({ items, tokens })).logits!;
   const vocabulary = logits.length / items.reduce((sum, item) => sum + item.logits, 0);
   let end = 0;
   return items.map((item) => logits.slice(end, (end += item.logits * vocabulary)));

@@ -2,6 +2,7 @@ import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import { prepareCheckpoint } from '../../services/lib/engine/prepare/prepare-model.js';
 import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
+import type { ActivationType } from '../../services/lib/model/activations.js';
 import type { ModelConfig } from '../../services/lib/model/types.js';
 import { randomCheckpoint, smallConfig } from './random-checkpoint.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -10,6 +11,7 @@ export interface SmallModel {
   readonly config?: Partial<ModelConfig>;
   readonly precision?: Precision;
   readonly kvPrecision?: Precision;
+  readonly activations?: ActivationType;
   /** Boundaries between stages. */
   readonly split?: readonly number[];
   readonly kvTokens?: number;
@@ -31,7 +33,7 @@ export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
   });
   return async (model = {}) => {
     const { config: change = {}, precision = 'f32', kvPrecision = precision } = model;
-    const { split = [], kvTokens = 4096, prefixBytes = 0 } = model;
+    const { activations = 'f32', split = [], kvTokens = 4096, prefixBytes = 0 } = model;
     const config = { ...smallConfig, ...change };
     const digest = Buffer.from(JSON.stringify(change)).toString('hex');
     const checkpoint = { ...randomCheckpoint(config), digest };
@@ -40,7 +42,8 @@ export function smallModels(): (model?: SmallModel) => Promise<OpenedModel> {
     const stages: Engine[] = [];
     for (const [index, start] of bounds.slice(0, -1).entries()) {
       const range = { start, end: bounds[index + 1]! };
-      const options = { shards: directory, range, precision, kvPrecision, threads: 1, kvTokens, prefixBytes };
+      const precisions = { precision, kvPrecision, activations };
+      const options = { shards: directory, range, ...precisions, threads: 1, kvTokens, prefixBytes };
       stages.push(await createOnnxEngine(options));
     }
     const range = { start: 0, end: config.layers };

@@ -7,6 +7,8 @@ export interface ServedConfig {
   /** Folder that `prepare-model` wrote. */
   readonly prepared: string;
   readonly precision: 'f32' | 'int8';
+  /** Of the activations that stages send each other. */
+  readonly activations: 'f32' | 'f16';
   /** Such as `10,20`; empty for one stage. */
   readonly split: string;
 }
@@ -19,6 +21,7 @@ export function readServedConfig(environment: Environment): ServedConfig {
   return {
     prepared: environment.text('LAYERMESH_PREPARED', join(cacheDirectory(environment), 'shards', 'default')),
     precision: environment.choice('LAYERMESH_PRECISION', ['int8', 'f32'], 'int8'),
+    activations: environment.choice('LAYERMESH_ACTIVATIONS', ['f32', 'f16'], 'f32'),
     split: environment.text('LAYERMESH_SPLIT', ''),
   };
 }

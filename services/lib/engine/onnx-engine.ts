@@ -1,8 +1,8 @@
 import type ort from 'onnxruntime-node';
+import type { ActivationType } from '../model/activations.js';
 import { checkWeightRule } from '../model/shards/check-weight-rule.js';
-import { openShards, readModelFile, type Shards } from '../model/shards/open-shards.js';
+import { openShards, readModelFile } from '../model/shards/open-shards.js';
 import { weightRule } from '../model/quantize/weight-rule.js';
-import type { ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
@@ -18,8 +18,8 @@ import { availableThreads } from './threads.js';
 import {
   type Engine,
   type KvUsage,
-  type LayerRange,
   type Precision,
+  type RowKind,
   type StepInput,
   type StepOutput,
 } from './types.js';
@@ -33,6 +33,8 @@ export interface OnnxEngineOptions {
   readonly threads?: number;
   /** Of the KV cache; that of the weights by default. */
   readonly kvPrecision?: Precision;
+  /** Of what comes from the stage before, and goes to the next; f32 by default. */
+  readonly activations?: ActivationType;
   /** Room of the KV cache, in tokens of all sequences together. */
   readonly kvTokens: number;
   /** Room for what is kept of closed sequences, bytes; none by default. */
@@ -49,27 +51,27 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
   const shape = { planes: 2 * (range.end - range.start), kvHeads, headDim };
   const layout =
     (options.kvPrecision ?? options.precision) === 'int8' ? int8Layout(shape) : plainLayout(shape);
+  const activations = options.activations ?? 'f32';
   const session = await openSession(
-    stageGraph(shards, range, { layout, weightRule: weightRule() }),
+    stageGraph(shards, range, { layout, weightRule: weightRule() }, activations),
     shards.directory,
     options.threads ?? availableThreads(),
   );
   const cache = new KvCache(layout, options.kvTokens, options.prefixBytes);
-  return new OnnxEngine(session, shards, range, cache);
+  const rows = { config, range, activations };
+  return new OnnxEngine(session, rows, cache);
 }
 
 class OnnxEngine implements Engine {
   readonly #session: ort.InferenceSession;
-  readonly #config: ModelConfig;
-  readonly #range: LayerRange;
+  readonly #rows: RowKind;
   readonly #cache: KvCache;
   readonly #frequencies: Float64Array;
 
-  constructor(session: ort.InferenceSession, { config }: Shards, range: LayerRange, cache: KvCache) {
+  constructor(session: ort.InferenceSession, rows: RowKind, cache: KvCache) {
     this.#session = session;
-    this.#config = config;
-    this.#range = range;
-    this.#frequencies = inverseFrequencies(config);
+    this.#rows = rows;
+    this.#frequencies = inverseFrequencies(rows.config);
     this.#cache = cache;
   }
 
@@ -91,9 +93,10 @@ class OnnxEngine implements Engine {
 
   /** The cache drops what is to be computed anew at once, and advances only after every run has succeeded. */
   async step(input: StepInput): Promise<StepOutput> {
-    checkStep(input, this.#range, this.#config, this.#cache);
+    const { range, config } = this.#rows;
+    checkStep(input, range, config, this.#cache);
     for (const { sequence, position } of input.items) this.#cache.rewind(sequence, position);
-    const rows = new StepRows(input, this.#range, this.#config);
+    const rows = new StepRows(input, this.#rows);
     const { layout } = this.#cache;
     const newRows = NEW_ROWS.slice(0, layout.keys.length);
     const finished: { batch: KvBatch; rows: CacheValues[] }[] = [];
@@ -101,8 +104,8 @@ class OnnxEngine implements Engine {
       const run = runShape(batch, layout);
       const feeds = {
         ...rows.feeds(batch),
-        ...sharedFeeds(run, this.#config, this.#frequencies),
-        ...cacheFeeds(batch, run.past, this.#range, layout),
+        ...sharedFeeds(run, config, this.#frequencies),
+        ...cacheFeeds(batch, run.past, range, layout),
       };
       const outputs = await this.#session.run(feeds, [...rows.fetches, ...newRows]);
       rows.keep(batch, outputs);

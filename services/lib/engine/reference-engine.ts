@@ -149,7 +149,7 @@ class ReferenceEngine implements Engine {
 
   #row({ tokens, hidden }: StepInput, row: number): Float32Array {
     const size = this.#config.hidden;
-    if (this.#embed === null) return hidden!.slice(row * size, (row + 1) * size);
+    if (this.#embed === null) return Float32Array.from(hidden!.subarray(row * size, (row + 1) * size));
     const token = tokens![row]!;
     return this.#embed.slice(token * size, (token + 1) * size);
   }

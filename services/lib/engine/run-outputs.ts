@@ -1,13 +1,13 @@
 import type ort from 'onnxruntime-node';
-import type { ModelConfig } from '../model/types.js';
-import { type LayerRange, ownsHead, type StepInput, type StepOutput } from './types.js';
+import { type Activations, newActivations } from '../model/activations.js';
+import { ownsHead, type RowKind, type StepInput, type StepOutput } from './types.js';
 
 /** Rows of one output of the model, gathered over the runs of a step. */
 interface Gathered {
   /** The model's name for it. */
   readonly name: string;
   readonly rowSize: number;
-  readonly values: Float32Array | Int32Array;
+  readonly values: Activations | Int32Array;
 }
 
 /** The step's output as it is gathered from its runs, and which of the model's outputs they are asked for. */
@@ -18,12 +18,11 @@ export class RunOutputs {
   /** `rows` are all of the step's, `wanted` those of them that want logits. */
   constructor(
     { bestOnly }: Pick<StepInput, 'bestOnly'>,
-    range: LayerRange,
-    { hidden, vocabulary }: ModelConfig,
+    { config: { hidden, vocabulary }, range, activations }: RowKind,
     { rows, wanted }: { readonly rows: number; readonly wanted: number },
   ) {
     if (!ownsHead(range)) {
-      const values = new Float32Array(rows * hidden);
+      const values = newActivations(activations, rows * hidden);
       this.output = { hidden: values };
       this.#gathered = [{ name: 'hidden_out', rowSize: hidden, values }];
     } else if (bestOnly === true) {
@@ -47,9 +46,15 @@ export class RunOutputs {
   /** Puts `count` rows of a run's outputs from `from` on in their place in the step. */
   copy(run: ort.InferenceSession.OnnxValueMapType, from: number, count: number, to: number): void {
     for (const { name, rowSize, values } of this.#gathered) {
-      const rows = run[name]!.data as Float32Array | BigInt64Array;
+      const rows = dataOf(run[name]!);
       const part = rows.subarray(from * rowSize, (from + count) * rowSize);
       values.set(part instanceof BigInt64Array ? Array.from(part, Number) : part, to * rowSize);
     }
   }
+}
+
+/** Of float16 the bits, also where the runtime has an array of such numbers. */
+function dataOf({ type, data }: ort.OnnxValue): Activations | BigInt64Array {
+  const values = data as Activations | BigInt64Array;
+  return type === 'float16' ? new Uint16Array(values.buffer, values.byteOffset, values.length) : values;
 }

@@ -1,9 +1,9 @@
 import ort from 'onnxruntime-node';
-import type { ModelConfig } from '../model/types.js';
+import { type Activations, newActivations } from '../model/activations.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { int64 } from './int64.js';
 import { RunOutputs } from './run-outputs.js';
-import { type LayerRange, ownsEmbedding, ownsHead, type StepInput, type StepOutput } from './types.js';
+import { ownsEmbedding, ownsHead, type RowKind, type StepInput, type StepOutput } from './types.js';
 
 interface Place {
   /** First row of the sequence in the step's input and output. */
@@ -16,15 +16,13 @@ interface Place {
 /** Carries rows between a step, in the order of its items, and its batches, in the order of cache slots. */
 export class StepRows {
   readonly #input: StepInput;
-  readonly #range: LayerRange;
-  readonly #config: ModelConfig;
+  readonly #kind: RowKind;
   readonly #places = new Map<string, Place>();
   readonly #outputs: RunOutputs;
 
-  constructor(input: StepInput, range: LayerRange, config: ModelConfig) {
+  constructor(input: StepInput, kind: RowKind) {
     this.#input = input;
-    this.#range = range;
-    this.#config = config;
+    this.#kind = kind;
     let rows = 0;
     let wanted = 0;
     for (const { sequence, count, logits } of input.items) {
@@ -32,7 +30,7 @@ export class StepRows {
       rows += count;
       wanted += logits;
     }
-    this.#outputs = new RunOutputs(input, range, config, { rows, wanted });
+    this.#outputs = new RunOutputs(input, kind, { rows, wanted });
   }
 
   get output(): StepOutput {
@@ -66,7 +64,7 @@ export class StepRows {
       ...this.#rows(members, start),
       rows_of_places: int64(rowsOfPlaces, [members.length, count]),
       places_of_rows: int64(placesOfRows, [start]),
-      ...(ownsHead(this.#range) && { logit_rows: logitRowsFeed(logitRows) }),
+      ...(ownsHead(this.#kind.range) && { logit_rows: logitRowsFeed(logitRows) }),
     };
   }
 
@@ -75,7 +73,7 @@ export class StepRows {
     let [start, next] = [0, 0];
     for (const member of members) {
       const { row, logitRow, logits } = this.#places.get(member.sequence)!;
-      if (ownsHead(this.#range)) this.#outputs.copy(outputs, next, logits, logitRow);
+      if (ownsHead(this.#kind.range)) this.#outputs.copy(outputs, next, logits, logitRow);
       else this.#outputs.copy(outputs, start, member.count, row);
       start += member.count;
       next += logits;
@@ -84,11 +82,12 @@ export class StepRows {
 
   /** The members' `count` rows of the step's input, one after the other. */
   #rows(members: KvBatch['members'], count: number): Record<string, ort.Tensor> {
-    const { hidden } = this.#config;
-    const isFirst = ownsEmbedding(this.#range);
+    const { config, range, activations } = this.#kind;
+    const { hidden } = config;
+    const isFirst = ownsEmbedding(range);
     const width = isFirst ? 1 : hidden;
     const input = isFirst ? this.#input.tokens! : this.#input.hidden!;
-    const rows = isFirst ? new Int32Array(count) : new Float32Array(count * hidden);
+    const rows = isFirst ? new Int32Array(count) : newActivations(activations, count * hidden);
     let start = 0;
     for (const member of members) {
       const { row } = this.#places.get(member.sequence)!;
@@ -97,9 +96,14 @@ export class StepRows {
     }
     return rows instanceof Int32Array
       ? { tokens: int64([...rows], [count]) }
-      : { hidden: new ort.Tensor('float32', rows, [count, hidden]) };
+      : { hidden: hiddenFeed(rows, [count, hidden]) };
   }
 }
+
+const hiddenFeed = (rows: Activations, shape: readonly number[]): ort.Tensor =>
+  rows instanceof Float32Array
+    ? new ort.Tensor('float32', rows, shape)
+    : new ort.Tensor('float16', rows, shape);
 
 /**
  * ONNX Runtime's reductions lose the shape of no rows at all, so a batch that wants no logits asks for one row;

@@ -1,3 +1,7 @@
+import type { Activations, ActivationType } from '../model/activations.js';
+import type { LayerRange } from '../model/layer-range.js';
+import type { ModelConfig } from '../model/types.js';
+
 /**
  * One sequence's part of a step: `count` consecutive tokens that start at `position`. What the sequence has
  * cached from there on, such as drafted tokens that were not accepted, is dropped first.
@@ -17,14 +21,14 @@ export interface StepInput {
   /** Token ids `[rows]`: what stage 0 takes. */
   readonly tokens?: Int32Array;
   /** Activations `[rows, hidden]`: what every other stage takes. */
-  readonly hidden?: Float32Array;
+  readonly hidden?: Activations;
   /** The head returns only the best tokens of the rows whose logits are wanted: a vocabulary less to copy a row. */
   readonly bestOnly?: boolean;
 }
 
 export interface StepOutput {
   /** Activations `[rows, hidden]`, in the order of the input; what every stage but the head returns. */
-  readonly hidden?: Float32Array;
+  readonly hidden?: Activations;
   /** Logits `[sum of the items' logits, vocabulary]`, in the items' order; what the head returns. */
   readonly logits?: Float32Array;
   /** What the head returns instead when only that is wanted. */
@@ -66,3 +70,10 @@ export interface Engine {
 export { ownsEmbedding, ownsHead, type LayerRange } from '../model/layer-range.js';
 
 export type Precision = 'f32' | 'int8';
+
+/** What the rows of a stage's steps are made of. */
+export interface RowKind {
+  readonly config: ModelConfig;
+  readonly range: LayerRange;
+  readonly activations: ActivationType;
+}

@@ -13,7 +13,7 @@ export interface Identity {
 }
 
 /** What every process of a mesh must agree on: two that differ would compute nonsense together. */
-export type AgreedPlan = Pick<Plan, 'modelDigest' | 'precision' | 'split'>;
+export type AgreedPlan = Pick<Plan, 'modelDigest' | 'precision' | 'activations' | 'split'>;
 
 /** Throws `protocol_mismatch` unless the caller speaks our protocol and serves the same plan. */
 export function checkHello(hello: Hello, own: AgreedPlan): void {
@@ -26,6 +26,8 @@ export function checkHello(hello: Hello, own: AgreedPlan): void {
   const theirs = hello.plan;
   if (theirs?.modelDigest !== own.modelDigest) throw differs('model', theirs?.modelDigest, own.modelDigest);
   if (theirs.precision !== own.precision) throw differs('precision', theirs.precision, own.precision);
+  if (theirs.activations !== own.activations)
+    throw differs('activations', theirs.activations, own.activations);
   if (String(theirs.split) !== String(own.split))
     throw differs('split', `[${String(theirs.split)}]`, `[${String(own.split)}]`);
 }

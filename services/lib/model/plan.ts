@@ -1,4 +1,5 @@
 import type { ServedConfig } from '../config/model-config.js';
+import type { ActivationType } from './activations.js';
 import type { LayerRange } from './layer-range.js';
 import { readModelFile } from './shards/open-shards.js';
 import type { ModelFile } from './shards/format.js';
@@ -10,16 +11,31 @@ export interface ModelPlan {
   /** Of every stage, stage 0 first. */
   readonly ranges: readonly LayerRange[];
   /** What two processes compare before they talk. */
-  readonly plan: { readonly modelDigest: string; readonly precision: string; readonly split: number[] };
+  readonly plan: {
+    readonly modelDigest: string;
+    readonly precision: string;
+    readonly activations: ActivationType;
+    readonly split: number[];
+  };
 }
 
 /** Reads what a configuration names. Throws `shards_invalid` or `invalid_split`. */
-export async function readPlan({ prepared, precision, split }: ServedConfig): Promise<ModelPlan> {
+export async function readPlan({
+  prepared,
+  precision,
+  activations,
+  split,
+}: ServedConfig): Promise<ModelPlan> {
   const model = await readModelFile(prepared);
   const ranges = parseSplit(split, model.config.layers);
   return {
     model,
     ranges,
-    plan: { modelDigest: model.digest, precision, split: ranges.slice(1).map(({ start }) => start) },
+    plan: {
+      modelDigest: model.digest,
+      precision,
+      activations,
+      split: ranges.slice(1).map(({ start }) => start),
+    },
   };
 }

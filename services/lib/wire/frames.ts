@@ -1,9 +1,15 @@
 import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../errors/serving-error.js';
+import {
+  type Activations,
+  type ActivationType,
+  bytesPerActivation,
+  viewActivations,
+} from '../model/activations.js';
 import { MAX_FRAME_BYTES } from './codec.js';
 import { FrameSchema, ItemSchema, type Frame, type Item, type StageTime } from './gen/stage_pb.js';
 
-const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT;
+const BYTES_PER_TOKEN = Uint32Array.BYTES_PER_ELEMENT;
 
 /**
  * What an item's header may take on the wire: a sequence's id is a replica's, at most 63 characters, and a count;
@@ -23,11 +29,20 @@ export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' 
 /** An item with its rows: token ids `[count]`, or activations `[count, hidden]`. */
 export type Rows =
   | { readonly item: ItemFields; readonly tokens: readonly number[] }
-  | { readonly item: ItemFields; readonly activations: Float32Array };
+  | { readonly item: ItemFields; readonly activations: Activations };
 
-/** How many rows of `hidden` float32 values fit one frame. */
-export function maxRowsPerFrame(hidden: number): number {
-  return Math.max(1, Math.floor((MAX_FRAME_BYTES - ITEM_HEADER_BYTES) / (hidden * BYTES_PER_VALUE)));
+/** What the rows of a frame are. */
+export interface RowShape {
+  /** Values of a row; null where rows are token ids. */
+  readonly hidden: number | null;
+  readonly activations: ActivationType;
+  readonly vocabulary: number;
+}
+
+/** How many rows of `hidden` values fit one frame. */
+export function maxRowsPerFrame(hidden: number, type: ActivationType): number {
+  const bytes = hidden * bytesPerActivation[type];
+  return Math.max(1, Math.floor((MAX_FRAME_BYTES - ITEM_HEADER_BYTES) / bytes));
 }
 
 /** Packs items into as few frames as the size limit allows, in order. */
@@ -54,14 +69,12 @@ function frameOf(rows: readonly Rows[]): Frame {
   return create(FrameSchema, {
     items: rows.map(({ item }) => create(ItemSchema, item)),
     tokens: rows.flatMap((entry) => ('tokens' in entry ? entry.tokens : [])),
-    activations: joinActivations(
-      rows.flatMap((entry) => ('activations' in entry ? [entry.activations] : [])),
-    ),
+    activations: joinBytes(rows.flatMap((entry) => ('activations' in entry ? [entry.activations] : []))),
   });
 }
 
 /** One array's bytes are sent as they are; several are copied together once. */
-function joinActivations(parts: readonly Float32Array[]): Uint8Array {
+function joinBytes(parts: readonly Activations[]): Uint8Array {
   const [only] = parts;
   if (parts.length === 1 && only) return new Uint8Array(only.buffer, only.byteOffset, only.byteLength);
   const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
@@ -75,15 +88,15 @@ function joinActivations(parts: readonly Float32Array[]): Uint8Array {
 
 /** Bytes of credit that a frame costs: its payload, which is what fills the receiver's memory. */
 export function frameCost(frame: Frame): number {
-  return frame.activations.length + frame.tokens.length * BYTES_PER_VALUE;
+  return frame.activations.length + frame.tokens.length * BYTES_PER_TOKEN;
 }
 
 /**
  * Takes a received frame apart. Throws `invalid_frame` unless the rows are exactly those that the items
- * announce: token ids below `vocabulary` when `hidden` is null, else rows of `hidden` float32 values; and unless
+ * announce: token ids below `vocabulary` when `hidden` is null, else rows of `hidden` activations; and unless
  * there is a drafted token for each row of logits but the first.
  */
-export function unpackFrame(frame: Frame, shape: { hidden: number | null; vocabulary: number }): Rows[] {
+export function unpackFrame(frame: Frame, shape: RowShape): Rows[] {
   const count = frame.items.reduce((sum, item) => sum + item.count, 0);
   for (const { count, logits, draft } of frame.items) {
     if (count === 0) throw new ServingError('invalid_frame', 'an item without rows');
@@ -99,7 +112,7 @@ export function unpackFrame(frame: Frame, shape: { hidden: number | null; vocabu
     const wrong = frame.tokens.find((token) => token >= shape.vocabulary);
     if (wrong !== undefined) throw new ServingError('invalid_frame', `token ${wrong} of ${shape.vocabulary}`);
   } else if (
-    frame.activations.length !== count * shape.hidden * BYTES_PER_VALUE ||
+    frame.activations.length !== count * shape.hidden * bytesPerActivation[shape.activations] ||
     frame.tokens.length !== 0
   ) {
     throw new ServingError(
@@ -107,11 +120,11 @@ export function unpackFrame(frame: Frame, shape: { hidden: number | null; vocabu
       `${frame.activations.length} bytes for ${count} rows of ${shape.hidden}`,
     );
   }
-  return splitRows(frame, shape.hidden);
+  return splitRows(frame, shape);
 }
 
-function splitRows(frame: Frame, hidden: number | null): Rows[] {
-  const activations = hidden === null ? null : asFloats(frame.activations);
+function splitRows(frame: Frame, { hidden, activations: type }: RowShape): Rows[] {
+  const activations = hidden === null ? null : asActivations(frame.activations, type);
   let row = 0;
   return frame.items.map((item) => {
     const [start, end] = [row, (row += item.count)];
@@ -121,8 +134,8 @@ function splitRows(frame: Frame, hidden: number | null): Rows[] {
   });
 }
 
-/** A view where the bytes happen to lie on a float's boundary, else a copy (a Buffer's `slice` is none). */
-function asFloats(bytes: Uint8Array): Float32Array {
-  const aligned = bytes.byteOffset % BYTES_PER_VALUE === 0 ? bytes : new Uint8Array(bytes);
-  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / BYTES_PER_VALUE);
+/** A view where the bytes happen to lie on a value's boundary, else a copy (a Buffer's `slice` is none). */
+function asActivations(bytes: Uint8Array, type: ActivationType): Activations {
+  const isAligned = bytes.byteOffset % bytesPerActivation[type] === 0;
+  return viewActivations(type, isAligned ? bytes : new Uint8Array(bytes));
 }

@@ -58,6 +58,18 @@ describe('the f32 graph agrees with the reference engine', () => {
   });
 });
 
+describe('activations of 16 bits', () => {
+  test('leave a stage as such, and cost no more than their rounding', async () => {
+    const { stages, reference } = await openModel({ split: [1, 3], activations: 'f16' });
+    expect(await greatest(relativeDifference, stages, reference)).toBeLessThan(2 ** -10);
+    for (const stage of stages) stage.open('b', 4);
+    const items = [{ sequence: 'b', position: 0, count: 2, logits: 0 }];
+    const first = await stages[0]!.step({ items, tokens: Int32Array.of(1, 2) });
+    expect(first.hidden).toBeInstanceOf(Uint16Array);
+    expect((await stages[1]!.step({ items, ...first })).hidden).toHaveLength(first.hidden!.length);
+  });
+});
+
 describe('a cache of 8 bits agrees with the reference engine to its precision', () => {
   test.each<[string, Partial<ModelConfig>]>([
     ['grouped-query attention', {}],

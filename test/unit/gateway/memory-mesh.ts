@@ -4,7 +4,7 @@ import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../serv
 import { message, type BodyOf, type MessageBody } from '../../../services/lib/wire/codec.js';
 import { streamPair } from '../../support/stream-pair.js';
 
-export const plan = { modelDigest: 'd', precision: 'f32', split: [1] };
+export const plan = { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [1] };
 
 /** A replica that holds links within the process, notes what comes over them, and says what a test tells it to. */
 export class MemoryReplica {

@@ -11,7 +11,7 @@ import { message } from '../../../services/lib/wire/codec.js';
 import { eventually } from '../../support/eventually.js';
 import { streamPair } from '../../support/stream-pair.js';
 
-const plan = { modelDigest: 'd', precision: 'f32', split: [] };
+const plan = { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [] };
 const identityOf = (appId: string, replica: string): Identity => ({
   appId,
   replica,

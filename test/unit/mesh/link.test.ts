@@ -1,19 +1,19 @@
 import type { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { accept, type CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
 import { connect, type CallerLink, type LinkTiming } from '../../../services/lib/mesh/caller-link.js';
-import type { Identity } from '../../../services/lib/mesh/identity.js';
+import type { AgreedPlan, Identity } from '../../../services/lib/mesh/identity.js';
 import { message } from '../../../services/lib/wire/codec.js';
 import { packFrames } from '../../../services/lib/wire/frames.js';
 import type { Message } from '../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../support/eventually.js';
 import { streamPair } from '../../support/stream-pair.js';
 
-const identityOf = (replica: string, split = [10, 20]): Identity => ({
+const identityOf = (replica: string, plan: Partial<AgreedPlan> = {}): Identity => ({
   appId: `app-${replica}`,
   replica,
   host: 'here',
   pid: 1,
-  plan: { modelDigest: 'd', precision: 'f32', split },
+  plan: { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [10, 20], ...plan },
 });
 
 const idle: StatusFields = {
@@ -82,10 +82,13 @@ describe('a link', () => {
     caller.close();
   });
 
-  it('is refused between processes with different plans', async () => {
-    await expect(link(identityOf('caller', [15]))).rejects.toMatchObject({
+  it.each<[string, Partial<AgreedPlan>]>([
+    ['split [15], not [10,20]', { split: [15] }],
+    ['activations f16, not f32', { activations: 'f16' }],
+  ])('is refused between processes with different plans: %s', async (message, plan) => {
+    await expect(link(identityOf('caller', plan))).rejects.toMatchObject({
       code: 'protocol_mismatch',
-      message: expect.stringContaining('split [15], not [10,20]') as string,
+      message: expect.stringContaining(message) as string,
     });
   });
 

@@ -21,8 +21,7 @@ const metrics = createStageMetrics(
 export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Partial<StageOptions>): Stage {
   return new Stage({
     labels: { index: 0, layers: '0-0', replica: 'me' },
-    hiddenIn: null,
-    vocabulary: 1_000,
+    rowsIn: { hidden: null, activations: 'f32', vocabulary: 1_000 },
     compute: { owner: 'here', processors: 2, threads: 2 },
     batching: { limits: { maxRows: 8, maxSequences: 4 }, parallelSteps: () => Infinity, promptShare: 1 },
     metrics,
@@ -36,7 +35,7 @@ export const identityOf = (appId: string, replica: string): Identity => ({
   replica,
   host: 'here',
   pid: 1,
-  plan: { modelDigest: 'd', precision: 'f32', split: [] },
+  plan: { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [] },
 });
 
 /** What came over a link, and how to look at it. */

@@ -303,7 +303,8 @@ describe('the first stage', () => {
   it('gives credit back for the rows of sequences that are gone, waiting or late', async () => {
     const hiddenIn = 1 << 18; // one row in a frame of 1 MiB
     const release = engine.hold();
-    const middle = stageWith({ engine, next: next.links, hiddenIn });
+    const rowsIn = { hidden: hiddenIn, activations: 'f32', vocabulary: 1_000 } as const;
+    const middle = stageWith({ engine, next: next.links, rowsIn });
     const before = await callerOf(middle, 'stage-0', 'before');
     const rows = (sequence: string, position: number) => ({
       item: { sequence, epoch: 1, position, count: 1, logits: 0, draft: [] },

@@ -1,6 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import {
+  ACTIVATION_TYPES,
+  type ActivationType,
+  bytesPerActivation,
+  newActivations,
+} from '../../../services/lib/model/activations.js';
 import { decodeMessage, encodeMessage, MAX_FRAME_BYTES, message } from '../../../services/lib/wire/codec.js';
 import {
   frameCost,
@@ -23,23 +29,24 @@ const itemOf = (sequence: string, count: number) => ({
 
 const LONG = new Array<number>(17).fill(1);
 
-const activationRows = (hidden: number) =>
+const activationRows = (hidden: number, type: ActivationType) =>
   fc.array(
-    fc.integer({ min: 1, max: 5 }).map((count): Rows => ({
-      item: itemOf(`s${count}`, count),
-      activations: Float32Array.from({ length: count * hidden }, (_, index) => index / 3),
-    })),
+    fc.integer({ min: 1, max: 5 }).map((count): Rows => {
+      const activations = newActivations(type, count * hidden);
+      activations.set(Array.from(activations, (_, index) => index / (type === 'f32' ? 3 : 1)));
+      return { item: itemOf(`s${count}`, count), activations };
+    }),
     { minLength: 1, maxLength: 8 },
   );
 
 describe('frames', () => {
-  it('survive packing, encoding, decoding and unpacking', () => {
+  it.each(ACTIVATION_TYPES)('survive packing, encoding, decoding and unpacking, in %s', (activations) => {
     fc.assert(
-      fc.property(activationRows(6), (rows) => {
+      fc.property(activationRows(6, activations), (rows) => {
         const received = packFrames(rows).flatMap((frame) => {
           const { body } = decodeMessage(encodeMessage(message({ case: 'frame', value: frame })));
           if (body.case !== 'frame') throw new Error('not a frame');
-          return unpackFrame(body.value, { hidden: 6, vocabulary: 10 });
+          return unpackFrame(body.value, { hidden: 6, activations, vocabulary: 10 });
         });
         expect(received.map((part) => 'activations' in part && [...part.activations])).toEqual(
           rows.map((part) => 'activations' in part && [...part.activations]),
@@ -67,20 +74,21 @@ describe('frames', () => {
   });
 
   it('hold one item of the most rows that fit', () => {
-    for (const hidden of [64, 576, 5_120]) {
-      const count = maxRowsPerFrame(hidden);
-      const [frame] = packFrames([
-        { item: itemOf('s', count), activations: new Float32Array(count * hidden) },
-      ]);
-      expect(frameCost(frame!)).toBe(count * hidden * 4);
-      expect(encodeMessage(message({ case: 'frame', value: frame! })).length).toBeLessThanOrEqual(
-        MAX_FRAME_BYTES,
-      );
+    for (const type of ACTIVATION_TYPES) {
+      for (const hidden of [64, 576, 5_120]) {
+        const count = maxRowsPerFrame(hidden, type);
+        const activations = newActivations(type, count * hidden);
+        const [frame] = packFrames([{ item: itemOf('s', count), activations }]);
+        expect(frameCost(frame!)).toBe(count * hidden * bytesPerActivation[type]);
+        const { length } = encodeMessage(message({ case: 'frame', value: frame! }));
+        expect(length).toBeLessThanOrEqual(MAX_FRAME_BYTES);
+      }
     }
   });
 
   it.each([
     ['too few bytes', { items: [itemOf('s', 2)], activations: new Uint8Array(24) }, 6],
+    ['halves where floats belong', { items: [itemOf('s', 1)], activations: new Uint8Array(12) }, 6],
     ['token ids where activations belong', { items: [itemOf('s', 1)], tokens: [1] }, 6],
     [
       'activations where token ids belong',
@@ -106,7 +114,7 @@ describe('frames', () => {
     ],
   ])('are refused with %s', (_name, { items, ...content }, hidden) => {
     const frame = create(FrameSchema, { items: items.map((item) => create(ItemSchema, item)), ...content });
-    expect(() => unpackFrame(frame, { hidden, vocabulary: 10 })).toThrow(
+    expect(() => unpackFrame(frame, { hidden, activations: 'f32', vocabulary: 10 })).toThrow(
       expect.objectContaining({ code: 'invalid_frame' }) as Error,
     );
   });
@@ -136,7 +144,8 @@ describe('the decoder', () => {
         if (at < length) damaged[at] = byte;
         try {
           const { body } = decodeMessage(damaged);
-          if (body.case === 'frame') unpackFrame(body.value, { hidden: null, vocabulary: 10 });
+          if (body.case === 'frame')
+            unpackFrame(body.value, { hidden: null, activations: 'f32', vocabulary: 10 });
         } catch (error) {
           expect((error as ServingError).code).toBe('invalid_frame');
         }

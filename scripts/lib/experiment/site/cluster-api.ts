@@ -5,6 +5,8 @@ import { freePorts } from '../../ports.js';
 import { repositoryRoot } from '../../repository.js';
 
 const START_MS = 15_000;
+/** Of a proxy that has started: then it is the cluster that does not answer. */
+const MOST_REFUSALS = 5;
 const STOP_GRACE_MS = 2_000;
 
 /** The cluster's API by HTTP on this machine: `kubectl proxy` sees to addresses, certificates and identity. */
@@ -52,13 +54,14 @@ export class ClusterApi {
 
 async function untilAnswered(url: string, tunnel: ManagedProcess, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + START_MS;
-  while (performance.now() < deadline && tunnel.running) {
+  for (let refusals = 0; performance.now() < deadline && tunnel.running && refusals < MOST_REFUSALS;) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
     const answered = await fetch(url, { signal: limit }).then(
       ({ ok }) => ok,
-      () => false,
+      () => null,
     );
-    if (answered) return;
+    if (answered === true) return;
+    if (answered === false) refusals++;
     await delay(100, undefined, { signal });
   }
   const lines = (await tunnel.lastLines(2)).join(' ');

@@ -1,6 +1,8 @@
+import type { ActivationType } from '../../model/activations.js';
 import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
 import type { KvLayout } from '../kv/kv-layout.js';
+import { DataType } from '../onnx/data-type.js';
 import { type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
 import { type LayerRange, ownsEmbedding, ownsHead } from '../types.js';
 import { block } from './block.js';
@@ -25,13 +27,18 @@ export function filesOf(range: LayerRange): string[] {
  * and `best_logit` of each, `[W, 1]`; and to the new rows of the cache, this step's keys and values of each layer,
  * `[B, kvHeads, 1, S, headDim]` each, one after the other, as the cache keeps them. Weights stay in the shard files.
  */
-export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind): Uint8Array {
+export function stageGraph(
+  shards: Shards,
+  range: LayerRange,
+  cache: CacheKind,
+  activations: ActivationType,
+): Uint8Array {
   const graph = new GraphBuilder(`layers ${range.start}-${range.end}`);
   const { hidden } = shards.config;
   const inputs = stepInputs(graph, shards.config);
 
   let residual: Residual = {
-    stream: ownsEmbedding(range) ? embedding(graph, shards) : graph.input('hidden', 'f32', ['R', hidden]),
+    stream: ownsEmbedding(range) ? embedding(graph, shards) : received(graph, hidden, activations),
     delta: null,
   };
   const newRows: Value[] = [];
@@ -50,7 +57,9 @@ export function stageGraph(shards: Shards, range: LayerRange, cache: CacheKind):
     graph.output('best', best, 'i64', ['W', 1]);
     graph.output('best_logit', bestLogit, 'f32', ['W', 1]);
   } else {
-    graph.output('hidden_out', sum(graph, residual), 'f32', ['R', hidden]);
+    const sent = sum(graph, residual);
+    const written = activations === 'f32' ? sent : cast(graph, sent, activations);
+    graph.output('hidden_out', written, activations, ['R', hidden]);
   }
   return graph.build();
 }
@@ -77,8 +86,17 @@ function newRowsOf(graph: GraphBuilder, rows: readonly Value[], { precision, sha
 function embedding(graph: GraphBuilder, shards: Shards): Value {
   const table = new Weights(graph, shards.file(EMBED_FILE)).value('embed');
   const rows = graph.node('Gather', [table, graph.input('tokens', 'i64', ['R'])]);
-  return graph.node('Cast', [rows], { attributes: { to: 1 } });
+  return cast(graph, rows, 'f32');
 }
+
+/** What the stage before has sent. */
+function received(graph: GraphBuilder, hidden: number, type: ActivationType): Value {
+  const rows = graph.input('hidden', type, ['R', hidden]);
+  return type === 'f32' ? rows : cast(graph, rows, 'f32');
+}
+
+const cast = (graph: GraphBuilder, value: Value, type: ActivationType): Value =>
+  graph.node('Cast', [value], { attributes: { to: DataType[type] } });
 
 /** Final norm and LM head, of the rows that want logits only. */
 function head(graph: GraphBuilder, shards: Shards, residual: Residual): Value {

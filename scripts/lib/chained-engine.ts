@@ -1,0 +1,37 @@
+import type { Engine, KvUsage, StepInput, StepOutput } from '../../services/lib/engine/types.js';
+
+/** The stages of a model as one engine, without the mesh: each takes the activations of the one before. */
+export class ChainedEngine implements Engine {
+  readonly #stages: readonly Engine[];
+
+  /** Owns the stages, stage 0 first. */
+  constructor(stages: readonly Engine[]) {
+    this.#stages = stages;
+  }
+
+  get kv(): KvUsage {
+    return this.#stages[0]!.kv;
+  }
+
+  /** Nothing is cached beforehand. */
+  open(sequence: string, maxLength: number): number {
+    for (const stage of this.#stages) stage.open(sequence, maxLength);
+    return 0;
+  }
+
+  close(sequence: string): void {
+    for (const stage of this.#stages) stage.close(sequence);
+  }
+
+  async step(input: StepInput): Promise<StepOutput> {
+    let output: StepOutput = {};
+    for (const [index, stage] of this.#stages.entries()) {
+      output = await stage.step(index === 0 ? input : { ...input, ...output });
+    }
+    return output;
+  }
+
+  async dispose(): Promise<void> {
+    for (const stage of this.#stages) await stage.dispose();
+  }
+}
