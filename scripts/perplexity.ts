@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { createOnnxEngine } from '../services/lib/engine/onnx-engine.js';
+import { ServingError } from '../services/lib/errors/serving-error.js';
 import type { Engine, Precision } from '../services/lib/engine/types.js';
 import { ACTIVATION_TYPES, type ActivationType } from '../services/lib/model/activations.js';
 import { openCheckpoint } from '../services/lib/model/open-checkpoint.js';
@@ -23,6 +24,10 @@ interface Options {
 
 /** What int8 costs, and the split: perplexity of a text, and how far the logits move, against unsplit f32. */
 async function perplexity({ model, text, split, activations }: Options): Promise<void> {
+  if (activations !== 'f32' && split === '')
+    throw new ServingError('invalid_config', `nothing sends activations in ${activations}`, {
+      hint: 'say with --split where the model is cut, such as 10,20',
+    });
   const signal = stopSignal();
   const path = await locateModel(model, signal);
   const windows = await windowsOfFile(path, text, signal);

@@ -17,14 +17,14 @@ export class F32Recipe implements Recipe {
   }
 
   *layer(layer: number): Generator<TensorSource> {
-    const rows = (name: LayerTensor): TensorSource => this.#whole(name, `layers.${layer}.${name}`);
-    yield rows('attn_norm');
+    const whole = (name: LayerTensor): TensorSource => this.#whole(name, `layers.${layer}.${name}`);
+    yield whole('attn_norm');
     yield this.#rows('qkv', qkvOrder(layer, this.#checkpoint.config));
-    yield rows('o');
-    yield rows('ffn_norm');
-    yield rows('gate');
-    yield rows('up');
-    yield rows('down');
+    yield whole('o');
+    yield whole('ffn_norm');
+    yield whole('gate');
+    yield whole('up');
+    yield whole('down');
   }
 
   *head(): Generator<TensorSource> {
