@@ -4,6 +4,7 @@ import {
   type Activations,
   type ActivationType,
   bytesPerActivation,
+  joinActivations,
   viewActivations,
 } from '../model/activations.js';
 import { MAX_FRAME_BYTES } from './codec.js';
@@ -69,21 +70,15 @@ function frameOf(rows: readonly Rows[]): Frame {
   return create(FrameSchema, {
     items: rows.map(({ item }) => create(ItemSchema, item)),
     tokens: rows.flatMap((entry) => ('tokens' in entry ? entry.tokens : [])),
-    activations: joinBytes(rows.flatMap((entry) => ('activations' in entry ? [entry.activations] : []))),
+    activations: bytesOf(rows.flatMap((entry) => ('activations' in entry ? [entry.activations] : []))),
   });
 }
 
 /** One array's bytes are sent as they are; several are copied together once. */
-function joinBytes(parts: readonly Activations[]): Uint8Array {
-  const [only] = parts;
-  if (parts.length === 1 && only) return new Uint8Array(only.buffer, only.byteOffset, only.byteLength);
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
-    offset += part.byteLength;
-  }
-  return joined;
+function bytesOf(parts: readonly Activations[]): Uint8Array {
+  if (parts.length === 0) return new Uint8Array();
+  const { buffer, byteOffset, byteLength } = parts.length === 1 ? parts[0]! : joinActivations(parts);
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Bytes of credit that a frame costs: its payload, which is what fills the receiver's memory. */

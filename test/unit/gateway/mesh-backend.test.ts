@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
 import { MeshBackend } from '../../../services/gateway/mesh-backend.js';
@@ -226,8 +227,15 @@ describe('the mesh backend', () => {
     const { tokens } = await backend.generate(repeating, leave.signal);
     const pulling = tokens[Symbol.asyncIterator]();
     const pulled: unknown[] = [];
-    for (let next = await pulling.next(); !next.done; next = await pulling.next()) pulled.push(next.value);
+    const framesSeen: number[] = [];
+    for (let next = await pulling.next(); !next.done; next = await pulling.next()) {
+      pulled.push(next.value);
+      await delay(5);
+      framesSeen.push(first.frames.length);
+    }
     expect(pulled).toEqual([[30], [10, 77], [30], [40]]);
+    // Nothing more is asked for before it is pulled.
+    expect(framesSeen.map((frames) => frames - framesSeen[0]!)).toEqual([0, 1, 2, 3]);
     const items = first.frames.flatMap((frame) => frame.items).slice(3);
     expect(items.map(({ position, count, logits, draft }) => [position, count, logits, draft])).toEqual([
       // Never beyond the last token that may come.

@@ -29,6 +29,17 @@ const prompt = (sequence: object, rows = 100): Passing => ({
 });
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
 
+/** At 0.24 s `a` is out, whose decode step took 30 ms, and a prompt of `b` waits; a row of a prompt takes 1 ms. */
+function runningBesidePrompt(): Batcher<Passing> {
+  const batcher = batcherWith();
+  batcher.enqueue(prompt(a), 0);
+  batcher.ran(batcher.next(always, 0), 0.1, always, 0.1);
+  batcher.enqueue(decode(a), 0.2);
+  batcher.ran(batcher.next(always, 0.2), 0.03, always, 0.23);
+  batcher.enqueue(prompt(b), 0.24);
+  return batcher;
+}
+
 describe('the batcher', () => {
   it('waits until a whole group is back', () => {
     const batcher = batcherWith();
@@ -74,15 +85,10 @@ describe('the batcher', () => {
   });
 
   it('lets a prompt that arrives while a group is out join the group when it is back, in pieces', () => {
-    const batcher = batcherWith();
-    batcher.enqueue(prompt(a), 0);
-    batcher.ran(batcher.next(always, 0), 0.1, always, 0.1);
-    batcher.enqueue(decode(a), 0.2);
-    batcher.ran(batcher.next(always, 0.2), 0.03, always, 0.23);
-    batcher.enqueue(prompt(b), 0.24);
+    const batcher = runningBesidePrompt();
     expect(batcher.next(always, 0.24)).toEqual([]);
     batcher.enqueue(decode(a), 0.25);
-    // A decode step takes 30 ms and a row 1 ms: with half of the time, 30 rows.
+    // With half of the time, 30 rows.
     const mixed = batcher.next(always, 0.25);
     expect(mixed.map(({ sequence, rows, comesBack }) => [sequence, rows, comesBack])).toEqual([
       [a, 1, true],
@@ -92,12 +98,7 @@ describe('the batcher', () => {
   });
 
   it('does not take a prompt whole because those that run are late', () => {
-    const batcher = batcherWith();
-    batcher.enqueue(prompt(a), 0);
-    batcher.ran(batcher.next(always, 0), 0.1, always, 0.1);
-    batcher.enqueue(decode(a), 0.2);
-    batcher.ran(batcher.next(always, 0.2), 0.03, always, 0.23);
-    batcher.enqueue(prompt(b), 0.24);
+    const batcher = runningBesidePrompt();
     const late = batcher.deadline!;
     expect(batcher.next(always, late).map(({ rows }) => rows)).toEqual([30]);
     // One whose client does not read stalls no prompt for ever.

@@ -54,14 +54,12 @@ export class ClusterApi {
 
 async function untilAnswered(url: string, tunnel: ManagedProcess, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + START_MS;
-  for (let refusals = 0; performance.now() < deadline && tunnel.running && refusals < MOST_REFUSALS;) {
+  let refusals = 0;
+  while (performance.now() < deadline && tunnel.running && refusals < MOST_REFUSALS) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
-    const answered = await fetch(url, { signal: limit }).then(
-      ({ ok }) => ok,
-      () => null,
-    );
-    if (answered === true) return;
-    if (answered === false) refusals++;
+    const response = await fetch(url, { signal: limit }).catch(() => null);
+    if (response?.ok === true) return;
+    if (response !== null) refusals++;
     await delay(100, undefined, { signal });
   }
   const lines = (await tunnel.lastLines(2)).join(' ');

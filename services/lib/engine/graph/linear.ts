@@ -17,7 +17,10 @@ export function linear(graph: GraphBuilder, x: Value, weights: Weights, name: st
 export const scaled = (graph: GraphBuilder, { rows, scale }: ScaledRows): Value =>
   scale === null ? rows : graph.node('Mul', [rows, scale]);
 
-/** The same rows times several matrices, for which they are quantised once; the products are left unscaled. */
+/**
+ * The same rows times several matrices of one kind, which expect them rotated alike: they are quantised once. The
+ * products are left unscaled.
+ */
 export function products(
   graph: GraphBuilder,
   x: ScaledRows,
