@@ -1,5 +1,7 @@
-import { prepareModel, type PreparedModel } from '../../services/lib/engine/prepare/prepare-model.js';
+import { prepareCheckpoint, type PreparedModel } from '../../services/lib/engine/prepare/prepare-model.js';
+import type { PrepareProgress } from '../../services/lib/engine/prepare/write-shards.js';
 import type { Precision } from '../../services/lib/engine/types.js';
+import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
 import { resolveModel } from '../../services/lib/model/resolve-model.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import { withLock } from '../bootstrap/lock.mjs';
@@ -22,27 +24,29 @@ export function locateModel(model: string | undefined, signal: AbortSignal): Pro
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
-/** Prepared shards of a model, which become the default of services that are told of none. */
+/**
+ * Prepared shards of a model, which become the default of services that are told of none. Only who wants the same
+ * model waits for another process that prepares it.
+ */
 export async function prepare(
   path: string,
   precision: Precision,
   signal: AbortSignal,
 ): Promise<PreparedModel> {
   const cache = cacheDirectory();
-  const prepared = await runStep(`${precision} shards`, (update) =>
-    withLock(
-      `${cache}/locks/prepare`,
-      () =>
-        prepareModel({
-          model: path,
-          precision,
-          cache,
-          signal,
-          onProgress: ({ done, total }) => update(`${done} of ${total}`),
-        }),
-      { signal, onWait: (owner) => update(`waiting for ${owner}`) },
-    ),
-  );
+  const prepared = await runStep(`${precision} shards`, async (update) => {
+    const checkpoint = await openCheckpoint(path, signal);
+    const onProgress = ({ done, total }: PrepareProgress): void => update(`${done} of ${total}`);
+    try {
+      return await withLock(
+        `${cache}/locks/prepare-${checkpoint.digest}`,
+        () => prepareCheckpoint(checkpoint, { precision, cache, signal, onProgress }),
+        { signal, onWait: (owner) => update(`waiting for ${owner}`) },
+      );
+    } finally {
+      await checkpoint.close();
+    }
+  });
   await setDefaultModel(prepared.directory);
   return prepared;
 }

@@ -19,6 +19,8 @@ export class SlotArray {
   readonly #bucket: number;
   readonly #make: (length: number) => CacheValues;
   #values: CacheValues;
+  /** Room for one slot while two are exchanged: allocated each time, it would keep the garbage collector busy. */
+  #spare: CacheValues;
 
   constructor(array: CacheArray, bucket: number) {
     const { dtype, heads, width, transposed } = array;
@@ -28,6 +30,7 @@ export class SlotArray {
     this.#bucket = bucket;
     this.#make = dtype === 'f32' ? (length) => new Float32Array(length) : (length) => new Int8Array(length);
     this.#values = this.#make(0);
+    this.#spare = this.#make(0);
   }
 
   /** Slots `[first, first + count)`, without copying. */
@@ -83,9 +86,10 @@ export class SlotArray {
 
   /** Exchanges two slots. */
   swap(a: number, b: number): void {
-    const kept = this.view(a, 1).slice();
+    if (this.#spare.length === 0) this.#spare = this.#make(this.#slotSize);
+    this.#spare.set(this.view(a, 1));
     this.move(b, a);
-    this.#values.set(kept, b * this.#slotSize);
+    this.#values.set(this.#spare, b * this.#slotSize);
   }
 
   /** Makes room for so many slots, and keeps what there is. */
@@ -93,6 +97,7 @@ export class SlotArray {
     const resized = this.#make(slots * this.#slotSize);
     resized.set(this.#values.subarray(0, resized.length));
     this.#values = resized;
+    if (slots === 0) this.#spare = this.#make(0);
   }
 
   get #slotSize(): number {

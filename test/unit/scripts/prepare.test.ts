@@ -1,0 +1,40 @@
+import { jest } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { withLock } from '../../../scripts/bootstrap/lock.mjs';
+import { prepare } from '../../../scripts/lib/prepare.js';
+import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
+import { writeGguf } from '../../support/gguf-writer.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+import { tinyGguf, tinyMetadata } from '../../support/tiny-model.js';
+
+const folder = temporaryFolder();
+const outer = process.env['LAYERMESH_CACHE'];
+beforeEach(() => {
+  process.env['LAYERMESH_CACHE'] = folder.path;
+  jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+});
+afterEach(() => {
+  if (outer === undefined) delete process.env['LAYERMESH_CACHE'];
+  else process.env['LAYERMESH_CACHE'] = outer;
+});
+
+async function tinyModel(name: string): Promise<{ path: string; lock: string }> {
+  const path = join(folder.path, `${name}.gguf`);
+  await writeFile(path, writeGguf({ ...tinyGguf(), metadata: { ...tinyMetadata, 'general.name': name } }));
+  const checkpoint = await openCheckpoint(path);
+  await checkpoint.close();
+  return { path, lock: join(folder.path, 'locks', `prepare-${checkpoint.digest}`) };
+}
+
+it('waits while another prepares the same model, and for no other', async () => {
+  const [mine, others] = [await tinyModel('mine'), await tinyModel('others')];
+  const impatient = (): AbortSignal => AbortSignal.timeout(3_000);
+  await withLock(others.lock, async () => {
+    const { directory } = await prepare(mine.path, 'f32', impatient());
+    expect(existsSync(join(directory, 'f32'))).toBe(true);
+    await expect(prepare(others.path, 'f32', AbortSignal.timeout(500))).rejects.toThrow();
+  });
+  await prepare(others.path, 'f32', impatient());
+});
