@@ -31,17 +31,20 @@ async function perplexity({ model, text, split, activations }: Options): Promise
   const signal = stopSignal();
   const path = await locateModel(model, signal);
   const windows = await windowsOfFile(path, text, signal);
+  const opened: Engine[] = [];
   const open = async (precision: Precision, split: string): Promise<Engine> => {
     const { directory: shards, config } = await prepare(path, precision, signal);
     const common = { shards, precision, activations, kvTokens: windows.length * WINDOW };
     const stages: Engine[] = [];
     for (const range of parseSplit(split, config.layers))
       stages.push(await createOnnxEngine({ ...common, range }));
-    return new ChainedEngine(stages);
+    const engine = new ChainedEngine(stages);
+    opened.push(engine);
+    return engine;
   };
-  const f32 = await open('f32', '');
-  const int8 = await open('int8', split);
   try {
+    const f32 = await open('f32', '');
+    const int8 = await open('int8', split);
     const { tokens, perplexity, divergence, logitDifference } = await compareEngines(f32, int8, windows);
     const change = (100 * (perplexity.candidate / perplexity.reference - 1)).toFixed(2);
     console.log(`text                  ${text}, ${tokens} tokens in ${windows.length} windows of ${WINDOW}`);
@@ -51,8 +54,7 @@ async function perplexity({ model, text, split, activations }: Options): Promise
     console.log(`logit difference      ${logitDifference.mean.toFixed(3)} mean`);
     console.log(`                      ${logitDifference.largest.toFixed(3)} largest`);
   } finally {
-    await f32.dispose();
-    await int8.dispose();
+    for (const engine of opened) await engine.dispose();
   }
 }
 

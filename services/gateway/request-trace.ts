@@ -12,7 +12,7 @@ import type { GenerationSettings } from '../lib/openai/generation-fields.js';
 import type { Usage } from '../lib/openai/response-format.js';
 import { ATTRIBUTES, inferenceSpan, SPANS, type Operation } from '../lib/telemetry/names.js';
 import { SequenceTrace, type Round } from './sequence-trace.js';
-import { timingsOf, type Timings } from './timings.js';
+import { type RequestPhase, timingsOf, type Timings } from './timings.js';
 
 export interface RequestTraceOptions {
   readonly tracer: Tracer;
@@ -28,8 +28,6 @@ export interface RequestTraceOptions {
   readonly content: boolean;
   readonly onRound: (round: Round) => void;
 }
-
-export type RequestPhase = 'tokenize' | 'admission' | 'route';
 
 /** One inference request: its span, and where its time goes until its sequences run and while they do. */
 export class RequestTrace {

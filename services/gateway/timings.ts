@@ -1,5 +1,7 @@
 import type { PhaseTimes, SequenceTimes, SequenceTrace } from './sequence-trace.js';
-import type { RequestPhase } from './request-trace.js';
+
+/** What is measured of a request before its sequences run. */
+export type RequestPhase = 'tokenize' | 'admission' | 'route';
 
 /**
  * Where a request's time went, milliseconds: of its sequence that was answered last, where it has several. `total_ms` is

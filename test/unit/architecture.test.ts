@@ -78,6 +78,20 @@ function problem({ from, to, typeOnly }: Import): string | null {
 const problemsOf = (path: string, text: string): string[] =>
   importsOf(path, text).flatMap((each) => problem(each) ?? []);
 
+/** Walks of imports that come back to where they were. */
+function circles(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+  const found: string[][] = [];
+  const done = new Set<string>();
+  const visit = (file: string, walk: readonly string[]): void => {
+    if (walk.includes(file)) found.push([...walk.slice(walk.indexOf(file)), file]);
+    if (walk.includes(file) || done.has(file)) return;
+    for (const next of imports.get(file) ?? []) visit(next, [...walk, file]);
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file, []);
+  return found;
+}
+
 describe('imports point one way', () => {
   const files = sources();
 
@@ -90,6 +104,20 @@ describe('imports point one way', () => {
 
   it('holds for every file', () => {
     expect(files.flatMap((path) => problemsOf(path, readFileSync(join(root, path), 'utf8')))).toEqual([]);
+  });
+
+  it('makes no circle of files, of types either', () => {
+    const imports = new Map<string, string[]>();
+    for (const path of files) {
+      const all = importsOf(path, readFileSync(join(root, path), 'utf8')).map(({ to }) => to);
+      imports.set(
+        path,
+        all.filter(isLocal).map((to) => to.replace(/\.js$/, '.ts')),
+      );
+    }
+    expect(circles(imports)).toEqual([]);
+    const planted = { a: ['b'], b: ['c', 'd'], c: ['b'], d: [] };
+    expect(circles(new Map(Object.entries(planted)))).toEqual([['b', 'c', 'b']]);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
 import { wholeNumber } from '../whole-number.js';
-import { WORKLOADS, type WorkloadName } from './loads.js';
+import { WORKLOADS, type WorkloadName } from './workloads/names.js';
 
 export const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];

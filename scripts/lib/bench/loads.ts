@@ -6,23 +6,12 @@ import type { Arrival, Load, PlannedRequest, Schedule } from './types.js';
 import { codeBurstsWorkload } from './workloads/code-bursts.js';
 import { conversationWorkload } from './workloads/conversation.js';
 import { longPromptWorkload } from './workloads/long-prompt.js';
+import type { WorkloadName } from './workloads/names.js';
 import { poisson } from './workloads/poisson.js';
 import { rewriter, type Rewriter } from './workloads/rewrite.js';
 import { sharedPrefixPrompts, sharedPrefixWorkload } from './workloads/shared-prefix.js';
 import { STEP_FACTOR, stepWorkload } from './workloads/step.js';
 import type { TraceOptions } from './workloads/trace.js';
-
-export const WORKLOADS = [
-  'sweep',
-  'step',
-  'conversation',
-  'code-bursts',
-  'long-prompt',
-  'shared-prefix',
-  'rewrite',
-  'bars',
-] as const;
-export type WorkloadName = (typeof WORKLOADS)[number];
 
 type LoadOptions = Pick<
   BenchOptions,

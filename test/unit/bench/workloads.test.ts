@@ -1,5 +1,6 @@
 import { PEERS } from '../../../scripts/lib/bench/bench-options.js';
-import { loadsOf, WORKLOADS } from '../../../scripts/lib/bench/loads.js';
+import { loadsOf } from '../../../scripts/lib/bench/loads.js';
+import { WORKLOADS } from '../../../scripts/lib/bench/workloads/names.js';
 import { randomPrompts, randomTokens } from '../../../scripts/lib/bench/prompts.js';
 import type { Arrival } from '../../../scripts/lib/bench/types.js';
 import { codeBurstsWorkload } from '../../../scripts/lib/bench/workloads/code-bursts.js';
