@@ -40,6 +40,12 @@ it('what was not measured is not met', () => {
   for (const text of rows) expect(text).toMatch(/^not measured .* \*\*no\*\*$/);
 });
 
+it('an arm that does not run is held to nothing', () => {
+  const report = barsReport([], arms.filter(({ name }) => name !== 'dapr-plain'));
+  expect(report).toContain('| dapr ');
+  expect(report).not.toContain('dapr-plain');
+});
+
 describe('against peers', () => {
   const trials = [
     at('dapr', 'closed-16', 150, 80),

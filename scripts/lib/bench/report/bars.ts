@@ -71,11 +71,15 @@ const bars: readonly Bar[] = [
   },
 ];
 
-/** Every bar with what was measured, and whether it is met: what was not measured is not met. */
+/**
+ * Every bar with what was measured, and whether it is met: what was not measured is not met. The arm without
+ * speculation is held to them where it is among the arms.
+ */
 export function barsReport(trials: readonly Trial[], arms: readonly Pick<Arm, 'name' | 'peer'>[]): string {
   const peers = arms.filter(({ peer }) => peer).map(({ name }) => name);
+  const hasPlain = arms.some(({ name }) => name === PLAIN_ARM);
   const rows = bars.flatMap((bar) =>
-    [ARM, ...(bar.plainToo ? [PLAIN_ARM] : [])].map((arm) => {
+    [ARM, ...(bar.plainToo && hasPlain ? [PLAIN_ARM] : [])].map((arm) => {
       const result = bar.measure(trials, arm, peers);
       return [bar.name, boundText(bar), arm, valueText(bar, result), isMet(bar, result) ? 'yes' : '**no**'];
     }),
