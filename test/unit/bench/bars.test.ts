@@ -41,7 +41,10 @@ it('what was not measured is not met', () => {
 });
 
 it('an arm that does not run is held to nothing', () => {
-  const report = barsReport([], arms.filter(({ name }) => name !== 'dapr-plain'));
+  const report = barsReport(
+    [],
+    arms.filter(({ name }) => name !== 'dapr-plain'),
+  );
   expect(report).toContain('| dapr ');
   expect(report).not.toContain('dapr-plain');
 });
