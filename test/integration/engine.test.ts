@@ -3,7 +3,6 @@ import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { compareEngines, windowsOf } from '../../scripts/lib/compare-engines.js';
 import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
-import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
@@ -11,6 +10,7 @@ import { weightRule } from '../../services/lib/model/quantize/weight-rule.js';
 import { loadTokenizer, type Tokenizer } from '../../services/lib/model/text/tokenizer.js';
 import type { Checkpoint } from '../../services/lib/model/types.js';
 import { largestDifference, stepThrough } from '../support/engine-steps.js';
+import { prepareModel } from '../support/prepare-model.js';
 
 /** The demo model's logits are between about -20 and 30. */
 const TOLERANCE = 1e-3;

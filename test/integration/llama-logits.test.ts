@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { cacheDirectory } from '../../services/lib/config/model-config.js';
 import { Environment } from '../../services/lib/config/env.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
-import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+import { prepareModel } from '../support/prepare-model.js';
 
 interface Fixture {
   /** Ids whose log-probability is kept for every prompt. */

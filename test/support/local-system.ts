@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { prepareModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { evenSplit } from '../../services/lib/model/split.js';
 import type { Topology } from '../../services/gateway/backend.js';
@@ -12,6 +11,7 @@ import { freePorts } from '../../scripts/lib/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import type { TelemetryUrls } from '../../scripts/lib/telemetry/local-telemetry.js';
 import { findTelemetryPrograms } from '../../scripts/lib/telemetry/programs.js';
+import { prepareModel } from './prepare-model.js';
 
 export interface TestSystemOptions {
   /** Path of a checkpoint; the demo model's by default. */

@@ -16,6 +16,7 @@ beforeEach(() => {
   jest.spyOn(process.stderr, 'write').mockReturnValue(true);
 });
 afterEach(() => {
+  jest.restoreAllMocks();
   if (outer === undefined) delete process.env['LAYERMESH_CACHE'];
   else process.env['LAYERMESH_CACHE'] = outer;
 });
@@ -34,7 +35,9 @@ it('waits while another prepares the same model, and for no other', async () => 
   await withLock(others.lock, async () => {
     const { directory } = await prepare(mine.path, 'f32', impatient());
     expect(existsSync(join(directory, 'f32'))).toBe(true);
-    await expect(prepare(others.path, 'f32', AbortSignal.timeout(500))).rejects.toThrow();
+    await expect(prepare(others.path, 'f32', AbortSignal.timeout(500))).rejects.toMatchObject({
+      name: 'AbortError',
+    });
   });
   await prepare(others.path, 'f32', impatient());
 });

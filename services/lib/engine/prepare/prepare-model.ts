@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ServingError } from '../../errors/serving-error.js';
-import { openCheckpoint } from '../../model/open-checkpoint.js';
 import {
   MODEL_FILE,
   type ModelFile,
@@ -17,8 +16,6 @@ import type { Precision } from '../types.js';
 import { type PrepareProgress, writeShards } from './write-shards.js';
 
 export interface PrepareOptions {
-  /** A GGUF file or a Hugging Face folder. */
-  readonly model: string;
   readonly precision: Precision;
   /** The cache folder; prepared models are in its `shards`. */
   readonly cache: string;
@@ -35,22 +32,12 @@ export interface PreparedModel {
 }
 
 /**
- * Converts a checkpoint to shards, once: a second call finds them and returns. May be interrupted at any time
+ * Converts an open checkpoint to shards, once: a second call finds them and returns. May be interrupted at any time
  * and goes on where it was. Memory is bounded by a layer.
  */
-export async function prepareModel(options: PrepareOptions): Promise<PreparedModel> {
-  const checkpoint = await openCheckpoint(options.model, options.signal);
-  try {
-    return await prepareCheckpoint(checkpoint, options);
-  } finally {
-    await checkpoint.close();
-  }
-}
-
-/** The same for a checkpoint that is open. */
 export async function prepareCheckpoint(
   checkpoint: Checkpoint,
-  { precision, cache, signal, onProgress }: Omit<PrepareOptions, 'model'>,
+  { precision, cache, signal, onProgress }: PrepareOptions,
 ): Promise<PreparedModel> {
   const { config, digest } = checkpoint;
   const directory = path.join(cache, 'shards', digest);
