@@ -1,4 +1,5 @@
 import { ServingError } from '../errors/serving-error.js';
+import { areNumbers } from '../model/activations.js';
 import type { ModelConfig } from '../model/types.js';
 import { type LayerRange, ownsEmbedding, type StepInput } from './types.js';
 
@@ -6,7 +7,7 @@ import { type LayerRange, ownsEmbedding, type StepInput } from './types.js';
 export interface SequenceState {
   /** Tokens cached; undefined when it is not open. */
   length(sequence: string): number | undefined;
-  /** Tokens reserved. */
+  /** Tokens that it may have at most. */
   maxLength(sequence: string): number;
 }
 
@@ -32,7 +33,7 @@ export function checkStep(
       throw invalid(`sequence ${sequence} has ${count} tokens, and no logits of ${logits}`);
     }
     if (position + count > sequences.maxLength(sequence)) {
-      throw invalid(`sequence ${sequence} outgrows the ${sequences.maxLength(sequence)} tokens it reserved`);
+      throw invalid(`sequence ${sequence} outgrows its ${sequences.maxLength(sequence)} tokens`);
     }
     rows += count;
   }
@@ -40,8 +41,10 @@ export function checkStep(
     if (tokens?.length !== rows) throw invalid(`${rows} rows need as many token ids`);
     const wrong = tokens.find((token) => token < 0 || token >= config.vocabulary);
     if (wrong !== undefined) throw invalid(`token ${wrong} is not in the vocabulary of ${config.vocabulary}`);
-  } else if (hidden?.length !== rows * config.hidden) {
-    throw invalid(`${rows} rows need ${rows} × ${config.hidden} activations`);
+  } else {
+    if (hidden?.length !== rows * config.hidden)
+      throw invalid(`${rows} rows need ${rows} × ${config.hidden} activations`);
+    if (!areNumbers(hidden)) throw invalid('activations that are no numbers');
   }
 }
 

@@ -96,6 +96,7 @@ class OnnxEngine implements Engine {
     const { range, config } = this.#rows;
     checkStep(input, range, config, this.#cache);
     for (const { sequence, position } of input.items) this.#cache.rewind(sequence, position);
+    this.#cache.requireRoom(input.items);
     const rows = new StepRows(input, this.#rows);
     const { layout } = this.#cache;
     const newRows = NEW_ROWS.slice(0, layout.keys.length);

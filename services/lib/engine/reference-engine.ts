@@ -99,14 +99,12 @@ class ReferenceEngine implements Engine {
 
   get kv(): KvUsage {
     let used = 0;
-    for (const { maxLength } of this.#sequences.values()) used += maxLength;
+    for (const { length } of this.#sequences.values()) used += length;
     return { used, capacity: this.#kvTokens };
   }
 
   /** Computes everything itself: it keeps nothing of closed sequences. */
   open(sequence: string, maxLength: number): number {
-    const { used, capacity } = this.kv;
-    if (used + maxLength > capacity) throw new ServingError('kv_exhausted', `${maxLength} tokens do not fit`);
     const perLayer = (): Float32Array[][] => this.#layers.map(() => []);
     this.#sequences.set(sequence, { maxLength, length: 0, keys: perLayer(), values: perLayer() });
     return 0;
@@ -122,11 +120,14 @@ class ReferenceEngine implements Engine {
       length: (sequence) => sequences.get(sequence)?.length,
       maxLength: (sequence) => sequences.get(sequence)!.maxLength,
     });
+    for (const { sequence, position } of input.items) rewind(sequences.get(sequence)!, position);
+    const { used, capacity } = this.kv;
+    const wanted = input.items.reduce((sum, { count }) => sum + count, 0);
+    if (used + wanted > capacity) throw new ServingError('kv_exhausted', `${wanted} tokens do not fit`);
     const hidden: Float32Array[] = [];
     const rowsOfLogits: Float32Array[] = [];
     let row = 0;
-    for (const { sequence, position, count, logits } of input.items) {
-      rewind(sequences.get(sequence)!, position);
+    for (const { sequence, count, logits } of input.items) {
       for (let index = 0; index < count; index++) {
         const x = this.#token(this.#row(input, row++), sequences.get(sequence)!);
         hidden.push(x);

@@ -43,7 +43,7 @@ export interface BestTokens {
 }
 
 export interface KvUsage {
-  /** Tokens reserved by open sequences. */
+  /** Tokens that open sequences have cached. */
   readonly used: number;
   /** Tokens that fit in all. */
   readonly capacity: number;
@@ -56,13 +56,14 @@ export interface KvUsage {
 export interface Engine {
   readonly kv: KvUsage;
   /**
-   * Reserves room for `maxLength` tokens; throws `kv_exhausted` and reserves nothing when it does not fit.
-   * `prefix` names the blocks that the sequence begins with (`wire/prefix-blocks.ts`). Returns how many of its
-   * tokens are cached already, from sequences closed before: a whole number of blocks, at worst none.
+   * Opens a sequence of at most `maxLength` tokens; its room grows with it. `prefix` names the blocks that it begins
+   * with (`wire/prefix-blocks.ts`). Returns how many of its tokens are cached already, from sequences closed
+   * before: a whole number of blocks, at worst none.
    */
   open(sequence: string, maxLength: number, prefix?: readonly string[]): number;
   /** Frees a sequence; unknown ones are ignored. The blocks that it begins with may be kept for those to come. */
   close(sequence: string, prefix?: readonly string[]): void;
+  /** Throws `kv_exhausted` where there is no room for all of its rows. */
   step(input: StepInput): Promise<StepOutput>;
   dispose(): Promise<void>;
 }

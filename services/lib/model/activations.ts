@@ -19,6 +19,15 @@ export const viewActivations = (
     ? new Float32Array(buffer, byteOffset, byteLength / 4)
     : new Uint16Array(buffer, byteOffset, byteLength / 2);
 
+/** Exponent bits of an f16: all of them are set in what is infinite or no number. */
+const F16_EXPONENT = 0x7c00;
+
+/** Whether all values are finite. */
+export function areNumbers(values: Activations): boolean {
+  if (values instanceof Float32Array) return values.every((value) => value - value === 0);
+  return values.every((bits) => (bits & F16_EXPONENT) !== F16_EXPONENT);
+}
+
 /** Arrays of the same type, one after the other; at least one. */
 export function joinActivations(parts: readonly Activations[]): Activations {
   const type = parts[0]!.BYTES_PER_ELEMENT === bytesPerActivation.f32 ? 'f32' : 'f16';

@@ -68,13 +68,31 @@ describe('the KV cache', () => {
     expect(cache.open('small', PREFIX_BLOCK + 1, names)).toBe(PREFIX_BLOCK);
   });
 
+  test('begins with no more of them than there is room for', () => {
+    const cache = new KvCache(LAYOUT, 3 * PREFIX_BLOCK, 8 * BLOCK_BYTES);
+    const tokens = randomTokens(2 * PREFIX_BLOCK);
+    const names = prefixBlocks(tokens);
+    cache.open('first', 100);
+    for (const batch of cache.arrange([{ sequence: 'first', count: tokens.length }]))
+      cache.append(batch, rowsOf(tokens));
+    cache.close('first', names);
+    expect(cache.open('whole', 100, names)).toBe(2 * PREFIX_BLOCK);
+    expect(cache.open('half', 100, names)).toBe(PREFIX_BLOCK);
+    expect(cache.open('none', 100, names)).toBe(0);
+    expect(cache.usage.used).toBe(3 * PREFIX_BLOCK);
+  });
+
   test('what is kept never keeps a sequence out', async () => {
     const cache = new KvCache(LAYOUT, 100, 1_000 * BLOCK_BYTES);
     for (let round = 0; round < 5; round++) {
       cache.open('s', 100);
       for (const batch of cache.arrange([{ sequence: 's', count: 100 }]))
         cache.append(batch, rowsOf(randomTokens(100, round)));
-      expect((await thrownBy(() => cache.open('t', 1))).code).toBe('kv_exhausted');
+      cache.open('t', 1);
+      expect((await thrownBy(() => cache.requireRoom([{ sequence: 't', count: 1 }]))).code).toBe(
+        'kv_exhausted',
+      );
+      cache.close('t');
       cache.close('s', prefixBlocks(randomTokens(100, round)));
       expect(cache.usage.used).toBe(0);
     }

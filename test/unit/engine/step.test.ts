@@ -235,14 +235,47 @@ describe('a step that fails', () => {
   });
 });
 
-test('an engine reserves room for its sequences and no more', async () => {
+test('room grows with what sequences have, and a step that finds none changes nothing', async () => {
   const { stages } = await openModel({ kvTokens: 100 });
   const [engine] = stages as [Engine];
-  engine.open('a', 60);
-  expect((await thrownBy(() => engine.open('b', 41))).code).toBe('kv_exhausted');
-  expect(engine.kv).toEqual({ used: 60, capacity: 100 });
-  engine.open('b', 40);
+  const feed = (sequence: string, position: number, count: number) =>
+    engine.step({ items: [{ sequence, position, count, logits: 0 }], tokens: new Int32Array(count) });
+  for (const sequence of ['a', 'b', 'c']) engine.open(sequence, 100);
+  expect(engine.kv).toEqual({ used: 0, capacity: 100 });
+  await feed('a', 0, 60);
+  await feed('b', 0, 30);
+  expect((await thrownBy(() => feed('c', 0, 11))).code).toBe('kv_exhausted');
+  expect(engine.kv).toEqual({ used: 90, capacity: 100 });
+  await feed('a', 40, 30); // Twenty of them replace what was there.
+  expect(engine.kv).toEqual({ used: 100, capacity: 100 });
   engine.close('a');
   engine.close('never opened');
-  expect(engine.kv).toEqual({ used: 40, capacity: 100 });
+  expect(engine.kv).toEqual({ used: 30, capacity: 100 });
 });
+
+test.each(['f32', 'int8'] as const)(
+  'activations that are no numbers are refused, in %s',
+  async (precision) => {
+    const { stages } = await openModel({ precision, split: [2] });
+    const second = stages[1]!;
+    const width = (await run(stages[0]!, 'x')).hidden!.length;
+    const clean = await run(stages[0]!, 'y');
+    second.open('poisoned', 10);
+    const step = (sequence: string, hidden: Float32Array) =>
+      second.step({ items: [{ sequence, position: 0, count: 1, logits: 1 }], hidden });
+    for (const value of [NaN, Infinity, -Infinity]) {
+      const hidden = new Float32Array(width).fill(value, 3, 4);
+      expect((await thrownBy(() => step('poisoned', hidden))).code).toBe('invalid_frame');
+    }
+    second.close('poisoned');
+    second.open('next', 10);
+    const { logits } = await step('next', clean.hidden!.slice());
+    expect(logits!.every(Number.isFinite)).toBe(true);
+
+    async function run(engine: Engine, sequence: string) {
+      engine.open(sequence, 10);
+      const items = [{ sequence, position: 0, count: 1, logits: 0 }];
+      return engine.step({ items, tokens: Int32Array.of(5) });
+    }
+  },
+);

@@ -25,10 +25,12 @@ export class KvArena {
     return this.#planes[plane]!.map((array) => array.view(first, count));
   }
 
-  /** Takes a new slot at the end; its content is undefined. */
+  /** Takes a new slot at the end. It is empty: nothing that another sequence left reaches this one. */
   add(sequence: string): number {
     if (this.sequences.length === this.#capacity) this.#resize(Math.max(1, 2 * this.#capacity));
-    return this.sequences.push(sequence) - 1;
+    const slot = this.sequences.push(sequence) - 1;
+    for (const array of this.#planes.flat()) array.clear(slot);
+    return slot;
   }
 
   /** Frees a slot; the last one moves into it. Returns who moved. */

@@ -52,8 +52,8 @@ export class KvCache {
   #used = 0;
 
   /**
-   * `capacity` is in tokens; what is counted is each open sequence's greatest length. `prefixBytes` bounds what
-   * is kept beside it of closed sequences.
+   * `capacity` is in tokens; what is counted is what open sequences have cached. `prefixBytes` bounds what is kept
+   * beside it of closed sequences.
    */
   constructor(layout: KvLayout, capacity: number, prefixBytes = 0) {
     this.layout = layout;
@@ -67,25 +67,21 @@ export class KvCache {
   }
 
   /**
-   * Reserves room; throws `kv_exhausted` and reserves nothing when it does not fit. The sequence starts with
-   * what is held of the blocks that it begins with; returns how many tokens that are.
+   * Opens a sequence of at most `maxLength` tokens. Its room grows with it, and nothing is set aside for what may
+   * never come. It starts with what is held of the blocks that it begins with, as far as there is room for them;
+   * returns how many tokens that are.
    */
   open(sequence: string, maxLength: number, prefix: readonly string[] = []): number {
     if (this.#entries.has(sequence)) {
       throw new ServingError('invalid_frame', `sequence ${sequence} is open already`);
     }
-    if (this.#used + maxLength > this.#capacity) {
-      throw new ServingError(
-        'kv_exhausted',
-        `${maxLength} tokens do not fit: ${this.#used} of ${this.#capacity} are in use`,
-      );
-    }
-    this.#used += maxLength;
     const arena = this.#arena(SMALLEST_BUCKET);
     const entry: Entry = { maxLength, length: 0, arena, slot: arena.add(sequence) };
     this.#entries.set(sequence, entry);
-    const blocks = this.#prefixes.find(prefix.slice(0, maxLength / PREFIX_BLOCK));
-    this.#reserve(entry, blocks.length * PREFIX_BLOCK);
+    const room = Math.min(maxLength, this.#capacity - this.#used);
+    const blocks = this.#prefixes.find(prefix.slice(0, room / PREFIX_BLOCK));
+    this.#used += blocks.length * PREFIX_BLOCK;
+    this.#enlarge(entry, blocks.length * PREFIX_BLOCK);
     for (const [index, block] of blocks.entries()) {
       entry.arena.writeBlock(entry.slot, index * PREFIX_BLOCK, PREFIX_BLOCK, block);
     }
@@ -101,7 +97,7 @@ export class KvCache {
       entry.arena.readBlock(entry.slot, index * PREFIX_BLOCK, PREFIX_BLOCK, block),
     );
     this.#entries.delete(sequence);
-    this.#used -= entry.maxLength;
+    this.#used -= entry.length;
     this.#vacate(entry);
   }
 
@@ -110,14 +106,24 @@ export class KvCache {
     return this.#entries.get(sequence)?.length;
   }
 
-  /** Tokens reserved by a sequence that is open. */
+  /** Tokens that a sequence which is open may have at most. */
   maxLength(sequence: string): number {
     return this.#entry(sequence).maxLength;
   }
 
-  /** Drops what is cached of a sequence from `length` on; its room stays reserved. */
+  /** Drops what is cached of a sequence from `length` on. */
   rewind(sequence: string, length: number): void {
-    this.#entry(sequence).length = length;
+    const entry = this.#entry(sequence);
+    this.#used -= entry.length - length;
+    entry.length = length;
+  }
+
+  /** Throws `kv_exhausted` unless there is room for the extensions. */
+  requireRoom(extensions: readonly Extension[]): void {
+    const wanted = extensions.reduce((sum, { count }) => sum + count, 0);
+    if (this.#used + wanted <= this.#capacity) return;
+    const problem = `${wanted} tokens do not fit: ${this.#used} of ${this.#capacity} are in use`;
+    throw new ServingError('kv_exhausted', problem);
   }
 
   /**
@@ -129,7 +135,7 @@ export class KvCache {
    * Each batch is arranged when it is asked for, and holds until the next one is.
    */
   *arrange(extensions: readonly Extension[]): Generator<KvBatch, void> {
-    for (const { sequence, count } of extensions) this.#reserve(this.#entry(sequence), count);
+    for (const { sequence, count } of extensions) this.#enlarge(this.#entry(sequence), count);
     const short = new Map<KvArena, Extension[]>();
     const alone: Extension[] = [];
     for (const extension of extensions) {
@@ -156,6 +162,7 @@ export class KvCache {
         const ofMember = newRows.map((values) => ({ values, member, rows }));
         entry.arena.append(plane, entry.slot, length, ofMember, count);
       }
+      this.#used += count;
       entry.length = length + count;
     }
   }
@@ -175,7 +182,7 @@ export class KvCache {
   }
 
   /** Moves a sequence to the smallest arena that holds `count` more tokens. */
-  #reserve(entry: Entry, count: number): void {
+  #enlarge(entry: Entry, count: number): void {
     const needed = entry.length + count;
     if (needed <= entry.arena.bucket) return;
     const target = this.#arena(2 ** Math.ceil(Math.log2(needed)));

@@ -84,6 +84,11 @@ export class SlotArray {
     this.#values.copyWithin(to * this.#slotSize, from * this.#slotSize, (from + 1) * this.#slotSize);
   }
 
+  /** Makes a slot's content zero: what is masked in attention is multiplied by 0, which no NaN may meet. */
+  clear(slot: number): void {
+    this.view(slot, 1).fill(0);
+  }
+
   /** Exchanges two slots. */
   swap(a: number, b: number): void {
     if (this.#spare.length === 0) this.#spare = this.#make(this.#slotSize);
