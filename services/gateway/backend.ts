@@ -17,6 +17,8 @@ export interface GenerateRequest {
   readonly prompt: readonly number[];
   readonly sampling: SamplingParams;
   readonly maxTokens: number;
+  /** What it begins with is shared only with requests of the same salt. */
+  readonly cacheSalt?: string | undefined;
   /** Hears of every round through the mesh. */
   readonly trace?: SequenceTrace;
 }

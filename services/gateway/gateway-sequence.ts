@@ -23,11 +23,9 @@ export interface GatewaySequenceOptions {
   prefillChunk(rows: number): number;
   /** Guesses tokens that the mesh verifies together with the next one; null where it is not to be tried. */
   readonly drafter: Drafter | null;
-  /** How long the mesh may take for a token, or to agree, ms. */
-  readonly stepTimeoutMs: number;
   /** Names of the blocks that `tokens` begin with now; null where none are to be kept or reused. */
   readonly prefix: readonly string[] | null;
-  /** Every stage has reserved its room; so many leading tokens are cached in all of them. */
+  /** Every stage has agreed; so many leading tokens are cached in all of them. */
   onAgreed(cachedTokens: number): void;
   /** A step's tokens, the next of the sequence. */
   onTokens(tokens: readonly number[]): void;
@@ -44,7 +42,7 @@ export class GatewaySequence {
   /** Leading tokens that every stage of the route began with. */
   #cachedTokens = 0;
   #sampledHere = false;
-  #deadline: NodeJS.Timeout | undefined;
+  #waitingSince: number | null = null;
 
   constructor(options: GatewaySequenceOptions) {
     this.#options = options;
@@ -52,13 +50,18 @@ export class GatewaySequence {
     this.route = options.route;
   }
 
-  /** Asks every stage of the route to reserve its room. */
+  /** Since when the mesh owes an answer, a reading of `performance.now()`; null while it owes none. */
+  get waitingSince(): number | null {
+    return this.#waitingSince;
+  }
+
+  /** Asks every stage of the route to take it. */
   open(): void {
     const { id, epoch, route, request, gateway, prefix, tokens, drafter } = this.#options;
     const { prompt, sampling, maxTokens } = request;
     // What was drafted on an earlier route went down with it.
     drafter?.forget();
-    this.#expect();
+    this.#waitingSince = performance.now();
     route[0]!.send(
       message({
         case: 'open',
@@ -71,6 +74,8 @@ export class GatewaySequence {
           sampling: toSamplingMessage(sampling),
           prompt: samplesByPrompt(sampling) ? [...prompt] : [],
           prefix: [...(prefix ?? [])],
+          cachedBlocks: prefix?.length ?? 0,
+          cacheSalt: request.cacheSalt ?? '',
           traceparent: request.trace?.traceparent ?? '',
           sampled: tokens.slice(prompt.length),
         },
@@ -81,7 +86,7 @@ export class GatewaySequence {
   /** The head says that the whole route has agreed, and how many leading tokens it has cached. */
   agreed(cachedTokens: number): void {
     if (this.#state !== 'opening') return;
-    clearTimeout(this.#deadline);
+    this.#waitingSince = null;
     this.#state = 'open';
     this.#cachedTokens = cachedTokens;
     this.#options.request.trace?.routed(this.#options.route);
@@ -95,13 +100,13 @@ export class GatewaySequence {
     const parent = request.trace?.asked(this.#sampledHere ? 'token' : 'prompt') ?? '';
     if (this.#sampledHere) this.#decode(drafter?.draft(left - 1) ?? [], parent);
     else this.#prefill(parent);
-    this.#expect();
+    this.#waitingSince = performance.now();
   }
 
   /** What a step sampled: tokens from `position` on, and what each stage took for them. */
   receive(position: number, tokens: readonly number[], path: readonly StageTime[]): void {
     if (this.#state !== 'open' || position !== this.#options.tokens.length || tokens.length === 0) return;
-    clearTimeout(this.#deadline);
+    this.#waitingSince = null;
     this.#options.request.trace?.answered(path, tokens.length);
     this.#sampledHere = true;
     this.#options.drafter?.sampled(tokens);
@@ -110,7 +115,7 @@ export class GatewaySequence {
 
   fail(reason: ServingError, why: 'replica_lost' | 'step_timeout' = 'replica_lost'): void {
     if (this.#state === 'over') return;
-    clearTimeout(this.#deadline);
+    this.#waitingSince = null;
     this.#state = 'over';
     this.#options.onFailed(reason, why);
   }
@@ -120,11 +125,11 @@ export class GatewaySequence {
    * alike; returns the names of those blocks.
    */
   close(keep: boolean): readonly string[] {
-    clearTimeout(this.#deadline);
+    this.#waitingSince = null;
     const { id: sequence, epoch, route } = this.#options;
     const kept = keep ? this.#kept() : [];
     this.#state = 'over';
-    route[0]!.send(message({ case: 'close', value: { sequence, epoch, prefix: kept } }));
+    route[0]!.send(message({ case: 'close', value: { sequence, epoch, prefix: [...kept] } }));
     return kept;
   }
 
@@ -148,19 +153,13 @@ export class GatewaySequence {
     outbox.add(route[0]!, { item, tokens });
   }
 
-  /** From now on the mesh owes us an answer within the time of a step. */
-  #expect(): void {
-    const { stepTimeoutMs } = this.#options;
-    const late = (): void =>
-      this.fail(new ServingError('stream_broken', `no answer within ${stepTimeoutMs} ms`), 'step_timeout');
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(late, stepTimeoutMs).unref();
-  }
-
-  /** The blocks that every stage has computed for certain: the last token was sampled, but not fed. */
-  #kept(): string[] {
-    const { prefix, tokens } = this.#options;
-    if (prefix === null || !this.#sampledHere) return [];
-    return prefixBlocks(tokens.slice(0, -1), prefix);
+  /**
+   * The blocks that may be kept: of a prompt that is still being computed each stage knows how far it is; the last
+   * token was sampled, but not fed.
+   */
+  #kept(): readonly string[] {
+    const { prefix, tokens, request } = this.#options;
+    if (prefix === null || !this.#sampledHere) return prefix ?? [];
+    return prefixBlocks(tokens.slice(0, -1), { known: prefix, salt: request.cacheSalt });
   }
 }

@@ -32,10 +32,10 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);
   const registry = createMetricsRegistry();
-  const metrics = createGatewayMetrics(registry, admission);
+  const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
   const tracing = startTracing(config.telemetry, config.replica, registry);
   const { decodeInterval, content } = config.telemetry;
-  const backend = new MeshBackend({
+  const backend: MeshBackend = new MeshBackend({
     mesh,
     identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
     model: id,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Tracer } from '@opentelemetry/api';
 import type { Counter } from 'prom-client';
 import { ServingError } from '../lib/errors/serving-error.js';
@@ -18,7 +19,9 @@ import { Outbox } from './outbox.js';
 import { chunkRows } from './prefill-chunk.js';
 import { planRebalance } from './rebalance.js';
 import type { ReplicaTotals } from './report/totals-log.js';
+import { RoomQueue } from './room-queue.js';
 import { RouteChooser } from './route-chooser.js';
+import { RouteProgress } from './route-progress.js';
 import { onSomeRoute, pickRoute } from './router.js';
 
 export interface MeshBackendOptions {
@@ -28,6 +31,7 @@ export interface MeshBackendOptions {
   readonly ranges: readonly LayerRange[];
   /** Rows of one prefill chunk. */
   readonly prefillChunk: number;
+  /** How long a step of a stage may take, ms. */
   readonly stepTimeoutMs: number;
   /** How long a sequence without a route waits for one, ms. */
   readonly patienceMs: number;
@@ -38,7 +42,11 @@ export interface MeshBackendOptions {
   readonly prefixCache: boolean;
   readonly log: Logger;
   readonly tracer?: Tracer;
+  /** Ends every sequence's name, so that nobody can name another's; random by default. */
+  readonly nameSuffix?: () => string;
 }
+
+const randomSuffix = (): string => `-${randomBytes(9).toString('base64url')}`;
 
 /** Between two looks at who is better off elsewhere. */
 const TEND_MS = 1_000;
@@ -49,6 +57,8 @@ export class MeshBackend implements Backend {
   readonly #stages: readonly LinkManager[];
   readonly #generations = new Map<string, MeshGeneration>();
   readonly #routes: RouteChooser<CallerLink>;
+  readonly #queue: RoomQueue;
+  readonly #progress: RouteProgress<CallerLink>;
   readonly #outbox = new Outbox();
   readonly #tending: NodeJS.Timeout;
   #count = 0;
@@ -61,20 +71,25 @@ export class MeshBackend implements Backend {
       () => this.#links(),
       () => this.#generations.values(),
     );
+    this.#queue = new RoomQueue(options.patienceMs);
+    this.#progress = new RouteProgress(options.stepTimeoutMs);
     this.#tending = setInterval(() => this.#tend(), TEND_MS).unref();
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const { identity, stepTimeoutMs, patienceMs, speculation, prefixCache, reroutes, log } = this.#options;
-    const id = `${identity.replica}-${++this.#count}`;
+    const { identity, patienceMs, speculation, prefixCache, reroutes, log } = this.#options;
+    const { nameSuffix = randomSuffix } = this.#options;
+    const order = ++this.#count;
+    const id = `${identity.replica}-${order}${nameSuffix()}`;
     const generation = new MeshGeneration({
       id,
+      order,
       request,
       gateway: identity.replica,
       routes: this.#routes,
+      queue: this.#queue,
       outbox: this.#outbox,
       prefillChunk: (rows) => this.#prefillChunk(rows),
-      stepTimeoutMs,
       patienceMs,
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
       prefixCache,
@@ -86,6 +101,11 @@ export class MeshBackend implements Backend {
     });
     this.#generations.set(id, generation);
     return generation.start(signal);
+  }
+
+  /** Sequences that wait for KV room. */
+  get waiting(): number {
+    return this.#queue.length;
   }
 
   notReadyReason(): string | null {
@@ -161,13 +181,17 @@ export class MeshBackend implements Backend {
     return chunkRows(prefillChunk, { rows, running: this.#generations.size, stages: ranges.length });
   }
 
-  /** Moves running sequences to where they are better off. */
+  /** Moves running sequences to where they are better off, and lets in those for which there is room by now. */
   #tend(): void {
+    const now = performance.now();
+    this.#progress.observe(this.#links().flat(), now);
+    for (const generation of [...this.#generations.values()]) generation.checkProgress(this.#progress, now);
     this.#handOver();
     const sequences = [...this.#generations.values()];
     for (const { sequence, from } of planRebalance(onSomeRoute(this.#links()), sequences)) {
       sequence.move('rebalanced', from);
     }
+    this.#queue.admit();
   }
 
   /** Draining replicas are left as soon as others can take what runs on them. */
@@ -190,22 +214,23 @@ export class MeshBackend implements Backend {
         log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
         this.#lost(link);
       },
-      onMessage: (_link, message) => this.#receive(message),
+      onMessage: (link, message) => this.#receive(link, message),
       onTrouble: (reason) =>
         log.debug({ appId, reason: ServingError.from(reason).message }, 'link not opened'),
     });
   }
 
-  #receive({ body }: Message): void {
+  /** A sequence hears its head, and of failures its first stage, and nobody else. */
+  #receive(link: CallerLink, { body }: Message): void {
     if (body.case === 'tokens') {
       for (const { sequence, epoch, position, tokens, path } of body.value.sampled) {
-        this.#find(sequence, epoch)?.receive(position, tokens, path);
+        this.#find(sequence, epoch, link, -1)?.receive(position, tokens, path);
       }
     } else if (body.case === 'opened') {
-      this.#find(body.value.sequence, body.value.epoch)?.agreed(body.value.cachedTokens);
+      this.#find(body.value.sequence, body.value.epoch, link, -1)?.agreed(body.value.cachedTokens);
     } else if (body.case === 'failed') {
       const { sequence, epoch, code, message } = body.value;
-      this.#find(sequence, epoch)?.fail(ServingError.received(code, message));
+      this.#find(sequence, epoch, link, 0)?.fail(ServingError.received(code, message));
     } else if (body.case === 'drain') {
       this.#handOver();
     }
@@ -218,7 +243,9 @@ export class MeshBackend implements Backend {
     }
   }
 
-  #find(id: string, epoch: number): GatewaySequence | null {
-    return this.#generations.get(id)?.sequenceOf(epoch) ?? null;
+  /** The sequence of this epoch, if the link is the one to that replica of its route. */
+  #find(id: string, epoch: number, link: CallerLink, at: 0 | -1): GatewaySequence | null {
+    const sequence = this.#generations.get(id)?.sequenceOf(epoch) ?? null;
+    return sequence?.route.at(at) === link ? sequence : null;
   }
 }

@@ -7,20 +7,26 @@ import { GatewaySequence } from './gateway-sequence.js';
 import type { RerouteReason } from './metrics.js';
 import type { Outbox } from './outbox.js';
 import { Patience } from './patience.js';
+import { demandOf } from './occupancy.js';
 import type { Movable } from './rebalance.js';
+import type { RoomQueue, RoomSeeker } from './room-queue.js';
+import type { RouteProgress } from './route-progress.js';
 import type { RouteChooser } from './route-chooser.js';
 import { TokenStream } from './token-stream.js';
 
 export interface MeshGenerationOptions {
   readonly id: string;
+  /** Counts generations in the order in which they came. */
+  readonly order: number;
   readonly request: GenerateRequest;
   /** Our own replica id. */
   readonly gateway: string;
   readonly routes: RouteChooser<CallerLink>;
+  /** Where it waits for room. */
+  readonly queue: RoomQueue;
   readonly outbox: Outbox;
   /** Rows of a chunk of a prompt of which so many are to be computed, as things are. */
   prefillChunk(rows: number): number;
-  readonly stepTimeoutMs: number;
   /** How long it looks for a route before it fails, ms. */
   readonly patienceMs: number;
   /** For all its routes; null where nothing is to be guessed. */
@@ -44,7 +50,7 @@ interface Departure {
  * route breaks, or is to be left, the sequence is opened on another one in the next epoch and its tokens are fed
  * again like a prompt, while the consumer waits a little longer for the next.
  */
-export class MeshGeneration implements Movable<CallerLink> {
+export class MeshGeneration implements Movable<CallerLink>, RoomSeeker {
   readonly tokens: TokenStream;
   readonly #options: MeshGenerationOptions;
   readonly #patience: Patience;
@@ -63,8 +69,6 @@ export class MeshGeneration implements Movable<CallerLink> {
   #retry: NodeJS.Timeout | undefined;
   /** Until the first route has agreed. */
   #started: { resolve(generation: Generation): void; reject(reason: ServingError): void } | null = null;
-  /** What a replica had no room for before anything ran. */
-  #refusal: ServingError | null = null;
   #unlisten = (): void => undefined;
 
   constructor(options: MeshGenerationOptions) {
@@ -77,7 +81,7 @@ export class MeshGeneration implements Movable<CallerLink> {
     );
   }
 
-  /** Resolves once every stage of a route has reserved its room; `signal` ends the generation, then and later. */
+  /** Resolves once every stage of a route has agreed; `signal` ends the generation, then and later. */
   start(signal: AbortSignal): Promise<Generation> {
     const abort = (): void =>
       this.fail(new ServingError('stream_broken', 'the request was aborted', { cause: signal.reason }));
@@ -86,12 +90,20 @@ export class MeshGeneration implements Movable<CallerLink> {
     return new Promise((resolve, reject) => {
       this.#started = { resolve, reject };
       if (signal.aborted) abort();
-      else this.#open();
+      else this.#seek();
     });
   }
 
   get route(): readonly CallerLink[] {
     return this.#sequence?.route ?? [];
+  }
+
+  get order(): number {
+    return this.#options.order;
+  }
+
+  get demand(): number {
+    return demandOf(this.length, this.maxLength);
   }
 
   get length(): number {
@@ -127,12 +139,32 @@ export class MeshGeneration implements Movable<CallerLink> {
     this.#sequence?.fail(reason);
   }
 
+  /** Leaves its route where that does not get on. */
+  checkProgress(progress: RouteProgress<CallerLink>, now: number): void {
+    const since = this.#sequence?.waitingSince ?? null;
+    const problem = since === null ? null : progress.problem(this.route, since, now);
+    if (problem !== null) this.#sequence!.fail(new ServingError('stream_broken', problem), 'step_timeout');
+  }
+
   /** Ends it before its time. */
   fail(reason: ServingError): void {
     this.#started?.reject(reason);
     this.#started = null;
-    this.#leave(false);
     this.tokens.fail(reason);
+  }
+
+  /** Takes a route if there is room for it: for the queue in which it waits. */
+  enter(): boolean {
+    try {
+      return this.#open();
+    } catch (error) {
+      this.#tryAgain(ServingError.from(error));
+      return true; // It waits by itself now, and keeps nobody else waiting.
+    }
+  }
+
+  giveUp(): void {
+    this.fail(new ServingError('kv_exhausted', 'no room has become free for its keys and values'));
   }
 
   #advance(): boolean {
@@ -144,24 +176,23 @@ export class MeshGeneration implements Movable<CallerLink> {
     return true;
   }
 
-  #open(): void {
-    const { id, request, gateway, routes, outbox, stepTimeoutMs, drafter } = this.#options;
+  /** Looks for a route: at once, if nobody has waited longer. */
+  #seek(): void {
+    this.#options.queue.add(this);
+  }
+
+  /** Takes the best route; false where there is no room. Throws `stage_unavailable` and `kv_exhausted`. */
+  #open(): boolean {
+    const { id, request, gateway, routes, outbox, drafter } = this.#options;
     if (this.#options.prefixCache) {
       // The last token is always computed: its logits are what the next one is sampled from.
-      this.#prefix = prefixBlocks(this.#all.slice(0, -1), this.#prefix ?? []);
+      const known = this.#prefix ?? [];
+      this.#prefix = prefixBlocks(this.#all.slice(0, -1), { known, salt: request.cacheSalt });
     }
+    const { length, demand } = this;
     const prefix = this.#prefix;
-    let route: CallerLink[];
-    try {
-      route = routes.choose({ maxLength: this.maxLength, prefix: prefix ?? [], avoid: this.#avoid });
-    } catch (error) {
-      this.#tryAgain(ServingError.from(error));
-      return;
-    }
-    if (this.#refusal !== null && route.every((link) => this.#avoid.has(link))) {
-      this.fail(this.#refusal);
-      return;
-    }
+    const route = routes.choose({ length, demand, prefix: prefix ?? [], avoid: this.#avoid });
+    if (route === null) return false;
     this.#sequence = new GatewaySequence({
       id,
       epoch: ++this.#epoch,
@@ -171,7 +202,6 @@ export class MeshGeneration implements Movable<CallerLink> {
       gateway,
       outbox,
       prefillChunk: (rows) => this.#options.prefillChunk(rows),
-      stepTimeoutMs,
       drafter,
       prefix,
       onAgreed: (cachedTokens) => this.#agreed(route, cachedTokens),
@@ -179,6 +209,7 @@ export class MeshGeneration implements Movable<CallerLink> {
       onFailed: (reason, why) => this.#broken(reason, why),
     });
     this.#sequence.open();
+    return true;
   }
 
   #agreed(route: readonly CallerLink[], cachedTokens: number): void {
@@ -202,12 +233,19 @@ export class MeshGeneration implements Movable<CallerLink> {
   }
 
   #broken(reason: ServingError, why: RerouteReason): void {
-    for (const link of this.route) this.#avoid.add(link);
-    if (this.#openSince !== null) {
+    // Of what no other route can mend nothing is kept: who knows what it is.
+    const route = this.#leave(isMendable(reason));
+    if (reason.code === 'kv_exhausted') {
+      this.#options.routes.full(route.links);
+      this.#options.onReroute('preempted');
+      this.#seek();
+      return;
+    }
+    for (const link of route.links) this.#avoid.add(link);
+    if (route.wasOpen) {
       this.#patience.broke();
       if (isMendable(reason)) this.#options.onReroute(why);
     }
-    this.#leave(false);
     this.#tryAgain(reason);
   }
 
@@ -215,43 +253,46 @@ export class MeshGeneration implements Movable<CallerLink> {
     if (avoid !== null) this.#avoid.add(avoid);
     this.#options.onReroute(reason);
     this.#leave();
-    this.#open();
+    this.#seek();
   }
 
+  /** Looks for another route, at once or a little later, where one can help. */
   #tryAgain(reason: ServingError): void {
-    const pause = this.#pauseAfter(reason);
+    const pause = canReplay(reason) ? this.#patience.next() : null;
     if (pause === null) this.fail(reason);
-    else this.#retry = setTimeout(() => this.#open(), pause).unref();
+    else this.#retry = setTimeout(() => this.#seek(), pause).unref();
   }
 
-  /** When to look for another route, ms; null where none can help. */
-  #pauseAfter(reason: ServingError): number | null {
-    if (reason.code === 'kv_exhausted' && this.#started !== null) {
-      // Nothing is lost yet: replicas that have not been asked are, and then the client is told at once.
-      this.#refusal = reason;
-      return 0;
-    }
-    return isMendable(reason) ? this.#patience.next() : null;
-  }
-
-  #leave(keep = true): void {
+  /** The route that it leaves, and whether all of that had agreed. */
+  #leave(keep = true): { links: readonly CallerLink[]; wasOpen: boolean } {
     const sequence = this.#sequence;
+    const left = { links: this.route, wasOpen: this.#openSince !== null };
     this.#sequence = null;
     this.#openSince = null;
     this.#departure = null;
-    if (sequence === null) return;
+    if (sequence === null) return left;
+    const { routes, queue } = this.#options;
     const kept = sequence.close(keep);
-    this.#options.routes.note(sequence.route, kept, kept.length);
+    routes.note(sequence.route, kept, kept.length);
+    routes.left(sequence.route, this.length);
+    // Whoever waits for room is let in when whatever this belongs to is done.
+    setImmediate(() => queue.admit());
+    queue.moved();
+    return left;
   }
 
   #end(): void {
     clearTimeout(this.#retry);
     this.#unlisten();
+    this.#options.queue.remove(this);
     this.#leave();
     this.#options.onDone();
   }
 }
 
 /** What another route, or the same one a little later, can do away with. */
-const isMendable = ({ code }: ServingError): boolean =>
-  code === 'stage_unavailable' || code === 'stream_broken' || code === 'kv_exhausted';
+const canReplay = ({ code }: ServingError): boolean =>
+  code === 'stage_unavailable' || code === 'stream_broken';
+
+/** A sequence that had to give way can go on, too, once there is room. */
+const isMendable = (reason: ServingError): boolean => canReplay(reason) || reason.code === 'kv_exhausted';

@@ -35,10 +35,14 @@ export interface GatewayMetrics {
 }
 
 /** Why a running sequence has left its route. */
-export type RerouteReason = 'replica_lost' | 'step_timeout' | 'draining' | 'rebalanced';
+export type RerouteReason = 'replica_lost' | 'step_timeout' | 'draining' | 'rebalanced' | 'preempted';
 
 /** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
-export function createGatewayMetrics(registry: MetricsRegistry, admission: Admission): GatewayMetrics {
+export function createGatewayMetrics(
+  registry: MetricsRegistry,
+  admission: Pick<Admission, 'running' | 'waiting'>,
+  waitingForRoom: () => number = () => 0,
+): GatewayMetrics {
   const registers = [registry];
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>
     new Histogram({ name, help, buckets, registers });
@@ -47,18 +51,18 @@ export function createGatewayMetrics(registry: MetricsRegistry, admission: Admis
 
   new Gauge({
     name: METRICS.requestsRunning,
-    help: 'Requests that were admitted and are not finished',
+    help: 'Requests that were admitted, have room and are not finished',
     registers,
     collect() {
-      this.set(admission.running);
+      this.set(admission.running - waitingForRoom());
     },
   });
   new Gauge({
     name: METRICS.requestsWaiting,
-    help: 'Requests that wait for admission',
+    help: 'Requests that wait for admission, or for KV room',
     registers,
     collect() {
-      this.set(admission.waiting);
+      this.set(admission.waiting + waitingForRoom());
     },
   });
 

@@ -4,16 +4,26 @@ import type { Candidate } from './router.js';
 export interface Tenant<Link> {
   /** One replica of each stage; empty while it has no route. */
   readonly route: readonly Link[];
-  /** KV room that it reserves in each of them, tokens. */
-  readonly maxLength: number;
+  /** KV room that it takes up in each of them, or is likely to before long, tokens. */
+  readonly demand: number;
 }
+
+/** Tokens of a typical answer, by which a sequence is likely to grow. */
+const TYPICAL_ANSWER = 256;
+
+/** What to count for a sequence that has `length` tokens and may get as many as `maxLength`. */
+export const demandOf = (length: number, maxLength: number): number =>
+  Math.min(maxLength, length + TYPICAL_ANSWER);
 
 /** What runs on each replica, as of when this was made. */
 export class Occupancy<Link extends Candidate> {
-  readonly #tenants = new Map<Link, { sequences: number; reserved: number }>();
+  readonly #tenants = new Map<Link, { sequences: number; demand: number }>();
+  readonly #left: (link: Link) => number;
 
-  constructor(tenants: Iterable<Tenant<Link>>) {
-    for (const { route, maxLength } of tenants) for (const link of route) this.#add(link, 1, maxLength);
+  /** `left`: tokens of sequences that a replica has let go since it last told what it holds. */
+  constructor(tenants: Iterable<Tenant<Link>>, left: (link: Link) => number = () => 0) {
+    this.#left = left;
+    for (const { route, demand } of tenants) for (const link of route) this.#add(link, 1, demand);
   }
 
   sequences(link: Link): number {
@@ -23,20 +33,17 @@ export class Occupancy<Link extends Candidate> {
   /** Tokens. A replica's own word may be two seconds old, so at least what we know to run there is not free. */
   freeRoom(link: Link): number {
     const { kvUsed, kvCapacity } = link.status;
-    return kvCapacity - Math.max(kvUsed, this.#tenants.get(link)?.reserved ?? 0);
+    return kvCapacity - Math.max(kvUsed - this.#left(link), this.#tenants.get(link)?.demand ?? 0);
   }
 
   /** As if a sequence went from one replica to another. */
-  move(from: Link, to: Link, maxLength: number): void {
-    this.#add(from, -1, -maxLength);
-    this.#add(to, 1, maxLength);
+  move(from: Link, to: Link, demand: number): void {
+    this.#add(from, -1, -demand);
+    this.#add(to, 1, demand);
   }
 
-  #add(link: Link, sequences: number, reserved: number): void {
-    const before = this.#tenants.get(link) ?? { sequences: 0, reserved: 0 };
-    this.#tenants.set(link, {
-      sequences: before.sequences + sequences,
-      reserved: before.reserved + reserved,
-    });
+  #add(link: Link, sequences: number, demand: number): void {
+    const before = this.#tenants.get(link) ?? { sequences: 0, demand: 0 };
+    this.#tenants.set(link, { sequences: before.sequences + sequences, demand: before.demand + demand });
   }
 }

@@ -5,6 +5,8 @@ import type { Candidate } from './router.js';
 export interface Movable<Link> extends Tenant<Link> {
   /** Tokens that it has: what is computed again if it moves. */
   readonly length: number;
+  /** Tokens that it may get to. */
+  readonly maxLength: number;
   /** How long it has been on its route, ms. */
   readonly settledMs: number;
 }
@@ -47,7 +49,7 @@ export function planRebalance<Link extends Candidate, Sequence extends Movable<L
       if (move === null) break;
       const { sequence, from, to } = move;
       waiting.delete(sequence);
-      occupancy.move(from, to, sequence.maxLength);
+      occupancy.move(from, to, sequence.demand);
       moves.push({ sequence, from });
     }
   }
@@ -71,7 +73,7 @@ function nextMove<Link extends Candidate, Sequence extends Movable<Link>>(
   if (runs(from) - runs(to) < 2 || runs(to) >= SHORT * even) return null;
   const toCome = ({ maxLength, length }: Sequence): number => maxLength - length;
   const [sequence] = [...waiting]
-    .filter(({ route, maxLength }) => route.includes(from) && maxLength <= occupancy.freeRoom(to))
+    .filter(({ route, demand }) => route.includes(from) && demand <= occupancy.freeRoom(to))
     .sort((one, other) => toCome(other) - toCome(one));
   return sequence === undefined ? null : { sequence, from, to };
 }

@@ -1,12 +1,21 @@
 import type { CalleeLink } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { message } from '../lib/wire/codec.js';
-import type { ItemFields } from '../lib/wire/frames.js';
 import { PREFIX_BLOCK } from '../lib/wire/prefix-blocks.js';
 import type { Open } from '../lib/wire/gen/stage_pb.js';
 import type { ServingError } from '../lib/errors/serving-error.js';
+import type { Rows } from '../lib/wire/frames.js';
 import { ComputeClock } from './compute-clock.js';
+import { SeenTokens } from './seen-tokens.js';
 import type { SequenceSpans } from './sequence-spans.js';
+
+export interface SequenceEnds {
+  readonly upstream: CalleeLink;
+  readonly downstream: Downstream;
+  readonly spans: SequenceSpans | null;
+  /** Its rows are token ids, as in stage 0. */
+  readonly takesTokens: boolean;
+}
 
 /** One running generation as a stage sees it: where its rows come from, and where they go. */
 export class Sequence {
@@ -20,16 +29,24 @@ export class Sequence {
   readonly clock = new ComputeClock();
   /** Null where it is not traced. */
   readonly spans: SequenceSpans | null;
+  /** Rows that the engine has; none while it waits for its first step. */
+  computed = 0;
+  readonly #names: readonly string[];
+  readonly #takesTokens: boolean;
+  /** Null but in stage 0. */
+  #seen: SeenTokens | null = null;
   /** Rows received so far; the position of the next one. */
   #received = 0;
 
-  constructor(open: Open, upstream: CalleeLink, downstream: Downstream, spans: SequenceSpans | null) {
+  constructor(open: Open, { upstream, downstream, spans, takesTokens }: SequenceEnds) {
     this.id = open.sequence;
     this.epoch = open.epoch;
     this.maxLength = open.maxLength;
     this.upstream = upstream;
     this.downstream = downstream;
     this.spans = spans;
+    this.#names = open.prefix;
+    this.#takesTokens = takesTokens;
   }
 
   /** The engine's name for it: a sequence that comes back in a new epoch is another one to the engine. */
@@ -38,10 +55,22 @@ export class Sequence {
   }
 
   /** Books an item's rows, which may replace the last ones; false when they would leave a gap or pass the length. */
-  advance(item: ItemFields): boolean {
-    if (item.position > this.#received || item.position + item.count > this.maxLength) return false;
-    this.#received = item.position + item.count;
+  advance(content: Rows): boolean {
+    const { position, count } = content.item;
+    if (position > this.#received || position + count > this.maxLength) return false;
+    this.#received = position + count;
+    if ('tokens' in content) this.#seen?.add(position, content.tokens);
     return true;
+  }
+
+  /** Of the names of blocks that it begins with, those under which they may be kept. */
+  verified(names: readonly string[]): readonly string[] {
+    return this.#seen === null ? names : this.#seen.verified(names);
+  }
+
+  /** What may be kept of it when it must go before its end: the engine knows how far it has come. */
+  get begun(): readonly string[] {
+    return this.verified(this.#names);
   }
 
   /**
@@ -51,10 +80,12 @@ export class Sequence {
   opened(open: Open, cachedTokens: number): void {
     const { downstream, id, epoch } = this;
     this.#received = cachedTokens;
+    this.computed = cachedTokens;
+    if (this.#takesTokens) this.#seen = new SeenTokens(open, cachedTokens);
     if (downstream.to === 'stage') {
-      const prefix = open.prefix.slice(0, cachedTokens / PREFIX_BLOCK);
+      const cachedBlocks = cachedTokens / PREFIX_BLOCK;
       const traceparent = this.spans?.traceparent ?? '';
-      downstream.link.send(message({ case: 'open', value: { ...open, prefix, traceparent } }));
+      downstream.link.send(message({ case: 'open', value: { ...open, cachedBlocks, traceparent } }));
     } else {
       downstream.link.send(message({ case: 'opened', value: { sequence: id, epoch, cachedTokens } }));
     }

@@ -31,6 +31,10 @@ export interface StageOptions {
   readonly tracer: Tracer;
 }
 
+/** Another route can help, or the same one later. */
+const isMendable = ({ code }: ServingError): boolean =>
+  code === 'stream_broken' || code === 'stage_unavailable' || code === 'kv_exhausted';
+
 const meanOf = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
@@ -77,6 +81,7 @@ export class Stage {
       nextReplicas: next?.links.map((link) => link.replica) ?? [],
       engine: this.#compute,
       enginesAfter: this.#enginesAfter,
+      stepSeconds: this.#meter.stepSeconds,
       hopSeconds: meanOf(next?.links.map((link) => link.hopSeconds) ?? []),
       ...this.#meter.status(),
     };
@@ -103,7 +108,7 @@ export class Stage {
   onCallerMessage(link: CalleeLink, { body }: Message): void {
     if (body.case === 'open') void this.#open(link, body.value);
     else if (body.case === 'frame') this.#receive(link, body.value);
-    else if (body.case === 'close') this.#close(body.value);
+    else if (body.case === 'close') this.#close(link, body.value);
   }
 
   /** Whoever opened these sequences is gone, or whoever wanted their tokens. */
@@ -115,11 +120,11 @@ export class Stage {
     }
   }
 
-  onNextMessage({ body }: Message): void {
+  onNextMessage(link: CallerLink, { body }: Message): void {
     if (body.case !== 'failed') return;
     const sequence = this.#find(body.value);
-    if (sequence !== undefined)
-      this.#fail(sequence, ServingError.received(body.value.code, body.value.message));
+    if (sequence?.downstream.link !== link) return;
+    this.#fail(sequence, ServingError.received(body.value.code, body.value.message));
   }
 
   onNextEnd(link: CallerLink): void {
@@ -151,10 +156,16 @@ export class Stage {
       if (this.#draining)
         throw new ServingError('stage_unavailable', `${this.#options.labels.replica} is draining`);
       const { tracer, labels } = this.#options;
-      sequence = new Sequence(open, link, this.#downstreamOf(open), spansOf(tracer, labels, open, link));
+      sequence = new Sequence(open, {
+        upstream: link,
+        downstream: this.#downstreamOf(open),
+        spans: spansOf(tracer, labels, open, link),
+        takesTokens: this.#options.rowsIn.hidden === null,
+      });
       this.#sequences.set(sequence.id, sequence);
       const sampler = this.#samplerOf(open);
-      const cached = await this.#options.engine.open(sequence.key, open.maxLength, sampler, open.prefix);
+      const prefix = open.prefix.slice(0, open.cachedBlocks);
+      const cached = await this.#options.engine.open(sequence.key, open.maxLength, sampler, prefix);
       // Closed or moved while the engine was answering: it has been freed already.
       if (this.#isOpen(sequence)) sequence.opened(open, cached);
     } catch (error) {
@@ -195,41 +206,48 @@ export class Stage {
     return { params: fromSamplingMessage(open.sampling), prompt: open.prompt, sampled: open.sampled };
   }
 
+  /** What is wrong with an item costs its sequence, and nobody else. */
   #receive(link: CalleeLink, frame: Frame): void {
     const { rowsIn, metrics } = this.#options;
-    metrics.linkBytes.inc({ direction: 'in' }, frameCost(frame));
-    try {
-      for (const rows of unpackFrame(frame, rowsIn)) this.#take(link, rows);
-    } catch (error) {
-      // Whoever sends what is no frame can not be trusted with the next one.
-      link.close(ServingError.from(error));
-    }
+    const cost = frameCost(frame);
+    metrics.linkBytes.inc({ direction: 'in' }, cost);
+    const { rows, refused } = unpackFrame(frame, rowsIn);
+    const dropped = cost - rows.reduce((sum, content) => sum + bytesOf({ content }), 0);
+    if (dropped > 0) link.consumed(dropped);
+    for (const { item, reason } of refused) this.#refuse(link, item, reason);
+    for (const content of rows) this.#take(link, content);
     this.wake();
   }
 
   #take(link: CalleeLink, content: Rows): void {
     const { item } = content;
     const sequence = this.#find(item);
-    if (sequence?.advance(item) === true) {
+    if (sequence?.upstream === link && sequence.advance(content)) {
       const at = now();
       const arrival = { at, computed: sequence.clock.computed(at) };
       this.#batcher.enqueue(partOf(sequence, content, link, arrival), at);
       return;
     }
     link.consumed(bytesOf({ content }));
-    if (sequence === undefined) return; // It was closed while the frame was on its way.
     const problem = `rows at ${item.position} are not the next of ${item.sequence}`;
-    this.#fail(sequence, new ServingError('invalid_frame', problem));
+    this.#refuse(link, item, new ServingError('invalid_frame', problem));
   }
 
-  #close(close: Close): void {
+  /** Of a sequence that was closed while its rows were on their way nothing is left to fail; of another's, nothing may. */
+  #refuse(link: CalleeLink, item: Pick<Failed, 'sequence' | 'epoch'>, reason: ServingError): void {
+    const sequence = this.#find(item);
+    if (sequence?.upstream === link) this.#fail(sequence, reason);
+  }
+
+  #close(link: CalleeLink, close: Close): void {
     const sequence = this.#find(close);
-    if (sequence !== undefined) this.#end(sequence, close.prefix);
+    if (sequence?.upstream === link) this.#end(sequence, sequence.verified(close.prefix));
   }
 
+  /** What has been computed of it is kept, where another attempt may go on with it. */
   #fail(sequence: Sequence, reason: ServingError): void {
     sequence.fail(reason);
-    this.#end(sequence, [], reason);
+    this.#end(sequence, isMendable(reason) ? sequence.begun : [], reason);
   }
 
   /** `prefix` names the blocks to be kept of it, here and further on. */
@@ -271,23 +289,55 @@ export class Stage {
   }
 
   async #step(parts: readonly Part[]): Promise<void> {
-    const { engine, metrics } = this.#options;
-    const begun = this.#meter.begin(parts);
-    const input = toStepInput(parts);
     for (const part of parts) part.link.consumed(bytesOf(part));
+    for (let left = parts; left.length > 0;) left = await this.#attempt(left);
+  }
+
+  /** Computes parts together, or finds out why not; those that it returns are to be tried again. */
+  async #attempt(parts: readonly Part[]): Promise<readonly Part[]> {
     try {
-      const { result, seconds } = await engine.step(input);
-      const run = this.#meter.end(parts, begun, seconds);
-      const alive = ({ sequence }: Part): boolean => this.#isOpen(sequence);
-      const { sentBytes, refused } = deliver(parts, result, run, alive);
-      for (const { sequence } of parts) sequence.clock.end(run.ended);
-      metrics.linkBytes.inc({ direction: 'out' }, sentBytes);
-      this.#batcher.ran(parts, seconds, alive, run.ended);
-      for (const [sequence, reason] of refused) this.#fail(sequence, reason);
+      await this.#runTogether(parts);
     } catch (error) {
       const reason = ServingError.from(error);
-      for (const { sequence } of parts) if (this.#isOpen(sequence)) this.#fail(sequence, reason);
+      if (reason.code === 'kv_exhausted') return this.#giveWay(parts, reason);
+      // Whose fault it is shows when each is alone.
+      if (parts.length > 1) for (const part of parts) await this.#attempt([part]);
+      else this.#failOpen(parts, reason);
     }
+    return [];
+  }
+
+  async #runTogether(parts: readonly Part[]): Promise<void> {
+    const { engine, metrics } = this.#options;
+    const begun = this.#meter.begin(parts);
+    const { result, seconds } = await engine.step(toStepInput(parts)).finally(() => this.#meter.stopped());
+    const run = this.#meter.end(parts, begun, seconds);
+    const alive = ({ sequence }: Part): boolean => this.#isOpen(sequence);
+    const { sentBytes, refused } = deliver(parts, result, run, alive);
+    for (const { sequence, position, rows } of parts) {
+      sequence.clock.end(run.ended);
+      sequence.computed = position + rows;
+    }
+    metrics.linkBytes.inc({ direction: 'out' }, sentBytes);
+    this.#batcher.ran(parts, seconds, alive, run.ended);
+    for (const [sequence, reason] of refused) this.#fail(sequence, reason);
+  }
+
+  /**
+   * There is no room for the rows of all parts: the sequence that came last leaves, to be replayed when there is
+   * room again. Returns the parts that stay.
+   */
+  #giveWay(parts: readonly Part[], reason: ServingError): readonly Part[] {
+    const taking = new Set(parts.map(({ sequence }) => sequence));
+    const holders = [...this.#sequences.values()].filter(
+      (sequence) => sequence.computed > 0 || taking.has(sequence),
+    );
+    this.#fail(holders.at(-1)!, reason);
+    return parts.filter(({ sequence }) => this.#isOpen(sequence));
+  }
+
+  #failOpen(parts: readonly Part[], reason: ServingError): void {
+    for (const { sequence } of parts) if (this.#isOpen(sequence)) this.#fail(sequence, reason);
   }
 
   #isOpen(sequence: Sequence): boolean {

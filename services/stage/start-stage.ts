@@ -86,6 +86,7 @@ export async function startStage(
     onLink: (link) => stage.onCaller(link),
     onMessage: (link, message) => stage.onCallerMessage(link, message),
     onEnd: (link) => stage.onCallerEnd(link),
+    onRefused: (reason) => log.warn({ reason: reason.message }, 'link refused'),
   });
   const { appId, replica } = config;
   const address = `${config.host}:${server.port}`;
@@ -177,7 +178,7 @@ function linkToNext(
       log.warn({ to: `${link.appId}/${link.replica}`, reason: reason.message }, 'link down');
       stage().onNextEnd(link);
     },
-    onMessage: (_link, message) => stage().onNextMessage(message),
+    onMessage: (link, message) => stage().onNextMessage(link, message),
     onRoom: () => stage().wake(),
     onRoundTrip: (seconds) => linkSeconds.observe(seconds / 2),
     onTrouble: (reason) => log.debug({ reason: ServingError.from(reason).message }, 'link not opened'),

@@ -19,6 +19,8 @@ export class StepMeter {
   readonly #busy = new BusyMeter(now());
   readonly #totals = new StepTotals();
   #steps = 0;
+  /** When the step that runs began. */
+  #running: number | null = null;
 
   constructor(metrics: StageMetrics) {
     this.#metrics = metrics;
@@ -29,8 +31,14 @@ export class StepMeter {
     return { busyRatio: this.#busy.ratio(now()), ...this.#totals.read(processTimes()) };
   }
 
+  /** For how long the engine has been computing a step; 0 while it computes none. */
+  get stepSeconds(): number {
+    return this.#running === null ? 0 : now() - this.#running;
+  }
+
   begin(parts: readonly Part[]): Begun {
     const started = now();
+    this.#running = started;
     const phase = phaseOf(parts);
     let queued = 0;
     for (const { sequence, arrival } of parts) {
@@ -40,6 +48,11 @@ export class StepMeter {
       queued += waited;
     }
     return { started, queued };
+  }
+
+  /** The engine has answered, or thrown. */
+  stopped(): void {
+    this.#running = null;
   }
 
   /** The engine has answered; it says itself how long it computed. The clocks of the parts still run. */

@@ -35,13 +35,15 @@ export type StatusFields = Omit<Fields<Status>, Nested | keyof Optional> &
 
 type Nested = 'engine' | 'enginesAfter' | 'prefill' | 'decode';
 
-type Optional = Pick<Fields<Status>, 'hopSeconds'>;
+type Optional = Pick<Fields<Status>, 'hopSeconds' | 'stepSeconds'>;
 
 export interface CalleeLinkEvents {
   onLink(link: CalleeLink): void;
   /** `open`, `frame` and `close`. */
   onMessage(link: CalleeLink, message: Message): void;
   onEnd(link: CalleeLink, reason: ServingError): void;
+  /** Somebody was not welcomed; why is for our own log. */
+  onRefused?(reason: ServingError): void;
 }
 
 /** The side of a link that was called: receives sequences and frames, grants credit, answers pings. */
@@ -106,7 +108,7 @@ export function accept(
       const { body } = value;
       if (link === null) {
         clearTimeout(patience);
-        link = welcome(stream, value, identity, status);
+        link = welcome(stream, value, identity, status, events);
         if (link !== null) events.onLink(link);
       } else if (body.case === 'ping') {
         const pong = { nonce: body.value.nonce, status: create(StatusSchema, status()) };
@@ -128,12 +130,15 @@ function welcome(
   { body }: Message,
   identity: Identity,
   status: () => StatusFields,
+  events: CalleeLinkEvents,
 ): CalleeLink | null {
   try {
     if (body.case !== 'hello') throw new ServingError('protocol_mismatch', `${body.case} before hello`);
     checkHello(body.value, identity.plan);
   } catch (error) {
-    stream.end(ServingError.from(error));
+    events.onRefused?.(ServingError.from(error));
+    // Whoever it is learns nothing of what is served here.
+    stream.end(new ServingError('protocol_mismatch', 'not what is served here'));
     return null;
   }
   const { appId, replica, host, pid } = identity;

@@ -32,6 +32,7 @@ export async function serveLinks(options: LinkServerOptions): Promise<LinkServer
       links.delete(link);
       options.onEnd(link, reason);
     },
+    onRefused: (reason) => options.onRefused?.(reason),
   };
   const server = await serveStreams(options.host, options.port, (stream) =>
     accept(stream, options.identity, () => options.status(), events),

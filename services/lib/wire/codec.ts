@@ -3,7 +3,7 @@ import { ServingError } from '../errors/serving-error.js';
 import { MessageSchema, type Message } from './gen/stage_pb.js';
 
 /** Of the protocol in stage.proto. A change that an older process would misread raises it. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** The largest frame on the wire, bytes; sidecars and gRPC are configured well above it. */
 export const MAX_FRAME_BYTES = 1 << 20;

@@ -86,36 +86,52 @@ export function frameCost(frame: Frame): number {
   return frame.activations.length + frame.tokens.length * BYTES_PER_TOKEN;
 }
 
+/** A frame's items: those that are right, and those that are not, whose sequences can not go on. */
+export interface Unpacked {
+  readonly rows: readonly Rows[];
+  readonly refused: readonly { readonly item: ItemFields; readonly reason: ServingError }[];
+}
+
 /**
- * Takes a received frame apart. Throws `invalid_frame` unless the rows are exactly those that the items
- * announce: token ids below `vocabulary` when `hidden` is null, else rows of `hidden` activations; and unless
- * there is a drafted token for each row of logits but the first.
+ * Takes a received frame apart. An item is refused with `invalid_frame` where it has no rows, a token id that is not
+ * below `vocabulary`, or not one drafted token for each row of logits but the first. Where the rows are not
+ * exactly as many as the items announce (token ids when `hidden` is null, else rows of `hidden` activations), nobody
+ * knows whose they are, and every item is refused.
  */
-export function unpackFrame(frame: Frame, shape: RowShape): Rows[] {
+export function unpackFrame(frame: Frame, shape: RowShape): Unpacked {
+  const mismatch = problemOfFrame(frame, shape);
+  if (mismatch !== null) {
+    const reason = new ServingError('invalid_frame', mismatch);
+    return { rows: [], refused: frame.items.map((item) => ({ item, reason })) };
+  }
+  const rows: Rows[] = [];
+  const refused: { item: ItemFields; reason: ServingError }[] = [];
+  for (const entry of splitRows(frame, shape)) {
+    const problem = problemOfItem(entry, shape);
+    if (problem === null) rows.push(entry);
+    else refused.push({ item: entry.item, reason: new ServingError('invalid_frame', problem) });
+  }
+  return { rows, refused };
+}
+
+function problemOfFrame(frame: Frame, { hidden, activations }: RowShape): string | null {
   const count = frame.items.reduce((sum, item) => sum + item.count, 0);
-  for (const { count, logits, draft } of frame.items) {
-    if (count === 0) throw new ServingError('invalid_frame', 'an item without rows');
-    if (logits > count || draft.length !== Math.max(0, logits - 1) || draft.length > MAX_DRAFT) {
-      const asked = `${logits} rows of logits of ${count}, ${draft.length} drafted`;
-      throw new ServingError('invalid_frame', asked);
-    }
+  if (hidden === null) {
+    const isRight = frame.tokens.length === count && frame.activations.length === 0;
+    return isRight ? null : `${frame.tokens.length} token ids for ${count} rows`;
   }
-  if (shape.hidden === null) {
-    if (frame.tokens.length !== count || frame.activations.length !== 0) {
-      throw new ServingError('invalid_frame', `${frame.tokens.length} token ids for ${count} rows`);
-    }
-    const wrong = frame.tokens.find((token) => token >= shape.vocabulary);
-    if (wrong !== undefined) throw new ServingError('invalid_frame', `token ${wrong} of ${shape.vocabulary}`);
-  } else if (
-    frame.activations.length !== count * shape.hidden * bytesPerActivation[shape.activations] ||
-    frame.tokens.length !== 0
-  ) {
-    throw new ServingError(
-      'invalid_frame',
-      `${frame.activations.length} bytes for ${count} rows of ${shape.hidden}`,
-    );
-  }
-  return splitRows(frame, shape);
+  const bytes = count * hidden * bytesPerActivation[activations];
+  const isRight = frame.activations.length === bytes && frame.tokens.length === 0;
+  return isRight ? null : `${frame.activations.length} bytes for ${count} rows of ${hidden}`;
+}
+
+function problemOfItem(entry: Rows, { vocabulary }: RowShape): string | null {
+  const { count, logits, draft } = entry.item;
+  if (count === 0) return 'an item without rows';
+  if (logits > count || draft.length !== Math.max(0, logits - 1) || draft.length > MAX_DRAFT)
+    return `${logits} rows of logits of ${count}, ${draft.length} drafted`;
+  const wrong = 'tokens' in entry ? entry.tokens.find((token) => token >= vocabulary) : undefined;
+  return wrong === undefined ? null : `token ${wrong} of ${vocabulary}`;
 }
 
 function splitRows(frame: Frame, { hidden, activations: type }: RowShape): Rows[] {

@@ -269,7 +269,7 @@ test.each(['f32', 'int8'] as const)(
     }
     second.close('poisoned');
     second.open('next', 10);
-    const { logits } = await step('next', clean.hidden!.slice());
+    const { logits } = await step('next', Float32Array.from(clean.hidden!));
     expect(logits!.every(Number.isFinite)).toBe(true);
 
     async function run(engine: Engine, sequence: string) {

@@ -1,8 +1,23 @@
 import { accept, type CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
 import type { Identity } from '../../../services/lib/mesh/identity.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../services/lib/mesh/types.js';
+import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 import { message, type BodyOf, type MessageBody } from '../../../services/lib/wire/codec.js';
 import { streamPair } from '../../support/stream-pair.js';
+
+export const greedy: SamplingParams = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  seed: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+  minTokens: 0,
+  stopIds: [],
+};
 
 export const plan = { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [1] };
 

@@ -22,6 +22,7 @@ const on = (link: Candidate, fields: Partial<Movable<Candidate>> = {}): Movable<
   route: [a, link],
   length: 100,
   maxLength: 1_000,
+  demand: 1_000,
   settledMs: 60_000,
   ...fields,
 });
@@ -66,10 +67,13 @@ describe('rebalancing', () => {
 
   it('moves nothing to where there is no room', () => {
     const small = replica('small', { kvUsed: 500, kvCapacity: 1_200 });
-    const fits = on(x, { maxLength: 600 });
+    const fits = on(x, { maxLength: 600, demand: 600 });
     expect(planRebalance([[a], [x, small]], several(4, x))).toEqual([]);
     // And what it has just been given is room that is taken.
-    const moves = planRebalance([[a], [x, small]], [fits, on(x, { maxLength: 650 }), ...several(4, x)]);
+    const moves = planRebalance(
+      [[a], [x, small]],
+      [fits, on(x, { maxLength: 650, demand: 650 }), ...several(4, x)],
+    );
     expect(moves).toEqual([{ sequence: moves[0]!.sequence, from: x }]);
   });
 

@@ -6,22 +6,9 @@ import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 import { prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';
-import { plan } from './memory-mesh.js';
+import { greedy, plan } from './memory-mesh.js';
 import { SamplingMesh, VOCABULARY } from './sampling-mesh.js';
 
-const greedy: SamplingParams = {
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  seed: 7,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-  minTokens: 0,
-  stopIds: [],
-};
 const drawn = { ...greedy, temperature: 1.2 };
 const request = { prompt: [1, 2, 3, 1, 2], sampling: greedy, maxTokens: 24 };
 
@@ -35,6 +22,7 @@ describe('a generation whose route breaks', () => {
     system = new SamplingMesh();
     reroutes = new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] });
     backend = new MeshBackend({
+      nameSuffix: () => '',
       mesh: system.mesh,
       identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
       model: 'm',
@@ -138,6 +126,7 @@ describe('a generation whose route breaks', () => {
       epoch: 2,
       route: ['b', 'y'],
       sampled,
+      cachedBlocks: 2,
       prefix: prefixBlocks([...prompt, ...sampled].slice(0, -1)),
     });
     expect(open!.prefix).toHaveLength(2);

@@ -10,19 +10,19 @@ const replica = (id: string, fields: { kvUsed?: number; draining?: boolean } = {
   draining: fields.draining ?? false,
   status: create(StatusSchema, { kvUsed: fields.kvUsed ?? 0, kvCapacity: 1_000 }),
 });
-const tenant = (link: Candidate, maxLength = 100): Tenant<Candidate> => ({ route: [link], maxLength });
+const tenant = (link: Candidate, demand = 100): Tenant<Candidate> => ({ route: [link], demand });
 
 describe('choosing a route', () => {
   const choose = (
     links: Candidate[],
     tenants: Tenant<Candidate>[],
-    { maxLength = 100, avoid = [] as Candidate[] } = {},
+    { demand = 100, avoid = [] as Candidate[] } = {},
   ): string => {
     const chooser = new RouteChooser(
       () => [links],
       () => tenants,
     );
-    return chooser.choose({ maxLength, prefix: [], avoid: new Set(avoid) })[0]!.replica;
+    return chooser.choose({ length: 1, demand, prefix: [], avoid: new Set(avoid) })?.[0]!.replica ?? '';
   };
   const [x, y] = [replica('x'), replica('y')];
 
@@ -45,7 +45,8 @@ describe('choosing a route', () => {
       () => [[x, y]],
       () => [],
     );
-    const chosen = (): Candidate => chooser.choose({ maxLength: 100, prefix: ['one'], avoid: new Set() })[0]!;
+    const chosen = (): Candidate =>
+      chooser.choose({ length: 1, demand: 100, prefix: ['one'], avoid: new Set() })![0]!;
     expect(chosen()).toBe(x);
     chooser.note([y], ['one'], 1);
     expect(chosen()).toBe(y);

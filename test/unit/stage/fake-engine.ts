@@ -18,11 +18,11 @@ export class FakeEngine implements Pick<StageOptions['engine'], keyof StageOptio
   refusal: ServingError | null = null;
   /** What a step says that it took. */
   stepSeconds = 0.001;
-  readonly #result: (input: StepInput) => StepResult;
+  result: (input: StepInput) => StepResult;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(result: (input: StepInput) => StepResult) {
-    this.#result = result;
+    this.result = result;
   }
 
   /** Answers nothing more until the function that it returns is called. */
@@ -55,7 +55,7 @@ export class FakeEngine implements Pick<StageOptions['engine'], keyof StageOptio
 
   step(input: StepInput): Promise<{ result: StepResult; seconds: number }> {
     this.steps.push(input);
-    return this.#ask(() => ({ result: this.#result(input), seconds: this.stepSeconds }));
+    return this.#ask(() => ({ result: this.result(input), seconds: this.stepSeconds }));
   }
 
   #ask<Value>(work: () => Value | Promise<Value>): Promise<Value> {

@@ -100,7 +100,7 @@ export async function nextStage(
     onEnd: () => undefined,
   });
   const link = await connect(near, identityOf('stage-0', 'me'), {
-    onMessage: (_link, received) => stage().onNextMessage(received),
+    onMessage: (from, received) => stage().onNextMessage(from, received),
     onEnd: (ended) => stage().onNextEnd(ended),
     onRoom: () => stage().wake(),
   });
@@ -122,7 +122,16 @@ export const openOf = (
 ): Message =>
   message({
     case: 'open',
-    value: { sequence, epoch, route, gateway: 'g', maxLength, sampling: create(SamplingSchema), prefix },
+    value: {
+      sequence,
+      epoch,
+      route,
+      gateway: 'g',
+      maxLength,
+      sampling: create(SamplingSchema),
+      prefix,
+      cachedBlocks: prefix.length,
+    },
   });
 
 export const closeOf = (sequence: string, epoch = 1, prefix: string[] = []): Message =>

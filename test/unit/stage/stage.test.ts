@@ -2,7 +2,9 @@ import type { StepInput } from '../../../services/lib/engine/types.js';
 import { StageTimeSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { message } from '../../../services/lib/wire/codec.js';
+import type { ItemFields } from '../../../services/lib/wire/frames.js';
+import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
+import { prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
 import type { Stage } from '../../../services/stage/stage.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeEngine } from './fake-engine.js';
@@ -146,13 +148,121 @@ describe('the first stage', () => {
     await eventually('its room free', () => String([...engine.sequences.keys()]) === 'b/1');
   });
 
-  it('ends a link over which comes what is no frame, and all that ran over it', async () => {
-    await open('a');
-    const frame = { ...frameOf(tokensOf('a', 0, [1, 2])), tokens: [1] };
-    gateway.link.send(message({ case: 'frame', value: frame }));
-    expect((await gateway.ended).code).toBe('invalid_frame');
-    await nothingIsOpen();
-    await eventually('the end passed on', () => next.inbox.all('close').length === 1);
+  describe('beside others that run', () => {
+    const others = Array.from({ length: 8 }, (_, index) => `other-${index}`);
+    const bad = { 'a token that has no row': [1, 1_000], 'ids beyond all vocabularies': [2 ** 32 - 1, 2] };
+
+    /** All others have a row in the frame in which the bad one comes, and take one more after it. */
+    async function expectOnlyItFails(send: () => void): Promise<void> {
+      send();
+      await eventually('the failure', () => failures().length);
+      gateway.link.sendFrame(frameOf(...others.map((other) => tokensOf(other, 1, [8], { logits: 1 }))));
+      const passedOn = (): string[] =>
+        next.inbox
+          .all('frame')
+          .flatMap(({ items }) => items.map((item) => `${item.sequence}@${item.position}`));
+      const rows = [0, 1].flatMap((position) => others.map((other) => `${other}@${position}`));
+      await eventually('all their rows', () => rows.every((row) => passedOn().includes(row)));
+      expect(failures()).toEqual(['bad/1 invalid_frame']);
+      expect(passedOn().filter((row) => row.startsWith('bad'))).toEqual([]);
+      expect([...engine.sequences.keys()]).toEqual(others.map((other) => `${other}/1`));
+      expect(next.inbox.all('close').map(({ sequence }) => sequence)).toEqual(['bad']);
+    }
+    beforeEach(() => open('bad', ...others));
+    const rowsOfOthers = () => others.map((other) => tokensOf(other, 0, [7]));
+
+    it.each(Object.entries(bad))('%s costs its own sequence', async (_, tokens) => {
+      await expectOnlyItFails(() =>
+        gateway.link.sendFrame(frameOf(...rowsOfOthers(), tokensOf('bad', 0, tokens))),
+      );
+    });
+
+    it.each<[string, Partial<ItemFields>]>([
+      ['without rows', { count: 0 }],
+      ['with more rows of logits than rows', { logits: 3, draft: [1, 2] }],
+      ['with rows of logits that were not drafted', { logits: 2 }],
+      ['that leaves a gap', { position: 3 }],
+    ])('an item %s costs its own sequence', async (_, wrong) => {
+      await expectOnlyItFails(() => {
+        const rows = tokensOf('bad', 0, wrong.count === 0 ? [] : [1, 2]);
+        const item = { ...rows.item, ...wrong };
+        gateway.link.sendFrame(frameOf(...rowsOfOthers(), { ...rows, item }));
+      });
+    });
+
+    it('a frame with other rows than it announces costs those that it names', async () => {
+      await expectOnlyItFails(() => {
+        gateway.link.sendFrame(frameOf(...rowsOfOthers()));
+        const frame = { ...frameOf(tokensOf('bad', 0, [1, 2])), tokens: [1] };
+        gateway.link.send(message({ case: 'frame', value: frame }));
+      });
+    });
+
+    it('rows that the engine can not compute cost their own sequence', async () => {
+      engine.result = (input) => {
+        if (input.tokens!.includes(666)) throw new ServingError('invalid_frame', 'no numbers');
+        return embed(input);
+      };
+      await expectOnlyItFails(() =>
+        gateway.link.sendFrame(frameOf(tokensOf('bad', 0, [666]), ...rowsOfOthers())),
+      );
+    });
+
+    it('frames and closes of another link count for nothing', async () => {
+      const stranger = await callerOf(stage, 'gateway', 'stranger');
+      gateway.link.sendFrame(frameOf(...rowsOfOthers()));
+      for (const other of others) {
+        stranger.link.send(closeOf(other));
+        stranger.link.sendFrame(frameOf(tokensOf(other, 1, [9], { logits: 1 })));
+      }
+      stranger.link.send(closeOf('bad'));
+      await expectOnlyItFails(() => gateway.link.sendFrame(frameOf(tokensOf('bad', 0, [1_000]))));
+      expect(stranger.inbox.messages).toEqual([]);
+      expect(engine.steps.flatMap(({ tokens }) => [...tokens!])).not.toContain(9);
+      stranger.link.close();
+    });
+  });
+
+  describe('without room for all', () => {
+    /** Room for so many rows in all. */
+    const startWith = (rows: number): void => {
+      const held = new Map<string, number>();
+      engine.result = (input) => {
+        for (const id of held.keys()) if (!engine.sequences.has(id)) held.delete(id);
+        const after = new Map(held);
+        for (const { sequence, position, count } of input.items) after.set(sequence, position + count);
+        if ([...after.values()].reduce((sum, length) => sum + length, 0) > rows)
+          throw new ServingError('kv_exhausted', 'full');
+        for (const [sequence, length] of after) held.set(sequence, length);
+        return embed(input);
+      };
+    };
+    const lastRows = (): string[] => itemsOf(engine.steps.at(-1)!);
+
+    it('the one that came last gives way, and what it has is kept', async () => {
+      startWith(6);
+      await open('a', 'b', 'c');
+      const feed = (position: number, ...tokens: number[]) =>
+        gateway.link.sendFrame(
+          frameOf(...['a', 'b', 'c'].map((sequence) => tokensOf(sequence, position, tokens))),
+        );
+      feed(0, 1);
+      await eventually('the first rows', () => next.inbox.all('frame').length === 1);
+      feed(1, 2, 3);
+      await eventually('the second rows', () => next.inbox.all('frame').length === 2);
+      expect(failures()).toEqual(['c/1 kv_exhausted']);
+      expect(lastRows()).toEqual(['a/1@1+2', 'b/1@1+2']);
+      await eventually('its close', () => !engine.sequences.has('c/1'));
+    });
+
+    it('fails one that does not fit even alone', async () => {
+      startWith(6);
+      await open('a');
+      gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2, 3, 4, 5, 6, 7])));
+      await eventually('the failure', () => failures().length);
+      expect(failures()).toEqual(['a/1 kv_exhausted']);
+      await nothingIsOpen();
+    });
   });
 
   it('frees and passes on what is closed', async () => {
@@ -350,9 +460,10 @@ describe('the first stage', () => {
 
   it('goes on after what it has cached, of which it asks the next stage', async () => {
     engine.cached = 64;
-    gateway.link.send(openOf('a', 1, ['me', 'next'], ['one', 'two', 'three'], 100));
+    const prefix = ['one', 'two', 'three'];
+    gateway.link.send(openOf('a', 1, ['me', 'next'], prefix, 100));
     await eventually('the open passed on', () => next.inbox.all('open').length === 1);
-    expect(next.inbox.all('open')[0]!.prefix).toEqual(['one', 'two']);
+    expect(next.inbox.all('open')[0]).toMatchObject({ prefix, cachedBlocks: 2 });
     // The next stage had but one of the blocks.
     gateway.link.sendFrame(frameOf(tokensOf('a', 32, [1, 2])));
     await eventually('the frame', () => next.inbox.all('frame').length === 1);
@@ -360,27 +471,68 @@ describe('the first stage', () => {
     expect(failures()).toEqual([]);
   });
 
-  it('keeps what the gateway names when it closes, and passes it on', async () => {
-    await open('a', 'b');
-    gateway.link.send(closeOf('a', 1, ['one', 'two']));
-    gateway.link.send(closeOf('b'));
-    await eventually('the ends passed on', () => next.inbox.all('close').length === 2);
-    expect(next.inbox.all('close').map(({ prefix }) => prefix)).toEqual([['one', 'two'], []]);
-    await nothingIsOpen();
-    expect([...engine.kept.values()]).toEqual([['one', 'two'], []]);
-  });
+  describe('asked to keep blocks', () => {
+    const tokens = Array.from({ length: 70 }, (_, index) => index);
+    const names = prefixBlocks(tokens);
+    const kept = () => next.inbox.all('close').map(({ prefix }) => prefix);
+    const feed = async (sequence: string, cached = 0, salt = ''): Promise<void> => {
+      const { body } = openOf(sequence, 1, ['me', 'next'], names, 100);
+      const value = { ...(body.value as BodyOf<'open'>), cacheSalt: salt };
+      gateway.link.send(message({ case: 'open', value }));
+      await eventually('the open', () => next.inbox.all('open').some((open) => open.sequence === sequence));
+      for (let start = cached; start < tokens.length; start += 8)
+        gateway.link.sendFrame(frameOf(tokensOf(sequence, start, tokens.slice(start, start + 8))));
+      await eventually('all computed', () =>
+        next.inbox
+          .all('frame')
+          .some(({ items }) =>
+            items.some((item) => item.sequence === sequence && item.position + item.count === tokens.length),
+          ),
+      );
+    };
 
-  it('keeps nothing of what failed, nor while it drains', async () => {
-    await open('a', 'b');
-    gateway.link.sendFrame(frameOf(tokensOf('a', 3, [1])));
-    await eventually('the failure', () => failures().length);
-    gateway.link.send(closeOf('a', 1, ['one']));
-    const drained = stage.drain();
-    gateway.link.send(closeOf('b', 1, ['two']));
-    await drained;
-    await nothingIsOpen();
-    expect([...engine.kept.values()]).toEqual([[], []]);
-    expect(next.inbox.all('close').map(({ prefix }) => prefix)).toEqual([[], ['two']]);
+    it('keeps those whose tokens it has seen, passes them on, and no others', async () => {
+      await feed('a');
+      gateway.link.send(closeOf('a', 1, names));
+      await feed('b');
+      gateway.link.send(closeOf('b', 1, [names[0]!, 'of my choice']));
+      await feed('c');
+      gateway.link.send(closeOf('c', 1, ['of my choice', names[1]!]));
+      await feed('d', 0, 'mine');
+      gateway.link.send(closeOf('d', 1, names));
+      await nothingIsOpen();
+      expect(kept()).toEqual([names, names.slice(0, 1), [], []]);
+      expect([...engine.kept.values()]).toEqual(kept());
+    });
+
+    it('knows the blocks that a sequence began with by their names', async () => {
+      engine.cached = 32;
+      await feed('a', 32);
+      gateway.link.send(closeOf('a', 1, names));
+      await nothingIsOpen();
+      expect(kept()).toEqual([names]);
+    });
+
+    it('keeps what was computed when a link of the route is lost', async () => {
+      await feed('a');
+      next.end();
+      await nothingIsOpen();
+      expect([...engine.kept.values()]).toEqual([names]);
+    });
+
+    it('keeps nothing of what failed by its own fault, nor while it drains', async () => {
+      await feed('a');
+      await feed('b');
+      gateway.link.sendFrame(frameOf(tokensOf('a', 90, [1])));
+      await eventually('the failure', () => failures().length);
+      gateway.link.send(closeOf('a', 1, names));
+      const drained = stage.drain();
+      gateway.link.send(closeOf('b', 1, names));
+      await drained;
+      await nothingIsOpen();
+      expect([...engine.kept.values()]).toEqual([[], []]);
+      expect(kept()).toEqual([[], names]);
+    });
   });
 
   describe('when a sequence comes back on another route', () => {

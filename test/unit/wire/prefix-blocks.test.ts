@@ -40,8 +40,8 @@ describe('the names of prefix blocks', () => {
     fc.assert(
       fc.property(tokens, fc.nat(), (sequence, cut) => {
         const known = prefixBlocks(sequence.slice(0, cut % (sequence.length + 1)));
-        expect(prefixBlocks(sequence, known)).toEqual(prefixBlocks(sequence));
-        expect(prefixBlocks(sequence.slice(0, PREFIX_BLOCK), prefixBlocks(sequence))).toEqual(
+        expect(prefixBlocks(sequence, { known })).toEqual(prefixBlocks(sequence));
+        expect(prefixBlocks(sequence.slice(0, PREFIX_BLOCK), { known: prefixBlocks(sequence) })).toEqual(
           prefixBlocks(sequence.slice(0, PREFIX_BLOCK)),
         );
       }),
