@@ -37,10 +37,10 @@ interface Both {
   ends: ServingError[];
 }
 
-/** A caller's and a callee's link over one stream. */
 /** What callees say of those that they refused, to themselves. */
 const refusals: string[] = [];
 
+/** A caller's and a callee's link over one stream. */
 async function link(callerIdentity = identityOf('caller')): Promise<Both> {
   const [near, far] = streamPair();
   const both = { received: [], ends: [], room: 0 } as unknown as Both;

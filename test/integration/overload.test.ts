@@ -1,0 +1,71 @@
+import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { greedyTokens, post } from '../support/completions.js';
+import { startSystem, type TestSystem } from '../support/local-system.js';
+
+const HIDDEN = 576;
+
+const scrape = async (url: string): Promise<Scrape> =>
+  new Scrape(await (await fetch(`${url}/metrics`)).text());
+
+/** Rows that came into stage 1 so far, which takes f32 activations. */
+async function rowsComputed(system: TestSystem): Promise<number> {
+  const { serviceHttpPort } = system.members('stage-1')[0]!;
+  const page = await scrape(`http://127.0.0.1:${serviceHttpPort}`);
+  return page.total('layermesh_stage_link_bytes_total', 'direction="in"') / (HIDDEN * 4);
+}
+
+const prompt = (count: number, from: number): number[] =>
+  Array.from({ length: count }, (_, index) => 1_000 + ((from + index * 11) % 30_000));
+
+describe('more than fits at once', () => {
+  let system: TestSystem;
+  afterEach(() => system.stop());
+
+  it('a prompt that takes five times as long as a step may is computed once, and answered', async () => {
+    const STEP_TIMEOUT = 3;
+    system = await startSystem({
+      stages: 2,
+      mesh: 'direct',
+      env: {
+        LAYERMESH_STEP_TIMEOUT: String(STEP_TIMEOUT),
+        LAYERMESH_SPECULATION: 'off',
+        LAYERMESH_FAULT_STAGE: 'stage-1',
+        LAYERMESH_FAULT_STEP_MS: '600',
+      },
+    });
+    const before = await rowsComputed(system);
+    const started = performance.now();
+    const body = { prompt: prompt(1_800, 1), max_tokens: 2, temperature: 0, ignore_eos: true };
+    const response = await post(`${system.url}/v1/completions`, body);
+    expect(response.status).toBe(200);
+    expect((performance.now() - started) / 1_000).toBeGreaterThan(5 * STEP_TIMEOUT);
+    expect((await rowsComputed(system)) - before).toBe(1_800 + 1);
+    expect((await scrape(system.url)).total('layermesh_reroutes_total')).toBe(0);
+  }, 120_000);
+
+  it('sequences that outgrow the KV room together give way in turn, and are all answered as if alone', async () => {
+    const ask = (client: number) => greedyTokens(system.url, prompt(20, 97 * client), 400);
+    // Two of them find room to begin with, and none to end.
+    system = await startSystem({
+      stages: 2,
+      precision: 'f32',
+      mesh: 'direct',
+      kvTokens: 700,
+      env: { LAYERMESH_SPECULATION: 'off' },
+    });
+    const clients = [0, 1, 2];
+    const expected = [];
+    for (const client of clients) expected.push(await ask(client));
+    expect(await Promise.all(clients.map(ask))).toEqual(expected);
+    const page = await scrape(system.url);
+    expect(page.total('layermesh_request_failure_total')).toBe(0);
+    expect(page.total('layermesh_reroutes_total', 'reason="preempted"')).toBeGreaterThan(0);
+    for (const { servicePid, serviceHttpPort } of [0, 1].flatMap((stage) =>
+      system.members(`stage-${stage}`),
+    )) {
+      const stage = await scrape(`http://127.0.0.1:${serviceHttpPort}`);
+      expect([servicePid, stage.total('layermesh_stage_sequences')]).toEqual([servicePid, 0]);
+      expect(stage.total('layermesh_stage_kv_used_ratio')).toBe(0);
+    }
+  }, 120_000);
+});
