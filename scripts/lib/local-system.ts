@@ -4,7 +4,7 @@ import type { Precision } from '../../services/lib/engine/types.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { GatewayClient } from './gateway-client.js';
 import type { KeptProcess } from './kept-process.js';
-import { Member } from './member.js';
+import { Member, randomToken } from './member.js';
 import { isFree } from './ports.js';
 import { requireStages, type ReplicaCounts } from './replica-counts.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
@@ -52,6 +52,8 @@ export class LocalSystem {
   readonly failed: Promise<Error>;
   readonly #options: SystemOptions;
   readonly #members: Member[] = [];
+  /** What the services of this run show each other, so that no other process on this machine can open a link. */
+  readonly #meshToken = randomToken();
   #stageApps: readonly AppEntry[] = [];
   #telemetry: LocalTelemetry | null = null;
   #ready = false;
@@ -241,6 +243,7 @@ export class LocalSystem {
       LAYERMESH_SPLIT: split.join(','),
       LAYERMESH_MESH: daprd === null ? 'direct' : 'dapr',
       LAYERMESH_REGISTRY_DIR: this.folder.registry,
+      LAYERMESH_MESH_TOKEN: this.#meshToken,
       ...(app.appId === 'gateway' && { LAYERMESH_PORT: String(port), LAYERMESH_MODEL_NAME: modelName }),
     };
   }

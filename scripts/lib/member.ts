@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { KeptProcess, type KeepOptions } from './kept-process.js';
 import { freePorts } from './ports.js';
 import type { AppEntry } from './run-file.js';
@@ -24,6 +25,8 @@ export class Member {
   readonly ports: SidecarPorts;
   /** Where the service itself serves `/health` and `/metrics`. */
   readonly healthPort: number;
+  /** What the sidecar's API wants to be shown. Known to the two processes of this member, and passed by their environment. */
+  readonly apiToken: string;
   readonly service: KeptProcess;
   readonly sidecar: KeptProcess | null;
   /** Resolves when one of the two is gone for good. */
@@ -33,6 +36,7 @@ export class Member {
     options: MemberOptions,
     ports: SidecarPorts,
     healthPort: number,
+    apiToken: string,
     service: KeptProcess,
     sidecar: KeptProcess | null,
   ) {
@@ -40,6 +44,7 @@ export class Member {
     this.replica = options.replica;
     this.ports = ports;
     this.healthPort = healthPort;
+    this.apiToken = apiToken;
     this.service = service;
     this.sidecar = sidecar;
     this.lost = Promise.race([service.lost, ...(sidecar === null ? [] : [sidecar.lost])]);
@@ -51,13 +56,14 @@ export class Member {
     const name = `${app.appId}.${replica}`;
     const [http, grpc, internalGrpc, metrics, appPort, health] = (await freePorts(6)) as SixPorts;
     const ports = { http, grpc, internalGrpc, metrics, app: app.serves ? appPort : null };
+    const tokens = { DAPR_API_TOKEN: randomToken(), APP_API_TOKEN: randomToken() };
     const startSidecar = (path: string): KeptProcess =>
       new KeptProcess(
         {
           name: `${name}.daprd`,
           command: [path, ...sidecarArguments(app, ports)],
           directory: app.directory,
-          env: process.env,
+          env: { ...process.env, ...tokens },
           logPath: folder.log(`${name}.daprd`),
         },
         options,
@@ -71,6 +77,7 @@ export class Member {
           ...app.env,
           ...process.env,
           ...options.env,
+          ...tokens,
           APP_ID: app.appId,
           ...(daprd !== null && { DAPR_HTTP_PORT: String(http), DAPR_GRPC_PORT: String(grpc) }),
           ...(app.serves && { APP_PORT: String(appPort), LAYERMESH_HTTP_PORT: String(health) }),
@@ -79,7 +86,8 @@ export class Member {
       },
       options,
     );
-    return new Member(options, ports, health, service, daprd === null ? null : startSidecar(daprd));
+    const sidecar = daprd === null ? null : startSidecar(daprd);
+    return new Member(options, ports, health, tokens.DAPR_API_TOKEN, service, sidecar);
   }
 
   /** The service first: it needs its sidecar to say goodbye. */
@@ -92,5 +100,8 @@ export class Member {
     await this.sidecar?.stop(SIDECAR_GRACE_MS);
   }
 }
+
+/** Of 256 bits. */
+export const randomToken = (): string => randomBytes(32).toString('hex');
 
 type SixPorts = [number, number, number, number, number, number];

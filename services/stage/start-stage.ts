@@ -82,6 +82,7 @@ export async function startStage(
     host: config.host,
     port: config.grpcPort,
     identity,
+    wants: config.mesh.wants,
     status: () => stage.status(),
     onLink: (link) => stage.onCaller(link),
     onMessage: (link, message) => stage.onCallerMessage(link, message),

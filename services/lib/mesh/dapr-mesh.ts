@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type * as grpc from '@grpc/grpc-js';
+import type { Tokens } from '../config/mesh-config.js';
 import { ServingError } from '../errors/serving-error.js';
 import { DaprDocumentStore } from './dapr-document-store.js';
-import { createClient, openStream } from './grpc-stream.js';
+import { createClient, openStream, revealed } from './grpc-stream.js';
 import { DocumentRegistry } from './registry.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from './types.js';
 
@@ -10,6 +11,7 @@ export interface DaprMeshOptions {
   readonly daprGrpcPort: number;
   readonly daprHttpPort: number;
   readonly storeName: string;
+  readonly shows: Tokens;
 }
 
 const SIDECAR_PATIENCE_MS = 30_000;
@@ -19,11 +21,14 @@ export class DaprMesh implements Mesh {
   readonly kind = 'dapr';
   readonly registry: Registry;
   readonly #client: grpc.Client;
+  readonly #shows: Readonly<Record<string, string>>;
   readonly #store: DaprDocumentStore;
 
   private constructor(options: DaprMeshOptions) {
+    const { shows } = options;
     this.#client = createClient(`127.0.0.1:${options.daprGrpcPort}`);
-    this.#store = new DaprDocumentStore(options);
+    this.#shows = revealed(shows);
+    this.#store = new DaprDocumentStore({ ...options, apiToken: shows['dapr-api-token'] });
     this.registry = new DocumentRegistry(this.#store);
   }
 
@@ -39,7 +44,8 @@ export class DaprMesh implements Mesh {
    */
   open(record: ReplicaRecord, traceparent = ''): MessageStream {
     const context = traceparent === '' ? {} : { traceparent };
-    return openStream(this.#client, { 'dapr-app-id': record.appId, 'dapr-stream': 'true', ...context });
+    const target = { 'dapr-app-id': record.appId, 'dapr-stream': 'true' };
+    return openStream(this.#client, { ...target, ...this.#shows, ...context });
   }
 
   async close(): Promise<void> {

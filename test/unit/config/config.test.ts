@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
 import { readStageConfig } from '../../../services/lib/config/stage-config.js';
 
@@ -32,6 +33,22 @@ describe('the configuration', () => {
     expect(readStageConfig(stage).replica).toMatch(/^[0-9a-f]{6}$/);
     expect(readStageConfig(stage).replica).not.toBe(readStageConfig(stage).replica);
     expect(readStageConfig({ ...stage, LAYERMESH_REPLICA: 'mine' }).replica).toBe('mine');
+  });
+
+  it('shows its sidecar one token and wants another of it, and prints neither', () => {
+    const dapr = { DAPR_API_TOKEN: 'of-dapr', APP_API_TOKEN: 'of-app', LAYERMESH_MESH_TOKEN: 'of-mesh' };
+    const config = readStageConfig({ ...stage, ...dapr });
+    expect(config.mesh.shows['dapr-api-token']!.equals('of-dapr')).toBe(true);
+    expect(config.mesh.wants['dapr-api-token']!.equals('of-app')).toBe(true);
+    expect(config.mesh.wants['layermesh-token']!.equals('of-mesh')).toBe(true);
+    for (const printed of [JSON.stringify(config), inspect(config, { depth: null })])
+      expect(printed).not.toMatch(/of-(dapr|app|mesh)/);
+
+    const direct = { LAYERMESH_MESH: 'direct', LAYERMESH_REGISTRY_DIR: '/r' };
+    expect(Object.keys(readStageConfig({ ...stage, ...dapr, ...direct }).mesh.wants)).toEqual([
+      'layermesh-token',
+    ]);
+    expect(readStageConfig(stage).mesh.wants).toEqual({});
   });
 
   it.each([
