@@ -10,7 +10,9 @@ interface Options {
 
 await runCommand(
   new Command('prepare-model')
-    .description('Converts a checkpoint to shards, once; the services then take it by default.')
+    .description(
+      'Converts a checkpoint to shards, once, and prints their folder, which services take as LAYERMESH_PREPARED.',
+    )
     .option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)')
     .addOption(
       new Option('--precision <precision>', 'of the weights').choices(['int8', 'f32']).default('int8'),

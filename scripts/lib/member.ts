@@ -5,7 +5,7 @@ import type { AppEntry } from './run-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sidecarArguments, type SidecarPorts } from './sidecar.js';
 
-export interface MemberOptions extends KeepOptions {
+export interface MemberOptions extends Pick<KeepOptions, 'onEvent'> {
   readonly app: AppEntry;
   /** Counts the replicas of the app from 1. */
   readonly replica: number;
@@ -29,14 +29,17 @@ export class Member {
   readonly apiToken: string;
   readonly service: KeptProcess;
   readonly sidecar: KeptProcess | null;
-  /** Resolves when one of the two is gone for good. */
+  /** Resolves when one of the two has died before `keep` was called. */
   readonly lost: Promise<Error>;
+
+  readonly #keeping: Keeping;
 
   private constructor(
     options: MemberOptions,
     ports: SidecarPorts,
     healthPort: number,
     apiToken: string,
+    keeping: Keeping,
     service: KeptProcess,
     sidecar: KeptProcess | null,
   ) {
@@ -45,6 +48,7 @@ export class Member {
     this.ports = ports;
     this.healthPort = healthPort;
     this.apiToken = apiToken;
+    this.#keeping = keeping;
     this.service = service;
     this.sidecar = sidecar;
     this.lost = Promise.race([service.lost, ...(sidecar === null ? [] : [sidecar.lost])]);
@@ -52,7 +56,9 @@ export class Member {
 
   /** Starts both at once: each waits by itself for the other. */
   static async start(options: MemberOptions): Promise<Member> {
-    const { app, replica, folder, daprd } = options;
+    const { app, replica, folder, daprd, onEvent } = options;
+    const keeping: Keeping = { on: false };
+    const keep = { mayRestart: () => keeping.on, onEvent };
     const name = `${app.appId}.${replica}`;
     const [http, grpc, internalGrpc, metrics, appPort, health] = (await freePorts(6)) as SixPorts;
     const ports = { http, grpc, internalGrpc, metrics, app: app.serves ? appPort : null };
@@ -66,7 +72,7 @@ export class Member {
           env: { ...process.env, ...tokens },
           logPath: folder.log(`${name}.daprd`),
         },
-        options,
+        keep,
       );
     const service = new KeptProcess(
       {
@@ -84,10 +90,30 @@ export class Member {
         },
         logPath: folder.log(name),
       },
-      options,
+      keep,
     );
     const sidecar = daprd === null ? null : startSidecar(daprd);
-    return new Member(options, ports, health, tokens.DAPR_API_TOKEN, service, sidecar);
+    return new Member(options, ports, health, tokens.DAPR_API_TOKEN, keeping, service, sidecar);
+  }
+
+  /** Whether both processes run. */
+  get running(): boolean {
+    return this.service.running && this.sidecar?.running !== false;
+  }
+
+  /** Has both started again from now on, however often they die. Before, a death says that they can not run at all. */
+  keep(): void {
+    this.#keeping.on = true;
+  }
+
+  get kept(): boolean {
+    return this.#keeping.on;
+  }
+
+  /** Starts now what waits to be started again. */
+  retry(): void {
+    this.service.retry();
+    this.sidecar?.retry();
   }
 
   /** The service first: it needs its sidecar to say goodbye. */
@@ -99,6 +125,10 @@ export class Member {
   async stopSidecar(): Promise<void> {
     await this.sidecar?.stop(SIDECAR_GRACE_MS);
   }
+}
+
+interface Keeping {
+  on: boolean;
 }
 
 /** Of 256 bits. */

@@ -14,7 +14,8 @@ export interface DaprMeshOptions {
   readonly shows: Tokens;
 }
 
-const SIDECAR_PATIENCE_MS = 30_000;
+/** Between two complaints about a sidecar that does not come. */
+const SIDECAR_PATIENCE_MS = 10_000;
 
 /** Every stream goes through the sidecar: it finds the app-id, balances, encrypts, counts and traces. */
 export class DaprMesh implements Mesh {
@@ -32,9 +33,16 @@ export class DaprMesh implements Mesh {
     this.registry = new DocumentRegistry(this.#store);
   }
 
-  /** Waits until the sidecar can be used; throws `sidecar_missing` when it does not come. */
-  static async start(options: DaprMeshOptions, signal: AbortSignal): Promise<DaprMesh> {
-    await sidecarReady(options.daprHttpPort, signal);
+  /**
+   * Waits until the sidecar can be used: one that can not start, for its store is broken, does not cost this process
+   * what it has loaded. `onTrouble` hears `sidecar_missing` now and then meanwhile.
+   */
+  static async start(
+    options: DaprMeshOptions,
+    signal: AbortSignal,
+    onTrouble?: (reason: ServingError) => void,
+  ): Promise<DaprMesh> {
+    await sidecarReady(options.daprHttpPort, signal, onTrouble);
     return new DaprMesh(options);
   }
 
@@ -54,18 +62,25 @@ export class DaprMesh implements Mesh {
   }
 }
 
-/** `/healthz/outbound` answers before the app listens, which `/healthz` does not. */
-async function sidecarReady(port: number, signal: AbortSignal): Promise<void> {
+/** `/healthz/outbound` answers before the app listens, which `/healthz` does not. Neither wants a token. */
+async function sidecarReady(
+  port: number,
+  signal: AbortSignal,
+  onTrouble: (reason: ServingError) => void = () => undefined,
+): Promise<void> {
   const url = `http://127.0.0.1:${port}/v1.0/healthz/outbound`;
-  const deadline = performance.now() + SIDECAR_PATIENCE_MS;
-  while (performance.now() < deadline) {
+  let deadline = performance.now() + SIDECAR_PATIENCE_MS;
+  for (;;) {
     signal.throwIfAborted();
     const ok = await fetch(url, { signal: AbortSignal.timeout(1_000) }).then(
       (answer) => answer.ok,
       () => false,
     );
     if (ok) return;
+    if (performance.now() > deadline) {
+      onTrouble(new ServingError('sidecar_missing', `no Dapr sidecar answers on port ${port}`));
+      deadline += SIDECAR_PATIENCE_MS;
+    }
     await delay(50, undefined, { signal });
   }
-  throw new ServingError('sidecar_missing', `no Dapr sidecar answers on port ${port}`);
 }
