@@ -65,7 +65,7 @@ describe('a kept process', () => {
       if (event.endsWith('started again')) starts.push(performance.now());
     };
     const missing = join(folder.path, 'missing');
-    const script = `require('fs').readFileSync(${JSON.stringify(missing)}); ${FOREVER}`;
+    const script = `require('fs').readFileSync(${JSON.stringify(missing)}); console.log('up'); ${FOREVER}`;
     const timing = { firstMs: 20, mostMs: 640, stableMs: 60_000 };
     const kept = new KeptProcess(nodeProcess('lacking', script), { mayRestart: () => true, onEvent }, timing);
     await eventually('eight starts', () => starts.length === 8, 30_000);
@@ -74,9 +74,10 @@ describe('a kept process', () => {
     expect(gaps.at(-1)).toBeGreaterThan(gaps[0]!);
 
     await writeFile(missing, '');
-    const before = starts.length;
-    kept.retry();
-    await eventually('a start at last', () => starts.length > before && kept.running);
+    await eventually('a start at last', async () => {
+      kept.retry();
+      return (await kept.lastLines()).at(-1) === 'up';
+    });
     await kept.stop(5_000);
     expect(commandOf(kept.pid)).toBeNull();
   }, 60_000);
