@@ -81,14 +81,13 @@ export class KeptProcess {
         return new ServingError('process_failed', `${this.name} ended with ${how}`);
       }
       do {
-        await this.#pause();
-        // `stop` may have come in the pause.
-        if (this.#stopping) return never;
+        if (!(await this.#pause())) return never;
       } while (!this.#restart());
     }
   }
 
-  async #pause(): Promise<void> {
+  /** False when it was stopped meanwhile. */
+  async #pause(): Promise<boolean> {
     const { firstMs, mostMs, stableMs } = this.#timing;
     const stable = performance.now() - this.#startedAt >= stableMs;
     this.#pauseMs = stable ? firstMs : Math.min(Math.max(firstMs, this.#pauseMs * 2), mostMs);
@@ -102,6 +101,7 @@ export class KeptProcess {
         resolve();
       };
     });
+    return !this.#stopping;
   }
 
   /** False when it can not be started at present. */

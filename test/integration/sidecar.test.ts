@@ -93,6 +93,20 @@ describe('every hop passes a sidecar', () => {
     await nothingIsLeft();
   }, 90_000);
 
+  it('and a service that dies, stage or gateway, is started again each time', async () => {
+    for (const appId of ['stage-1', 'gateway', 'stage-1', 'stage-1', 'stage-1', 'stage-1']) {
+      const { servicePid } = system.members(appId)[0]!;
+      const killed = performance.now();
+      process.kill(servicePid, 'SIGKILL');
+      await eventually('another process', () => system.members(appId)[0]!.servicePid !== servicePid);
+      const whole = (): Promise<boolean> => isReady().catch(() => false);
+      await eventually('its loss', async () => !(await whole()), 5_000).catch(() => undefined);
+      await eventually('the mesh whole again', whole, 60_000);
+      console.info(`${appId}: whole again after ${((performance.now() - killed) / 1000).toFixed(1)} s`);
+    }
+    expect(await greedyTokens(system.url, PROMPT, 8)).toHaveLength(8);
+  }, 240_000);
+
   it('so one that hangs is noticed, named, and refused when that takes too long', async () => {
     const hung = system.members('stage-1')[0]!.sidecarPid!;
     process.kill(hung, 'SIGSTOP');

@@ -90,7 +90,8 @@ export class DocumentRegistry implements Registry {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, this.#timing.renewMs)) {
       signal?.throwIfAborted();
       try {
-        return await write();
+        await write();
+        return;
       } catch (reason) {
         onTrouble(reason);
       }

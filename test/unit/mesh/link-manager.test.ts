@@ -173,7 +173,6 @@ it('keeps its links while the registry can not be reached, and tells that it can
     broken ? Promise.reject(new Error('file is not a database')) : mesh.registry.list(appId);
   const manager = new LinkManager({
     mesh: {
-      ...mesh,
       kind: 'direct',
       open: (record) => mesh.open(record),
       close: () => mesh.close(),

@@ -46,7 +46,9 @@ describe('a kept process', () => {
 
   it('is started again however often it dies far apart, at once', async () => {
     const pauses: string[] = [];
-    const onEvent = (event: string): void => void (event.includes(' in ') && pauses.push(event));
+    const onEvent = (event: string): void => {
+      if (event.includes(' in ')) pauses.push(event);
+    };
     const timing = { firstMs: 1, mostMs: 60_000, stableMs: 0 };
     const spec = nodeProcess('unlucky', FOREVER);
     const kept = new KeptProcess(spec, { mayRestart: () => true, onEvent }, timing);
