@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import { runStep } from './bootstrap/step.mjs';
@@ -9,21 +10,48 @@ import { RunFolder } from './lib/run-folder.js';
 import { readRunState } from './lib/run-state.js';
 import { stopRecorded } from './lib/stop-recorded.js';
 
+/** A supervisor stops its processes within less. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 50;
+
 await runCommand(
   new Command('down')
     .description('Stops the local system on a port, also one that lost its supervisor.')
     .addOption(portOption())
     .action(async ({ port }: { port: number }) => {
       const folder = new RunFolder(port);
-      const state = readRunState(folder.state);
-      await runStep('stopped', async () => {
-        try {
-          await giveOrder(folder.socket, { do: 'stop' });
-        } catch (error) {
-          if (!(error instanceof ServingError && error.code === 'not_running')) throw error;
-          await stopRecorded(state);
-        }
-      });
-      await rm(folder.state, { force: true });
+      const supervisor = folder.owner;
+      if (supervisor !== null) await runStep('stopped', () => askToStop(folder, supervisor));
+      else await stopLeft(folder);
     }),
 );
+
+/** By its socket; by a signal while it does not take orders yet. */
+async function askToStop(folder: RunFolder, supervisor: number): Promise<void> {
+  try {
+    await giveOrder(folder.socket, { do: 'stop' });
+  } catch (error) {
+    if (!(error instanceof ServingError && error.code === 'not_running')) throw error;
+    if (folder.owner === supervisor) process.kill(supervisor, 'SIGTERM');
+  }
+  const deadline = performance.now() + PATIENCE_MS;
+  while (folder.owner === supervisor) {
+    if (performance.now() > deadline) {
+      throw new ServingError('process_failed', `the supervisor (pid ${supervisor}) does not stop`, {
+        hint: 'kill it, and run npm run down again for what it leaves',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function stopLeft(folder: RunFolder): Promise<void> {
+  const { processes } = readRunState(folder.state);
+  const disown = folder.own();
+  try {
+    await runStep('stopped', () => stopRecorded(processes));
+    await rm(folder.state, { force: true });
+  } finally {
+    disown();
+  }
+}

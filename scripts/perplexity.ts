@@ -11,6 +11,7 @@ import { ChainedEngine } from './lib/chained-engine.js';
 import { runCommand, stopSignal } from './lib/command.js';
 import { compareEngines, windowsOf } from './lib/compare-engines.js';
 import { locateModel, prepare } from './lib/prepare.js';
+import { callerModel, callerPath } from './lib/caller-path.js';
 
 const WINDOW = 256;
 const MOST_WINDOWS = 16;
@@ -72,8 +73,12 @@ async function windowsOfFile(model: string, text: string, signal: AbortSignal): 
 await runCommand(
   new Command('perplexity')
     .description('Measures what int8, and the split, cost in quality against unsplit f32.')
-    .option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)')
-    .option('--text <file>', 'text to read', 'test/fixtures/tom-sawyer.txt')
+    .option(
+      '--model <path|hub-id>',
+      'GGUF file or Hugging Face folder (default: the demo model)',
+      callerModel,
+    )
+    .option('--text <file>', 'text to read', callerPath, 'test/fixtures/tom-sawyer.txt')
     .option('--split <layers>', 'boundaries between the stages of the int8 model, such as 10,20', '')
     .addOption(
       new Option('--activations <type>', 'of what its stages send each other')

@@ -6,6 +6,7 @@ import { randomEncodings, type TypeName } from './lib/random-model/random-blocks
 import { configOf, shapes, type Shape, type ShapeName } from './lib/random-model/shapes.js';
 import { writeRandomModel } from './lib/random-model/write-random-model.js';
 import { wholeNumber } from './lib/whole-number.js';
+import { callerPath } from './lib/caller-path.js';
 
 interface Options extends Partial<Shape> {
   readonly shape: ShapeName;
@@ -47,7 +48,7 @@ await runCommand(
       new Option('--type <type>', 'of the matrices').choices(Object.keys(randomEncodings)).default('Q8_0'),
     )
     .addOption(new Option('--seed <n>', 'of the weights').argParser(wholeNumber(0, 2 ** 31)).default(1))
-    .requiredOption('--out <file>', 'where to write it')
+    .requiredOption('--out <file>', 'where to write it', callerPath)
     .optionsGroup('Another shape:')
     .addOption(size('--layers <n>', 'layers'))
     .addOption(size('--hidden <n>', 'size of the residual stream'))

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { whenAborted } from '../services/lib/process/when-aborted.js';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/command.js';
 import { serveControl } from './lib/control.js';
@@ -27,7 +27,7 @@ async function up(options: UpOptions): Promise<void> {
   console.log('\nnpm run down stops it.');
 }
 
-/** Serves until it is told to stop, or can not go on. */
+/** Serves until it is told to stop. */
 async function serve(options: SystemOptions, signal: AbortSignal): Promise<void> {
   const onEvent = (message: string): void => console.error(message);
   const system = await runStep('layer services', () => LocalSystem.start({ ...options, onEvent }, signal));
@@ -46,11 +46,7 @@ async function serve(options: SystemOptions, signal: AbortSignal): Promise<void>
   const endTraces = watchTraces(telemetry?.jaeger ?? null, (url) => status.say(`Last trace: ${url}`));
   try {
     const stopped = AbortSignal.any([signal, asked.signal]);
-    const failure = await Promise.race([
-      system.failed,
-      stopped.aborted ? null : once(stopped, 'abort').then(() => null),
-    ]);
-    if (failure !== null) throw failure;
+    await whenAborted(stopped);
   } finally {
     endTraces();
     status.end();

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { ManagedProcess, type ProcessSpec } from './managed-process.js';
 
@@ -8,22 +7,38 @@ export interface KeepOptions {
   readonly onEvent: (message: string) => void;
 }
 
-const MOST_RESTARTS = 3;
-const FIRST_BACKOFF_MS = 500;
+export interface RestartTiming {
+  /** Before the first restart, ms; doubled by each death that follows soon. */
+  readonly firstMs: number;
+  readonly mostMs: number;
+  /** What has lived for so long begins anew with the first pause, ms. */
+  readonly stableMs: number;
+}
 
-/** A process that is reported and, a few times, started again when it dies unasked. */
+/** Never given up: what made it die may be mended in an hour. */
+const TIMING: RestartTiming = { firstMs: 100, mostMs: 60_000, stableMs: 60_000 };
+
+/** Shorter pauses are not worth a line. */
+const TELL_MS = 1_000;
+
+/** A process that is reported and started again when it dies unasked, ever later while it dies soon. */
 export class KeptProcess {
-  /** Resolves when the process has died and stays dead; never after `stop`. */
+  /** Resolves when the process has died and may not be started again; never after `stop`. */
   readonly lost: Promise<ServingError>;
   readonly #spec: ProcessSpec;
   readonly #options: KeepOptions;
-  readonly #stopping = new AbortController();
+  readonly #timing: RestartTiming;
   #process: ManagedProcess;
+  #startedAt = performance.now();
+  #pauseMs = 0;
+  #stopping = false;
+  #endPause: () => void = () => undefined;
 
   /** Starts it; throws `process_failed` when that is impossible. */
-  constructor(spec: ProcessSpec, options: KeepOptions) {
+  constructor(spec: ProcessSpec, options: KeepOptions, timing: RestartTiming = TIMING) {
     this.#spec = spec;
     this.#options = options;
+    this.#timing = timing;
     this.#process = new ManagedProcess(spec);
     this.lost = this.#keep().catch((error: unknown) => ServingError.from(error));
   }
@@ -36,33 +51,70 @@ export class KeptProcess {
     return this.#process.pid;
   }
 
+  /** False while it waits to be started again. */
+  get running(): boolean {
+    return this.#process.running;
+  }
+
   lastLines(): Promise<string[]> {
     return this.#process.lastLines();
   }
 
+  /** Starts it now if it waits to be started again. */
+  retry(): void {
+    this.#endPause();
+  }
+
   async stop(graceMs: number): Promise<void> {
-    this.#stopping.abort();
+    this.#stopping = true;
+    this.#endPause();
     await this.#process.stop(graceMs);
   }
 
   async #keep(): Promise<ServingError> {
-    for (let restarts = 0; ; restarts++) {
+    for (;;) {
       const how = await this.#process.ended;
-      if (this.#stopping.signal.aborted) return never;
-      const lines = await this.#process.lastLines();
-      this.#options.onEvent([`${this.#spec.name} ended with ${how}; its last lines:`, ...lines].join('\n  '));
-      if (restarts === MOST_RESTARTS || !this.#options.mayRestart()) {
-        return new ServingError('process_failed', `${this.#spec.name} ended with ${how}`);
+      if (this.#stopping) return never;
+      const lines = await this.#process.lastLines().catch(() => []);
+      this.#options.onEvent([`${this.name} ended with ${how}; its last lines:`, ...lines].join('\n  '));
+      if (!this.#options.mayRestart()) {
+        return new ServingError('process_failed', `${this.name} ended with ${how}`);
       }
-      if (!(await this.#pause(FIRST_BACKOFF_MS * 2 ** restarts))) return never;
-      this.#process = new ManagedProcess(this.#spec);
-      this.#options.onEvent(`${this.#spec.name} started again, ${MOST_RESTARTS - restarts - 1} more times`);
+      do {
+        if (!(await this.#pause())) return never;
+      } while (!this.#restart());
     }
   }
 
   /** False when it was stopped meanwhile. */
-  async #pause(ms: number): Promise<boolean> {
-    return sleep(ms, true, { signal: this.#stopping.signal }).catch(() => false);
+  async #pause(): Promise<boolean> {
+    const { firstMs, mostMs, stableMs } = this.#timing;
+    const stable = performance.now() - this.#startedAt >= stableMs;
+    this.#pauseMs = stable ? firstMs : Math.min(Math.max(firstMs, this.#pauseMs * 2), mostMs);
+    if (this.#pauseMs >= TELL_MS) {
+      this.#options.onEvent(`${this.name} is started again in ${(this.#pauseMs / 1000).toFixed(0)} s`);
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#pauseMs);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return !this.#stopping;
+  }
+
+  /** False when it can not be started at present. */
+  #restart(): boolean {
+    this.#startedAt = performance.now();
+    try {
+      this.#process = new ManagedProcess(this.#spec);
+    } catch (error) {
+      this.#options.onEvent(ServingError.from(error).message);
+      return false;
+    }
+    this.#options.onEvent(`${this.name} started again`);
+    return true;
   }
 }
 

@@ -4,12 +4,13 @@ import type { Precision } from '../../services/lib/engine/types.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { GatewayClient } from './gateway-client.js';
 import type { KeptProcess } from './kept-process.js';
-import { Member } from './member.js';
+import { Member, randomToken } from './member.js';
 import { isFree } from './ports.js';
 import { requireStages, type ReplicaCounts } from './replica-counts.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import { leftIn, stopRecorded } from './stop-recorded.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
 import type { Scraped } from './telemetry/targets.js';
@@ -38,8 +39,14 @@ const STOP_GRACE_MS = 10_000;
 /** A replica that leaves a running system first finishes, or hands over, its sequences. */
 const DRAIN_GRACE_MS = 60_000;
 
-/** Throws `port_in_use`; asked before anything is started. */
+/**
+ * Throws `port_in_use` where a system, or something else, has the port; asked before anything is started. What a killed
+ * supervisor left there is no obstacle: it is stopped by `LocalSystem.start`.
+ */
 export async function requireFreePort(port: number): Promise<void> {
+  const folder = new RunFolder(port);
+  if (folder.owner !== null) throw folder.inUse();
+  if (leftIn(folder).length > 0) return;
   if (!(await isFree(port))) throw new ServingError('port_in_use', `something listens on 127.0.0.1:${port}`);
 }
 
@@ -48,31 +55,35 @@ export class LocalSystem {
   readonly url: string;
   readonly folder: RunFolder;
   readonly gateway: GatewayClient;
-  /** Resolves when the system can not go on: its gateway is gone. */
-  readonly failed: Promise<Error>;
   readonly #options: SystemOptions;
   readonly #members: Member[] = [];
+  readonly #disown: () => void;
+  /** What the services of this run show each other, so that no other process on this machine can open a link. */
+  readonly #meshToken = randomToken();
   #stageApps: readonly AppEntry[] = [];
   #telemetry: LocalTelemetry | null = null;
-  #ready = false;
-  #fail: (error: Error) => void = () => undefined;
   #scaling: Promise<unknown> = Promise.resolve();
   #stopped: Promise<void> | null = null;
 
-  private constructor(options: SystemOptions) {
+  private constructor(options: SystemOptions, folder: RunFolder, disown: () => void) {
     this.#options = options;
+    this.#disown = disown;
     this.url = `http://127.0.0.1:${options.port}`;
-    this.folder = new RunFolder(options.port);
+    this.folder = folder;
     this.gateway = new GatewayClient(this.url);
-    this.failed = new Promise((resolve) => {
-      this.#fail = resolve;
-    });
   }
 
   /** Starts everything at once and returns when requests can be served by every replica asked for. */
   static async start(options: SystemOptions, signal: AbortSignal): Promise<LocalSystem> {
-    await requireFreePort(options.port);
-    const system = new LocalSystem(options);
+    const folder = new RunFolder(options.port);
+    const disown = folder.own();
+    try {
+      await clear(folder, options);
+    } catch (error) {
+      disown();
+      throw error;
+    }
+    const system = new LocalSystem(options, folder, disown);
     try {
       await system.#start(signal);
       return system;
@@ -123,9 +134,8 @@ export class LocalSystem {
       { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
     ]);
-    await this.#waitUntilComplete(signal);
+    await this.#waitUntilComplete(this.#members, signal);
     await this.#telemetry?.waitUntilReady(signal);
-    this.#ready = true;
   }
 
   async #startTelemetry(): Promise<LocalTelemetry | null> {
@@ -138,13 +148,24 @@ export class LocalSystem {
   async #scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
     requireStages(new Map([[appId, count]]), this.#stageApps.length);
     const app = this.#stageApps.find((each) => each.appId === appId)!;
-    const members = this.#members
-      .filter((member) => member.appId === appId)
-      .sort((one, other) => one.replica - other.replica);
-    const newest = members.at(-1)?.replica ?? 0;
-    await this.#startMembers(replicasOf(app, newest + 1, newest + count - members.length));
-    await Promise.all(members.slice(count).map((member) => this.#drain(member)));
-    return this.#waitUntilComplete(signal);
+    // Who runs stays before who is dead, and the older before the younger.
+    const members = this.#of(appId).sort(
+      (one, other) => Number(other.running) - Number(one.running) || one.replica - other.replica,
+    );
+    const newest = Math.max(0, ...members.map(({ replica }) => replica));
+    try {
+      await this.#startMembers(replicasOf(app, newest + 1, newest + count - members.length));
+      await Promise.all(members.slice(count).map((member) => this.#drain(member)));
+      for (const member of members) member.retry();
+      return await this.#waitUntilComplete(this.#of(appId), signal);
+    } catch (error) {
+      await Promise.all(this.#members.filter(({ kept }) => !kept).map((member) => this.#drain(member)));
+      throw error;
+    }
+  }
+
+  #of(appId: string): Member[] {
+    return this.#members.filter((member) => member.appId === appId);
   }
 
   /** Several at once; when one does not start, those that did are stopped with the rest. */
@@ -157,20 +178,16 @@ export class LocalSystem {
   async #startMember({ app, replica }: Replica): Promise<void> {
     const { folder } = this;
     const { daprd } = this.#options;
-    // What dies before the system has been ready once is badly configured: trying again would only hide it.
-    const mayRestart = (): boolean => this.#ready;
     const member = await Member.start({
       app,
       replica,
       folder,
       daprd,
       env: this.#environment(app),
-      mayRestart,
       onEvent: this.#onEvent,
     });
     this.#members.push(member);
     this.#record();
-    if (app.appId === 'gateway') void member.lost.then(this.#fail);
   }
 
   async #drain(member: Member): Promise<void> {
@@ -179,17 +196,21 @@ export class LocalSystem {
     this.#record();
   }
 
-  /** Waits until the topology lists every process that runs, and no other. */
-  async #waitUntilComplete(signal: AbortSignal): Promise<Topology> {
+  /**
+   * Waits until the topology lists every one of these members, and no other of their app-ids. From then on they are kept:
+   * what dies before it has served once is badly configured, and trying again would only hide it.
+   */
+  async #waitUntilComplete(members: readonly Member[], signal: AbortSignal): Promise<Topology> {
     const done = new AbortController();
     const isComplete = ({ stages }: Topology): boolean => {
-      const listed = stages.flatMap(({ replicas }) => replicas.map(({ pid }) => pid)).sort();
-      const running = this.#members
-        .filter(({ appId }) => appId !== 'gateway')
-        .map(({ service }) => service.pid);
-      return listed.join() === running.sort().join();
+      const appIds = new Set(members.map(({ appId }) => appId));
+      const listed = stages
+        .filter((stage) => appIds.has(stage.app_id))
+        .flatMap(({ replicas }) => replicas.map(({ pid }) => pid));
+      const running = members.filter(({ appId }) => appId !== 'gateway').map(({ service }) => service.pid);
+      return listed.sort().join() === running.sort().join();
     };
-    const lost = Promise.race(this.#members.map((member) => member.lost)).then((error) => {
+    const lost = Promise.race(members.map((member) => member.lost)).then((error) => {
       throw error;
     });
     try {
@@ -197,7 +218,9 @@ export class LocalSystem {
         timeoutMs: READY_TIMEOUT_MS,
         signal: AbortSignal.any([signal, done.signal]),
       });
-      return await Promise.race([waiting, lost]);
+      const topology = await Promise.race([waiting, lost]);
+      for (const member of members) member.keep();
+      return topology;
     } finally {
       done.abort();
     }
@@ -241,6 +264,7 @@ export class LocalSystem {
       LAYERMESH_SPLIT: split.join(','),
       LAYERMESH_MESH: daprd === null ? 'direct' : 'dapr',
       LAYERMESH_REGISTRY_DIR: this.folder.registry,
+      LAYERMESH_MESH_TOKEN: this.#meshToken,
       ...(app.appId === 'gateway' && { LAYERMESH_PORT: String(port), LAYERMESH_MODEL_NAME: modelName }),
     };
   }
@@ -254,7 +278,16 @@ export class LocalSystem {
     await Promise.all(this.#members.map((member) => member.stopSidecar()));
     await this.#telemetry?.stop();
     await rm(this.folder.state, { force: true });
+    this.#disown();
   }
+}
+
+/** Stops what a killed supervisor left, for its record is erased next. Throws `port_in_use` for others' processes. */
+async function clear(folder: RunFolder, { port, onEvent }: SystemOptions): Promise<void> {
+  const left = leftIn(folder);
+  if (left.length > 0) onEvent?.(`stopping ${left.length} processes that a killed supervisor left`);
+  await stopRecorded(left);
+  if (!(await isFree(port))) throw new ServingError('port_in_use', `something listens on 127.0.0.1:${port}`);
 }
 
 const toRecord = ({ name, pid }: KeptProcess, kind: RecordedProcess['kind']): RecordedProcess => ({

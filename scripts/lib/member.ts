@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { KeptProcess, type KeepOptions } from './kept-process.js';
 import { freePorts } from './ports.js';
 import type { AppEntry } from './run-file.js';
 import type { RunFolder } from './run-folder.js';
 import { sidecarArguments, type SidecarPorts } from './sidecar.js';
 
-export interface MemberOptions extends KeepOptions {
+export interface MemberOptions extends Pick<KeepOptions, 'onEvent'> {
   readonly app: AppEntry;
   /** Counts the replicas of the app from 1. */
   readonly replica: number;
@@ -24,15 +25,21 @@ export class Member {
   readonly ports: SidecarPorts;
   /** Where the service itself serves `/health` and `/metrics`. */
   readonly healthPort: number;
+  /** What the sidecar's API wants to be shown. Known to the two processes of this member, and passed by their environment. */
+  readonly apiToken: string;
   readonly service: KeptProcess;
   readonly sidecar: KeptProcess | null;
-  /** Resolves when one of the two is gone for good. */
+  /** Resolves when one of the two has died before `keep` was called. */
   readonly lost: Promise<Error>;
+
+  readonly #keeping: Keeping;
 
   private constructor(
     options: MemberOptions,
     ports: SidecarPorts,
     healthPort: number,
+    apiToken: string,
+    keeping: Keeping,
     service: KeptProcess,
     sidecar: KeptProcess | null,
   ) {
@@ -40,6 +47,8 @@ export class Member {
     this.replica = options.replica;
     this.ports = ports;
     this.healthPort = healthPort;
+    this.apiToken = apiToken;
+    this.#keeping = keeping;
     this.service = service;
     this.sidecar = sidecar;
     this.lost = Promise.race([service.lost, ...(sidecar === null ? [] : [sidecar.lost])]);
@@ -47,20 +56,23 @@ export class Member {
 
   /** Starts both at once: each waits by itself for the other. */
   static async start(options: MemberOptions): Promise<Member> {
-    const { app, replica, folder, daprd } = options;
+    const { app, replica, folder, daprd, onEvent } = options;
+    const keeping: Keeping = { on: false };
+    const keep = { mayRestart: () => keeping.on, onEvent };
     const name = `${app.appId}.${replica}`;
     const [http, grpc, internalGrpc, metrics, appPort, health] = (await freePorts(6)) as SixPorts;
     const ports = { http, grpc, internalGrpc, metrics, app: app.serves ? appPort : null };
+    const tokens = { DAPR_API_TOKEN: randomToken(), APP_API_TOKEN: randomToken() };
     const startSidecar = (path: string): KeptProcess =>
       new KeptProcess(
         {
           name: `${name}.daprd`,
           command: [path, ...sidecarArguments(app, ports)],
           directory: app.directory,
-          env: process.env,
+          env: { ...process.env, ...tokens },
           logPath: folder.log(`${name}.daprd`),
         },
-        options,
+        keep,
       );
     const service = new KeptProcess(
       {
@@ -71,15 +83,37 @@ export class Member {
           ...app.env,
           ...process.env,
           ...options.env,
+          ...tokens,
           APP_ID: app.appId,
           ...(daprd !== null && { DAPR_HTTP_PORT: String(http), DAPR_GRPC_PORT: String(grpc) }),
           ...(app.serves && { APP_PORT: String(appPort), LAYERMESH_HTTP_PORT: String(health) }),
         },
         logPath: folder.log(name),
       },
-      options,
+      keep,
     );
-    return new Member(options, ports, health, service, daprd === null ? null : startSidecar(daprd));
+    const sidecar = daprd === null ? null : startSidecar(daprd);
+    return new Member(options, ports, health, tokens.DAPR_API_TOKEN, keeping, service, sidecar);
+  }
+
+  /** Whether both processes run. */
+  get running(): boolean {
+    return this.service.running && this.sidecar?.running !== false;
+  }
+
+  /** Has both started again from now on, however often they die. Before, a death says that they can not run at all. */
+  keep(): void {
+    this.#keeping.on = true;
+  }
+
+  get kept(): boolean {
+    return this.#keeping.on;
+  }
+
+  /** Starts now what waits to be started again. */
+  retry(): void {
+    this.service.retry();
+    this.sidecar?.retry();
   }
 
   /** The service first: it needs its sidecar to say goodbye. */
@@ -92,5 +126,12 @@ export class Member {
     await this.sidecar?.stop(SIDECAR_GRACE_MS);
   }
 }
+
+interface Keeping {
+  on: boolean;
+}
+
+/** Of 256 bits. */
+export const randomToken = (): string => randomBytes(32).toString('hex');
 
 type SixPorts = [number, number, number, number, number, number];

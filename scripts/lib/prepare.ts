@@ -6,7 +6,6 @@ import { resolveModel } from '../../services/lib/model/resolve-model.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import { withLock } from '../bootstrap/lock.mjs';
 import { runStep } from '../bootstrap/step.mjs';
-import { setDefaultModel } from './default-model.js';
 import { ensureDemoModel } from './demo-model.js';
 
 /** The model's file or folder on this machine: the demo model where none is named. */
@@ -24,17 +23,14 @@ export function locateModel(model: string | undefined, signal: AbortSignal): Pro
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
-/**
- * Prepared shards of a model, which become the default of services that are told of none. Only who wants the same
- * model waits for another process that prepares it.
- */
+/** Prepared shards of a model. Only who wants the same model waits for another process that prepares it. */
 export async function prepare(
   path: string,
   precision: Precision,
   signal: AbortSignal,
 ): Promise<PreparedModel> {
   const cache = cacheDirectory();
-  const prepared = await runStep(`${precision} shards`, async (update) => {
+  return runStep(`${precision} shards`, async (update) => {
     const checkpoint = await openCheckpoint(path, signal);
     const onProgress = ({ done, total }: PrepareProgress): void => update(`${done} of ${total}`);
     try {
@@ -47,6 +43,4 @@ export async function prepare(
       await checkpoint.close();
     }
   });
-  await setDefaultModel(prepared.directory);
-  return prepared;
 }

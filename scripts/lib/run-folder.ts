@@ -1,15 +1,19 @@
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
+import { lockHolder, tryLock } from '../bootstrap/lock.mjs';
 import type { AppEntry } from './run-file.js';
 import { withTracing } from './telemetry/sidecar-tracing.js';
 
 /** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
 export class RunFolder {
   readonly path: string;
+  readonly #port: number;
 
   constructor(port: number) {
+    this.#port = port;
     this.path = join(runsDirectory(), String(port));
   }
 
@@ -25,12 +29,39 @@ export class RunFolder {
     return join(this.path, 'control.sock');
   }
 
+  /** The living process that owns the folder; null where there is none. */
+  get owner(): number | null {
+    return lockHolder(this.#lock);
+  }
+
+  /**
+   * Makes this process the one that may write here and stop what is recorded here, until the function returned is
+   * called. Throws `port_in_use` while another is.
+   */
+  own(): () => void {
+    const release = tryLock(this.#lock);
+    if (release === null) throw this.inUse();
+    return release;
+  }
+
+  inUse(): ServingError {
+    const pid = this.owner === null ? '' : ` (pid ${this.owner})`;
+    return new ServingError('port_in_use', `a local system has port ${this.#port} already${pid}`, {
+      hint: 'npm run down stops it; --port starts another beside it',
+    });
+  }
+
   log(name: string): string {
     return join(this.path, 'logs', `${name}.log`);
   }
 
   async remove(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
+  }
+
+  /** Beside the folder, which comes and goes. */
+  get #lock(): string {
+    return `${this.path}.lock`;
   }
 
   /** Removes what an earlier run left. */

@@ -26,7 +26,7 @@ export interface RecordedProcess {
 }
 
 export function writeRunState(path: string, state: RunState): void {
-  writeFileSync(`${path}.unfinished`, JSON.stringify(state, null, 2));
+  writeFileSync(`${path}.unfinished`, JSON.stringify(state, null, 2), { mode: 0o600 });
   renameSync(`${path}.unfinished`, path);
 }
 

@@ -1,11 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isStillRunning, stopOrder, type RecordedProcess, type RunState } from './run-state.js';
+import type { RunFolder } from './run-folder.js';
+import { isStillRunning, readRunState, stopOrder, type RecordedProcess } from './run-state.js';
 
 const GRACE_MS = 10_000;
 const POLL_MS = 50;
 
+/** What is recorded in a folder, whose owner was killed, and still runs. */
+export function leftIn(folder: RunFolder): RecordedProcess[] {
+  try {
+    return readRunState(folder.state).processes.filter(isStillRunning);
+  } catch {
+    return [];
+  }
+}
+
 /** Stops what a killed supervisor left running: by recorded pid, and only what still is the process it was. */
-export async function stopRecorded({ processes }: RunState): Promise<void> {
+export async function stopRecorded(processes: readonly RecordedProcess[]): Promise<void> {
   for (const kind of stopOrder) {
     await Promise.all(processes.filter((each) => each.kind === kind).map(stopOne));
   }

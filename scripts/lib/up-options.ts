@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { portOption } from './port-option.js';
 import { wholeNumber } from './whole-number.js';
+import { callerModel } from './caller-path.js';
 
 /** What `up` was asked for; what is undefined is for the run file or the service to decide. */
 export interface UpOptions {
@@ -28,7 +29,11 @@ const variable = (flags: string, description: string, name: string): Option =>
 export function upCommand(action: (options: UpOptions) => Promise<void>): Command {
   return new Command('up')
     .description('Serves a model, split into layer services with a Dapr sidecar each, on this machine.')
-    .option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)')
+    .option(
+      '--model <path|hub-id>',
+      'GGUF file or Hugging Face folder (default: the demo model)',
+      callerModel,
+    )
     .addOption(
       new Option('--stages <n>', 'cut the model into so many stages of even cost')
         .argParser(wholeNumber(1, 1_000))

@@ -28,7 +28,7 @@ await runService(readGatewayConfig, serve);
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
   const text = await readTextFiles(config.served.prepared, model);
-  const mesh = await startMesh(config.mesh, stopped);
+  const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);
   const registry = createMetricsRegistry();

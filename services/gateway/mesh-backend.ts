@@ -114,8 +114,12 @@ export class MeshBackend implements Backend {
       pickRoute(this.#links(), () => 0);
       return null;
     } catch (error) {
-      return ServingError.from(error).message;
+      return [ServingError.from(error).message, ...this.warnings()].join('; ');
     }
+  }
+
+  warnings(): string[] {
+    return [...new Set(this.#stages.flatMap(({ registryTrouble }) => registryTrouble ?? []))];
   }
 
   topology(): Topology {

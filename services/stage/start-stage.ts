@@ -29,6 +29,9 @@ export interface RunningStage {
   close(): Promise<void>;
 }
 
+/** A registry that stays away is worth a line a minute, not one with each renewal. */
+const COMPLAINT_MS = 60_000;
+
 /** Starts a layer service; once this resolves, other processes can find it in the registry. */
 export async function startStage(
   config: StageConfig,
@@ -43,7 +46,7 @@ export async function startStage(
   const threads = config.threads ?? engineThreads(shape);
   const { engine, crashed, seconds } = await loadEngine(config, range, threads);
   log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
-  const mesh = await startMesh(config.mesh, signal);
+  const mesh = await startMesh(config.mesh, signal, (reason) => log.warn(reason.toLine()));
 
   const layers = `${range.start}-${range.end - 1}`;
   const metrics = createStageMetrics(
@@ -82,6 +85,7 @@ export async function startStage(
     host: config.host,
     port: config.grpcPort,
     identity,
+    wants: config.mesh.wants,
     status: () => stage.status(),
     onLink: (link) => stage.onCaller(link),
     onMessage: (link, message) => stage.onCallerMessage(link, message),
@@ -90,8 +94,19 @@ export async function startStage(
   });
   const { appId, replica } = config;
   const address = `${config.host}:${server.port}`;
-  const announcement = await mesh.registry.announce({ appId, replica, address, draining: false }, (reason) =>
-    log.warn({ reason: ServingError.from(reason).message }, 'announcement not renewed'),
+  let complainedAt = -Infinity;
+  const announcement = await mesh.registry.announce(
+    { appId, replica, address, draining: false },
+    {
+      signal,
+      onTrouble: (reason) => {
+        const { message } = ServingError.from(reason);
+        if (notReady !== null) notReady = `not announced yet: the registry can not be reached: ${message}`;
+        if (performance.now() - complainedAt < COMPLAINT_MS) return;
+        complainedAt = performance.now();
+        log.warn({ reason: message }, 'announcement not renewed');
+      },
+    },
   );
   notReady = null;
   log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');

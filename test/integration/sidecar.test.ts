@@ -1,3 +1,6 @@
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { connect } from '../../services/lib/mesh/caller-link.js';
+import { createClient, openStream } from '../../services/lib/mesh/grpc-stream.js';
 import { errorOf, greedyTokens, post, startStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
@@ -10,6 +13,22 @@ async function streamsSent(metricsPort: number): Promise<Record<string, number>>
   const line =
     /^dapr_runtime_service_invocation_req_sent_total\{.*dst_app_id="([^"]+)",type="streaming"\} (\d+)$/gm;
   return Object.fromEntries([...text.matchAll(line)].map(([, appId, count]) => [appId!, Number(count)]));
+}
+
+/** What somebody hears who knows no token and says hello as if it were the gateway. */
+async function refusalAt(port: number, metadata: Readonly<Record<string, string>>): Promise<string> {
+  const client = createClient(`127.0.0.1:${port}`);
+  const plan = { modelDigest: '', precision: 'f32', activations: 'f32', split: [] };
+  const stranger = { appId: 'gateway', replica: 'x', host: 'h', pid: 1, plan };
+  const nothing = { onMessage: () => undefined, onEnd: () => undefined };
+  try {
+    await connect(openStream(client, metadata), stranger, nothing);
+    return 'welcome';
+  } catch (error) {
+    return ServingError.from(error).message;
+  } finally {
+    client.close();
+  }
 }
 
 describe('every hop passes a sidecar', () => {
@@ -38,6 +57,31 @@ describe('every hop passes a sidecar', () => {
       return stages.every(({ replicas }) => replicas.every(({ sequences }) => sequences === 0));
     });
 
+  it('and none listens to a process without its token', async () => {
+    const { ports, sidecarToken } = system.members('stage-1')[0]!;
+    const ask = async (path: string, method: string, headers: Record<string, string>): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${ports.http}/v1.0/${path}`, { method, headers })).status;
+    for (const token of [{}, { 'dapr-api-token': 'guessed' }]) {
+      expect(await ask('metadata', 'GET', token)).toBe(401);
+      expect(await ask('state/statestore/replicas-stage-1', 'GET', token)).toBe(401);
+      expect(await ask('state/statestore', 'POST', token)).toBe(401);
+      expect(await ask('shutdown', 'POST', token)).toBe(401);
+    }
+    expect(await ask('metadata', 'GET', { 'dapr-api-token': sidecarToken })).toBe(200);
+
+    // Past the sidecar; through it; and by the port on which it takes what other sidecars send, where it adds its own token.
+    const target = { 'dapr-app-id': 'stage-1', 'dapr-callee-app-id': 'stage-1', 'dapr-stream': 'true' };
+    for (const [address, metadata] of [
+      [ports.app!, {}],
+      [ports.grpc, target],
+      [ports.grpc, { ...target, 'dapr-api-token': sidecarToken }],
+      [ports.internalGrpc, target],
+    ] as const) {
+      expect(await refusalAt(address, metadata)).toMatch(/^Unauthorized$|^a token is missing or wrong$/);
+    }
+    expect(await isReady()).toBe(true);
+  });
+
   it('so a stream waits for one that has died, and goes on when the mesh is whole again', async () => {
     const expected = await greedyTokens(system.url, PROMPT, 64);
     const stream = await startStream(system.url, PROMPT, 64);
@@ -48,6 +92,20 @@ describe('every hop passes a sidecar', () => {
     expect(stream.tokens).toEqual(expected);
     await nothingIsLeft();
   }, 90_000);
+
+  it('and a service that dies, stage or gateway, is started again each time', async () => {
+    for (const appId of ['stage-1', 'gateway', 'stage-1', 'stage-1', 'stage-1', 'stage-1']) {
+      const { servicePid } = system.members(appId)[0]!;
+      const killed = performance.now();
+      process.kill(servicePid, 'SIGKILL');
+      await eventually('another process', () => system.members(appId)[0]!.servicePid !== servicePid);
+      const whole = (): Promise<boolean> => isReady().catch(() => false);
+      await eventually('its loss', async () => !(await whole()), 5_000).catch(() => undefined);
+      await eventually('the mesh whole again', whole, 60_000);
+      console.info(`${appId}: whole again after ${((performance.now() - killed) / 1000).toFixed(1)} s`);
+    }
+    expect(await greedyTokens(system.url, PROMPT, 8)).toHaveLength(8);
+  }, 240_000);
 
   it('so one that hangs is noticed, named, and refused when that takes too long', async () => {
     const hung = system.members('stage-1')[0]!.sidecarPid!;

@@ -163,10 +163,10 @@ describeTelemetry('a system with traces', () => {
   }, 130_000);
 
   it('lets sidecars trace what arrives sampled, and nothing else', async () => {
-    const { sidecarHttpPort } = system.members('gateway')[0]!;
+    const { sidecarHttpPort, sidecarToken } = system.members('gateway')[0]!;
     const read = (traceparent?: string): Promise<Response> =>
       fetch(`http://127.0.0.1:${sidecarHttpPort}/v1.0/state/statestore/nothing`, {
-        headers: traceparent === undefined ? {} : { traceparent },
+        headers: { 'dapr-api-token': sidecarToken, ...(traceparent !== undefined && { traceparent }) },
       });
     const [unsampled, sampled] = ['a', 'b'].map((digit) => digit.repeat(32)) as [string, string];
     await read();

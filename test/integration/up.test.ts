@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { freePorts } from '../../scripts/lib/ports.js';
@@ -124,6 +124,26 @@ describe('a running system', () => {
     expect(down.output).toMatch(/^error\[not_running\]/);
     expect(down.code).toBe(1);
   }, 120_000);
+
+  it('is left alone by a second up on its port, and when its supervisor is killed, stopped by the next', async () => {
+    const before = readRunState(folder().state);
+    expect(statSync(folder().state).mode & 0o077).toBe(0);
+    const second = await run('up', '--port', String(port));
+    expect(second.output).toMatch(new RegExp(`^error\\[port_in_use\\]: .*pid ${before.supervisor}\\)`, 'm'));
+    expect(second.code).toBe(1);
+    expect(readRunState(folder().state)).toEqual(before);
+    expect(before.processes.every(isStillRunning)).toBe(true);
+
+    supervisor.kill('SIGKILL');
+    await once(supervisor, 'exit');
+    const third = await run('up', '--port', String(port), '--detach');
+    expect(third).toMatchObject({ code: 0 });
+    expect(before.processes.filter(isStillRunning)).toEqual([]);
+    const after = readRunState(folder().state);
+    expect(after.processes.filter(isStillRunning)).toHaveLength(8);
+    expect((await run('down', '--port', String(port))).code).toBe(0);
+    expect(after.processes.filter(isStillRunning)).toEqual([]);
+  }, 150_000);
 
   it('that lost its supervisor is found and stopped by down', async () => {
     const { processes } = readRunState(folder().state);

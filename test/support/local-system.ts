@@ -9,6 +9,7 @@ import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
 import { LocalSystem } from '../../scripts/lib/local-system.js';
 import { freePorts } from '../../scripts/lib/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
+import type { SidecarPorts } from '../../scripts/lib/sidecar.js';
 import type { TelemetryUrls } from '../../scripts/lib/telemetry/local-telemetry.js';
 import { findTelemetryPrograms } from '../../scripts/lib/telemetry/programs.js';
 import { prepareModel } from './prepare-model.js';
@@ -38,6 +39,9 @@ export interface TestMember {
   readonly sidecarPid: number | null;
   /** Where the sidecar takes Dapr's HTTP API on 127.0.0.1. */
   readonly sidecarHttpPort: number;
+  /** What its API wants as `dapr-api-token`. */
+  readonly sidecarToken: string;
+  readonly ports: SidecarPorts;
   /** Where the sidecar serves its metrics on 127.0.0.1. */
   readonly sidecarMetricsPort: number;
 }
@@ -92,11 +96,13 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
     members: (appId) =>
       system.members
         .filter((member) => member.appId === appId)
-        .map(({ service, sidecar, ports, healthPort }) => ({
+        .map(({ service, sidecar, ports, healthPort, apiToken }) => ({
           servicePid: service.pid,
           serviceHttpPort: healthPort,
           sidecarPid: sidecar?.pid ?? null,
           sidecarHttpPort: ports.http,
+          sidecarToken: apiToken,
+          ports,
           sidecarMetricsPort: ports.metrics,
         })),
     topology: () => system.topology(),

@@ -3,15 +3,14 @@
 //     node docs/adr/004-shards-and-memory/measure.mjs --precision int8 --start 0 --end 30 --batches 1,4,16
 // Session options are varied by editing `openSession` in dist/services/lib/engine/session.js.
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheDirectory } from '../../../dist/scripts/bootstrap/cache.mjs';
 import { createOnnxEngine } from '../../../dist/services/lib/engine/onnx-engine.js';
 import { readModelFile } from '../../../dist/services/lib/model/shards/open-shards.js';
 
 const { values } = parseArgs({
   options: {
-    shards: { type: 'string', default: join(cacheDirectory(), 'shards', 'default') },
+    // The folder that `npm run prepare-model` prints.
+    shards: { type: 'string', default: process.env.LAYERMESH_PREPARED ?? '' },
     precision: { type: 'string', default: 'int8' },
     start: { type: 'string', default: '0' },
     end: { type: 'string', default: '30' },

@@ -5,8 +5,6 @@
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { parseArgs } from 'node:util';
-import { join } from 'node:path';
-import { cacheDirectory } from '../../../dist/scripts/bootstrap/cache.mjs';
 import { createOnnxEngine } from '../../../dist/services/lib/engine/onnx-engine.js';
 import { readModelFile } from '../../../dist/services/lib/model/shards/open-shards.js';
 
@@ -54,7 +52,8 @@ async function seriesOf(workers) {
 async function measure() {
   const { values } = parseArgs({
     options: {
-      shards: { type: 'string', default: join(cacheDirectory(), 'shards', 'default') },
+      // The folder that `npm run prepare-model` prints.
+      shards: { type: 'string', default: process.env.LAYERMESH_PREPARED ?? '' },
       sequences: { type: 'string', default: '4,16,32' },
       rounds: { type: 'string', default: '5' },
     },

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
 import { wholeNumber } from '../whole-number.js';
 import { WORKLOADS, type WorkloadName } from './workloads/names.js';
+import { callerModel, callerPath } from '../caller-path.js';
 
 export const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];
@@ -46,7 +47,11 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .description('Measures a running endpoint, or systems that it starts and stops itself, as a client does.')
     .optionsGroup('What is measured:')
     .addOption(new Option('--url <url>', 'an endpoint that runs already').argParser(endpoint))
-    .option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)')
+    .option(
+      '--model <path|hub-id>',
+      'GGUF file or Hugging Face folder (default: the demo model)',
+      callerModel,
+    )
     .addOption(count('--stages <n>', 'cut the model into so many stages of even cost').conflicts('split'))
     .option('--split <boundaries>', 'cut the model at these layers, such as 10,20')
     .addOption(
@@ -66,7 +71,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .addOption(
       new Option('--compare <peers>', PEERS.join(', ')).argParser(listOf(oneOf(PEERS))).default([], 'none'),
     )
-    .option('--peer-model <file>', 'GGUF file of the peers (default: that of --model)')
+    .option('--peer-model <file>', 'GGUF file of the peers (default: that of --model)', callerPath)
     .option('--peer-python <path>', 'interpreter that has openvino-genai', 'python3')
     .optionsGroup('What is asked of it:')
     .addOption(
@@ -95,7 +100,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .optionsGroup('What is made of it:')
     .addOption(count('--slo-ttft <ms>', 'a request counts as good up to this time to first token', 1_000))
     .addOption(count('--slo-tpot <ms>', 'and up to this time per output token', 100))
-    .option('--json <file>', 'writes a row for every request')
+    .option('--json <file>', 'writes a row for every request', callerPath)
     .option('--docs', 'writes the results into docs/benchmarks.md', false)
     .action(action);
 }

@@ -4,6 +4,7 @@ import { cacheDirectory } from '../../bootstrap/cache.mjs';
 import { wholeNumber } from '../whole-number.js';
 import { ARM_NAMES, type ArmName } from './arms.js';
 import { LOADS, type LoadName } from './loads.js';
+import { callerPath } from '../caller-path.js';
 
 export interface ExperimentOptions {
   readonly arms: readonly ArmName[];
@@ -69,7 +70,12 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
     .option('--tag <tag>', 'of the images', 'local')
     .option('--delay-command <program>', 'delays a pod (default: one that must run as root on the only node)')
     .optionsGroup('What is made of it:')
-    .option('--rows <folder>', 'where everything measured is kept', join(cacheDirectory(), 'experiment'))
+    .option(
+      '--rows <folder>',
+      'where everything measured is kept',
+      callerPath,
+      join(cacheDirectory(), 'experiment'),
+    )
     .option('--docs', 'writes docs/experiment.md and its figures', false)
     .option(
       '--smoke',

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
 import { wholeNumber } from '../whole-number.js';
+import { callerPath } from '../caller-path.js';
 
 /** What the stages of an overlay are to be. */
 export interface RenderOptions {
@@ -73,7 +74,7 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
       new Option('--namespace <name>', 'of a new overlay').argParser(namespaceName).default('layermesh'),
     )
     .option('--tag <tag>', 'of the images of a new overlay', 'local')
-    .option('--out <folder>', 'the overlay', 'k8s/overlays/local')
+    .option('--out <folder>', 'the overlay', callerPath, 'k8s/overlays/local')
     .action(action);
 }
 

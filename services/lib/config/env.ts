@@ -1,4 +1,5 @@
 import { ServingError } from '../errors/serving-error.js';
+import { Secret } from './secret.js';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -52,6 +53,12 @@ export class Environment {
     if (text === undefined) return null;
     if (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) return text;
     throw invalid(name, `is "${text}", not a URL such as http://127.0.0.1:4318`);
+  }
+
+  /** Null when unset. */
+  secret(name: string): Secret | null {
+    const text = this.#read(name);
+    return text === undefined ? null : new Secret(text);
   }
 
   #read(name: string): string | undefined {

@@ -19,7 +19,7 @@ export function cacheDirectory(environment: Environment): string {
 
 export function readServedConfig(environment: Environment): ServedConfig {
   return {
-    prepared: environment.text('LAYERMESH_PREPARED', join(cacheDirectory(environment), 'shards', 'default')),
+    prepared: environment.text('LAYERMESH_PREPARED'),
     precision: environment.choice('LAYERMESH_PRECISION', ['int8', 'f32'], 'int8'),
     activations: environment.choice('LAYERMESH_ACTIVATIONS', ['f32', 'f16'], 'f32'),
     split: environment.text('LAYERMESH_SPLIT', ''),

@@ -1,4 +1,5 @@
 import { CommunicationProtocolEnum, DaprClient, LogLevel, StateConcurrencyEnum } from '@dapr/dapr';
+import type { Secret } from '../config/secret.js';
 import { ServingError } from '../errors/serving-error.js';
 import type { DocumentStore, VersionedDocument } from './document-store.js';
 
@@ -14,12 +15,13 @@ export class DaprDocumentStore implements DocumentStore {
   readonly #client: DaprClient;
   readonly #storeName: string;
 
-  constructor(options: { daprHttpPort: number; storeName: string }) {
+  constructor(options: { daprHttpPort: number; storeName: string; apiToken?: Secret | undefined }) {
     this.#storeName = options.storeName;
     this.#client = new DaprClient({
       daprHost: '127.0.0.1',
       daprPort: String(options.daprHttpPort),
       communicationProtocol: CommunicationProtocolEnum.HTTP,
+      ...(options.apiToken && { daprApiToken: options.apiToken.reveal() }),
       logger: { level: LogLevel.Error, service: silent },
     });
   }

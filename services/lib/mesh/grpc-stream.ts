@@ -1,4 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
+import type { Tokens } from '../config/mesh-config.js';
 import { isErrorCode } from '../errors/catalogue.js';
 import { ServingError } from '../errors/serving-error.js';
 import { decodeMessage, encodeMessage } from '../wire/codec.js';
@@ -44,6 +45,10 @@ export function openStream(
   return new GrpcMessageStream(call, () => call.cancel());
 }
 
+/** The metadata that shows so many tokens. */
+export const revealed = (tokens: Tokens): Record<string, string> =>
+  Object.fromEntries(Object.entries(tokens).map(([name, token]) => [name, token.reveal()]));
+
 type Empty = Record<string, never>;
 const nothing = (): Buffer => Buffer.alloc(0);
 
@@ -57,6 +62,7 @@ const health: grpc.MethodDefinition<Empty, Empty> = {
   responseDeserialize: () => ({}),
 };
 
+/** Without a token, for sidecars send none with it; it tells that somebody listens, and nothing else. */
 const answerHealth: grpc.handleUnaryCall<Empty, Empty> = (_call, answer) => answer(null, {});
 
 export interface StreamServer {
@@ -65,11 +71,15 @@ export interface StreamServer {
   close(): void;
 }
 
-/** Serves link streams, and the sidecar's health checks, on `host:port` (port 0: a free one). Throws `port_in_use`. */
+/**
+ * Serves link streams, and the sidecar's health checks, on `host:port` (port 0: a free one). A stream that does not show
+ * all the tokens in `wants` is refused, and told nothing. Throws `port_in_use`.
+ */
 export async function serveStreams(
   host: string,
   port: number,
   onStream: (stream: MessageStream) => void,
+  wants: Tokens = {},
 ): Promise<StreamServer> {
   const server = new grpc.Server(CHANNEL_OPTIONS);
   const link: grpc.MethodDefinition<Message, Message> = {
@@ -82,6 +92,10 @@ export async function serveStreams(
     responseDeserialize: decodeMessage,
   };
   const handle: grpc.handleBidiStreamingCall<Message, Message> = (call) => {
+    if (!isShown(wants, call.metadata)) {
+      call.emit('error', { code: grpc.status.UNAUTHENTICATED, details: 'a token is missing or wrong' });
+      return;
+    }
     onStream(new GrpcMessageStream(call, (reason) => call.emit('error', toStatus(reason))));
   };
   server.addService({ link, health }, { link: handle, health: answerHealth });
@@ -93,6 +107,9 @@ export async function serveStreams(
   });
   return { port: bound, close: () => server.forceShutdown() };
 }
+
+const isShown = (wants: Tokens, metadata: grpc.Metadata): boolean =>
+  Object.entries(wants).every(([name, token]) => token.equals(String(metadata.get(name)[0] ?? '')));
 
 type Call = grpc.ClientDuplexStream<Message, Message> | grpc.ServerDuplexStream<Message, Message>;
 

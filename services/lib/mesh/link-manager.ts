@@ -20,6 +20,8 @@ export interface LinkManagerOptions {
   onRoundTrip?(seconds: number): void;
   /** Each link that is opened has a trace of its own, which the sidecars' spans join. */
   readonly tracer?: Tracer;
+  /** How long the registry may fail before that is told, ms. */
+  readonly unlistedMs?: number;
   /** Something did not work and is tried again; for a log. */
   onTrouble?(reason: unknown): void;
 }
@@ -28,6 +30,9 @@ export interface LinkManagerOptions {
 const SEARCH_PAUSE_MS = 100;
 const WATCH_PAUSE_MS = 500;
 const MAX_SEARCH_PAUSE_MS = 1_000;
+
+/** A store that is busy, or restarts, is no trouble yet. */
+const UNLISTED_MS = 5_000;
 
 /** Opens per look at the registry: enough to find the last of several replicas by Dapr's random choice. */
 const OPENS_PER_LOOK = 4;
@@ -42,6 +47,7 @@ export class LinkManager {
   readonly #options: LinkManagerOptions;
   readonly #links = new Map<string, CallerLink>();
   readonly #stopped = new AbortController();
+  #unlisted: { readonly since: number; readonly reason: string } | null = null;
   readonly #running: Promise<void>;
 
   constructor(options: LinkManagerOptions) {
@@ -51,6 +57,13 @@ export class LinkManager {
 
   get links(): CallerLink[] {
     return [...this.#links.values()];
+  }
+
+  /** Why replicas that come would not be found, once that has lasted for some seconds; else null. */
+  get registryTrouble(): string | null {
+    const { unlistedMs = UNLISTED_MS } = this.#options;
+    if (this.#unlisted === null || performance.now() - this.#unlisted.since < unlistedMs) return null;
+    return `the registry can not be reached: ${this.#unlisted.reason}`;
   }
 
   get(replica: string): CallerLink | undefined {
@@ -82,7 +95,7 @@ export class LinkManager {
 
   /** Opens links to listed replicas that have none; true when none is missing. */
   async #look(): Promise<boolean> {
-    const listed = await this.#options.mesh.registry.list(this.#options.appId);
+    const listed = await this.#list();
     const missing = (): ReplicaRecord[] =>
       listed.filter((record) => !record.draining && !this.#links.has(record.replica));
     for (let opens = 0; opens < OPENS_PER_LOOK && !this.#stopped.signal.aborted; opens++) {
@@ -94,6 +107,18 @@ export class LinkManager {
       );
     }
     return missing().length === 0;
+  }
+
+  async #list(): Promise<ReplicaRecord[]> {
+    try {
+      const listed = await this.#options.mesh.registry.list(this.#options.appId);
+      this.#unlisted = null;
+      return listed;
+    } catch (error) {
+      const since = this.#unlisted?.since ?? performance.now();
+      this.#unlisted = { since, reason: ServingError.from(error).message };
+      throw error;
+    }
   }
 
   async #open(wanted: ReplicaRecord): Promise<void> {

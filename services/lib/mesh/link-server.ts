@@ -1,13 +1,17 @@
+import type { Tokens } from '../config/mesh-config.js';
 import { message } from '../wire/codec.js';
 import { accept, type CalleeLink, type CalleeLinkEvents, type StatusFields } from './callee-link.js';
 import { serveStreams } from './grpc-stream.js';
 import type { Identity } from './identity.js';
+import type { MessageStream } from './types.js';
 
 export interface LinkServerOptions extends CalleeLinkEvents {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
   readonly identity: Identity;
+  /** What a caller must show before it is listened to. */
+  readonly wants?: Tokens;
   /** Read for every `Welcome` and `Pong`. */
   status(): StatusFields;
 }
@@ -34,9 +38,9 @@ export async function serveLinks(options: LinkServerOptions): Promise<LinkServer
     },
     onRefused: (reason) => options.onRefused?.(reason),
   };
-  const server = await serveStreams(options.host, options.port, (stream) =>
-    accept(stream, options.identity, () => options.status(), events),
-  );
+  const onStream = (stream: MessageStream): void =>
+    accept(stream, options.identity, () => options.status(), events);
+  const server = await serveStreams(options.host, options.port, onStream, options.wants);
   return {
     port: server.port,
     drain: () => {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../errors/serving-error.js';
 import type { DocumentStore } from './document-store.js';
-import type { Announcement, Registry, ReplicaRecord } from './types.js';
+import type { AnnounceOptions, Announcement, Registry, ReplicaRecord } from './types.js';
 
 export interface RegistryTiming {
   /** Between two renewals of an announcement, ms. */
@@ -12,6 +12,8 @@ export interface RegistryTiming {
 
 const TIMING: RegistryTiming = { renewMs: 2_000, expireMs: 7_000 };
 const MAX_ATTEMPTS = 20;
+/** Before a first announcement that failed is tried again, ms; it doubles up to the time between renewals. */
+const FIRST_PAUSE_MS = 100;
 
 interface Entry {
   readonly address: string;
@@ -51,7 +53,7 @@ export class DocumentRegistry implements Registry {
 
   async announce(
     record: ReplicaRecord,
-    onTrouble: (reason: unknown) => void = ignore,
+    { onTrouble = ignore, signal }: AnnounceOptions = {},
   ): Promise<Announcement> {
     const stopped = new AbortController();
     let { draining } = record;
@@ -64,7 +66,7 @@ export class DocumentRegistry implements Registry {
         .then(() =>
           this.#put(record.appId, record.replica, { address: record.address, draining, beat: ++beat }),
         ));
-    await renew();
+    await this.#untilDone(renew, onTrouble, signal);
     const renewing = this.#renewForever(renew, onTrouble, stopped.signal);
     return {
       update: async (change) => {
@@ -77,6 +79,24 @@ export class DocumentRegistry implements Registry {
         await this.#put(record.appId, record.replica, null);
       },
     };
+  }
+
+  /** A store that is broken when a process starts costs its readiness, not the process. */
+  async #untilDone(
+    write: () => Promise<void>,
+    onTrouble: (reason: unknown) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, this.#timing.renewMs)) {
+      signal?.throwIfAborted();
+      try {
+        await write();
+        return;
+      } catch (reason) {
+        onTrouble(reason);
+      }
+      await delay(pauseMs, undefined, signal && { signal });
+    }
   }
 
   /** A store that fails for a while costs renewals, not the process: the next one may succeed in time. */

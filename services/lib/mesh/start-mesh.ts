@@ -1,9 +1,16 @@
 import type { MeshConfig } from '../config/mesh-config.js';
+import type { ServingError } from '../errors/serving-error.js';
 import { DaprMesh } from './dapr-mesh.js';
 import { DirectMesh } from './direct-mesh.js';
 import type { Mesh } from './types.js';
 
-/** The mesh that the configuration names, ready to use. Throws `sidecar_missing`. */
-export function startMesh(config: MeshConfig, signal: AbortSignal): Promise<Mesh> {
-  return config.kind === 'dapr' ? DaprMesh.start(config, signal) : Promise.resolve(new DirectMesh(config));
+/** The mesh that the configuration names, ready to use. Waits for the sidecar; `onTrouble` hears when that takes long. */
+export function startMesh(
+  config: MeshConfig,
+  signal: AbortSignal,
+  onTrouble?: (reason: ServingError) => void,
+): Promise<Mesh> {
+  return config.kind === 'dapr'
+    ? DaprMesh.start(config, signal, onTrouble)
+    : Promise.resolve(new DirectMesh(config));
 }

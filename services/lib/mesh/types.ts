@@ -44,10 +44,16 @@ export interface Mesh {
 export interface Registry {
   list(appId: string): Promise<ReplicaRecord[]>;
   /**
-   * Lists a replica, and keeps renewing it until withdrawn. `onTrouble` hears of renewals that failed: after a
-   * few of them the others hold the replica for dead.
+   * Lists a replica, and keeps renewing it until withdrawn. Waits for a store that fails, for as long as it takes or
+   * until the signal aborts. `onTrouble` hears of every write that failed: after a few of them the others hold the
+   * replica for dead.
    */
-  announce(record: ReplicaRecord, onTrouble?: (reason: unknown) => void): Promise<Announcement>;
+  announce(record: ReplicaRecord, options?: AnnounceOptions): Promise<Announcement>;
+}
+
+export interface AnnounceOptions {
+  readonly onTrouble?: (reason: unknown) => void;
+  readonly signal?: AbortSignal;
 }
 
 export interface Announcement {

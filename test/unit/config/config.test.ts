@@ -1,29 +1,37 @@
+import { inspect } from 'node:util';
 import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
 import { readStageConfig } from '../../../services/lib/config/stage-config.js';
 
-const stage = { APP_ID: 'stage-2', LAYERMESH_PREPARED: '/models/m' };
+const gateway = { LAYERMESH_PREPARED: '/models/m' };
+const stage = { ...gateway, APP_ID: 'stage-2' };
 
 describe('the configuration', () => {
-  it('has a default for all but the identity of a stage', () => {
+  it('has a default for all but the model and the identity of a stage', () => {
     expect(readStageConfig(stage)).toMatchObject({
       index: 2,
       served: { prepared: '/models/m', precision: 'int8', split: '' },
       mesh: { kind: 'dapr', daprGrpcPort: 50_001, daprHttpPort: 3_500, storeName: 'statestore' },
       threads: null,
     });
-    expect(readGatewayConfig({})).toMatchObject({ appId: 'gateway', port: 8_000, host: '127.0.0.1' });
+    expect(readGatewayConfig(gateway)).toMatchObject({ appId: 'gateway', port: 8_000, host: '127.0.0.1' });
   });
 
   it('gives the prefix cache of each stage its room in MiB, of which 0 is none at all', () => {
     expect(readStageConfig(stage).prefixBytes).toBe(256 * 2 ** 20);
-    expect(readGatewayConfig({}).prefixCache).toBe(true);
+    expect(readGatewayConfig(gateway).prefixCache).toBe(true);
     const off = { LAYERMESH_PREFIX_CACHE_MB: '0' };
     expect(readStageConfig({ ...stage, ...off }).prefixBytes).toBe(0);
-    expect(readGatewayConfig(off).prefixCache).toBe(false);
+    expect(readGatewayConfig({ ...gateway, ...off }).prefixCache).toBe(false);
   });
 
   it('takes what is set to nothing for unset', () => {
-    const empty = { LAYERMESH_LOG_LEVEL: '', LAYERMESH_PORT: '', LAYERMESH_REPLICA: '', LAYERMESH_SPLIT: '' };
+    const empty = {
+      ...gateway,
+      LAYERMESH_LOG_LEVEL: '',
+      LAYERMESH_PORT: '',
+      LAYERMESH_REPLICA: '',
+      LAYERMESH_SPLIT: '',
+    };
     expect(readGatewayConfig(empty)).toMatchObject({ logLevel: 'info', port: 8_000, served: { split: '' } });
     expect(readGatewayConfig(empty).replica).toMatch(/^[0-9a-f]{6}$/);
   });
@@ -34,7 +42,25 @@ describe('the configuration', () => {
     expect(readStageConfig({ ...stage, LAYERMESH_REPLICA: 'mine' }).replica).toBe('mine');
   });
 
+  it('shows its sidecar one token and wants another of it, and prints neither', () => {
+    const dapr = { DAPR_API_TOKEN: 'of-dapr', APP_API_TOKEN: 'of-app', LAYERMESH_MESH_TOKEN: 'of-mesh' };
+    const config = readStageConfig({ ...stage, ...dapr });
+    expect(config.mesh.shows['dapr-api-token']!.equals('of-dapr')).toBe(true);
+    expect(config.mesh.wants['dapr-api-token']!.equals('of-app')).toBe(true);
+    expect(config.mesh.wants['layermesh-token']!.equals('of-mesh')).toBe(true);
+    for (const printed of [JSON.stringify(config), inspect(config, { depth: null })])
+      expect(printed).not.toMatch(/of-(dapr|app|mesh)/);
+
+    const direct = { LAYERMESH_MESH: 'direct', LAYERMESH_REGISTRY_DIR: '/r' };
+    expect(Object.keys(readStageConfig({ ...stage, ...dapr, ...direct }).mesh.wants)).toEqual([
+      'layermesh-token',
+    ]);
+    expect(readStageConfig(stage).mesh.wants).toEqual({});
+  });
+
   it.each([
+    // What others prepared last is none of a service's business.
+    [{ APP_ID: 'stage-2' }, 'LAYERMESH_PREPARED is not set'],
     [{ APP_ID: 'stage' }, 'APP_ID is "stage"'],
     [{}, 'APP_ID is not set'],
     [{ ...stage, APP_PORT: '70000' }, 'APP_PORT is "70000", not a whole number from 0 to 65535'],

@@ -53,6 +53,16 @@ describe('the other routes', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'invalid_value', param } });
   });
 
+  test('/ready warns, and is ready, while a route exists and the registry can not be reached', async () => {
+    expect(await (await get('/ready')).json()).toEqual({ status: 'ready' });
+    const { warned } = gateway.backend;
+    warned.push('the registry can not be reached: file is not a database');
+    const response = await get('/ready');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: 'ready', warnings: warned });
+    warned.length = 0;
+  });
+
   test('/ready tells why not; /health does not care', async () => {
     expect((await get('/ready')).status).toBe(200);
     gateway.backend.notReady = 'stage-1 has no replica';

@@ -48,6 +48,12 @@ export class ScriptedBackend implements Backend {
     };
   }
 
+  readonly warned: string[] = [];
+
+  warnings(): string[] {
+    return this.warned;
+  }
+
   notReadyReason(): string | null {
     return this.notReady;
   }

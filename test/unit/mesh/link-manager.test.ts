@@ -165,3 +165,34 @@ it('says port_in_use when somebody else listens', async () => {
   await announcement.withdraw();
   server.close();
 });
+
+it('keeps its links while the registry can not be reached, and tells that it can not', async () => {
+  const replica = await startReplica('a');
+  let broken = false;
+  const list = (appId: string) =>
+    broken ? Promise.reject(new Error('file is not a database')) : mesh.registry.list(appId);
+  const manager = new LinkManager({
+    mesh: {
+      kind: 'direct',
+      open: (record) => mesh.open(record),
+      close: () => mesh.close(),
+      registry: { list, announce: (record) => mesh.registry.announce(record) },
+    },
+    identity: identityOf('gateway', 'g'),
+    appId: 'stage-0',
+    unlistedMs: 50,
+    onMessage: () => undefined,
+    onDown: () => undefined,
+  });
+  await eventually('a link', () => manager.links.length === 1);
+  expect(manager.registryTrouble).toBeNull();
+  broken = true;
+  await eventually('trouble', () => manager.registryTrouble);
+  expect(manager.registryTrouble).toBe('the registry can not be reached: file is not a database');
+  expect(manager.links).toHaveLength(1);
+  broken = false;
+  await eventually('the end of it', () => manager.registryTrouble === null);
+  await manager.close();
+  await replica.announcement.withdraw();
+  replica.server.close();
+});

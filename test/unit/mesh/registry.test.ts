@@ -80,9 +80,9 @@ describe('the registry', () => {
       write: (key, value, etag) => store.write(key, value, etag),
     };
     const troubles: unknown[] = [];
-    const announcement = await new DocumentRegistry(flaky, HASTY).announce(record('a'), (reason) =>
-      troubles.push(reason),
-    );
+    const announcement = await new DocumentRegistry(flaky, HASTY).announce(record('a'), {
+      onTrouble: (reason) => troubles.push(reason),
+    });
     broken = true;
     await eventually('trouble', () => troubles.length > 1);
     expect(troubles[0]).toMatchObject({ message: 'no store' });
@@ -90,6 +90,27 @@ describe('the registry', () => {
     const beat = async (): Promise<string> => JSON.stringify((await store.read('replicas-stage-1'))?.value);
     const before = await beat();
     await eventually('a renewal', async () => (await beat()) !== before);
+    await announcement.withdraw();
+  });
+
+  it('waits for a store that is broken when a replica starts, and can be told to stop', async () => {
+    const store = new FileDocumentStore(directory);
+    let broken = true;
+    const flaky: DocumentStore = {
+      read: (key) => (broken ? Promise.reject(new Error('file is not a database')) : store.read(key)),
+      write: (key, value, etag) => store.write(key, value, etag),
+    };
+    const troubles: unknown[] = [];
+    const onTrouble = (reason: unknown): void => void troubles.push(reason);
+    const stop = new AbortController();
+    const stopped = new DocumentRegistry(flaky, HASTY).announce(record('b'), { signal: stop.signal });
+    const waiting = new DocumentRegistry(flaky, HASTY).announce(record('a'), { onTrouble });
+    await eventually('several tries', () => troubles.length > 3);
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+    broken = false;
+    const announcement = await waiting;
+    expect(await ids(registry())).toEqual(['a']);
     await announcement.withdraw();
   });
 

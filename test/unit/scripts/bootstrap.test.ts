@@ -1,10 +1,11 @@
 import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { sourcesDigest } from '../../../scripts/bootstrap/compile.mjs';
 import { digestOf } from '../../../scripts/bootstrap/digest.mjs';
 import { isInstalled } from '../../../scripts/bootstrap/install.mjs';
-import { withLock } from '../../../scripts/bootstrap/lock.mjs';
+import { lockHolder, tryLock, withLock } from '../../../scripts/bootstrap/lock.mjs';
 import { isAtLeast, requireNode } from '../../../scripts/bootstrap/node-version.mjs';
 import { runTool } from '../../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
@@ -136,6 +137,26 @@ describe('a lock', () => {
     await runTool(process.execPath, ['--input-type=module', '-e', script], { cwd: folder.path });
     expect(existsSync(at('lock'))).toBe(true);
     expect(await withLock(at('lock'), () => Promise.resolve('mine'))).toBe('mine');
+  });
+
+  it('is taken over when its pid has been given to another process since', async () => {
+    const [host, pid, start] = [hostname(), String(process.pid), '1'];
+    await write('lock', `${host} ${pid} ${start}`);
+    expect(lockHolder(at('lock'))).toBeNull();
+    const release = tryLock(at('lock'));
+    expect(lockHolder(at('lock'))).toBe(process.pid);
+    release!();
+  });
+
+  it('is not had while another lives, and not given back by who has lost it', async () => {
+    const release = tryLock(at('lock'))!;
+    expect(tryLock(at('lock'))).toBeNull();
+    await write('lock', `elsewhere 1 1`);
+    expect(lockHolder(at('lock'))).toBeNull();
+    expect(tryLock(at('lock'))).toBeNull();
+    release();
+    expect(await readFile(at('lock'), 'utf8')).toBe('elsewhere 1 1');
+    await rm(at('lock'));
   });
 
   it('is not waited for after an abort', async () => {

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeptProcess } from '../../../scripts/lib/kept-process.js';
 import type { ProcessSpec } from '../../../scripts/lib/managed-process.js';
@@ -41,6 +42,56 @@ describe('a kept process', () => {
       message: 'broken ended with exit code 3',
     });
     expect(events).toEqual(['broken ended with exit code 3; its last lines:\n  no such model']);
+  });
+
+  it('is started again however often it dies far apart, at once', async () => {
+    const pauses: string[] = [];
+    const onEvent = (event: string): void => {
+      if (event.includes(' in ')) pauses.push(event);
+    };
+    const timing = { firstMs: 1, mostMs: 60_000, stableMs: 0 };
+    const spec = nodeProcess('unlucky', FOREVER);
+    const kept = new KeptProcess(spec, { mayRestart: () => true, onEvent }, timing);
+    for (let death = 0; death < 10; death++) {
+      const { pid } = kept;
+      process.kill(pid, 'SIGKILL');
+      await eventually('another process', () => kept.pid !== pid && kept.running);
+    }
+    expect(pauses).toEqual([]);
+    await kept.stop(5_000);
+  }, 30_000);
+
+  it('that dies at once is started again ever later, up to a bound, and goes on when what it lacked has come', async () => {
+    const starts: number[] = [];
+    const onEvent = (event: string): void => {
+      if (event.endsWith('started again')) starts.push(performance.now());
+    };
+    const missing = join(folder.path, 'missing');
+    const script = `require('fs').readFileSync(${JSON.stringify(missing)}); console.log('up'); ${FOREVER}`;
+    const timing = { firstMs: 20, mostMs: 640, stableMs: 60_000 };
+    const kept = new KeptProcess(nodeProcess('lacking', script), { mayRestart: () => true, onEvent }, timing);
+    await eventually('eight starts', () => starts.length === 8, 30_000);
+    const gaps = starts.slice(1).map((at, index) => at - starts[index]!);
+    expect(gaps.at(-1)).toBeGreaterThan(640);
+    expect(gaps.at(-1)).toBeGreaterThan(gaps[0]!);
+
+    await writeFile(missing, '');
+    await eventually('a start at last', async () => {
+      kept.retry();
+      return (await kept.lastLines()).at(-1) === 'up';
+    });
+    await kept.stop(5_000);
+    expect(commandOf(kept.pid)).toBeNull();
+  }, 60_000);
+
+  it('is not started again when it is stopped while it waits', async () => {
+    const events: string[] = [];
+    const onEvent = (event: string): void => void events.push(event);
+    const timing = { firstMs: 60_000, mostMs: 60_000, stableMs: 0 };
+    const kept = new KeptProcess(nodeProcess('brief', ''), { mayRestart: () => true, onEvent }, timing);
+    await eventually('its pause', () => events.some((event) => event.includes('again in 60 s')));
+    await kept.stop(5_000);
+    expect(events.some((event) => event.endsWith('started again'))).toBe(false);
   });
 
   it('is killed when it does not stop in time', async () => {

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withLock } from '../../../scripts/bootstrap/lock.mjs';
 import { prepare } from '../../../scripts/lib/prepare.js';
@@ -40,4 +40,14 @@ it('waits while another prepares the same model, and for no other', async () => 
     });
   });
   await prepare(others.path, 'f32', impatient());
+});
+
+it('leaves alone what services of another model use', async () => {
+  const before = await prepare((await tinyModel('first')).path, 'f32', AbortSignal.timeout(10_000));
+  const after = await prepare((await tinyModel('second')).path, 'f32', AbortSignal.timeout(10_000));
+  const names = (await readdir(join(folder.path, 'shards'), { withFileTypes: true })).filter((entry) =>
+    entry.isSymbolicLink(),
+  );
+  expect(names).toEqual([]);
+  expect(after.directory).not.toBe(before.directory);
 });

@@ -41,6 +41,21 @@ describe('the folder of a run', () => {
     });
   });
 
+  it('has one owner at a time, and says who', () => {
+    const disown = new RunFolder(8123).own();
+    expect(new RunFolder(8123).owner).toBe(process.pid);
+    expect(() => new RunFolder(8123).own()).toThrow(
+      expect.objectContaining({
+        code: 'port_in_use',
+        message: `a local system has port 8123 already (pid ${process.pid})`,
+      }) as Error,
+    );
+    new RunFolder(8124).own()();
+    disown();
+    expect(new RunFolder(8123).owner).toBeNull();
+    new RunFolder(8123).own()();
+  });
+
   it('with traces has sidecars that export what arrives sampled, and begin no traces worth counting', async () => {
     const folder = new RunFolder(8123);
     const { configPath } = await folder.localize((await readRunFile()).gateway, '127.0.0.1:4317');
