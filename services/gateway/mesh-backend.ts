@@ -4,6 +4,7 @@ import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
+import { logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import type { LayerRange } from '../lib/model/layer-range.js';
 import { ownsHead } from '../lib/model/layer-range.js';
@@ -94,7 +95,8 @@ export class MeshBackend implements Backend {
       pickRoute(this.#links(), () => 0);
       return null;
     } catch (error) {
-      return ServingError.from(error).message;
+      const disagreements = this.#stages.flatMap((stage) => stage.disagreements);
+      return [ServingError.from(error).message, ...disagreements].join('; ');
     }
   }
 
@@ -185,14 +187,13 @@ export class MeshBackend implements Backend {
       identity,
       ...(tracer && { tracer }),
       appId,
+      ...logLinkTroubles(log, appId),
       onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
       onDown: (link, reason) => {
         log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
         this.#lost(link);
       },
       onMessage: (_link, message) => this.#receive(message),
-      onTrouble: (reason) =>
-        log.debug({ appId, reason: ServingError.from(reason).message }, 'link not opened'),
     });
   }
 

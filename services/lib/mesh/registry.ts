@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../errors/serving-error.js';
+import { parseAnnouncedPlan, type AnnouncedPlan } from './announced-plan.js';
 import type { DocumentStore } from './document-store.js';
 import type { Announcement, Registry, ReplicaRecord } from './types.js';
 
@@ -16,6 +17,7 @@ const MAX_ATTEMPTS = 20;
 interface Entry {
   readonly address: string;
   readonly draining: boolean;
+  readonly plan?: AnnouncedPlan | undefined;
   /** Rises with every renewal. */
   readonly beat: number;
 }
@@ -46,7 +48,13 @@ export class DocumentRegistry implements Registry {
 
   async list(appId: string): Promise<ReplicaRecord[]> {
     const { living } = await this.#read(appId);
-    return living.map(([replica, { address, draining }]) => ({ appId, replica, address, draining }));
+    return living.map(([replica, { address, draining, plan }]) => ({
+      appId,
+      replica,
+      address,
+      draining,
+      plan: parseAnnouncedPlan(plan),
+    }));
   }
 
   async announce(
@@ -54,6 +62,7 @@ export class DocumentRegistry implements Registry {
     onTrouble: (reason: unknown) => void = ignore,
   ): Promise<Announcement> {
     const stopped = new AbortController();
+    const { appId, replica, address, plan } = record;
     let { draining } = record;
     let beat = 0;
     let turn = Promise.resolve();
@@ -61,9 +70,7 @@ export class DocumentRegistry implements Registry {
     const renew = (): Promise<void> =>
       (turn = turn
         .catch(() => undefined)
-        .then(() =>
-          this.#put(record.appId, record.replica, { address: record.address, draining, beat: ++beat }),
-        ));
+        .then(() => this.#put(appId, replica, { address, draining, plan, beat: ++beat })));
     await renew();
     const renewing = this.#renewForever(renew, onTrouble, stopped.signal);
     return {
@@ -74,7 +81,7 @@ export class DocumentRegistry implements Registry {
       withdraw: async () => {
         stopped.abort();
         await renewing;
-        await this.#put(record.appId, record.replica, null);
+        await this.#put(appId, replica, null);
       },
     };
   }
