@@ -240,5 +240,7 @@ it('the adapter makes its metrics of series that a stage has', async () => {
     expect(text).toMatch(
       new RegExp(`^# TYPE ${family} (${name.endsWith('_total') ? 'counter' : 'histogram'})$`, 'm'),
     );
+    // Samples too, before the first step: else the metric of a stage that nobody has used is missing.
+    expect(text).toMatch(new RegExp(`^${name}\\{`, 'm'));
   }
 });
