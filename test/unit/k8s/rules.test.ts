@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
 import { readStageConfig } from '../../../services/lib/config/stage-config.js';
 import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import {
   ofKind,
@@ -194,6 +195,24 @@ describe.each(overlays)('%s', (_name, build) => {
         metadata.name,
       );
     }
+  });
+
+  it('wants tokens between each service and its sidecar, and says none', () => {
+    for (const service of services) {
+      const { env = [] } = service.spec.template.spec.containers[0]!;
+      const secrets = Object.fromEntries(
+        env.flatMap(({ name, valueFrom }) =>
+          valueFrom?.secretKeyRef ? [[name, valueFrom.secretKeyRef]] : [],
+        ),
+      );
+      const [api, app, between] = TOKEN_SECRETS.map((name) => ({ name, key: 'token' }));
+      expect(secrets).toEqual({ DAPR_API_TOKEN: api, APP_API_TOKEN: app, LAYERMESH_MESH_TOKEN: between });
+      expect(annotations(service)).toMatchObject({
+        'dapr.io/api-token-secret': api!.name,
+        'dapr.io/app-token-secret': app!.name,
+      });
+    }
+    expect(ofKind(objects, 'Secret')).toEqual([]);
   });
 
   it('names images by a tag that stays', () => {
