@@ -16,7 +16,9 @@ class MemoryStore implements DocumentStore {
   read(key: string) {
     if (this.broken) return Promise.reject(new Error('no store'));
     const found = this.#documents.get(key);
-    return Promise.resolve(found ? { value: JSON.parse(found.text) as unknown, etag: String(found.version) } : null);
+    return Promise.resolve(
+      found ? { value: JSON.parse(found.text) as unknown, etag: String(found.version) } : null,
+    );
   }
 
   write(key: string, value: unknown, etag: string | null) {
