@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
+import { announcedPlan } from '../lib/mesh/announced-plan.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
 import { layerCosts } from '../lib/model/split.js';
@@ -16,6 +17,7 @@ import { createMetricsRegistry } from '../lib/telemetry/metrics-registry.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
+import { announceGateway } from './announce-gateway.js';
 import { createApp } from './app.js';
 import { limitsFor } from './gateway.js';
 import { MeshBackend } from './mesh-backend.js';
@@ -72,14 +74,22 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     limits: limitsFor(model.config.maxPositions),
   });
   const http = await listen(createServer(app), config.host, config.port);
+  const { appId, replica } = config;
+  const withdraw = announceGateway(
+    mesh.registry,
+    { appId, replica, address: `${config.host}:${http.port}`, draining: false, plan: announcedPlan(plan) },
+    log,
+  );
   log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();
+  const withdrawn = withdraw();
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   reporter.close();
   await backend.close();
   await http.close();
+  await withdrawn;
   await mesh.close();
   await tracing.shutdown();
 }

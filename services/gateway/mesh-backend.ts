@@ -5,6 +5,7 @@ import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
+import { logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import type { LayerRange } from '../lib/model/layer-range.js';
 import { ownsHead } from '../lib/model/layer-range.js';
@@ -119,7 +120,8 @@ export class MeshBackend implements Backend {
   }
 
   warnings(): string[] {
-    return [...new Set(this.#stages.flatMap(({ registryTrouble }) => registryTrouble ?? []))];
+    const troubles = this.#stages.flatMap(({ registryTrouble }) => registryTrouble ?? []);
+    return [...new Set(troubles), ...this.#stages.flatMap(({ disagreements }) => disagreements)];
   }
 
   topology(): Topology {
@@ -213,14 +215,13 @@ export class MeshBackend implements Backend {
       identity,
       ...(tracer && { tracer }),
       appId,
+      ...logLinkTroubles(log, appId),
       onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
       onDown: (link, reason) => {
         log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
         this.#lost(link);
       },
       onMessage: (link, message) => this.#receive(link, message),
-      onTrouble: (reason) =>
-        log.debug({ appId, reason: ServingError.from(reason).message }, 'link not opened'),
     });
   }
 

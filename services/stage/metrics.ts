@@ -2,7 +2,8 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 import { createMetricsRegistry } from '../lib/telemetry/metrics-registry.js';
 import { METRICS } from '../lib/telemetry/names.js';
 
-export type Phase = 'prefill' | 'decode';
+const PHASES = ['prefill', 'decode'] as const;
+export type Phase = (typeof PHASES)[number];
 
 const STEP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
@@ -35,7 +36,7 @@ export function createStageMetrics(labels: { stage: string; layers: string }, ga
   gauge(METRICS.sequences, 'Open sequences.', () => gauges.sequences());
   gauge(METRICS.kvUsedRatio, 'Reserved share of the KV room, 0 to 1.', () => gauges.kvUsedRatio());
   const labelNames = ['phase'] as const;
-  return {
+  const metrics = {
     registry,
     stepSeconds: new Histogram({
       name: METRICS.stepSeconds,
@@ -81,4 +82,9 @@ export function createStageMetrics(labels: { stage: string; layers: string }, ga
       registers,
     }),
   };
+  // There before the first step: an autoscaler must not take a stage that nobody has used for one that tells nothing.
+  for (const phase of PHASES) {
+    for (const each of [metrics.stepSeconds, metrics.queueSeconds, metrics.batchSize]) each.zero({ phase });
+  }
+  return metrics;
 }

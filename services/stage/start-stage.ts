@@ -5,9 +5,11 @@ import type { StageConfig } from '../lib/config/stage-config.js';
 import { processorsOwner } from '../lib/engine/processors.js';
 import { cpuQuota, engineThreads } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';
+import { announcedPlan } from '../lib/mesh/announced-plan.js';
 import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
 import { serveLinks } from '../lib/mesh/link-server.js';
+import { announcementTroubles, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-range.js';
@@ -19,6 +21,7 @@ import { startTracing } from '../lib/telemetry/tracing.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
 import { createHttpServer } from './http.js';
 import { createStageMetrics } from './metrics.js';
+import { Readiness } from './readiness.js';
 import { Stage, type StageOptions } from './stage.js';
 
 export interface RunningStage {
@@ -28,9 +31,6 @@ export interface RunningStage {
   drain(seconds: number): Promise<void>;
   close(): Promise<void>;
 }
-
-/** A registry that stays away is worth a line a minute, not one with each renewal. */
-const COMPLAINT_MS = 60_000;
 
 /** Starts a layer service; once this resolves, other processes can find it in the registry. */
 export async function startStage(
@@ -78,8 +78,14 @@ export async function startStage(
   });
 
   // Not that the next stage is there: else stages could only become ready one after the other.
-  let notReady: string | null = 'not announced yet';
-  const probes = createHttpServer(metrics.registry, () => notReady);
+  const announced = announcedPlan(plan);
+  const readiness = new Readiness({
+    registry: mesh.registry,
+    plan: announced,
+    stages: ranges.length,
+    log,
+  });
+  const probes = createHttpServer(metrics.registry, () => readiness.reason);
   const http = await listen(probes, config.httpHost, config.httpPort);
   const server = await serveLinks({
     host: config.host,
@@ -94,27 +100,22 @@ export async function startStage(
   });
   const { appId, replica } = config;
   const address = `${config.host}:${server.port}`;
-  let complainedAt = -Infinity;
-  const announcement = await mesh.registry.announce(
-    { appId, replica, address, draining: false },
-    {
-      signal,
-      onTrouble: (reason) => {
-        const { message } = ServingError.from(reason);
-        if (notReady !== null) notReady = `not announced yet: the registry can not be reached: ${message}`;
-        if (performance.now() - complainedAt < COMPLAINT_MS) return;
-        complainedAt = performance.now();
-        log.warn({ reason: message }, 'announcement not renewed');
-      },
+  const record = { appId, replica, address, draining: false, plan: announced };
+  const complain = announcementTroubles(log);
+  const announcement = await mesh.registry.announce(record, {
+    signal,
+    onTrouble: (reason) => {
+      readiness.unlisted(ServingError.from(reason).message);
+      complain(reason);
     },
-  );
-  notReady = null;
+  });
+  void readiness.settle();
   log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');
 
   return {
     crashed,
     drain: async (limit) => {
-      notReady = 'draining';
+      readiness.end('draining');
       const idle = stage.drain();
       server.drain();
       await announcement
@@ -124,6 +125,7 @@ export async function startStage(
       log.info({ left: stage.sequences }, 'drained');
     },
     close: async () => {
+      readiness.end('stopping');
       await announcement.withdraw().catch((error: unknown) => log.warn({ error }, 'not unlisted'));
       await next?.close();
       server.close();
@@ -183,19 +185,20 @@ function linkToNext(
   stage: () => Stage,
   linkSeconds: { observe(seconds: number): void },
 ): LinkManager {
+  const appId = `stage-${config.index + 1}`;
   return new LinkManager({
     mesh,
     identity,
     tracer,
-    appId: `stage-${config.index + 1}`,
-    onUp: ({ appId, replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+    appId,
+    ...logLinkTroubles(log, appId),
+    onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
     onDown: (link, reason) => {
-      log.warn({ to: `${link.appId}/${link.replica}`, reason: reason.message }, 'link down');
+      log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
       stage().onNextEnd(link);
     },
     onMessage: (link, message) => stage().onNextMessage(link, message),
     onRoom: () => stage().wake(),
     onRoundTrip: (seconds) => linkSeconds.observe(seconds / 2),
-    onTrouble: (reason) => log.debug({ reason: ServingError.from(reason).message }, 'link not opened'),
   });
 }

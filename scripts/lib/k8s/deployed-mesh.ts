@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayClient } from '../gateway-client.js';
 import { repositoryRoot } from '../repository.js';
+import { applyOverlay } from './apply-overlay.js';
 import { DISPOSABLE, isDisposable } from './disposable.js';
 import { isReady, SERVICES, staying, type Pod } from './doctor/pod.js';
 import { Kubectl } from './kubectl.js';
@@ -110,7 +111,7 @@ async function apply(kubectl: Kubectl, options: RenderOptions): Promise<void> {
   const folder = await mkdtemp(join(cache, 'overlay-'));
   try {
     await writeOverlay(folder, options);
-    await kubectl.run(['apply', '--kustomize', folder], { timeoutMs: 60_000 });
+    await applyOverlay(kubectl, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

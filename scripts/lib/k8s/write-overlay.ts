@@ -72,7 +72,7 @@ function overlayFiles(folder: string, { namespace, tag }: RenderOptions): Map<st
         kind: 'Kustomization',
         namespace,
         resources: ['namespace.yaml', from('base'), 'stages'],
-        components: [from('components', 'redis')],
+        components: ['redis', 'tokens'].map((name) => from('components', name)),
         images: ['gateway', 'stage'].map((image) => ({ name: `layermesh/${image}`, newTag: tag })),
         replacements: [namespaceOfCallers],
         sortOptions: sidecarsLast,

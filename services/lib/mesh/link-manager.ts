@@ -4,6 +4,7 @@ import { ServingError } from '../errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
 import { traceparentOf } from '../telemetry/trace-context.js';
 import type { Message } from '../wire/gen/stage_pb.js';
+import { announcedPlan, difference, type AnnouncedPlan } from './announced-plan.js';
 import { connect, type CallerLink, type CallerLinkEvents } from './caller-link.js';
 import type { Identity } from './identity.js';
 import type { Mesh, ReplicaRecord } from './types.js';
@@ -24,6 +25,8 @@ export interface LinkManagerOptions {
   readonly unlistedMs?: number;
   /** Something did not work and is tried again; for a log. */
   onTrouble?(reason: unknown): void;
+  /** Once for each listed replica that serves another plan: what of it differs. No link to it is tried. */
+  onMisfit?(replica: string, difference: string): void;
 }
 
 /** While a listed replica is missing, and while none is. */
@@ -46,12 +49,16 @@ const OPENS_PER_LOOK = 4;
 export class LinkManager {
   readonly #options: LinkManagerOptions;
   readonly #links = new Map<string, CallerLink>();
+  readonly #plan: AnnouncedPlan;
+  /** By replica: what of its plan differs from ours. */
+  #misfits: ReadonlyMap<string, string> = new Map();
   readonly #stopped = new AbortController();
   #unlisted: { readonly since: number; readonly reason: string } | null = null;
   readonly #running: Promise<void>;
 
   constructor(options: LinkManagerOptions) {
     this.#options = options;
+    this.#plan = announcedPlan(options.identity.plan);
     this.#running = this.#run();
   }
 
@@ -68,6 +75,12 @@ export class LinkManager {
 
   get(replica: string): CallerLink | undefined {
     return this.#links.get(replica);
+  }
+
+  /** Why replicas that are there are of no use to us, such as `stage-1 has split 8,20 instead of 10,20`. */
+  get disagreements(): string[] {
+    const differences = new Set(this.#misfits.values());
+    return [...differences].map((each) => `${this.#options.appId} has ${each}`);
   }
 
   /** Ends all links; `onDown` is not called for what we end ourselves. */
@@ -96,8 +109,8 @@ export class LinkManager {
   /** Opens links to listed replicas that have none; true when none is missing. */
   async #look(): Promise<boolean> {
     const listed = await this.#list();
-    const missing = (): ReplicaRecord[] =>
-      listed.filter((record) => !record.draining && !this.#links.has(record.replica));
+    const wanted = this.#withoutMisfits(listed.filter(({ draining }) => !draining));
+    const missing = (): ReplicaRecord[] => wanted.filter(({ replica }) => !this.#links.has(replica));
     for (let opens = 0; opens < OPENS_PER_LOOK && !this.#stopped.signal.aborted; opens++) {
       const left = missing();
       if (left.length === 0) break;
@@ -119,6 +132,20 @@ export class LinkManager {
       this.#unlisted = { since, reason: ServingError.from(error).message };
       throw error;
     }
+  }
+
+  /** Those that may serve our plan; of the others it is noted what differs. */
+  #withoutMisfits(records: readonly ReplicaRecord[]): ReplicaRecord[] {
+    const before = this.#misfits;
+    const misfits = new Map<string, string>();
+    for (const { replica, plan } of records) {
+      const differs = plan && difference(plan, this.#plan);
+      if (!differs) continue;
+      misfits.set(replica, differs);
+      if (before.get(replica) !== differs) this.#options.onMisfit?.(replica, differs);
+    }
+    this.#misfits = misfits;
+    return records.filter(({ replica }) => !misfits.has(replica));
   }
 
   async #open(wanted: ReplicaRecord): Promise<void> {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../errors/serving-error.js';
+import { parseAnnouncedPlan, type AnnouncedPlan } from './announced-plan.js';
 import type { DocumentStore } from './document-store.js';
 import type { AnnounceOptions, Announcement, Registry, ReplicaRecord } from './types.js';
 
@@ -18,6 +19,7 @@ const FIRST_PAUSE_MS = 100;
 interface Entry {
   readonly address: string;
   readonly draining: boolean;
+  readonly plan?: AnnouncedPlan | undefined;
   /** Rises with every renewal. */
   readonly beat: number;
 }
@@ -48,7 +50,13 @@ export class DocumentRegistry implements Registry {
 
   async list(appId: string): Promise<ReplicaRecord[]> {
     const { living } = await this.#read(appId);
-    return living.map(([replica, { address, draining }]) => ({ appId, replica, address, draining }));
+    return living.map(([replica, { address, draining, plan }]) => ({
+      appId,
+      replica,
+      address,
+      draining,
+      plan: parseAnnouncedPlan(plan),
+    }));
   }
 
   async announce(
@@ -56,6 +64,7 @@ export class DocumentRegistry implements Registry {
     { onTrouble = ignore, signal }: AnnounceOptions = {},
   ): Promise<Announcement> {
     const stopped = new AbortController();
+    const { appId, replica, address, plan } = record;
     let { draining } = record;
     let beat = 0;
     let turn = Promise.resolve();
@@ -63,9 +72,7 @@ export class DocumentRegistry implements Registry {
     const renew = (): Promise<void> =>
       (turn = turn
         .catch(() => undefined)
-        .then(() =>
-          this.#put(record.appId, record.replica, { address: record.address, draining, beat: ++beat }),
-        ));
+        .then(() => this.#put(appId, replica, { address, draining, plan, beat: ++beat })));
     await this.#untilDone(renew, onTrouble, signal);
     const renewing = this.#renewForever(renew, onTrouble, stopped.signal);
     return {
@@ -76,7 +83,7 @@ export class DocumentRegistry implements Registry {
       withdraw: async () => {
         stopped.abort();
         await renewing;
-        await this.#put(record.appId, record.replica, null);
+        await this.#put(appId, replica, null);
       },
     };
   }

@@ -1,5 +1,6 @@
 import type { ServingError } from '../errors/serving-error.js';
 import type { Message } from '../wire/gen/stage_pb.js';
+import type { AnnouncedPlan } from './announced-plan.js';
 
 /** A bidirectional stream of messages to one other process. Order is kept; nothing is resent. */
 export interface MessageStream {
@@ -23,6 +24,8 @@ export interface ReplicaRecord {
   /** `host:port` of its gRPC server, for the direct mesh; through Dapr nobody dials it. */
   readonly address: string;
   readonly draining: boolean;
+  /** Undefined where it did not say. */
+  readonly plan?: AnnouncedPlan | undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { accept, type CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
+import type { AnnouncedPlan } from '../../../services/lib/mesh/announced-plan.js';
 import type { Identity } from '../../../services/lib/mesh/identity.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../services/lib/mesh/types.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
@@ -33,6 +34,8 @@ export class MemoryReplica {
   readonly kept: string[][] = [];
   /** What it says of itself, beside the links that it was started with; heard with the next link or pong. */
   status: Partial<StatusFields> = {};
+  /** As the registry lists it. */
+  announced: AnnouncedPlan | undefined;
   onOpen: (open: BodyOf<'open'>) => void = () => undefined;
   onFrame: (frame: BodyOf<'frame'>) => void = () => undefined;
   readonly #nextReplicas: string[];
@@ -104,9 +107,9 @@ export class MemoryMesh implements Mesh {
       Promise.resolve(
         this.#replicas
           .filter((replica) => replica.appId === appId)
-          .map(({ replica }) => ({ appId, replica, address: '', draining: false })),
+          .map(({ replica, announced: plan }) => ({ appId, replica, address: '', draining: false, plan })),
       ),
-    announce: () => Promise.reject(new Error('a gateway announces nothing')),
+    announce: () => Promise.reject(new Error('a backend announces nothing')),
   };
 
   start(appId: string, replica: string, nextReplicas: string[] = []): MemoryReplica {

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
 import { MeshBackend } from '../../../services/gateway/mesh-backend.js';
 import type { SpeculationMetrics } from '../../../services/gateway/drafter.js';
+import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
 import type { BodyOf } from '../../../services/lib/wire/codec.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
 import { eventually } from '../../support/eventually.js';
@@ -87,6 +88,18 @@ describe('the mesh backend', () => {
     await eventually('the loss', () => backend.notReadyReason() !== null);
     expect(backend.notReadyReason()).toBe('no replica of stage-1 can be reached');
     expect(await thrownBy(generate)).toMatchObject({ code: 'stage_unavailable' });
+  });
+
+  it('says which plan the replicas have that it can not talk to', async () => {
+    await start();
+    for (const head of heads) {
+      head.announced = announcedPlan({ ...plan, split: [2] });
+      head.endLinks();
+    }
+    await eventually('the other plan', () => backend.notReadyReason()?.includes('split'));
+    expect(backend.notReadyReason()).toBe(
+      'no replica of stage-1 can be reached; stage-1 has split 2 instead of 1',
+    );
   });
 
   it('opens a route, sends the prompt in chunks and each token back, and closes', async () => {

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
 import { readStageConfig } from '../../../services/lib/config/stage-config.js';
 import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import {
   ofKind,
@@ -196,6 +197,24 @@ describe.each(overlays)('%s', (_name, build) => {
     }
   });
 
+  it('wants tokens between each service and its sidecar, and says none', () => {
+    for (const service of services) {
+      const { env = [] } = service.spec.template.spec.containers[0]!;
+      const secrets = Object.fromEntries(
+        env.flatMap(({ name, valueFrom }) =>
+          valueFrom?.secretKeyRef ? [[name, valueFrom.secretKeyRef]] : [],
+        ),
+      );
+      const [api, app, between] = TOKEN_SECRETS.map((name) => ({ name, key: 'token' }));
+      expect(secrets).toEqual({ DAPR_API_TOKEN: api, APP_API_TOKEN: app, LAYERMESH_MESH_TOKEN: between });
+      expect(annotations(service)).toMatchObject({
+        'dapr.io/api-token-secret': api!.name,
+        'dapr.io/app-token-secret': app!.name,
+      });
+    }
+    expect(ofKind(objects, 'Secret')).toEqual([]);
+  });
+
   it('names images by a tag that stays', () => {
     const images = deployments.map(({ spec }) => spec.template.spec.containers[0]!.image);
     expect(images.filter((image) => !/[:@]/.test(image) || image.endsWith(':latest'))).toEqual([]);
@@ -240,5 +259,7 @@ it('the adapter makes its metrics of series that a stage has', async () => {
     expect(text).toMatch(
       new RegExp(`^# TYPE ${family} (${name.endsWith('_total') ? 'counter' : 'histogram'})$`, 'm'),
     );
+    // Samples too, before the first step: else the metric of a stage that nobody has used is missing.
+    expect(text).toMatch(new RegExp(`^${name}\\{`, 'm'));
   }
 });

@@ -1,10 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
 import { accept } from '../../../services/lib/mesh/callee-link.js';
 import { DirectMesh } from '../../../services/lib/mesh/direct-mesh.js';
 import type { Identity } from '../../../services/lib/mesh/identity.js';
 import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
+import { logLinkTroubles } from '../../../services/lib/mesh/log-link-troubles.js';
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
 import type { Announcement, Mesh, MessageStream } from '../../../services/lib/mesh/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
@@ -45,7 +48,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 /** A replica over real gRPC on a free port. */
-async function startReplica(replica: string): Promise<Replica> {
+async function startReplica(replica: string, split?: number[]): Promise<Replica> {
   const opened: string[] = [];
   const server = await serveLinks({
     host: '127.0.0.1',
@@ -59,7 +62,14 @@ async function startReplica(replica: string): Promise<Replica> {
     onEnd: () => undefined,
   });
   const address = `127.0.0.1:${server.port}`;
-  const announcement = await mesh.registry.announce({ appId: 'stage-0', replica, address, draining: false });
+  const served = split && announcedPlan({ ...plan, split });
+  const announcement = await mesh.registry.announce({
+    appId: 'stage-0',
+    replica,
+    address,
+    draining: false,
+    plan: served,
+  });
   return { server, announcement, opened };
 }
 
@@ -146,6 +156,70 @@ describe('in a mesh where not every replica answers', () => {
     await eventually('another try', () => met > 4);
     expect(manager.links.map(({ replica }) => replica)).toEqual(['good']);
     await manager.close();
+  });
+});
+
+describe('with replicas of another plan', () => {
+  it('holds links to the others, and tells of each once what differs', async () => {
+    const replicas = [await startReplica('other', [8, 20]), await startReplica('same', [])];
+    const told: string[] = [];
+    const troubles: unknown[] = [];
+    let looks = 0;
+    const counted: Mesh = {
+      kind: 'direct',
+      registry: {
+        list: (appId) => mesh.registry.list(appId).finally(() => looks++),
+        announce: () => Promise.reject(new Error('nobody')),
+      },
+      open: (record) => mesh.open(record),
+      close: () => Promise.resolve(),
+    };
+    const manager = new LinkManager({
+      mesh: counted,
+      identity: identityOf('gateway', 'g'),
+      appId: 'stage-0',
+      onMessage: () => undefined,
+      onDown: () => undefined,
+      onTrouble: (reason) => troubles.push(reason),
+      onMisfit: (replica, difference) => told.push(`${replica}: ${difference}`),
+    });
+    await eventually('the same', () => manager.get('same'));
+    await eventually('more looks', () => looks > 3);
+    expect(told).toEqual(['other: split 8,20 instead of none']);
+    expect(manager.disagreements).toEqual(['stage-0 has split 8,20 instead of none']);
+    expect(troubles).toEqual([]);
+    await replicas[0]!.announcement.withdraw();
+    await eventually('nobody who disagrees', () => manager.disagreements.length === 0);
+    await manager.close();
+    await replicas[1]!.announcement.withdraw();
+    for (const { server } of replicas) server.close();
+  });
+
+  it('warns of each refusal once, and of what will pass not at all', () => {
+    const lines: string[] = [];
+    const line = (level: string) => (fields: object) => lines.push(`${level} ${JSON.stringify(fields)}`);
+    const log = { warn: line('warn'), debug: line('debug') };
+    const { onTrouble, onMisfit } = logLinkTroubles(log as never, 'stage-1');
+    const refused = new ServingError('protocol_mismatch', 'another plan than mine');
+    for (let turn = 0; turn < 3; turn++) {
+      onTrouble(refused);
+      onTrouble(new ServingError('stream_broken', 'no welcome in time'));
+      onMisfit('a', 'split 8,20 instead of 10,20');
+    }
+    onMisfit('b', 'split 8,20 instead of 10,20');
+    const warnings = lines.filter((each) => each.startsWith('warn'));
+    expect(lines).toHaveLength(10);
+    expect(warnings).toHaveLength(3);
+    expect(warnings[1]).toContain('stage-1/a');
+    expect(warnings[1]).toContain('it has split 8,20 instead of 10,20');
+  });
+
+  it('warns of a bounded number of refusals', () => {
+    let warnings = 0;
+    const log = { warn: () => warnings++, debug: () => undefined };
+    const { onTrouble } = logLinkTroubles(log as never, 'stage-1');
+    for (let turn = 0; turn < 1_000; turn++) onTrouble(new ServingError('protocol_mismatch', `no ${turn}`));
+    expect(warnings).toBe(32);
   });
 });
 

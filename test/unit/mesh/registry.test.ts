@@ -2,6 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
 import type { DocumentStore } from '../../../services/lib/mesh/document-store.js';
 import { FileDocumentStore } from '../../../services/lib/mesh/file-document-store.js';
 import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
@@ -38,6 +39,19 @@ describe('the registry', () => {
     expect(await registry().list('stage-1')).toEqual([{ ...record('a'), draining: true }]);
     await announcement.withdraw();
     expect(await registry().list('stage-1')).toEqual([]);
+  });
+
+  it('shows the plan of each, and none for what is no plan', async () => {
+    const plan = announcedPlan({ modelDigest: 'd', precision: 'int8', activations: 'f32', split: [10, 20] });
+    const announcement = await registry().announce({ ...record('a'), plan });
+    await announcement.update({ draining: true });
+    expect(await registry().list('stage-1')).toEqual([{ ...record('a'), draining: true, plan }]);
+
+    const store = new FileDocumentStore(directory);
+    const entry = { address: 'host:b', draining: false, beat: 1, plan: { split: 10 } };
+    await store.write('replicas-stage-2', { b: entry }, null);
+    expect(await registry().list('stage-2')).toEqual([{ ...record('b'), appId: 'stage-2', plan: undefined }]);
+    await announcement.withdraw();
   });
 
   it('loses nobody when many announce at once', async () => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { GatewayClient } from '../../gateway-client.js';
+import { applyOverlay } from '../../k8s/apply-overlay.js';
 import { removeDisposable } from '../../k8s/disposable.js';
 import { Kubectl } from '../../k8s/kubectl.js';
 import { portForward } from '../../k8s/port-forward.js';
@@ -25,7 +26,6 @@ export interface ClusterOptions {
 
 const READY_MS = 240_000;
 const SETTLE_MS = 180_000;
-const APPLY_MS = 60_000;
 const GATEWAY_PORT = 8_000;
 
 /** The cluster that KUBECONFIG names. Each arm is deployed into a namespace that is deleted after it. */
@@ -56,7 +56,7 @@ export class ClusterSite implements Site {
     };
     try {
       const kubectl = new Kubectl(namespace, signal);
-      await kubectl.run(['apply', '--kustomize', overlay], { timeoutMs: APPLY_MS });
+      await applyOverlay(kubectl, overlay);
       const watch = new PodWatch(api, arm, namespace);
       await untilSettled(arm, watch, READY_MS, signal);
       const tunnel = await portForward(namespace, 'service/gateway', GATEWAY_PORT);

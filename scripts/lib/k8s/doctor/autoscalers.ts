@@ -70,6 +70,7 @@ async function checkMetric(
   const highest = HIGHEST[name] ?? Infinity;
   const mean = values.reduce((sum, { value }) => sum + value, 0) / values.length;
   const shown = values.length === 0 ? '' : ` (${mean.toFixed(3)} on average)`;
+  const impossible = values.filter(({ value }) => !(value >= 0 && value <= highest * (1 + TOLERANCE)));
   return [
     finding(
       `${stage}: ${name} exists for each of ${pods.length} pods${shown}`,
@@ -78,6 +79,11 @@ async function checkMetric(
         ? 'no pod is ready'
         : `none for ${missing.map(({ metadata }) => metadata.name).join(', ')}: does Prometheus scrape it, four times in the ` +
             'window of k8s/adapter/rules.yaml?',
+    ),
+    finding(
+      `${stage}: ${name} is what it can be`,
+      impossible.length === 0,
+      `it is ${impossible.map(({ pod, value }) => `${value} of ${pod}`).join(', ')}: are the adapter's rules those of k8s/adapter/rules.yaml?`,
     ),
     finding(
       `${stage}: ${name} can reach its target of ${target}`,

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 /** One thing that was looked at: in order, or what to do about it. */
 export interface Finding {
   /** Such as `stage-1: layermesh_stage_busy_ratio is fresh`. */
@@ -11,3 +13,18 @@ export const finding = (what: string, ok: boolean, fix: string): Finding => ({ w
 /** A line for a terminal. */
 export const findingLine = ({ what, fix }: Finding): string =>
   fix === null ? `✓ ${what}` : `✗ ${what}: ${fix}`;
+
+/** Looks again while there is something to fix, for at most `patienceMs`: what has just started passes by itself. */
+export async function lookPatiently(
+  look: () => Promise<Finding[]>,
+  patienceMs: number,
+  pauseMs = 3_000,
+): Promise<Finding[]> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const findings = await look();
+    const well = findings.every(({ fix }) => fix === null);
+    if (well || performance.now() + pauseMs > deadline) return findings;
+    await delay(pauseMs);
+  }
+}

@@ -8,16 +8,23 @@ import { appIdOf, STAGES, type Pod } from './pod.js';
 
 const LOOK_MS = 1_000;
 
-/** A metric of a stage: the highest of its pods' values, and the target that it is held against. */
-type Peaks = Map<string, { readonly value: number; readonly target: number }>;
+/** Of a metric: the highest of a stage's pods' values, and the target that it is held against. */
+interface Peak {
+  readonly value: number;
+  readonly target: number;
+}
 
-/** A rise by less than this share of the target may be jitter. */
-const RISE = 0.1;
+/** By stage, then by metric. */
+type Peaks = Map<string, Map<string, Peak>>;
+
+/** Above this share of its target a metric shows that there is load. Below may be what a probe or a rounding leaves. */
+const SHOWS = 0.02;
 
 /**
- * Whether requests are answered, and each autoscaler's metrics rise when they come: reads them, starts the load, and
- * looks until all have risen or `patienceMs` are over. A metric that rises at once is fresh; the time that an adapter
- * says it is of tells nothing, for it is that of the question.
+ * Whether requests are answered, and each autoscaler sees that they come: starts a load, and looks until each stage has
+ * a metric that shows it, or `patienceMs` are over. How high it gets is for the load to say, and a mesh that has load
+ * already shows it at once; but rates over half a minute are 0 where nobody scrapes. The time that an adapter says a
+ * metric is of tells nothing, for it is that of the question.
  */
 export async function checkMovement(
   cluster: Cluster,
@@ -25,24 +32,23 @@ export async function checkMovement(
   load: (signal: AbortSignal) => Promise<LoadResult>,
   patienceMs: number,
 ): Promise<Finding[]> {
-  const before = await readPeaks(cluster, namespace);
   const stop = new AbortController();
   const loading = load(stop.signal);
   const started = performance.now();
-  const risen = new Map<string, number>();
+  const peaks: Peaks = new Map();
   try {
     do {
       await delay(LOOK_MS);
-      for (const [metric, { value, target }] of await readPeaks(cluster, namespace)) {
-        if (value > (before.get(metric)?.value ?? 0) + RISE * target && !risen.has(metric))
-          risen.set(metric, (performance.now() - started) / 1000);
-      }
-    } while (risen.size < before.size && performance.now() - started < patienceMs);
+      raise(peaks, await readPeaks(cluster, namespace));
+    } while (
+      [...peaks.values()].some((stage) => !showsLoad(stage)) &&
+      performance.now() - started < patienceMs
+    );
   } finally {
     stop.abort();
     await loading;
   }
-  return [answers(await loading), ...movements(before, risen)];
+  return [answers(await loading), ...[...peaks].map(([stage, metrics]) => shown(stage, metrics))];
 }
 
 const answers = ({ answered, failures }: LoadResult): Finding =>
@@ -52,16 +58,26 @@ const answers = ({ answered, failures }: LoadResult): Finding =>
     failures[0] ?? 'none came back in time',
   );
 
-function movements(before: Peaks, risen: ReadonlyMap<string, number>): Finding[] {
-  return [...before.keys()].map((metric) => {
-    const after = risen.get(metric);
-    const moved = after === undefined ? 'moves with load' : `moves with load, after ${after.toFixed(0)} s`;
-    return finding(
-      `${metric} ${moved}`,
-      after !== undefined,
-      'it has not risen: does Prometheus scrape the pods, and have they been idle before?',
-    );
-  });
+const showsLoad = (metrics: ReadonlyMap<string, Peak>): boolean =>
+  [...metrics.values()].some(({ value, target }) => value > SHOWS * target);
+
+function shown(stage: string, metrics: ReadonlyMap<string, Peak>): Finding {
+  const values = [...metrics].map(([name, { value, target }]) => `${name} ${value.toFixed(3)} of ${target}`);
+  return finding(
+    `${stage}: its metrics show the load (${values.join(', ')})`,
+    showsLoad(metrics),
+    'they stay where they are without: does Prometheus scrape the pods, four times in the window of k8s/adapter/rules.yaml?',
+  );
+}
+
+function raise(peaks: Peaks, now: Peaks): void {
+  for (const [stage, metrics] of now) {
+    const before = peaks.get(stage) ?? new Map<string, Peak>();
+    for (const [name, peak] of metrics) {
+      if (peak.value >= (before.get(name)?.value ?? 0)) before.set(name, peak);
+    }
+    peaks.set(stage, before);
+  }
 }
 
 async function readPeaks(cluster: Cluster, namespace: string): Promise<Peaks> {
@@ -79,7 +95,8 @@ async function readPeaks(cluster: Cluster, namespace: string): Promise<Peaks> {
       if (metric === undefined) continue;
       const target = quantity(metric.target.averageValue);
       const own = values.filter(({ pod }) => stageOf.get(pod) === metadata.name).map(({ value }) => value);
-      peaks.set(`${metadata.name}: ${name}`, { value: Math.max(0, ...own), target });
+      const stage = peaks.get(metadata.name) ?? new Map<string, Peak>();
+      peaks.set(metadata.name, stage.set(name, { value: Math.max(0, ...own), target }));
     }
   }
   return peaks;

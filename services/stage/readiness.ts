@@ -1,0 +1,96 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServingError } from '../lib/errors/serving-error.js';
+import { difference, type AnnouncedPlan } from '../lib/mesh/announced-plan.js';
+import type { Registry, ReplicaRecord } from '../lib/mesh/types.js';
+import type { Logger } from '../lib/telemetry/log.js';
+
+const LOOK_MS = 1_000;
+const GATEWAY = 'gateway';
+
+export interface ReadinessOptions {
+  readonly registry: Pick<Registry, 'list'>;
+  readonly plan: AnnouncedPlan;
+  /** Of the plan. */
+  readonly stages: number;
+  readonly log: Pick<Logger, 'warn'>;
+  /** Between two looks at the registry, ms. */
+  readonly lookMs?: number;
+}
+
+/**
+ * Whether a replica is ready, for its probe: a rollout goes on with the next replica, and takes an old one away, when
+ * the new one is. So one that nobody could talk to does not become ready (`whyUseless`). Once it is ready it stays so,
+ * whoever comes: what others do must not take away what serves.
+ */
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  readonly #ended = new AbortController();
+  #reason: string | null = 'not announced yet';
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** Why it is not ready; null when it is. */
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** It can not be announced, as long as that is tried. */
+  unlisted(reason: string): void {
+    if (this.#reason !== null) this.#reason = `not announced yet: the registry can not be reached: ${reason}`;
+  }
+
+  /** Once it is announced: looks until the mesh has use for it, or it is ended. */
+  async settle(): Promise<void> {
+    const { lookMs = LOOK_MS, log } = this.#options;
+    const { signal } = this.#ended;
+    for (;;) {
+      const reason = await whyUseless(this.#options).catch(
+        (error: unknown) => `the registry can not be read: ${ServingError.from(error).message}`,
+      );
+      if (signal.aborted) return;
+      if (reason !== null && reason !== this.#reason) log.warn({ reason }, 'not ready');
+      this.#reason = reason;
+      if (reason === null) return;
+      await delay(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  /** Not ready from now on. */
+  end(reason: string): void {
+    this.#ended.abort();
+    this.#reason = reason;
+  }
+}
+
+/**
+ * Why the mesh has no use for a replica of this plan: others serve another one, and nobody yet serves this one as each
+ * of its stages and as a gateway. Null when nobody is there who disagrees, or everybody who is needed agrees: so a
+ * change of all services at once goes through, one of a single service does not.
+ */
+async function whyUseless({ registry, plan, stages }: ReadinessOptions): Promise<string | null> {
+  const appIds = [GATEWAY, ...Array.from({ length: stages }, (_, index) => `stage-${index}`)];
+  const services = await Promise.all(
+    appIds.map(async (appId) => ({ appId, replicas: (await registry.list(appId)).filter(isHeard) })),
+  );
+  const disagreeing = new Map<string, string[]>();
+  for (const { appId, replicas } of services) {
+    for (const differs of new Set(replicas.flatMap((each) => difference(each.plan, plan) ?? []))) {
+      disagreeing.set(differs, [...(disagreeing.get(differs) ?? []), appId]);
+    }
+  }
+  // A gateway of a version that does not announce itself is no reason to wait for one that does.
+  const missing = services.filter(
+    ({ appId, replicas }) =>
+      replicas.every((each) => difference(each.plan, plan) !== null) &&
+      (appId !== GATEWAY || replicas.length > 0),
+  );
+  if (disagreeing.size === 0 || missing.length === 0) return null;
+  const found = [...disagreeing].map(([differs, others]) => `${others.join(', ')} with ${differs}`);
+  return `nobody serves this plan as ${missing.map(({ appId }) => appId).join(', ')}; there is ${found.join('; ')}`;
+}
+
+type Heard = ReplicaRecord & { readonly plan: AnnouncedPlan };
+
+const isHeard = (record: ReplicaRecord): record is Heard => !record.draining && record.plan !== undefined;
