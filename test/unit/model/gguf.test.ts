@@ -410,6 +410,21 @@ describe('a bad GGUF file', () => {
     });
   });
 
+  it('that Git LFS has not fetched is told apart', async () => {
+    await expect(
+      openBytes(Buffer.from('version https://git-lfs.github.com/spec/v1\n')),
+    ).rejects.toMatchObject({
+      code: 'not_a_checkpoint',
+      message: 'the file is only a pointer of Git LFS',
+    });
+  });
+
+  it('with a tokenizer that can not be served is refused', async () => {
+    await expect(openContent(withMetadata({ 'tokenizer.ggml.model': 'bert' }))).rejects.toMatchObject({
+      code: 'unsupported_tokenizer',
+    });
+  });
+
   it('is refused wherever it is cut off', async () => {
     const whole = writeGguf(tinyGguf());
     for (let length = 0; length < whole.length - 32; length += 61) {

@@ -9,11 +9,13 @@ import {
   tinyConfig,
   tinyJson,
   tinySafetensors,
+  tinyTokenizer,
   tinyWeights,
   writeTinyFolder,
 } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n';
 const norm = 'model.layers.0.input_layernorm.weight';
 
 /** Opens the tiny model's folder with other files in it. */
@@ -76,11 +78,36 @@ describe('a Hugging Face folder', () => {
       'generation_config.json': { eos_token_id: [1, 3] },
     });
     expect(checkpoint.text).toEqual({
-      tokenizer: { model: { type: 'BPE' } },
+      tokenizer: tinyTokenizer,
       tokenizerConfig: { add_bos_token: true, chat_template: 'new' },
       bosId: 0,
       eosIds: [1, 3],
     });
+    await checkpoint.close();
+  });
+
+  it('ends turns at what both files name, where the older one means a control token', async () => {
+    const endsOf = async (configured: unknown, generated: unknown) => {
+      const checkpoint = await openWith({
+        'config.json': { ...tinyJson, eos_token_id: configured },
+        'generation_config.json': { eos_token_id: generated },
+      });
+      await checkpoint.close();
+      return checkpoint.text.eosIds;
+    };
+    // "</s>", the token 1, is an end by its text alone.
+    expect(await endsOf(0, 3)).toEqual([3, 0, 1]);
+    expect(await endsOf([4, 5], [3])).toEqual([3, 1]);
+    expect(await endsOf([4, 5], null)).toEqual([4, 5, 1]);
+    expect(await endsOf(null, null)).toEqual([1]);
+  });
+
+  it('may have its chat template in a JSON file of its own', async () => {
+    const checkpoint = await openWith({
+      'tokenizer_config.json': { chat_template: 'old' },
+      'chat_template.json': { chat_template: 'new' },
+    });
+    expect(checkpoint.text.tokenizerConfig).toEqual({ chat_template: 'new' });
     await checkpoint.close();
   });
 
@@ -159,10 +186,10 @@ describe('a Hugging Face folder', () => {
 });
 
 describe('the tokens of a Hugging Face folder', () => {
-  const vocab = { a: 2, b: 3, c: 9 };
+  const { vocab } = tinyTokenizer.model;
   const added = (id: number, content: string) => ({ id, content, special: true });
   const openWithTokenizer = async (tokenizer: object, files: Record<string, unknown> = {}) => {
-    const file = { added_tokens: [], model: { type: 'BPE', vocab, merges: [] }, ...tokenizer };
+    const file = { ...tinyTokenizer, ...tokenizer };
     const checkpoint = await openWith({ 'tokenizer.json': file, ...files });
     await checkpoint.close();
     return checkpoint;
@@ -174,10 +201,7 @@ describe('the tokens of a Hugging Face folder', () => {
       added_tokens: [known, added(10, '<pad>'), added(11, '<call>')],
       model: { type: 'BPE', vocab: { ...vocab, '<pad>': 10 }, merges: [] },
     });
-    expect(text.tokenizer).toEqual({
-      added_tokens: [known],
-      model: { type: 'BPE', vocab, merges: [] },
-    });
+    expect(text.tokenizer).toEqual({ ...tinyTokenizer, added_tokens: [known] });
     expect(warnings.map(({ message }) => message)).toEqual([
       '2 added tokens, the first of them "<pad>" (10), beyond the 10 rows of the embedding',
     ]);
@@ -395,6 +419,24 @@ describe('a bad folder', () => {
       { 'model.safetensors': '' },
       'checkpoint_truncated',
       'the file ends at byte 0',
+    ],
+    [
+      'weights that Git LFS has not fetched',
+      { 'model.safetensors': LFS_POINTER },
+      'not_a_checkpoint',
+      'model.safetensors is only a pointer of Git LFS',
+    ],
+    [
+      'a tokenizer that Git LFS has not fetched',
+      { 'tokenizer.json': LFS_POINTER },
+      'not_a_checkpoint',
+      'tokenizer.json is only a pointer of Git LFS',
+    ],
+    [
+      'a tokenizer that can not be served',
+      { 'tokenizer.json': { ...tinyTokenizer, model: { type: 'Unigram', vocab: [] } } },
+      'unsupported_tokenizer',
+      'tokenizer.json model',
     ],
     [
       'weights that are something else',

@@ -9,6 +9,8 @@ import { tokenIds, type Rows } from '../text/token-ids.js';
 import type { TextFiles } from '../types.js';
 
 const fieldsSchema = z.record(z.string(), z.unknown());
+/** A file of its own for the template, before it was one without JSON around it. */
+const templateSchema = z.object({ chat_template: z.unknown().optional() });
 
 /** The files that `readTextFiles` reads, beside config.json. */
 export const TEXT_FILES = [
@@ -16,6 +18,7 @@ export const TEXT_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',
+  'chat_template.json',
 ] as const;
 
 /**
@@ -28,11 +31,12 @@ export async function readTextFiles(
   config: unknown,
   { signal, ...rows }: Rows & { readonly signal?: AbortSignal | undefined },
 ): Promise<TextFiles> {
-  const [generation, file, tokenizerConfig, template] = await Promise.all([
+  const [generation, file, tokenizerConfig, template, older] = await Promise.all([
     readJson(join(folder, 'generation_config.json'), signal),
     readJson(join(folder, 'tokenizer.json'), signal),
     readJson(join(folder, 'tokenizer_config.json'), signal),
     readText(join(folder, 'chat_template.jinja'), signal),
+    readJson(join(folder, 'chat_template.json'), signal),
   ]);
   if (file === undefined) {
     throw new ServingError('unsupported_tokenizer', 'the folder has no tokenizer.json', {
@@ -50,6 +54,7 @@ export async function readTextFiles(
     tokenizer: fitVocabulary(file, rows),
     tokenizerConfig: {
       ...parseFields(fieldsSchema, tokenizerConfig ?? {}, 'tokenizer_config.json'),
+      ...parseFields(templateSchema, older ?? {}, 'chat_template.json'),
       ...(template === undefined ? {} : { chat_template: template }),
     },
   };

@@ -39,9 +39,7 @@ interface AddedToken {
 }
 
 const addedTokensSchema = z.object({
-  added_tokens: z.array(
-    z.object({ id: z.number(), content: z.string(), special: z.boolean().default(false) }),
-  ),
+  added_tokens: z.array(z.object({ id: z.number(), content: z.string(), special: z.boolean().catch(false) })),
 });
 const eosTokenSchema = z.union([
   z.string(),
