@@ -1,5 +1,6 @@
 import { prepareCheckpoint, type PreparedModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import type { PrepareProgress } from '../../services/lib/engine/prepare/write-shards.js';
+import type { ServingError } from '../../services/lib/errors/serving-error.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
 import { resolveModel } from '../../services/lib/model/resolve-model.js';
@@ -30,8 +31,10 @@ export async function prepare(
   signal: AbortSignal,
 ): Promise<PreparedModel> {
   const cache = cacheDirectory();
-  return runStep(`${precision} shards`, async (update) => {
+  let warnings: readonly ServingError[] = [];
+  const prepared = await runStep(`${precision} shards`, async (update) => {
     const checkpoint = await openCheckpoint(path, signal);
+    ({ warnings } = checkpoint);
     const onProgress = ({ done, total }: PrepareProgress): void => update(`${done} of ${total}`);
     try {
       return await withLock(
@@ -43,4 +46,6 @@ export async function prepare(
       await checkpoint.close();
     }
   });
+  for (const warning of warnings) console.error(warning.toLine('warning'));
+  return prepared;
 }

@@ -42,6 +42,7 @@ export function randomCheckpoint(config: ModelConfig = smallConfig): Checkpoint 
   return {
     config,
     digest: 'random',
+    warnings: [],
     text: { tokenizer: {}, tokenizerConfig: {}, bosId: 1, eosIds: [2] },
     shape: (name) => tensorShape(config, name),
     read: (name, rows) => {

@@ -100,12 +100,34 @@ export function tinySafetensors(): Record<string, SafetensorsTensor> {
   );
 }
 
+/** The tiny model's tokens as a tokenizer.json. */
+export const tinyTokenizer = {
+  added_tokens: VOCABULARY.slice(0, 2).map((content, id) => ({
+    id,
+    content,
+    special: true,
+    normalized: false,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+  })),
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: { type: 'Fuse' },
+  model: {
+    type: 'BPE',
+    vocab: Object.fromEntries(VOCABULARY.map((token, id) => [token, id])),
+    merges: [],
+  },
+};
+
 /** Writes the tiny model's folder; `files` adds or replaces files, JSON unless it is bytes or text. */
 export async function writeTinyFolder(folder: string, files: Record<string, unknown> = {}): Promise<string> {
   await mkdir(folder, { recursive: true });
   const all = {
     'config.json': tinyJson,
-    'tokenizer.json': { model: { type: 'BPE' } },
+    'tokenizer.json': tinyTokenizer,
     'model.safetensors': writeSafetensors(tinySafetensors()),
     ...files,
   };

@@ -19,6 +19,10 @@ export class CheckpointReader implements Checkpoint {
     return this.#model.config;
   }
 
+  get warnings(): readonly ServingError[] {
+    return this.#model.warnings;
+  }
+
   get text(): TextFiles {
     return this.#model.text;
   }
@@ -28,6 +32,21 @@ export class CheckpointReader implements Checkpoint {
   }
 
   async read(name: TensorName, rows?: RowRange): Promise<Float32Array> {
+    const weights = await this.#read(name, rows);
+    if (!areNumbers(weights)) {
+      throw new ServingError(
+        'checkpoint_invalid',
+        `tensor "${this.#tensor(name).name}" holds a weight that is no finite number`,
+      );
+    }
+    return weights;
+  }
+
+  close(): Promise<void> {
+    return this.#model.close();
+  }
+
+  async #read(name: TensorName, rows?: RowRange): Promise<Float32Array> {
     const tensor = this.#tensor(name);
     const kind = tensorKind(name);
     if (!this.#model.interleavedRotary || (kind !== 'q' && kind !== 'k')) return readTensor(tensor, rows);
@@ -36,13 +55,16 @@ export class CheckpointReader implements Checkpoint {
     return toHalfSplit(await readTensor(tensor, coveringHeads(range, headDim)), range, headDim);
   }
 
-  close(): Promise<void> {
-    return this.#model.close();
-  }
-
   #tensor(name: TensorName): StoredTensor {
     const tensor = this.#model.tensors.get(name);
     if (tensor === undefined) throw new ServingError('internal', `the model has no tensor "${name}"`);
     return tensor;
   }
+}
+
+/** A NaN or an infinity, whose product with 0 is none, would be all that the model answers. */
+function areNumbers(weights: Float32Array): boolean {
+  let zero = 0;
+  for (const weight of weights) zero += weight * 0;
+  return zero === 0;
 }

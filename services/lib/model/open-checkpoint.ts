@@ -7,6 +7,7 @@ import { openGguf } from './gguf/open-gguf.js';
 import { rememberedDigest } from './remembered-digest.js';
 import type { OpenedModel } from './opened-model.js';
 import { openFolder } from './safetensors/open-folder.js';
+import { loadTokenizer } from './text/tokenizer.js';
 import type { Checkpoint } from './types.js';
 
 /**
@@ -22,6 +23,8 @@ export async function openCheckpoint(
 ): Promise<Checkpoint> {
   const model = await open(path, signal);
   try {
+    // Before anything is prepared for a gateway that could not load it.
+    loadTokenizer(model.text);
     return new CheckpointReader(model, await rememberedDigest(path, model.files, cache, signal));
   } catch (reason) {
     await model.close();

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ServingError } from '../errors/serving-error.js';
+import { isLfsPointer, lfsPointer } from './lfs-pointer.js';
 
 /** The largest tokenizer.json of a known model has 33 MB. */
 const MAX_BYTES = 256 << 20;
@@ -12,6 +13,7 @@ export async function readJson(path: string, signal?: AbortSignal): Promise<unkn
   try {
     return JSON.parse(text) as unknown;
   } catch (reason) {
+    if (isLfsPointer(text)) throw lfsPointer(basename(path));
     throw new ServingError('checkpoint_invalid', `${basename(path)} is not JSON`, { cause: reason });
   }
 }

@@ -1,3 +1,5 @@
+import type { ServingError } from '../errors/serving-error.js';
+
 /** The shape of a decoder-only transformer, whatever file it came from. Counts, unless said otherwise. */
 export interface ModelConfig {
   readonly architecture: string;
@@ -8,6 +10,7 @@ export interface ModelConfig {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly intermediate: number;
+  /** Rows of the embedding and of the head, of which the tokenizer may have no token for the last. */
   readonly vocabulary: number;
   /** Longest context in tokens. */
   readonly maxPositions: number;
@@ -48,11 +51,13 @@ export interface RowRange {
  */
 export interface Checkpoint {
   readonly config: ModelConfig;
+  /** What the checkpoint says wrongly, and is served without. */
+  readonly warnings: readonly ServingError[];
   /** sha256 (hex) of the content; the name of the prepared folder. */
   readonly digest: string;
   readonly text: TextFiles;
   shape(name: TensorName): readonly number[];
-  /** Reads a tensor, or some of a matrix's rows, dequantised to float32. */
+  /** Reads a tensor, or some of a matrix's rows, dequantised to float32; throws `checkpoint_invalid` for a NaN. */
   read(name: TensorName, rows?: RowRange): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -64,6 +69,6 @@ export interface TextFiles {
   /** In the format of tokenizer_config.json: special tokens, `add_bos_token`, `chat_template`. */
   readonly tokenizerConfig: Record<string, unknown>;
   readonly bosId: number | null;
-  /** Tokens that end a turn; from generation_config.json or the GGUF's metadata. */
+  /** Tokens that end a turn (`text/end-tokens.ts`). */
   readonly eosIds: readonly number[];
 }

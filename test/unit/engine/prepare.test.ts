@@ -50,6 +50,13 @@ test('a second time changes nothing', async () => {
   expect(await changes(directory)).toEqual(before);
 });
 
+test('a second time writes what more is read out of the same checkpoint', async () => {
+  const checkpoint = freshCheckpoint();
+  const { directory } = await prepare(checkpoint);
+  await prepare({ ...checkpoint, text: { ...checkpoint.text, eosIds: [2, 7] } });
+  expect((await readModelFile(directory)).eosIds).toEqual([2, 7]);
+});
+
 test('goes on after an interruption, and writes again what was damaged meanwhile', async () => {
   const checkpoint = freshCheckpoint();
   const controller = new AbortController();

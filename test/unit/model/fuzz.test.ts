@@ -11,6 +11,36 @@ import { tinyGguf, tinyJson, tinySafetensors, writeTinyFolder } from '../../supp
 
 const folder = temporaryFolder();
 
+const OPTIONAL_FIELDS = [
+  'head_dim',
+  'rope_scaling',
+  'rope_parameters',
+  'sliding_window',
+  'attention_bias',
+  'mlp_bias',
+  'quantization_config',
+  'partial_rotary_factor',
+  'model_type',
+];
+const OPTIONAL_KEYS = [
+  'llama.attention.key_length',
+  'llama.attention.sliding_window',
+  'llama.rope.freq_base',
+  'llama.rope.scaling.type',
+  'llama.rope.scaling.factor',
+  'llama.expert_count',
+  'split.count',
+  'tokenizer.ggml.pre',
+  'tokenizer.ggml.eot_token_id',
+  'tokenizer.ggml.unknown_token_id',
+  'tokenizer.ggml.add_bos_token',
+  'tokenizer.chat_template',
+];
+const anyValue = fc.oneof(
+  fc.jsonValue(),
+  fc.constantFrom(0, -1, 1, 2, 4, 8, 10, 2 ** 31, 1e308, '8', null, '', [], {}),
+);
+
 /** Bytes that tend to break parsers, beside any other. */
 const byte = fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff, 0x22, 0x7d), fc.integer({ min: 0, max: 255 }));
 
@@ -81,11 +111,51 @@ it('a damaged safetensors file is read or refused', async () => {
 
 it('a config.json with any values is read or refused', async () => {
   const path = await writeTinyFolder(join(folder.path, 'configured'));
-  const key = fc.constantFrom(...Object.keys(tinyJson), 'head_dim', 'rope_scaling', 'sliding_window');
-  const value = fc.oneof(fc.jsonValue(), fc.constantFrom(0, -1, 1, 2, 4, 8, 10, 2 ** 31, 1e308, '8', null));
-  const property = fc.asyncProperty(fc.dictionary(key, value), async (changes) => {
+  const key = fc.constantFrom(...Object.keys(tinyJson), ...OPTIONAL_FIELDS);
+  const property = fc.asyncProperty(fc.dictionary(key, anyValue), async (changes) => {
     await writeFile(join(path, 'config.json'), JSON.stringify({ ...tinyJson, ...changes }));
     await readsOrRefuses(path);
   });
+  await fc.assert(property, { numRuns: 300 });
+});
+
+it.each([...Object.keys(tinyJson), ...OPTIONAL_FIELDS])(
+  'a config.json with any %s is read or refused',
+  async (field) => {
+    const path = await writeTinyFolder(join(folder.path, 'one-field'));
+    const property = fc.asyncProperty(anyValue, async (value) => {
+      await writeFile(join(path, 'config.json'), JSON.stringify({ ...tinyJson, [field]: value }));
+      await readsOrRefuses(path);
+    });
+    await fc.assert(property, { numRuns: 20 });
+  },
+);
+
+it('a folder whose other files are any JSON is read or refused', async () => {
+  const path = await writeTinyFolder(join(folder.path, 'other-files'));
+  const part = fc.oneof(anyValue, fc.array(anyValue), fc.dictionary(fc.string(), anyValue));
+  const files = fc.record({
+    'tokenizer.json': fc.oneof(part, fc.record({ added_tokens: part, model: part, post_processor: part })),
+    'tokenizer_config.json': fc.oneof(part, fc.record({ eos_token: part, chat_template: part })),
+    'generation_config.json': fc.oneof(part, fc.record({ eos_token_id: part, bos_token_id: part })),
+  });
+  const property = fc.asyncProperty(files, async (contents) => {
+    for (const [name, content] of Object.entries(contents))
+      await writeFile(join(path, name), JSON.stringify(content));
+    await readsOrRefuses(path);
+  });
   await fc.assert(property, { numRuns: 200 });
+});
+
+it('a GGUF file with any values is read or refused', async () => {
+  const { metadata, tensors } = tinyGguf();
+  const path = join(folder.path, 'valued.gguf');
+  const number = fc.constantFrom(0, 1, 2, 4, 2 ** 32 - 1, 0.5, 1n << 60n);
+  const value = fc.oneof(number, fc.boolean(), fc.string(), fc.array(fc.nat(9)), fc.array(fc.string()));
+  const key = fc.constantFrom(...Object.keys(metadata), ...OPTIONAL_KEYS);
+  const property = fc.asyncProperty(fc.dictionary(key, value, { maxKeys: 3 }), async (changes) => {
+    await writeFile(path, writeGguf({ metadata: { ...metadata, ...changes }, tensors }));
+    await readsOrRefuses(path);
+  });
+  await fc.assert(property, { numRuns: 300 });
 });

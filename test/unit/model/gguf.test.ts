@@ -2,10 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
+import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import type { Checkpoint, ModelConfig } from '../../../services/lib/model/types.js';
 import { writeGguf, type GgufContent, type GgufTensor, type GgufValue } from '../../support/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyConfig, tinyGguf, tinyWeights } from '../../support/tiny-model.js';
+import { tinyConfig, tinyGguf, tinyMetadata, tinyWeights } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
 
@@ -40,6 +41,14 @@ const withTensor = (name: string, change: Partial<GgufTensor>): GgufContent => {
 const withMetadata = (metadata: Record<string, GgufValue>): GgufContent => ({
   ...tinyGguf(),
   metadata: { ...tinyGguf().metadata, ...metadata },
+});
+
+const TOKENS = tinyMetadata['tokenizer.ggml.tokens'] as string[];
+
+/** Other tokens, the last of them of a given type. */
+const vocabularyOf = (tokens: string[], lastType = 1): Record<string, GgufValue> => ({
+  'tokenizer.ggml.tokens': tokens,
+  'tokenizer.ggml.token_type': tokens.map((_, id) => (id < 2 ? 3 : id === tokens.length - 1 ? lastType : 1)),
 });
 
 const vector = (name: string, values: number[]): GgufTensor => ({
@@ -109,8 +118,73 @@ describe('a GGUF file', () => {
     expect(await configOf({ 'llama.attention.sliding_window': 999 })).toMatchObject({ maxPositions: 64 });
   });
 
+  it('has no window of its attention where that is 0', async () => {
+    expect(await configOf({ 'llama.attention.sliding_window': 0 })).toEqual(tinyConfig);
+  });
+
+  it('is named after its file where its name is empty', async () => {
+    expect(await configOf({ 'general.name': '' })).toEqual({ ...tinyConfig, name: 'model' });
+  });
+
+  it('may count for each layer what is equal in all of them', async () => {
+    const lists = {
+      'llama.attention.head_count': [2, 2],
+      'llama.attention.head_count_kv': [1, 1],
+      'llama.feed_forward_length': [12, 12],
+    };
+    expect(await configOf(lists)).toEqual(tinyConfig);
+  });
+
+  it('may have counts of 0 where it means none', async () => {
+    const none = ['expert_count', 'attention.key_length', 'attention.value_length', 'rope.dimension_count'];
+    expect(await configOf(Object.fromEntries(none.map((key) => [`llama.${key}`, 0])))).toEqual(tinyConfig);
+  });
+
+  it('without a limit to its context has one all the same', async () => {
+    expect(await configOf({ 'llama.context_length': 1n << 60n })).toMatchObject({ maxPositions: 2 ** 24 });
+  });
+
   it('takes 64-bit counts', async () => {
     expect(await configOf({ 'llama.context_length': 64n })).toEqual(tinyConfig);
+  });
+});
+
+describe('the tokens of a GGUF file', () => {
+  const openWith = async (metadata: Record<string, GgufValue>): Promise<Checkpoint> => {
+    const checkpoint = await openContent(withMetadata(metadata));
+    await checkpoint.close();
+    return checkpoint;
+  };
+
+  it('are those that it has: other ids are warned of by the name of the field', async () => {
+    const { text, warnings } = await openWith({
+      'tokenizer.ggml.eos_token_id': 4_294_967_295,
+      'tokenizer.ggml.bos_token_id': 99_999n,
+      'tokenizer.ggml.add_bos_token': true,
+    });
+    expect(text).toMatchObject({ bosId: null, eosIds: [1] });
+    expect(loadTokenizer(text).encode('ab', { addSpecialTokens: true })).not.toContain(99_999);
+    expect(warnings.map((each) => each.toLine('warning'))).toEqual([
+      'warning[checkpoint_invalid]: tokenizer.ggml.bos_token_id is 99999, which is none of the 10 tokens (the value is not used)',
+      'warning[checkpoint_invalid]: tokenizer.ggml.eos_token_id is 4294967295, which is none of the 10 tokens (the value is not used)',
+    ]);
+  });
+
+  it('may be fewer than the rows of the matrices', async () => {
+    const { text, config, warnings } = await openWith(vocabularyOf(TOKENS.slice(0, 8)));
+    expect([config.vocabulary, warnings]).toEqual([10, []]);
+    const tokenizer = loadTokenizer(text);
+    expect(tokenizer.bytesOf(9)).toHaveLength(0);
+    expect(tokenizer.decode([2, 9, 3], { skipSpecialTokens: true })).toBe('ab');
+  });
+
+  it('that were added without a row are text, and warned of', async () => {
+    const { text, warnings } = await openWith(vocabularyOf([...TOKENS, '<pad>'], 3));
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'the added token "<pad>" (10), beyond the 10 rows of the embedding',
+    ]);
+    const ids = loadTokenizer(text).encode('a<pad>b', { addSpecialTokens: false });
+    expect(ids.every((id) => id < 10)).toBe(true);
   });
 });
 
@@ -125,6 +199,7 @@ describe('rotary scaling in a GGUF file', () => {
     const factor = { 'llama.rope.scaling.factor': 4 };
     expect(await scalingOf({ ...factor, 'llama.rope.scaling.type': 'linear' })).toEqual(linear);
     expect(await scalingOf(factor)).toEqual(linear);
+    expect(await scalingOf({ 'llama.rope.scale_linear': 4 })).toEqual(linear);
     expect(await scalingOf({ ...factor, 'llama.rope.scaling.type': 'none' })).toBeNull();
     expect(await scalingOf({ 'llama.rope.scaling.factor': 0 })).toBeNull();
   });
@@ -289,10 +364,22 @@ describe('a bad GGUF file', () => {
       'there is no tensor "blk.2.attn_norm.weight"',
     ],
     [
-      'an endless context',
-      withMetadata({ 'llama.context_length': 1n << 60n }),
+      'heads that differ between layers',
+      withMetadata({ 'llama.attention.head_count_kv': [1, 2] }),
+      'unsupported_architecture',
+      'another llama.attention.head_count_kv in some layers',
+    ],
+    [
+      'fewer rows of the head than of the embedding',
+      withTensor('output.weight', { shape: [9, 8] }),
       'checkpoint_invalid',
-      'the GGUF metadata: llama.context_length',
+      'tensor "output.weight" has the shape [9, 8], not [10, 8]',
+    ],
+    [
+      'more tokens than rows',
+      withMetadata(vocabularyOf([...TOKENS, 'i'])),
+      'checkpoint_invalid',
+      'the tokenizer has "i" (10), but the embedding only 10 rows',
     ],
     [
       'heads that do not share evenly',
@@ -320,6 +407,21 @@ describe('a bad GGUF file', () => {
     await expect(openBytes(bytes)).rejects.toMatchObject({
       code,
       message: expect.stringContaining(message) as string,
+    });
+  });
+
+  it('that Git LFS has not fetched is told apart', async () => {
+    await expect(
+      openBytes(Buffer.from('version https://git-lfs.github.com/spec/v1\n')),
+    ).rejects.toMatchObject({
+      code: 'not_a_checkpoint',
+      message: 'the file is only a pointer of Git LFS',
+    });
+  });
+
+  it('with a tokenizer that can not be served is refused', async () => {
+    await expect(openContent(withMetadata({ 'tokenizer.ggml.model': 'bert' }))).rejects.toMatchObject({
+      code: 'unsupported_tokenizer',
     });
   });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { writeGguf } from '../../support/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, writeTinyFolder } from '../../support/tiny-model.js';
+import { tinyGguf, tinyTokenizer, writeTinyFolder } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
 
@@ -46,7 +46,7 @@ describe('the digest', () => {
     const first = await digestOf(await writeTinyFolder(join(folder.path, 'first')), folder.path);
     const second = await writeTinyFolder(join(folder.path, 'second'));
     expect(await digestOf(second, folder.path)).toBe(first);
-    await writeFile(join(second, 'tokenizer.json'), '{"model":{"type":"Unigram"}}');
+    await writeFile(join(second, 'tokenizer.json'), JSON.stringify({ ...tinyTokenizer, version: '1.0' }));
     expect(await digestOf(second, folder.path)).not.toBe(first);
   });
 

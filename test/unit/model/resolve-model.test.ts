@@ -8,7 +8,7 @@ import { FAKE_COMMIT, startFakeHub, type FakeFile, type FakeHub } from '../../su
 import { writeGguf } from '../../support/gguf-writer.js';
 import { writeSafetensors } from '../../support/safetensors-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, tinyJson, tinySafetensors } from '../../support/tiny-model.js';
+import { tinyGguf, tinyJson, tinySafetensors, tinyTokenizer } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
 let homes = 0;
@@ -22,7 +22,7 @@ const file = (content: object | string): FakeFile => ({
 const tinyFiles: Record<string, FakeFile> = {
   'README.md': file('not a part of the model'),
   'config.json': file(tinyJson),
-  'tokenizer.json': file({ model: { type: 'BPE' } }),
+  'tokenizer.json': file(tinyTokenizer),
   'model.safetensors': file(writeSafetensors(tinySafetensors())),
   'gguf/tiny-q8.gguf': file(writeGguf(tinyGguf())),
 };

@@ -9,11 +9,13 @@ import {
   tinyConfig,
   tinyJson,
   tinySafetensors,
+  tinyTokenizer,
   tinyWeights,
   writeTinyFolder,
 } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n';
 const norm = 'model.layers.0.input_layernorm.weight';
 
 /** Opens the tiny model's folder with other files in it. */
@@ -76,11 +78,36 @@ describe('a Hugging Face folder', () => {
       'generation_config.json': { eos_token_id: [1, 3] },
     });
     expect(checkpoint.text).toEqual({
-      tokenizer: { model: { type: 'BPE' } },
+      tokenizer: tinyTokenizer,
       tokenizerConfig: { add_bos_token: true, chat_template: 'new' },
       bosId: 0,
       eosIds: [1, 3],
     });
+    await checkpoint.close();
+  });
+
+  it('ends turns at what both files name, where the older one means a control token', async () => {
+    const endsOf = async (configured: unknown, generated: unknown) => {
+      const checkpoint = await openWith({
+        'config.json': { ...tinyJson, eos_token_id: configured },
+        'generation_config.json': { eos_token_id: generated },
+      });
+      await checkpoint.close();
+      return checkpoint.text.eosIds;
+    };
+    // "</s>", the token 1, is an end by its text alone.
+    expect(await endsOf(0, 3)).toEqual([3, 0, 1]);
+    expect(await endsOf([4, 5], [3])).toEqual([3, 1]);
+    expect(await endsOf([4, 5], null)).toEqual([4, 5, 1]);
+    expect(await endsOf(null, null)).toEqual([1]);
+  });
+
+  it('may have its chat template in a JSON file of its own', async () => {
+    const checkpoint = await openWith({
+      'tokenizer_config.json': { chat_template: 'old' },
+      'chat_template.json': { chat_template: 'new' },
+    });
+    expect(checkpoint.text.tokenizerConfig).toEqual({ chat_template: 'new' });
     await checkpoint.close();
   });
 
@@ -98,6 +125,45 @@ describe('a Hugging Face folder', () => {
     ).toMatchObject({
       tiedHead: true,
     });
+  });
+
+  it('without a head is tied unless it says otherwise', async () => {
+    const { 'lm_head.weight': head, ...tensors } = tinySafetensors();
+    expect(head).toBeDefined();
+    for (const tie_word_embeddings of [undefined, null])
+      expect(await configOf({ tie_word_embeddings }, tensors)).toMatchObject({ tiedHead: true });
+    await expect(configOf({}, tensors)).rejects.toMatchObject({
+      code: 'checkpoint_invalid',
+      message: 'there is no tensor "lm_head.weight"',
+    });
+    expect(await configOf({ tie_word_embeddings: null })).toMatchObject({ tiedHead: false });
+  });
+
+  it('has as many tokens as its matrices have rows, whatever its config.json says', async () => {
+    const checkpoint = await openWith({ 'config.json': { ...tinyJson, vocab_size: 9 } });
+    await checkpoint.close();
+    expect(checkpoint.config).toEqual(tinyConfig);
+    expect(checkpoint.warnings.map(({ message }) => message)).toEqual([
+      'config.json: vocab_size is 9, but the embedding has 10 rows',
+    ]);
+  });
+
+  it('is refused where the head has not as many rows as the embedding', async () => {
+    const weights = withTensor('lm_head.weight', { shape: [9, 8], data: new Float32Array(72) });
+    await expect(openWith({ 'model.safetensors': weights })).rejects.toMatchObject({
+      code: 'checkpoint_invalid',
+      message: 'tensor "lm_head.weight" has the shape [9, 8], not [10, 8]',
+    });
+  });
+
+  it.each([NaN, Infinity, -Infinity])('with the weight %d is refused when that is read', async (weight) => {
+    const data = Float32Array.from([1, 1, 1, weight, 1, 1, 1, 1]);
+    const checkpoint = await openWith({ 'model.safetensors': withTensor(norm, { data }) });
+    await expect(checkpoint.read('layers.0.attn_norm')).rejects.toMatchObject({
+      code: 'checkpoint_invalid',
+      message: `tensor "${norm}" holds a weight that is no finite number`,
+    });
+    await checkpoint.close();
   });
 
   it('may hold bfloat16', async () => {
@@ -119,7 +185,108 @@ describe('a Hugging Face folder', () => {
   });
 });
 
+describe('the tokens of a Hugging Face folder', () => {
+  const { vocab } = tinyTokenizer.model;
+  const added = (id: number, content: string) => ({ id, content, special: true });
+  const openWithTokenizer = async (tokenizer: object, files: Record<string, unknown> = {}) => {
+    const file = { ...tinyTokenizer, ...tokenizer };
+    const checkpoint = await openWith({ 'tokenizer.json': file, ...files });
+    await checkpoint.close();
+    return checkpoint;
+  };
+
+  it('lose those that were added without a row of the embedding', async () => {
+    const known = added(0, '<s>');
+    const { text, warnings } = await openWithTokenizer({
+      added_tokens: [known, added(10, '<pad>'), added(11, '<call>')],
+      model: { type: 'BPE', vocab: { ...vocab, '<pad>': 10 }, merges: [] },
+    });
+    expect(text.tokenizer).toEqual({ ...tinyTokenizer, added_tokens: [known] });
+    expect(warnings.map(({ message }) => message)).toEqual([
+      '2 added tokens, the first of them "<pad>" (10), beyond the 10 rows of the embedding',
+    ]);
+  });
+
+  const around = (id: number) => ({ '<s>': { id: '<s>', ids: [id], tokens: ['<s>'] } });
+  it.each([
+    ['a token of the model', { model: { type: 'BPE', vocab: { ...vocab, d: 12 }, merges: [] } }, '"d" (12)'],
+    [
+      'a token around every text',
+      {
+        added_tokens: [added(10, '<s>')],
+        post_processor: {
+          type: 'Sequence',
+          processors: [{ type: 'TemplateProcessing', single: [], special_tokens: around(10) }],
+        },
+      },
+      '"<s>" (10)',
+    ],
+    [
+      'a separator around every text',
+      { post_processor: { type: 'RobertaProcessing', cls: ['<s>', 0], sep: ['</s>', 10] } },
+      '"</s>" (10)',
+    ],
+  ])('are refused with %s that has no row', async (_, tokenizer, token) => {
+    await expect(openWithTokenizer(tokenizer)).rejects.toMatchObject({
+      code: 'checkpoint_invalid',
+      message: `the tokenizer has ${token}, but the embedding only 10 rows`,
+    });
+  });
+
+  it.each([
+    ['config.json', { ...tinyJson, eos_token_id: -1 }, 'eos_token_id is -1'],
+    ['config.json', { ...tinyJson, eos_token_id: [1, 10] }, 'eos_token_id is 10'],
+    ['config.json', { ...tinyJson, eos_token_id: [1, [2]] }, 'eos_token_id is [2]'],
+    ['generation_config.json', { eos_token_id: '2' }, 'eos_token_id is "2"'],
+    ['generation_config.json', { bos_token_id: 99_999 }, 'bos_token_id is 99999'],
+  ])('of a wrong id in %s are warned of: %j', async (name, content, problem) => {
+    const { text, warnings } = await openWithTokenizer({}, { [name]: content });
+    expect(warnings.map(({ message }) => message)).toEqual([
+      `${name}: ${problem}, which is none of the 10 tokens`,
+    ]);
+    expect([text.bosId, ...text.eosIds].every((id) => id === 0 || id === 1)).toBe(true);
+  });
+});
+
 describe('a config.json', () => {
+  it('may leave a field out by null, by 0 where it counts, and by a default', async () => {
+    const without = [
+      'tie_word_embeddings',
+      'quantization_config',
+      'attention_bias',
+      'mlp_bias',
+      'head_dim',
+      'sliding_window',
+      'rope_scaling',
+      'rope_parameters',
+      'rope_theta',
+      'hidden_act',
+      'vocab_size',
+      'bos_token_id',
+      'eos_token_id',
+      'partial_rotary_factor',
+    ];
+    expect(await configOf(Object.fromEntries(without.map((field) => [field, null])))).toEqual(tinyConfig);
+    for (const field of ['sliding_window', 'head_dim', 'vocab_size'])
+      expect(await configOf({ [field]: 0 })).toEqual(tinyConfig);
+    expect(await configOf({ num_key_value_heads: 1, hidden_act: 'swish' })).toEqual(tinyConfig);
+    expect(await configOf({ rms_norm_eps: null })).toMatchObject({ normEpsilon: 1e-6 });
+    expect(await configOf({ max_position_embeddings: null })).toMatchObject({ maxPositions: 2048 });
+    expect(await configOf({ max_position_embeddings: 2 ** 31 - 1 })).toMatchObject({ maxPositions: 2 ** 24 });
+  });
+
+  it.each([{}, { type: 'default' }, { rope_type: 'default', type: null }, { rope_type: null, factor: null }])(
+    'may say by the rotary scaling %j that there is none',
+    async (scaling) => {
+      expect(await configOf({ rope_scaling: scaling })).toEqual(tinyConfig);
+      expect(await configOf({ rope_parameters: scaling })).toEqual(tinyConfig);
+    },
+  );
+
+  it('may name the type of the model instead of a class', async () => {
+    expect(await configOf({ architectures: null, model_type: 'mistral' })).toEqual(tinyConfig);
+  });
+
   it("describes Mistral, served up to its attention's window", async () => {
     const mistral = { architectures: ['MistralForCausalLM'], sliding_window: 16 };
     expect(await configOf(mistral)).toMatchObject({ maxPositions: 16 });
@@ -172,7 +339,14 @@ describe('a config.json', () => {
       'unsupported_architecture',
       '"GemmaForCausalLM" is not supported',
     ],
-    [{ architectures: [] }, 'checkpoint_invalid', 'config.json: architectures'],
+    [{ architectures: [] }, 'checkpoint_invalid', 'config.json has neither architectures nor model_type'],
+    [{ tie_word_embeddings: 'yes' }, 'checkpoint_invalid', 'config.json: tie_word_embeddings'],
+    [{ partial_rotary_factor: 0.5 }, 'unsupported_architecture', 'partial rotary embedding'],
+    [
+      { architectures: null, model_type: 'qwen2' },
+      'unsupported_architecture',
+      'the architecture "qwen2" is not supported',
+    ],
     [{ attention_bias: true }, 'unsupported_architecture', 'attention bias is not supported'],
     [{ mlp_bias: true }, 'unsupported_architecture', 'MLP bias is not supported'],
     [{ hidden_act: 'gelu' }, 'unsupported_architecture', 'the activation "gelu" is not supported'],
@@ -245,6 +419,24 @@ describe('a bad folder', () => {
       { 'model.safetensors': '' },
       'checkpoint_truncated',
       'the file ends at byte 0',
+    ],
+    [
+      'weights that Git LFS has not fetched',
+      { 'model.safetensors': LFS_POINTER },
+      'not_a_checkpoint',
+      'model.safetensors is only a pointer of Git LFS',
+    ],
+    [
+      'a tokenizer that Git LFS has not fetched',
+      { 'tokenizer.json': LFS_POINTER },
+      'not_a_checkpoint',
+      'tokenizer.json is only a pointer of Git LFS',
+    ],
+    [
+      'a tokenizer that can not be served',
+      { 'tokenizer.json': { ...tinyTokenizer, model: { type: 'Unigram', vocab: [] } } },
+      'unsupported_tokenizer',
+      'tokenizer.json model',
     ],
     [
       'weights that are something else',

@@ -51,3 +51,14 @@ it('leaves alone what services of another model use', async () => {
   expect(names).toEqual([]);
   expect(after.directory).not.toBe(before.directory);
 });
+
+it('tells what the checkpoint says wrongly', async () => {
+  const path = join(folder.path, 'odd.gguf');
+  const metadata = { ...tinyMetadata, 'tokenizer.ggml.eos_token_id': 4_294_967_295 };
+  await writeFile(path, writeGguf({ ...tinyGguf(), metadata }));
+  const told = jest.spyOn(console, 'error').mockReturnValue();
+  await prepare(path, 'f32', AbortSignal.timeout(30_000));
+  expect(told.mock.calls).toEqual([
+    [expect.stringMatching(/^warning\[checkpoint_invalid\]: tokenizer.ggml.eos_token_id is 4294967295/)],
+  ]);
+});

@@ -41,9 +41,10 @@ export async function prepareCheckpoint(
 ): Promise<PreparedModel> {
   const { config, digest } = checkpoint;
   const directory = path.join(cache, 'shards', digest);
+  await mkdir(directory, { recursive: true });
+  // Each time: what is read out of the same checkpoint may be more than when its shards were written.
+  await writeModelFiles(directory, checkpoint);
   if (!(await isPrepared(directory, precision))) {
-    await mkdir(directory, { recursive: true });
-    await writeModelFiles(directory, checkpoint);
     await writeShards(checkpoint, path.join(directory, precision), precision, { signal, onProgress });
   }
   return { directory, digest, config, precision };

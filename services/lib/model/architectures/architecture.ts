@@ -1,14 +1,19 @@
+import type { Warn } from '../opened-model.js';
 import type { LayerTensor, ModelConfig } from '../types.js';
 
 /** A format's name of every tensor; `{layer}` stands for the layer's number. */
 export type TensorTemplates = Readonly<Record<'embed' | 'final_norm' | 'head' | LayerTensor, string>>;
 
 /** What a format's description of a model does not itself say. */
-export interface GgufContext {
+export interface ConfigContext {
   /** For a model that does not name itself. */
   readonly fallbackName: string;
   /** Shapes `[out, in]` by the file's own tensor names. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly warn: Warn;
+}
+
+export interface GgufContext extends ConfigContext {
   /** The file's `rope_freqs.weight`: divisors of the rotary frequencies. */
   readonly ropeFactors: readonly number[] | null;
 }
@@ -32,8 +37,10 @@ export interface Architecture {
   readonly huggingFace: {
     /** Values of `architectures[0]` in config.json. */
     readonly classes: readonly string[];
+    /** Values of `model_type`, for a config.json without classes. */
+    readonly modelTypes: readonly string[];
     readonly tensors: TensorTemplates;
     readonly ignored: readonly RegExp[];
-    config(json: unknown, name: string): ModelConfig;
+    config(json: unknown, context: ConfigContext): ModelConfig;
   };
 }

@@ -13,6 +13,10 @@ export const architectureOfGguf = (name: string): Architecture =>
 export const architectureOfClass = (name: string): Architecture =>
   architectures.find(({ huggingFace }) => huggingFace.classes.includes(name)) ?? unsupported(name);
 
+/** By the `model_type` in config.json; throws `unsupported_architecture`. */
+export const architectureOfModelType = (name: string): Architecture =>
+  architectures.find(({ huggingFace }) => huggingFace.modelTypes.includes(name)) ?? unsupported(name);
+
 function unsupported(name: string): never {
   throw new ServingError(
     'unsupported_architecture',

@@ -30,12 +30,11 @@ const llama3Schema = z.object({
   high_freq_factor: positive,
   original_max_position_embeddings: count,
 });
+const kindSchema = z.looseObject({ rope_type: z.string().nullish(), type: z.string().nullish() });
 const ropeSchema = z.object({
   rope_theta: positive.default(10_000),
-  rope_scaling: z.looseObject({ rope_type: z.string().optional(), type: z.string().optional() }).nullish(),
-  rope_parameters: z
-    .looseObject({ rope_type: z.string().optional(), rope_theta: positive.optional() })
-    .nullish(),
+  rope_scaling: kindSchema.optional(),
+  rope_parameters: kindSchema.extend({ rope_theta: positive.nullish() }).optional(),
 });
 
 /**
@@ -46,12 +45,11 @@ export function huggingFaceRope(json: unknown): Pick<ModelConfig, 'ropeTheta' | 
   const fields = parseFields(ropeSchema, json, 'config.json');
   const ropeTheta = fields.rope_parameters?.rope_theta ?? fields.rope_theta;
   const scaling = fields.rope_parameters ?? fields.rope_scaling;
-  const type =
-    fields.rope_parameters?.rope_type ?? fields.rope_scaling?.rope_type ?? fields.rope_scaling?.type;
+  const type = scaling?.rope_type ?? scaling?.type ?? 'default';
   return { ropeTheta, ropeScaling: parseScaling(type, scaling) };
 }
 
-function parseScaling(type = 'default', scaling: unknown): RopeScaling | null {
+function parseScaling(type: string, scaling: unknown): RopeScaling | null {
   switch (type) {
     case 'default':
       return null;

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { ServingError } from '../../errors/serving-error.js';
 import { architectureOfGguf } from '../architectures/find-architecture.js';
 import { matchTensors } from '../match-tensors.js';
-import type { OpenedModel } from '../opened-model.js';
+import { collectWarnings, type OpenedModel } from '../opened-model.js';
 import { readTensor, type StoredTensor } from '../stored-tensor.js';
 import { tokenizerFromGguf } from '../text/from-gguf.js';
 import { readGgufHeader } from './read-header.js';
@@ -26,16 +26,19 @@ async function describe(path: string, file: FileHandle, signal?: AbortSignal): P
     throw new ServingError('checkpoint_invalid', 'the GGUF metadata lacks general.architecture');
   }
   const { gguf } = architectureOfGguf(name);
+  const { warnings, warn } = collectWarnings();
   const config = gguf.config(metadata, {
     fallbackName: basename(path, '.gguf'),
     shapes: new Map([...stored].map(([tensor, { shape }]) => [tensor, shape])),
+    warn,
     ropeFactors: await readRopeFactors(stored.get('rope_freqs.weight')),
   });
   return {
     config,
     tensors: matchTensors(config, gguf, stored),
     interleavedRotary: gguf.interleavedRotary,
-    text: tokenizerFromGguf(metadata),
+    warnings,
+    text: tokenizerFromGguf(metadata, config.vocabulary, warn),
     files: [path],
     close: () => file.close(),
   };

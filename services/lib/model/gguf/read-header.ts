@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { gguf, type GGUFParseOutput } from '@huggingface/gguf';
 import { ServingError } from '../../errors/serving-error.js';
 import { readRange } from '../file-range.js';
+import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
 import type { StoredTensor } from '../stored-tensor.js';
 import { checkLayout } from '../tensor-layout.js';
 import { ggufEncoding } from './encodings.js';
@@ -40,7 +41,9 @@ export async function readGgufHeader(file: FileHandle, signal?: AbortSignal): Pr
 async function checkPreamble(file: FileHandle, size: number): Promise<void> {
   const bytes = new Uint8Array(Math.min(size, PREAMBLE_BYTES));
   await readRange(file, 0, bytes);
-  if (new TextDecoder('latin1').decode(bytes.subarray(0, 4)) !== 'GGUF') {
+  const start = new TextDecoder('latin1').decode(bytes);
+  if (!start.startsWith('GGUF')) {
+    if (isLfsPointer(start.slice(0, 8))) throw lfsPointer('the file');
     throw new ServingError('not_a_checkpoint', 'the file does not start with the magic GGUF');
   }
   if (bytes.length < PREAMBLE_BYTES) {

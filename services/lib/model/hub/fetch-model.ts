@@ -21,7 +21,7 @@ export interface FetchOptions {
 
 /** What `openCheckpoint` reads of a folder. */
 const MODEL_FILES =
-  /^((generation_)?config\.json|tokenizer(_config)?\.json|chat_template\.jinja|model[\w.-]*\.safetensors(\.index\.json)?)$/;
+  /^((generation_)?config\.json|tokenizer(_config)?\.json|chat_template\.(jinja|json)|model[\w.-]*\.safetensors(\.index\.json)?)$/;
 
 /**
  * Fetches a model's files that are not in the cache yet, and returns the path of its snapshot folder, or of

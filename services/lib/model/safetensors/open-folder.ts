@@ -2,10 +2,11 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import { architectureOfClass } from '../architectures/find-architecture.js';
+import type { Architecture } from '../architectures/architecture.js';
+import { architectureOfClass, architectureOfModelType } from '../architectures/find-architecture.js';
 import { snapshotModel } from '../hub/hub-cache.js';
 import { matchTensors } from '../match-tensors.js';
-import type { OpenedModel } from '../opened-model.js';
+import { collectWarnings, type OpenedModel } from '../opened-model.js';
 import { parseFields } from '../parse-fields.js';
 import { readJson } from '../read-json.js';
 import type { StoredTensor } from '../stored-tensor.js';
@@ -16,7 +17,8 @@ const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
 
 const modelSchema = z.object({
-  architectures: z.array(z.string()).min(1),
+  architectures: z.array(z.string()).default([]),
+  model_type: z.string().optional(),
   quantization_config: z.looseObject({ quant_method: z.string().default('an unnamed method') }).optional(),
 });
 /** Names only: an index must not point out of its folder. */
@@ -31,19 +33,7 @@ const indexSchema = z.object({
 export async function openFolder(path: string, signal?: AbortSignal): Promise<OpenedModel> {
   const json = await readJson(join(path, 'config.json'), signal);
   if (json === undefined) throw new ServingError('not_a_checkpoint', `${path} has no config.json`);
-  const { architectures, quantization_config: quantization } = parseFields(modelSchema, json, 'config.json');
-  if (quantization !== undefined) {
-    throw new ServingError(
-      'unsupported_quantization',
-      `the weights are quantised by ${quantization.quant_method}`,
-      {
-        hint: 'use the F32, F16 or BF16 folder, or a GGUF',
-      },
-    );
-  }
-  const { huggingFace } = architectureOfClass(architectures[0]!);
-  const config = huggingFace.config(json, snapshotModel(resolve(path)) ?? basename(resolve(path)));
-  const text = await readTextFiles(path, json, signal);
+  const { huggingFace } = architectureOf(json);
   const weightFiles = await listWeightFiles(path, signal);
 
   const handles: FileHandle[] = [];
@@ -62,12 +52,19 @@ export async function openFolder(path: string, signal?: AbortSignal): Promise<Op
         stored.set(tensor.name, tensor);
       }
     }
+    const { warnings, warn } = collectWarnings();
+    const config = huggingFace.config(json, {
+      fallbackName: snapshotModel(resolve(path)) ?? basename(resolve(path)),
+      shapes: new Map([...stored].map(([name, { shape }]) => [name, shape])),
+      warn,
+    });
     const present = new Set(await readdir(path));
     return {
       config,
-      text,
       tensors: matchTensors(config, huggingFace, stored),
       interleavedRotary: false,
+      warnings,
+      text: await readTextFiles(path, json, { rows: config.vocabulary, warn, signal }),
       files: ['config.json', ...TEXT_FILES, ...weightFiles]
         .filter((name) => present.has(name))
         .map((name) => join(path, name)),
@@ -77,6 +74,22 @@ export async function openFolder(path: string, signal?: AbortSignal): Promise<Op
     await close();
     throw reason;
   }
+}
+
+/** Throws `unsupported_architecture` or `unsupported_quantization`. */
+function architectureOf(json: unknown): Architecture {
+  const fields = parseFields(modelSchema, json, 'config.json');
+  if (fields.quantization_config !== undefined) {
+    throw new ServingError(
+      'unsupported_quantization',
+      `the weights are quantised by ${fields.quantization_config.quant_method}`,
+      { hint: 'use the F32, F16 or BF16 folder, or a GGUF' },
+    );
+  }
+  const [name] = fields.architectures;
+  if (name !== undefined) return architectureOfClass(name);
+  if (fields.model_type !== undefined) return architectureOfModelType(fields.model_type);
+  throw new ServingError('checkpoint_invalid', 'config.json has neither architectures nor model_type');
 }
 
 async function listWeightFiles(folder: string, signal?: AbortSignal): Promise<string[]> {

@@ -6,6 +6,7 @@ import type { Encoding } from '../dequantize/encoding.js';
 import { F16 } from '../dequantize/f16.js';
 import { F32 } from '../dequantize/f32.js';
 import { readRange } from '../file-range.js';
+import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
 import type { StoredTensor } from '../stored-tensor.js';
 import { checkLayout, encodedSize } from '../tensor-layout.js';
 
@@ -35,6 +36,7 @@ export async function readSafetensorsHeader(file: FileHandle, fileName: string):
   await readRange(file, 0, prefix);
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES) {
+    if (isLfsPointer(new TextDecoder('latin1').decode(prefix))) throw lfsPointer(fileName);
     throw new ServingError('checkpoint_invalid', `${fileName} is not a safetensors file`);
   }
   const dataOffset = 8 + headerBytes;

@@ -3,14 +3,14 @@ import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import { parseFields } from '../parse-fields.js';
 import { readJson, readText } from '../read-json.js';
+import { endTokens } from '../text/end-tokens.js';
+import { fitVocabulary } from '../text/fit-vocabulary.js';
+import { tokenIds, type Rows } from '../text/token-ids.js';
 import type { TextFiles } from '../types.js';
 
-const tokenId = z.number().int().nonnegative();
-const specialTokensSchema = z.object({
-  bos_token_id: tokenId.nullish(),
-  eos_token_id: z.union([tokenId, z.array(tokenId).max(64)]).nullish(),
-});
-const tokenizerConfigSchema = z.record(z.string(), z.unknown());
+const fieldsSchema = z.record(z.string(), z.unknown());
+/** A file of its own for the template, before it was one without JSON around it. */
+const templateSchema = z.object({ chat_template: z.unknown().optional() });
 
 /** The files that `readTextFiles` reads, beside config.json. */
 export const TEXT_FILES = [
@@ -18,35 +18,53 @@ export const TEXT_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',
+  'chat_template.json',
 ] as const;
 
 /**
- * A Hugging Face folder's tokenizer, chat template and special tokens. generation_config.json wins over
- * config.json: it lists every token that ends a turn. Throws `unsupported_tokenizer` without tokenizer.json.
+ * A Hugging Face folder's tokenizer, chat template and special tokens, as far as the embedding has rows for them.
+ * generation_config.json wins over config.json, which may still have the ids of the model that it was made of.
+ * Throws `unsupported_tokenizer` without tokenizer.json, and `checkpoint_invalid`.
  */
 export async function readTextFiles(
   folder: string,
   config: unknown,
-  signal?: AbortSignal,
+  { signal, ...rows }: Rows & { readonly signal?: AbortSignal | undefined },
 ): Promise<TextFiles> {
-  const [generation, tokenizer, tokenizerConfig, template] = await Promise.all([
+  const [generation, file, tokenizerConfig, template, older] = await Promise.all([
     readJson(join(folder, 'generation_config.json'), signal),
     readJson(join(folder, 'tokenizer.json'), signal),
     readJson(join(folder, 'tokenizer_config.json'), signal),
     readText(join(folder, 'chat_template.jinja'), signal),
+    readJson(join(folder, 'chat_template.json'), signal),
   ]);
-  if (tokenizer === undefined) {
+  if (file === undefined) {
     throw new ServingError('unsupported_tokenizer', 'the folder has no tokenizer.json', {
       hint: 'save one with AutoTokenizer.from_pretrained(…).save_pretrained(…)',
     });
   }
-  const model = parseFields(specialTokensSchema, config, 'config.json');
-  const special = parseFields(specialTokensSchema, generation ?? {}, 'generation_config.json');
-  const fields = parseFields(tokenizerConfigSchema, tokenizerConfig ?? {}, 'tokenizer_config.json');
+  const idsIn = (name: string, content: unknown) => {
+    const fields = parseFields(fieldsSchema, content ?? {}, name);
+    const ids = (field: string): number[] => tokenIds(`${name}: ${field}`, fields[field], rows);
+    return { bos: ids('bos_token_id'), eos: ids('eos_token_id') };
+  };
+  const generated = idsIn('generation_config.json', generation);
+  const configured = idsIn('config.json', config);
+  const text = {
+    tokenizer: fitVocabulary(file, rows),
+    tokenizerConfig: {
+      ...parseFields(fieldsSchema, tokenizerConfig ?? {}, 'tokenizer_config.json'),
+      ...parseFields(templateSchema, older ?? {}, 'chat_template.json'),
+      ...(template === undefined ? {} : { chat_template: template }),
+    },
+  };
   return {
-    tokenizer,
-    tokenizerConfig: template === undefined ? fields : { ...fields, chat_template: template },
-    bosId: special.bos_token_id ?? model.bos_token_id ?? null,
-    eosIds: [special.eos_token_id ?? model.eos_token_id ?? []].flat(),
+    ...text,
+    bosId: generated.bos[0] ?? configured.bos[0] ?? null,
+    eosIds: endTokens({
+      ...text,
+      named: generated.eos.length > 0 ? generated.eos : configured.eos,
+      supposed: configured.eos,
+    }),
   };
 }

@@ -1,19 +1,14 @@
 import { ServingError } from '../../errors/serving-error.js';
+import type { Warn } from '../opened-model.js';
 import type { TextFiles } from '../types.js';
+import { END_TEXTS, endTokens } from './end-tokens.js';
+import { fitVocabulary } from './fit-vocabulary.js';
 import { parseGgufVocabulary, TokenType, type GgufVocabulary } from './gguf-vocabulary.js';
 import { preTokenizers } from './pre-tokenizers.js';
 import { sentencePieceMerges } from './sentencepiece-merges.js';
+import { tokenIds } from './token-ids.js';
 
-/** Tokens that end a turn in the families that the file's own `eos_token_id` does not always name. */
-const END_OF_TURN = new Set([
-  '<|im_end|>',
-  '<|endoftext|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<|end_of_text|>',
-  '<|end|>',
-  '<end_of_turn>',
-]);
+type Role = 'bos' | 'eos' | 'eot' | 'eom' | 'unknown' | 'padding';
 
 /** The parts of a tokenizer.json that depend on the kind of vocabulary. */
 interface Kind {
@@ -22,6 +17,7 @@ interface Kind {
   readonly model: Record<string, unknown>;
   readonly decoder: unknown;
   readonly addBos: boolean;
+  /** Where the file names none. */
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
 }
@@ -31,52 +27,63 @@ interface Kind {
  * tokenizer_config.json, so that one tokenizer serves both kinds of checkpoint.
  * Throws `unsupported_tokenizer` for kinds other than byte-level BPE and SentencePiece BPE.
  */
-export function tokenizerFromGguf(metadata: Record<string, unknown>): TextFiles {
+export function tokenizerFromGguf(
+  metadata: Record<string, unknown>,
+  rows = Infinity,
+  warn: Warn = () => undefined,
+): TextFiles {
   const vocabulary = parseGgufVocabulary(metadata);
   const tokens = vocabulary['tokenizer.ggml.tokens'];
-  const kind = describe(vocabulary);
+  const idOf = (role: Role): number | undefined => {
+    const key = `tokenizer.ggml.${role}_token_id` as const;
+    return tokenIds(key, vocabulary[key], { rows: Math.min(rows, tokens.length), warn })[0];
+  };
   const tokenOf = (id: number | undefined): string | undefined => (id === undefined ? undefined : tokens[id]);
 
-  const bosToken = tokenOf(kind.bosId);
-  const eosToken = tokenOf(kind.eosId);
+  const unknown = tokenOf(idOf('unknown'));
+  const kind = describe(vocabulary, unknown);
+  const bosId = idOf('bos') ?? kind.bosId;
+  const eosId = idOf('eos') ?? kind.eosId;
+  const bosToken = tokenOf(bosId);
+  const eosToken = tokenOf(eosId);
   const prefix = kind.addBos && bosToken !== undefined ? [bosToken] : [];
   const suffix = vocabulary['tokenizer.ggml.add_eos_token'] && eosToken !== undefined ? [eosToken] : [];
-
-  return {
-    tokenizer: {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokens(vocabulary),
-      normalizer: kind.normalizer,
-      pre_tokenizer: kind.preTokenizer,
-      post_processor: template(prefix, suffix, tokens),
-      decoder: kind.decoder,
-      model: {
-        type: 'BPE',
-        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-        ...kind.model,
-      },
+  const tokenizer = {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: addedTokens(vocabulary),
+    normalizer: kind.normalizer,
+    pre_tokenizer: kind.preTokenizer,
+    post_processor: template(prefix, suffix, tokens),
+    decoder: kind.decoder,
+    model: {
+      type: 'BPE',
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      ...kind.model,
     },
+  };
+  const text = {
+    tokenizer: fitVocabulary(tokenizer, { rows, warn }),
     tokenizerConfig: withoutUndefined({
       add_bos_token: prefix.length > 0,
       add_eos_token: suffix.length > 0,
       bos_token: bosToken,
       eos_token: eosToken,
-      unk_token: tokenOf(vocabulary['tokenizer.ggml.unknown_token_id']),
-      pad_token: tokenOf(vocabulary['tokenizer.ggml.padding_token_id']),
+      unk_token: unknown,
+      pad_token: tokenOf(idOf('padding')),
       chat_template: vocabulary['tokenizer.chat_template'],
       clean_up_tokenization_spaces: false,
     }),
-    bosId: bosToken === undefined ? null : kind.bosId!,
-    eosIds: endOfTurnIds(vocabulary, kind.eosId),
   };
+  const named = [eosId, idOf('eot'), idOf('eom')].filter((id) => id !== undefined);
+  return { ...text, bosId: bosId ?? null, eosIds: endTokens({ ...text, named }) };
 }
 
-function describe(vocabulary: GgufVocabulary): Kind {
+function describe(vocabulary: GgufVocabulary, unknown: string | undefined): Kind {
   const model = vocabulary['tokenizer.ggml.model'];
   if (model === 'gpt2') return byteLevel(vocabulary);
-  if (model === 'llama') return sentencePiece(vocabulary);
+  if (model === 'llama') return sentencePiece(vocabulary, unknown);
   throw new ServingError('unsupported_tokenizer', `the file's tokenizer is of the kind "${model}"`);
 }
 
@@ -107,12 +114,12 @@ function byteLevel(vocabulary: GgufVocabulary): Kind {
     model: { unk_token: null, byte_fallback: false, ignore_merges: pre.ignoreMerges, merges },
     decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
     addBos: vocabulary['tokenizer.ggml.add_bos_token'] ?? pre.addBos,
-    bosId: vocabulary['tokenizer.ggml.bos_token_id'],
-    eosId: vocabulary['tokenizer.ggml.eos_token_id'],
+    bosId: undefined,
+    eosId: undefined,
   };
 }
 
-function sentencePiece(vocabulary: GgufVocabulary): Kind {
+function sentencePiece(vocabulary: GgufVocabulary, unknown: string | undefined): Kind {
   const tokens = vocabulary['tokenizer.ggml.tokens'];
   const types = vocabulary['tokenizer.ggml.token_type'];
   const scores = vocabulary['tokenizer.ggml.scores'];
@@ -132,7 +139,7 @@ function sentencePiece(vocabulary: GgufVocabulary): Kind {
     },
     preTokenizer: null,
     model: {
-      unk_token: tokens[vocabulary['tokenizer.ggml.unknown_token_id'] ?? 0],
+      unk_token: unknown ?? tokens[0],
       fuse_unk: true,
       byte_fallback: types?.includes(TokenType.byte) ?? false,
       ignore_merges: false,
@@ -148,8 +155,8 @@ function sentencePiece(vocabulary: GgufVocabulary): Kind {
       ],
     },
     addBos: vocabulary['tokenizer.ggml.add_bos_token'] ?? true,
-    bosId: vocabulary['tokenizer.ggml.bos_token_id'] ?? 1,
-    eosId: vocabulary['tokenizer.ggml.eos_token_id'] ?? 2,
+    bosId: tokens.length > 1 ? 1 : undefined,
+    eosId: tokens.length > 2 ? 2 : undefined,
   };
 }
 
@@ -158,7 +165,7 @@ function addedTokens(vocabulary: GgufVocabulary): unknown[] {
   const types = vocabulary['tokenizer.ggml.token_type'];
   return vocabulary['tokenizer.ggml.tokens'].flatMap((content, id) => {
     const type = types?.[id];
-    const special = type === TokenType.control || type === TokenType.unknown || END_OF_TURN.has(content);
+    const special = type === TokenType.control || type === TokenType.unknown || END_TEXTS.has(content);
     if (!special && type !== TokenType.userDefined) return [];
     return [{ id, content, special, normalized: false, single_word: false, lstrip: false, rstrip: false }];
   });
@@ -176,18 +183,6 @@ function template(prefix: readonly string[], suffix: readonly string[], tokens: 
     pair: [...around('A'), ...around('B')],
     special_tokens: Object.fromEntries(used) as unknown,
   };
-}
-
-function endOfTurnIds(vocabulary: GgufVocabulary, eosId: number | undefined): number[] {
-  const named = [
-    eosId,
-    vocabulary['tokenizer.ggml.eot_token_id'],
-    vocabulary['tokenizer.ggml.eom_token_id'],
-  ].filter((id) => id !== undefined);
-  const known = vocabulary['tokenizer.ggml.tokens'].flatMap((token, id) =>
-    END_OF_TURN.has(token) ? [id] : [],
-  );
-  return [...new Set([...named, ...known])];
 }
 
 function withoutUndefined(record: Record<string, unknown>): Record<string, unknown> {

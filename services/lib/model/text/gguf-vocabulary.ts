@@ -4,23 +4,27 @@ import { ServingError } from '../../errors/serving-error.js';
 /** `tokenizer.ggml.token_type`. */
 export const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
+/** What may be left out, which some writers also say by an empty text. */
+const optionalText = z.preprocess((value) => (value === '' ? undefined : value), z.string().optional());
+
 const vocabularySchema = z.object({
   'tokenizer.ggml.model': z.string(),
-  'tokenizer.ggml.pre': z.string().default('default'),
+  'tokenizer.ggml.pre': optionalText.default('default'),
   'tokenizer.ggml.tokens': z.array(z.string()).min(1),
   'tokenizer.ggml.token_type': z.array(z.number()).optional(),
   'tokenizer.ggml.scores': z.array(z.number()).optional(),
   'tokenizer.ggml.merges': z.array(z.string()).optional(),
-  'tokenizer.ggml.bos_token_id': z.number().optional(),
-  'tokenizer.ggml.eos_token_id': z.number().optional(),
-  'tokenizer.ggml.eot_token_id': z.number().optional(),
-  'tokenizer.ggml.eom_token_id': z.number().optional(),
-  'tokenizer.ggml.unknown_token_id': z.number().optional(),
-  'tokenizer.ggml.padding_token_id': z.number().optional(),
+  // Whether these are ids is seen where they are used (`tokenIds`).
+  'tokenizer.ggml.bos_token_id': z.unknown().optional(),
+  'tokenizer.ggml.eos_token_id': z.unknown().optional(),
+  'tokenizer.ggml.eot_token_id': z.unknown().optional(),
+  'tokenizer.ggml.eom_token_id': z.unknown().optional(),
+  'tokenizer.ggml.unknown_token_id': z.unknown().optional(),
+  'tokenizer.ggml.padding_token_id': z.unknown().optional(),
   'tokenizer.ggml.add_bos_token': z.boolean().optional(),
   'tokenizer.ggml.add_eos_token': z.boolean().default(false),
   'tokenizer.ggml.add_space_prefix': z.boolean().default(true),
-  'tokenizer.chat_template': z.string().optional(),
+  'tokenizer.chat_template': optionalText,
 });
 export type GgufVocabulary = z.infer<typeof vocabularySchema>;
 
@@ -29,7 +33,10 @@ export function parseGgufVocabulary(metadata: Record<string, unknown>): GgufVoca
   const parsed = vocabularySchema.safeParse(metadata);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    throw new ServingError('checkpoint_invalid', `metadata ${issue.path.join('.')}: ${issue.message}`);
+    throw new ServingError(
+      'checkpoint_invalid',
+      `the GGUF metadata: ${issue.path.join('.')}: ${issue.message}`,
+    );
   }
   const tokens = parsed.data['tokenizer.ggml.tokens'];
   for (const key of ['tokenizer.ggml.token_type', 'tokenizer.ggml.scores'] as const) {

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { ServingError } from '../../errors/serving-error.js';
+import type { Rows } from './token-ids.js';
+
+/** As much of a tokenizer.json as has ids; whether it can be served is the tokenizer's to say. */
+const vocabularySchema = z.looseObject({
+  added_tokens: z.array(z.looseObject({ id: z.number(), content: z.string() })).nullish(),
+  model: z.looseObject({ vocab: z.record(z.string(), z.number()) }),
+  post_processor: z.unknown().optional(),
+});
+
+/**
+ * A tokenizer.json without the added tokens that have no row in the embedding: they were added after training, and
+ * the model can neither read nor write them, so their texts stay text. Fewer tokens than rows is how matrices are
+ * padded. Throws `checkpoint_invalid` where the model's own tokens have no rows, or those put around every text.
+ */
+export function fitVocabulary(tokenizer: unknown, { rows, warn }: Rows): unknown {
+  const { data: file } = vocabularySchema.safeParse(tokenizer);
+  if (file === undefined) return tokenizer;
+  const beyond = (file.added_tokens ?? []).filter(({ id }) => id >= rows);
+  const dropped = new Set(beyond.map(({ content }) => content));
+  const vocabulary = Object.entries(file.model.vocab);
+  const stranger =
+    vocabulary.find(([token, id]) => id >= rows && !dropped.has(token)) ??
+    idsAround(file.post_processor).find(([, id]) => id >= rows);
+  if (stranger !== undefined) throw noRow(stranger, rows);
+  const [first] = beyond;
+  if (first === undefined) return tokenizer;
+
+  const those = beyond.length === 1 ? 'the added token' : `${beyond.length} added tokens, the first of them`;
+  warn(
+    `${those} ${JSON.stringify(first.content)} (${first.id}), beyond the ${rows} rows of the embedding`,
+    'in texts it is plain characters',
+  );
+  return {
+    ...file,
+    added_tokens: file.added_tokens!.filter(({ id }) => id < rows),
+    model: { ...file.model, vocab: Object.fromEntries(vocabulary.filter(([, id]) => id < rows)) },
+  };
+}
+
+const noRow = ([token, id]: readonly [string, number], rows: number): ServingError =>
+  new ServingError(
+    'checkpoint_invalid',
+    `the tokenizer has ${JSON.stringify(token.slice(0, 80))} (${id}), but the embedding only ${rows} rows`,
+    { hint: 'take the tokenizer and the weights of the same model' },
+  );
+
+/** Tokens that a post-processor puts around texts, wherever in it they are. */
+function idsAround(processor: unknown): (readonly [string, number])[] {
+  if (typeof processor !== 'object' || processor === null) return [];
+  const template = templateSchema.safeParse(processor);
+  if (template.success) {
+    return Object.entries(template.data.special_tokens).flatMap(([token, { ids }]) =>
+      ids.map((id) => [token, id] as const),
+    );
+  }
+  const around = aroundSchema.safeParse(processor);
+  if (around.success) return [around.data.cls, around.data.sep];
+  const sequence = sequenceSchema.safeParse(processor);
+  return sequence.success ? sequence.data.processors.flatMap(idsAround) : [];
+}
+
+const templateSchema = z.object({
+  type: z.literal('TemplateProcessing'),
+  special_tokens: z.record(z.string(), z.object({ ids: z.array(z.number()) })),
+});
+const token = z.tuple([z.string(), z.number()]);
+const aroundSchema = z.object({ cls: token, sep: token });
+const sequenceSchema = z.object({ type: z.literal('Sequence'), processors: z.array(z.unknown()) });
