@@ -14,6 +14,7 @@ export const byteTokenizer: Tokenizer = {
   bosId: BOS,
   eosIds: [EOS],
   stripsLeadingSpace: false,
+  specialTokens: [],
   encode: (text, { addSpecialTokens }) => [...(addSpecialTokens ? [BOS] : []), ...Buffer.from(text)],
   decode: (ids, { skipSpecialTokens }) =>
     ids

@@ -103,7 +103,6 @@ describe('a tokenizer.json that can not be served', () => {
     ['of another kind', { model: { type: 'Unigram', vocab: [] } }, 'model.type'],
     ['with another decoder', { decoder: { type: 'WordPiece' } }, 'WordPiece'],
     ['with an unknown pre-tokenizer', { pre_tokenizer: { type: 'Odd' } }, 'Odd'],
-    ['without tokens', { added_tokens: undefined }, 'added_tokens'],
   ])('%s is refused by name', (_, more, name) => {
     expect(load(more)).toThrow(
       expect.objectContaining({

@@ -3,14 +3,14 @@
 
 declare module '@huggingface/tokenizers' {
   export class Tokenizer {
-    /** The vocabulary and its merges. */
-    model: object | null;
     constructor(tokenizer: object, config: object);
     encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
     decode(ids: number[], options?: { skip_special_tokens?: boolean }): string;
-    token_to_id(token: string): number | undefined;
-    id_to_token(id: number): string | undefined;
-    get_vocab(): Map<string, number>;
+  }
+  export class SplitPreTokenizer {
+    /** Of the expression, as one of JavaScript's. */
+    pattern: RegExp | null;
+    constructor(config: { pattern: object; invert: boolean });
   }
 }
 
