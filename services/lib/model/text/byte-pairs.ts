@@ -7,16 +7,6 @@ const REMEMBERED = 10_000;
 /** Above every position in a text: an entry of the heap is a rank and a position in one number. */
 const POSITIONS = 2 ** 31;
 
-const pairSchema = z.union([
-  z.tuple([z.string(), z.string()]),
-  z.string().transform((line, context): [string, string] => {
-    const [left, right, ...rest] = line.split(' ');
-    if (left !== undefined && right !== undefined && rest.length === 0) return [left, right];
-    context.addIssue(`"${line}" is no pair`);
-    return z.NEVER;
-  }),
-]);
-
 const text = z
   .string()
   .nullish()
@@ -68,14 +58,7 @@ export class BytePairs {
     settings.merges.forEach((merge, rank) => {
       // Older files begin with the version of the format that the lines were in.
       if (typeof merge === 'string' && merge.startsWith('#version')) return;
-      const pair = pairSchema.safeParse(merge);
-      if (!pair.success) {
-        throw new ServingError(
-          'unsupported_tokenizer',
-          `tokenizer.json model.merges.${rank}: ${pair.error.issues[0]!.message}`,
-        );
-      }
-      const [left, right] = pair.data;
+      const [left, right] = pairOf(merge, rank);
       const ids = [left, right, left + right.slice(prefix)].map((token) => this.ids.get(token));
       // A merge of tokens that a trimmed vocabulary lacks can never happen.
       if (ids.includes(undefined)) return;
@@ -166,6 +149,19 @@ export class BytePairs {
     }
     return symbols.filter((_, index) => gone[index] === 0);
   }
+}
+
+/** Two tokens, as a list or as a line with a space between them. */
+function pairOf(merge: unknown, rank: number): [left: string, right: string] {
+  const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+  if (Array.isArray(parts) && parts.length === 2) {
+    const [left, right] = parts as unknown[];
+    if (typeof left === 'string' && typeof right === 'string') return [left, right];
+  }
+  throw new ServingError(
+    'unsupported_tokenizer',
+    `tokenizer.json model.merges.${rank}: ${JSON.stringify(merge)} is no pair`,
+  );
 }
 
 /** A binary heap, least number first. */
