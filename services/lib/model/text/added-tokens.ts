@@ -136,6 +136,8 @@ function split(
     if (token.single_word && !standsAlone(text, start, end)) continue;
     const from = token.lstrip ? withoutSpaceBefore(text, start, done) : start;
     const to = token.rstrip ? withoutSpaceAfter(text, end) : end;
+    // The spaces that the token before took may be all that this one is.
+    if (from >= to) continue;
     if (from > done) sections.push({ start: offset + done, text: text.slice(done, from) });
     sections.push({ start: offset + from, id: token.id });
     done = to;
@@ -165,7 +167,7 @@ function standsAlone(text: string, start: number, end: number): boolean {
 function withoutSpaceBefore(text: string, start: number, least: number): number {
   let at = start;
   while (at > least && SPACE.test(text[at - 1]!)) at -= 1;
-  return at;
+  return Math.max(at, least);
 }
 
 function withoutSpaceAfter(text: string, end: number): number {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toByteLevel } from './byte-alphabet.js';
-import { expressionOf, patternSchema } from './pattern.js';
+import { expressionOf, patternSchema, stretches } from './pattern.js';
 import { parseSteps } from './steps.js';
 
 export type Normalizer = (text: string) => string;
@@ -45,7 +45,10 @@ function normalizer(step: z.infer<typeof stepSchema>): Normalizer {
       return (text) => (text === '' ? '' : step.prepend + text);
     case 'Replace': {
       const expression = expressionOf(step.pattern);
-      return (text) => text.replaceAll(expression, () => step.content);
+      return (text) =>
+        stretches(text, expression)
+          .map(({ start, end, matched }) => (matched ? step.content : text.slice(start, end)))
+          .join('');
     }
     case 'NFC':
     case 'NFD':

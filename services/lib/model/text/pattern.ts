@@ -33,6 +33,8 @@ export function stretches(text: string, expression: RegExp): Stretch[] {
   const found: Stretch[] = [];
   let at = 0;
   for (const { index, 0: match } of text.matchAll(expression)) {
+    // As in Rust, nothing is found where a match has just ended.
+    if (match === '' && index === at && found.length > 0) continue;
     if (index > at) found.push({ start: at, end: index, matched: false });
     at = index + match.length;
     found.push({ start: index, end: at, matched: true });
