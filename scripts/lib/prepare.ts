@@ -2,6 +2,7 @@ import { prepareCheckpoint, type PreparedModel } from '../../services/lib/engine
 import type { PrepareProgress } from '../../services/lib/engine/prepare/write-shards.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
+import { loadTokenizer } from '../../services/lib/model/text/tokenizer.js';
 import { resolveModel } from '../../services/lib/model/resolve-model.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import { withLock } from '../bootstrap/lock.mjs';
@@ -38,6 +39,8 @@ export async function prepare(
     const checkpoint = await openCheckpoint(path, signal);
     const onProgress = ({ done, total }: PrepareProgress): void => update(`${done} of ${total}`);
     try {
+      // What the gateway would refuse is refused before hours of work, not after.
+      loadTokenizer(checkpoint.text, checkpoint.config.vocabulary);
       return await withLock(
         `${cache}/locks/prepare-${checkpoint.digest}`,
         () => prepareCheckpoint(checkpoint, { precision, cache, signal, onProgress }),

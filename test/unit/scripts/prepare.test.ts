@@ -1,13 +1,13 @@
 import { jest } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withLock } from '../../../scripts/bootstrap/lock.mjs';
 import { prepare } from '../../../scripts/lib/prepare.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { writeGguf } from '../../support/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, tinyMetadata } from '../../support/tiny-model.js';
+import { tinyGguf, tinyMetadata, writeTinyFolder } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
 const outer = process.env['LAYERMESH_CACHE'];
@@ -40,4 +40,14 @@ it('waits while another prepares the same model, and for no other', async () => 
     });
   });
   await prepare(others.path, 'f32', impatient());
+});
+
+it('refuses a tokenizer that the gateway could not load, before it prepares anything', async () => {
+  const before = await readdir(join(folder.path, 'shards')).catch(() => []);
+  const tokenizer = { model: { type: 'Unigram', vocab: [] }, added_tokens: [] };
+  const path = await writeTinyFolder(join(folder.path, 'unigram'), { 'tokenizer.json': tokenizer });
+  await expect(prepare(path, 'f32', AbortSignal.timeout(5_000))).rejects.toMatchObject({
+    code: 'unsupported_tokenizer',
+  });
+  expect(await readdir(join(folder.path, 'shards')).catch(() => [])).toEqual(before);
 });

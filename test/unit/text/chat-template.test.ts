@@ -72,7 +72,7 @@ describe('a chat template', () => {
       ...config,
       chat_template: '{{ bos_token }}{{ eos_token }}{{ pad_token is defined }}',
     });
-    expect(template.render([hi], prompt)).toBe('<s></s>false');
+    expect(template.render([hi], prompt)).toBe('<s></s>False');
   });
 
   it('is the one named default where there are several', () => {

@@ -1,8 +1,10 @@
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { Environment, parse, tokenize, type Program } from '@huggingface/jinja';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
 import { jinjaGlobals } from './jinja-globals.js';
+import { JinjaInterpreter } from './jinja-interpreter.js';
+import { jinjaSource } from './jinja-source.js';
 
 export interface TextPart {
   readonly type: 'text';
@@ -67,7 +69,7 @@ const tokenSchema = z.union([
 export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Date()): ChatTemplate {
   const source = sourceSchema.safeParse(text.tokenizerConfig['chat_template']).data;
   const tokens = specialTokens(text.tokenizerConfig);
-  const template = source === undefined ? missing : parse(source);
+  const template = source === undefined ? missing : compile(source);
 
   return {
     problem: template instanceof ServingError ? template.message : null,
@@ -94,9 +96,9 @@ export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Da
 
 const missing = new ServingError('chat_template_missing', 'the model has no chat template');
 
-function parse(source: string): Template | ServingError {
+function compile(source: string): Program | ServingError {
   try {
-    return new Template(source);
+    return parse(tokenize(jinjaSource(source)));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     return new ServingError('chat_template_failed', `the model's chat template is no Jinja: ${reason}`, {
@@ -114,11 +116,11 @@ function literalsOf(source: string): string[] {
   return [...new Set([...found].map(([, single, double]) => unescape(single ?? double ?? '')))];
 }
 
-/** `Template.render`, with our globals instead of the library's. */
-function run(template: Template, variables: Record<string, unknown>): string {
+/** The library's `Template.render`, with our globals and our way to print. */
+function run(template: Program, variables: Record<string, unknown>): string {
   const environment = new Environment();
   for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-  return new Interpreter(environment).run(template.parsed).value as string;
+  return new JinjaInterpreter(environment).run(template).value as string;
 }
 
 /** Text parts are joined by newlines, as vLLM does for templates that expect strings. */
