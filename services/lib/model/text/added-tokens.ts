@@ -74,10 +74,14 @@ export class AddedTokens {
    * at which texts of different origin meet.
    */
   sections(text: string, parseSpecial: boolean, borders: readonly number[]): Section[] {
+    let next = 0;
     return split(text, this.#before, 0, parseSpecial, borders).flatMap((section) => {
       if ('id' in section) return [section];
       const end = section.start + section.text.length;
-      const within = borders.flatMap((at) => (at > section.start && at < end ? [at - section.start] : []));
+      while (next < borders.length && borders[next]! <= section.start) next += 1;
+      const within: number[] = [];
+      for (; next < borders.length && borders[next]! < end; next += 1)
+        within.push(borders[next]! - section.start);
       const [normal, moved] = this.#normalise(section.text, within);
       return split(normal, this.#after, section.start, parseSpecial && moved !== undefined, moved ?? []);
     });
