@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
-import type { ChatTemplate } from '../lib/model/text/chat-template.js';
-import type { Tokenizer } from '../lib/model/text/tokenizer.js';
+import type { ModelText } from '../lib/model/text/encode-chat.js';
 import type { EventStreamOptions } from '../lib/openai/event-stream.js';
 import type { ServedModel } from '../lib/openai/served-model.js';
 import type { Admission } from './admission.js';
@@ -26,7 +25,7 @@ export function limitsFor(contextLength: number): HttpLimits {
 /** Everything that the routes work with. */
 export interface Gateway {
   readonly backend: Backend;
-  readonly text: { readonly tokenizer: Tokenizer; readonly chatTemplate: ChatTemplate };
+  readonly text: ModelText;
   readonly model: ServedModel;
   readonly admission: Admission;
   readonly metrics: GatewayMetrics;

@@ -29,7 +29,14 @@ await runService(readGatewayConfig, serve);
 
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
-  const text = await readTextFiles(config.served.prepared, model);
+  const files = await readTextFiles(config.served.prepared, model);
+  const text = {
+    tokenizer: loadTokenizer(files, model.config.vocabulary),
+    chatTemplate: loadChatTemplate(files),
+    specialTokensInContent: config.specialTokensInContent,
+  };
+  const { problem } = text.chatTemplate;
+  if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);
@@ -57,7 +64,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   });
   const app = createApp({
     backend,
-    text: { tokenizer: loadTokenizer(text), chatTemplate: loadChatTemplate(text) },
+    text,
     model: {
       id,
       aliases: [],

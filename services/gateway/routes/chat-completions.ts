@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { encodeChat } from '../../lib/model/text/encode-chat.js';
 import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-request.js';
 import { chatFormat } from '../../lib/openai/chat-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
@@ -16,9 +17,9 @@ export function chatCompletions(gateway: Gateway): RequestHandler {
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
       const ids = trace.measure('tokenize', () => {
-        const prompt = text.chatTemplate.render(messages, { addGenerationPrompt: true });
-        trace.prompt(prompt);
-        return text.tokenizer.encode(prompt, { addSpecialTokens: false });
+        const chat = encodeChat(text, messages, { addGenerationPrompt: true });
+        trace.prompt(chat.prompt);
+        return chat.ids;
       });
       const limits = {
         requested: settings.maxTokens,

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { encodeChat } from '../../lib/model/text/encode-chat.js';
 import { parseTokenizeRequest, validateTokenizeRequest } from '../../lib/openai/tokenize-request.js';
 import type { Gateway } from '../gateway.js';
 
@@ -6,8 +7,10 @@ import type { Gateway } from '../gateway.js';
 export function tokenize({ model, text }: Gateway): RequestHandler {
   return (request, response) => {
     const valid = validateTokenizeRequest(parseTokenizeRequest(request.body), model);
-    const prompt = 'prompt' in valid ? valid.prompt : text.chatTemplate.render(valid.messages, valid);
-    const tokens = text.tokenizer.encode(prompt, valid);
+    const tokens =
+      'prompt' in valid
+        ? text.tokenizer.encode(valid.prompt, valid)
+        : encodeChat(text, valid.messages, valid).ids;
     response.json({ count: tokens.length, max_model_len: model.contextLength, tokens });
   };
 }

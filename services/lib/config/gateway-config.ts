@@ -28,6 +28,8 @@ export interface GatewayConfig {
   readonly speculation: 'auto' | 'off';
   /** Whether the stages keep what finished sequences began with. */
   readonly prefixCache: boolean;
+  /** Whether special tokens in a message's text are characters, or tokens. */
+  readonly specialTokensInContent: 'text' | 'parse';
   readonly drainSeconds: number;
   readonly telemetry: TelemetryConfig;
   readonly logLevel: LogLevel;
@@ -54,6 +56,11 @@ export function readGatewayConfig(
     reroutePatienceSeconds: environment.integer('LAYERMESH_REROUTE_PATIENCE', 60, [0, 86_400]),
     speculation: environment.choice('LAYERMESH_SPECULATION', ['auto', 'off'], 'auto'),
     prefixCache: readPrefixBytes(environment) > 0,
+    specialTokensInContent: environment.choice(
+      'LAYERMESH_SPECIAL_TOKENS_IN_CONTENT',
+      ['text', 'parse'],
+      'text',
+    ),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     telemetry: readTelemetryConfig(environment, appId),
     logLevel: readLogLevel(environment),

@@ -14,6 +14,7 @@ export const byteTokenizer: Tokenizer = {
   bosId: BOS,
   eosIds: [EOS],
   stripsLeadingSpace: false,
+  specialTokens: [],
   encode: (text, { addSpecialTokens }) => [...(addSpecialTokens ? [BOS] : []), ...Buffer.from(text)],
   decode: (ids, { skipSpecialTokens }) =>
     ids
@@ -28,6 +29,8 @@ export const byteTokenizer: Tokenizer = {
 
 /** `user: Hello` on a line, and so on. */
 export const lineTemplate: ChatTemplate = {
+  problem: null,
+  literals: [],
   render: (messages, { addGenerationPrompt }) =>
     messages.map(({ role, content }) => `${role}: ${textOf(content)}\n`).join('') +
     (addGenerationPrompt ? 'assistant: ' : ''),

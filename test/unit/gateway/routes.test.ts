@@ -1,4 +1,6 @@
 import { BOS } from './byte-text.js';
+import { tokenizers } from '../text/vocabularies.js';
+import { tokensOf } from './scripted-backend.js';
 import { startTestGateway, type TestGateway } from './test-gateway.js';
 
 describe('the other routes', () => {
@@ -95,5 +97,36 @@ describe('the other routes', () => {
     expect(await idOf()).toMatch(/^[0-9a-f-]{36}$/);
     expect(await idOf('a b')).toMatch(/^[0-9a-f-]{36}$/);
     expect(await idOf('x'.repeat(129))).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe('special tokens of the model', () => {
+  const [, tokenizer] = tokenizers[0]!;
+  const end = tokenizer.idOf('<|im_end|>')!;
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startTestGateway({ tokenizer });
+  });
+  afterAll(() => gateway.close());
+
+  const idsOf = async (body: object): Promise<number[]> => {
+    const response = await gateway.post('/tokenize', body);
+    return ((await response.json()) as { tokens: number[] }).tokens;
+  };
+
+  test('are characters in a message, and tokens in a prompt, which is all that the model sees', async () => {
+    expect(await idsOf({ messages: [{ role: 'user', content: 'a<|im_end|>' }] })).not.toContain(end);
+    expect(await idsOf({ prompt: 'a<|im_end|>' })).toContain(end);
+  });
+
+  test('count as characters in a chat, too', async () => {
+    const messages = [{ role: 'user', content: 'a<|im_end|>' }] as const;
+    gateway.backend.script = tokensOf([tokenizer.idOf('a')!]);
+    const { usage } = await gateway.client.chat.completions.create({
+      model: 'default',
+      messages: [...messages],
+      max_completion_tokens: 1,
+    });
+    expect(usage?.prompt_tokens).toBe((await idsOf({ messages })).length);
   });
 });

@@ -45,7 +45,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
   const app = createApp({
     backend,
-    text: { tokenizer, chatTemplate: lineTemplate },
+    text: { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' },
     model: {
       id: 'test/model',
       aliases: ['tester'],

@@ -7,7 +7,7 @@ import { prepare } from '../../../scripts/lib/prepare.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { writeGguf } from '../../support/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, tinyMetadata } from '../../support/tiny-model.js';
+import { tinyGguf, tinyMetadata, writeTinyFolder } from '../../support/tiny-model.js';
 
 const folder = temporaryFolder();
 const outer = process.env['LAYERMESH_CACHE'];
@@ -61,4 +61,14 @@ it('tells what the checkpoint says wrongly', async () => {
   expect(told.mock.calls).toEqual([
     [expect.stringMatching(/^warning\[checkpoint_invalid\]: tokenizer.ggml.eos_token_id is 4294967295/)],
   ]);
+});
+
+it('refuses a tokenizer that the gateway could not load, before it prepares anything', async () => {
+  const before = await readdir(join(folder.path, 'shards')).catch(() => []);
+  const tokenizer = { model: { type: 'Unigram', vocab: [] }, added_tokens: [] };
+  const path = await writeTinyFolder(join(folder.path, 'unigram'), { 'tokenizer.json': tokenizer });
+  await expect(prepare(path, 'f32', AbortSignal.timeout(5_000))).rejects.toMatchObject({
+    code: 'unsupported_tokenizer',
+  });
+  expect(await readdir(join(folder.path, 'shards')).catch(() => [])).toEqual(before);
 });

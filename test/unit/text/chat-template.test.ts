@@ -72,7 +72,7 @@ describe('a chat template', () => {
       ...config,
       chat_template: '{{ bos_token }}{{ eos_token }}{{ pad_token is defined }}',
     });
-    expect(template.render([hi], prompt)).toBe('<s></s>false');
+    expect(template.render([hi], prompt)).toBe('<s></s>False');
   });
 
   it('is the one named default where there are several', () => {
@@ -97,10 +97,13 @@ describe('a chat template', () => {
     },
   );
 
-  it('that is no Jinja is an error when it is used', () => {
+  it('that is no Jinja is known when it is loaded, and refuses each chat with the reason', () => {
     const template = load({ chat_template: '{% if %}' });
+    expect(template.problem).toContain('no Jinja');
     expect(() => template.render([hi], prompt)).toThrow(
-      expect.objectContaining({ code: 'chat_template_failed' }) as Error,
+      expect.objectContaining({ code: 'chat_template_failed', message: template.problem }) as Error,
     );
+    expect(load({}).problem).toBe('the model has no chat template');
+    expect(load({ chat_template: '{{ 1 }}' }).problem).toBeNull();
   });
 });

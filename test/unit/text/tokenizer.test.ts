@@ -94,6 +94,38 @@ describe('sentencepiece itself', () => {
   });
 });
 
+describe('a tokenizer.json', () => {
+  const vocab = { a: 0, b: 1, ab: 2, C: 3, HTTP: 4, S: 5 };
+  const load = (more: object, rows?: number) =>
+    loadTokenizer(
+      { tokenizer: { decoder: { type: 'Fuse' }, ...more }, tokenizerConfig: {}, bosId: null, eosIds: [] },
+      rows,
+    );
+
+  it('needs no type of its model where it has merges, and no list of added tokens', () => {
+    expect(load({ model: { vocab, merges: ['a b'] } }).encode('abba', bare)).toEqual([2, 1, 0]);
+  });
+
+  it('finds a token that is a whole word in no other word', () => {
+    const added_tokens = [{ id: 4, content: 'HTTP', single_word: true, normalized: true, special: false }];
+    const tokenizer = load({ model: { vocab, merges: [] }, added_tokens });
+    expect(tokenizer.encode('CHTTPS', bare)).toEqual([3, 5]);
+    expect(tokenizer.encode('C HTTP,S', bare)).toEqual([3, 4, 5]);
+  });
+
+  it('whose tokens outgrow the embedding refuses a text that has one', () => {
+    const added_tokens = [{ id: 6, content: '<x>', special: true }];
+    const tokenizer = load({ model: { vocab, merges: [] }, added_tokens }, 6);
+    expect(tokenizer.encode('ab', bare)).toEqual([0, 1]);
+    expect(() => tokenizer.encode('a<x>', bare)).toThrow(
+      expect.objectContaining({
+        code: 'invalid_value',
+        message: 'the text has the token "<x>" with the id 6, and the model\'s embedding 6 rows',
+      }) as Error,
+    );
+  });
+});
+
 describe('a tokenizer.json that can not be served', () => {
   const file = tokenizerFromGguf(byteLevelMetadata());
   const load = (more: object) => () =>
@@ -102,8 +134,10 @@ describe('a tokenizer.json that can not be served', () => {
   it.each([
     ['of another kind', { model: { type: 'Unigram', vocab: [] } }, 'model.type'],
     ['with another decoder', { decoder: { type: 'WordPiece' } }, 'WordPiece'],
+    ['with a merge that is no pair', { model: { vocab: {}, merges: ['a'] } }, 'merges.0'],
+    ['without its unknown token', { model: { vocab: {}, merges: [], unk_token: '?' } }, 'unk_token'],
+    ['with an unknown normalizer', { normalizer: { type: 'Nmt' } }, 'Nmt'],
     ['with an unknown pre-tokenizer', { pre_tokenizer: { type: 'Odd' } }, 'Odd'],
-    ['without tokens', { added_tokens: undefined }, 'added_tokens'],
   ])('%s is refused by name', (_, more, name) => {
     expect(load(more)).toThrow(
       expect.objectContaining({

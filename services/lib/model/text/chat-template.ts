@@ -1,8 +1,10 @@
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { Environment, parse, tokenize, type Program } from '@huggingface/jinja';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
 import { jinjaGlobals } from './jinja-globals.js';
+import { JinjaInterpreter } from './jinja-interpreter.js';
+import { jinjaSource } from './jinja-source.js';
 
 export interface TextPart {
   readonly type: 'text';
@@ -24,6 +26,10 @@ export interface RenderOptions {
 }
 
 export interface ChatTemplate {
+  /** Why no chat can be rendered, though completions can be served; null where there is nothing to say. */
+  readonly problem: string | null;
+  /** The strings that the template names, and may look for in a message. */
+  readonly literals: readonly string[];
   /**
    * A conversation as the prompt text that the model was trained on, BOS included: encode it without
    * special tokens. Throws `chat_template_missing`, or `chat_template_failed` with the template's own words.
@@ -57,19 +63,20 @@ const tokenSchema = z.union([
 
 /**
  * Loads a model's chat template with the variables and settings of transformers' `apply_chat_template`.
- * A model without one still serves plain completions, so its absence shows only when a chat is rendered.
+ * A model without one, or with one that is no Jinja, still serves plain completions: `problem` says so at
+ * once, and a chat is refused with it.
  */
 export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Date()): ChatTemplate {
   const source = sourceSchema.safeParse(text.tokenizerConfig['chat_template']).data;
   const tokens = specialTokens(text.tokenizerConfig);
-  let template: Template | undefined;
+  const template = source === undefined ? missing : compile(source);
 
   return {
+    problem: template instanceof ServingError ? template.message : null,
+    literals: source === undefined ? [] : literalsOf(source),
     render(messages, options) {
-      if (source === undefined)
-        throw new ServingError('chat_template_missing', 'the model has no chat template');
+      if (template instanceof ServingError) throw template;
       try {
-        template ??= new Template(source);
         return run(template, {
           ...jinjaGlobals(now),
           ...tokens,
@@ -87,11 +94,33 @@ export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Da
   };
 }
 
-/** `Template.render`, with our globals instead of the library's. */
-function run(template: Template, variables: Record<string, unknown>): string {
+const missing = new ServingError('chat_template_missing', 'the model has no chat template');
+
+function compile(source: string): Program | ServingError {
+  try {
+    return parse(tokenize(jinjaSource(source)));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new ServingError('chat_template_failed', `the model's chat template is no Jinja: ${reason}`, {
+      hint: "use /v1/completions, or mend the template in the model's tokenizer config",
+      cause,
+    });
+  }
+}
+
+/** Without regard for where they stand: one too many does no harm. */
+function literalsOf(source: string): string[] {
+  const found = source.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/gs);
+  const unescape = (text: string): string =>
+    text.replaceAll(/\\(.)/gs, (_, letter: string) => ({ n: '\n', r: '\r', t: '\t' })[letter] ?? letter);
+  return [...new Set([...found].map(([, single, double]) => unescape(single ?? double ?? '')))];
+}
+
+/** The library's `Template.render`, with our globals and our way to print. */
+function run(template: Program, variables: Record<string, unknown>): string {
   const environment = new Environment();
   for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-  return new Interpreter(environment).run(template.parsed).value as string;
+  return new JinjaInterpreter(environment).run(template).value as string;
 }
 
 /** Text parts are joined by newlines, as vLLM does for templates that expect strings. */

@@ -3,28 +3,61 @@
 
 declare module '@huggingface/tokenizers' {
   export class Tokenizer {
-    /** The vocabulary and its merges. */
-    model: object | null;
     constructor(tokenizer: object, config: object);
     encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
     decode(ids: number[], options?: { skip_special_tokens?: boolean }): string;
-    token_to_id(token: string): number | undefined;
-    id_to_token(id: number): string | undefined;
-    get_vocab(): Map<string, number>;
+  }
+  export class SplitPreTokenizer {
+    /** Of the expression, as one of JavaScript's. */
+    pattern: RegExp | null;
+    constructor(config: { pattern: object; invert: boolean });
   }
 }
 
 declare module '@huggingface/jinja' {
   export type Program = object;
-  export class Template {
-    parsed: Program;
-    constructor(source: string);
+  export type Token = object;
+  export interface Statement {
+    readonly type: string;
   }
+  export interface BinaryExpression extends Statement {
+    readonly operator: { readonly value: string };
+    readonly left: Statement;
+    readonly right: Statement;
+  }
+  export interface CallExpression extends Statement {
+    readonly callee: Statement & {
+      readonly object: Statement;
+      readonly property: { readonly value: string };
+      readonly computed?: boolean;
+    };
+    readonly args: readonly Statement[];
+  }
+  export interface TestExpression extends Statement {
+    readonly operand: Statement;
+    readonly negate: boolean;
+    readonly test: { readonly value: string };
+  }
+  export interface RuntimeValue {
+    readonly type: string;
+    readonly value: unknown;
+    toString(): string;
+  }
+  export function tokenize(
+    source: string,
+    options?: { lstrip_blocks?: boolean; trim_blocks?: boolean },
+  ): Token[];
+  export function parse(tokens: Token[]): Program;
   export class Environment {
     set(name: string, value: unknown): void;
   }
   export class Interpreter {
     constructor(environment: Environment);
-    run(program: Program): { value: unknown };
+    run(program: Program): RuntimeValue;
+    evaluate(statement: Statement & { readonly value?: string }, environment: Environment): RuntimeValue;
+    evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue;
+    evaluateCallExpression(node: CallExpression, environment: Environment): RuntimeValue;
+    evaluateTestExpression(node: TestExpression, environment: Environment): RuntimeValue;
+    evaluateBlock(statements: readonly Statement[], environment: Environment): RuntimeValue;
   }
 }

@@ -1,7 +1,11 @@
-import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
+import { addedTokenSchema, AddedTokens } from './added-tokens.js';
+import { BytePairs, bytePairSchema } from './byte-pairs.js';
+import { loadNormalizer } from './normalizer.js';
+import { loadPostProcessor, type PostProcessor } from './post-processor.js';
+import { loadPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
 import { tokenBytes, type TokenBytes } from './token-bytes.js';
 
 export interface EncodeOptions {
@@ -9,6 +13,8 @@ export interface EncodeOptions {
   readonly addSpecialTokens: boolean;
   /** Whether `<|im_end|>` in the text is the token (the default, as in vLLM) or ten characters. */
   readonly parseSpecial?: boolean;
+  /** Positions in the text, ascending, that no special token spans: texts of different origin meet there. */
+  readonly borders?: readonly number[];
 }
 
 export interface DecodeOptions {
@@ -22,6 +28,9 @@ export interface Tokenizer {
   readonly eosIds: readonly number[];
   /** Decoding drops the first space of a text: the encoder put it there. */
   readonly stripsLeadingSpace: boolean;
+  /** How the special tokens are written. */
+  readonly specialTokens: readonly string[];
+  /** Throws `invalid_value` where a token of the text is none that the model has a row for. */
   encode(text: string, options: EncodeOptions): number[];
   /** The text of the tokens; bytes that are not UTF-8 become U+FFFD. */
   decode(ids: readonly number[], options: DecodeOptions): string;
@@ -35,17 +44,21 @@ export interface Tokenizer {
 }
 
 const tokenizerSchema = z.looseObject({
-  added_tokens: z.array(z.looseObject({ id: z.number(), content: z.string(), special: z.boolean() })),
-  model: z.looseObject({ type: z.literal('BPE') }),
-  normalizer: z.unknown(),
-  pre_tokenizer: z.unknown(),
-  post_processor: z.unknown(),
-  decoder: z.unknown(),
+  added_tokens: z.array(addedTokenSchema).nullish(),
+  model: bytePairSchema,
+  normalizer: z.unknown().optional(),
+  pre_tokenizer: z.unknown().optional(),
+  post_processor: z.unknown().optional(),
+  decoder: z.unknown().optional(),
 });
 type TokenizerFile = z.infer<typeof tokenizerSchema>;
 
-/** Loads a model's tokenizer. Throws `unsupported_tokenizer` for kinds other than BPE. */
-export function loadTokenizer(text: TextFiles): Tokenizer {
+/**
+ * Loads a model's tokenizer, as Rust's tokenizers do: what a tokenizer.json leaves out has their defaults.
+ * `rows`, those of the model's embedding, bound the token ids that a text may have.
+ * Throws `unsupported_tokenizer` for kinds other than BPE, and for what is not known.
+ */
+export function loadTokenizer(text: TextFiles, rows = Infinity): Tokenizer {
   const parsed = tokenizerSchema.safeParse(text.tokenizer);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
@@ -54,24 +67,40 @@ export function loadTokenizer(text: TextFiles): Tokenizer {
       `tokenizer.json ${issue.path.join('.')}: ${issue.message}`,
     );
   }
-  return new BpeTokenizer(parsed.data, text);
+  return new BpeTokenizer(parsed.data, text, rows);
 }
 
 class BpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bosId: number | null;
   readonly eosIds: readonly number[];
-  readonly #library: Library;
-  readonly #plain: Library;
-  readonly #added: ReadonlyMap<number, { content: string; special: boolean }>;
+  readonly specialTokens: readonly string[];
+  readonly #rows: number;
+  readonly #added: AddedTokens;
+  readonly #preTokenize: PreTokenizer;
+  readonly #model: BytePairs;
+  readonly #postProcess: PostProcessor;
   readonly #tokenBytes: TokenBytes;
+  readonly #ids: ReadonlyMap<string, number>;
+  readonly #tokens: readonly (string | undefined)[];
+  /** By id: whether the added token is special. */
+  readonly #special: ReadonlyMap<number, boolean>;
 
-  constructor(file: TokenizerFile, text: TextFiles) {
-    this.#library = open(file, text.tokenizerConfig);
-    this.#plain = withoutSpecialTokens(this.#library, file, text.tokenizerConfig);
-    this.#added = new Map(file.added_tokens.map((token) => [token.id, token]));
+  constructor(file: TokenizerFile, text: TextFiles, rows: number) {
+    this.#rows = rows;
+    this.#model = new BytePairs(file.model);
+    this.#added = new AddedTokens(file.added_tokens ?? [], this.#model.ids, loadNormalizer(file.normalizer));
+    this.#preTokenize = loadPreTokenizer(file.pre_tokenizer);
+    this.#postProcess = loadPostProcessor(file.post_processor);
     this.#tokenBytes = tokenBytes(file.decoder);
-    this.vocabularySize = [...this.#library.get_vocab().values()].reduce((a, b) => Math.max(a, b), -1) + 1;
+    const added = this.#added.tokens;
+    this.#ids = new Map([...this.#model.ids, ...added.map(({ content, id }) => [content, id] as const)]);
+    const tokens: string[] = [];
+    for (const [token, id] of this.#ids) tokens[id] = token;
+    this.#tokens = tokens;
+    this.#special = new Map(added.map(({ id, special }) => [id, special]));
+    this.specialTokens = added.flatMap(({ content, special }) => (special ? [content] : []));
+    this.vocabularySize = tokens.length;
     this.bosId = text.bosId;
     this.eosIds = text.eosIds;
   }
@@ -81,8 +110,15 @@ class BpeTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions): number[] {
-    const library = (options.parseSpecial ?? true) ? this.#library : this.#plain;
-    return library.encode(text, { add_special_tokens: options.addSpecialTokens }).ids;
+    const { addSpecialTokens, parseSpecial = true, borders = [] } = options;
+    // Halves of a character are no text.
+    const whole = text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
+    const ids = this.#added.sections(whole, parseSpecial, borders).flatMap((section) => {
+      if ('id' in section) return [section.id];
+      const pieces = this.#preTokenize({ text: section.text, first: section.start === 0 });
+      return pieces.flatMap((piece) => this.#model.encode(piece.text));
+    });
+    return this.#checked(addSpecialTokens ? this.#postProcess(ids) : ids);
   }
 
   decode(ids: readonly number[], options: DecodeOptions): string {
@@ -93,48 +129,30 @@ class BpeTokenizer implements Tokenizer {
   }
 
   idOf(token: string): number | undefined {
-    return this.#library.token_to_id(token);
+    return this.#ids.get(token);
   }
 
   tokenOf(id: number): string | undefined {
-    return this.#library.id_to_token(id);
+    return this.#tokens[id];
   }
 
   bytesOf(id: number): Uint8Array {
-    const added = this.#added.get(id);
-    if (added !== undefined) return Buffer.from(added.content);
     const token = this.tokenOf(id);
-    return token === undefined ? new Uint8Array() : this.#tokenBytes.bytes(token);
+    if (token === undefined) return new Uint8Array();
+    return this.#special.has(id) ? Buffer.from(token) : this.#tokenBytes.bytes(token);
   }
 
   isSpecial(id: number): boolean {
-    return this.#added.get(id)?.special ?? false;
+    return this.#special.get(id) ?? false;
   }
-}
 
-function open(file: object, config: Record<string, unknown>): Library {
-  try {
-    return new Library(file, config);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ServingError('unsupported_tokenizer', `the tokenizer cannot be loaded: ${reason}`, { cause });
+  #checked(ids: number[]): number[] {
+    const outside = ids.find((id) => id >= this.#rows);
+    if (outside === undefined) return ids;
+    const token = JSON.stringify(this.tokenOf(outside) ?? '');
+    throw new ServingError(
+      'invalid_value',
+      `the text has the token ${token} with the id ${outside}, and the model's embedding ${this.#rows} rows`,
+    );
   }
-}
-
-/** The same tokenizer, deaf to control tokens in a text. The vocabulary and its merges are shared. */
-function withoutSpecialTokens(
-  library: Library,
-  file: TokenizerFile,
-  config: Record<string, unknown>,
-): Library {
-  const plain = open(
-    {
-      ...file,
-      added_tokens: file.added_tokens.filter(({ special }) => !special),
-      model: { type: 'BPE', vocab: {}, merges: [] },
-    },
-    config,
-  );
-  plain.model = library.model;
-  return plain;
 }

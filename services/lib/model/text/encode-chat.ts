@@ -1,0 +1,127 @@
+import { ServingError } from '../../errors/serving-error.js';
+import type { ChatMessage, ChatTemplate, RenderOptions } from './chat-template.js';
+import type { Tokenizer } from './tokenizer.js';
+
+/** What a model's texts are encoded with. */
+export interface ModelText {
+  readonly tokenizer: Tokenizer;
+  readonly chatTemplate: ChatTemplate;
+  /** Whether `<|im_end|>` in a message is ten characters (`text`) or the token, which lets users forge turns. */
+  readonly specialTokensInContent: 'text' | 'parse';
+}
+
+export interface ChatPrompt {
+  readonly prompt: string;
+  readonly ids: number[];
+}
+
+/** Characters of no text (Unicode's noncharacters): one of them marks where a client's text is cut. */
+const MARKS = Array.from({ length: 32 }, (_, index) => String.fromCharCode(0xfdd0 + index));
+
+/**
+ * A conversation as the prompt that the model was trained on, and its tokens. Special tokens that stand in a
+ * client's strings, or that these would form with what the template puts beside them, are ordinary
+ * characters; the template's own are tokens. For conversations without any the ids are those of the prompt.
+ *
+ * The strings are marked inside all that could be part of a special token, the template is rendered with them,
+ * and the marks that come out are the borders that no special token may span. Throws as `render` and `encode`.
+ */
+export function encodeChat(
+  text: ModelText,
+  messages: readonly ChatMessage[],
+  options: RenderOptions & { readonly addSpecialTokens?: boolean },
+): ChatPrompt {
+  const { tokenizer, chatTemplate } = text;
+  const encode = (prompt: string, borders: readonly number[]): ChatPrompt => ({
+    prompt,
+    ids: tokenizer.encode(prompt, { addSpecialTokens: options.addSpecialTokens ?? false, borders }),
+  });
+  const prompt = chatTemplate.render(messages, options);
+  if (text.specialTokensInContent === 'parse') return encode(prompt, []);
+
+  const guard = new Guard(tokenizer.specialTokens, chatTemplate.literals);
+  const strings: string[] = [];
+  withStrings(messages, options, (value) => (strings.push(value), value));
+  if (!strings.some((value) => guard.bordersOf(value).length > 0)) return encode(prompt, []);
+
+  const mark = MARKS.find((one) => !strings.some((value) => value.includes(one)));
+  if (mark === undefined) {
+    throw new ServingError('invalid_value', 'the messages use all of U+FDD0 to U+FDEF, which are no text', {
+      param: 'messages',
+    });
+  }
+  const marked = withStrings(messages, options, (value) => cut(value, guard.bordersOf(value)).join(mark));
+  const parts = chatTemplate.render(marked.messages, marked.options).split(mark);
+  const unmarked = parts.join('');
+  // A template that measured its strings has seen the marks. That matters only where there is something to forge.
+  if (unmarked !== prompt && !strings.some((value) => guard.holdsSpecial(value))) return encode(prompt, []);
+  let at = 0;
+  return encode(
+    unmarked,
+    parts.slice(0, -1).map((part) => (at += part.length)),
+  );
+}
+
+/** Knows where a client's string could be part of a special token. */
+class Guard {
+  readonly #special: readonly string[];
+  /** Marks after the characters that begin a special token, and before those that end one. */
+  readonly #first: ReadonlySet<string>;
+  readonly #last: ReadonlySet<string>;
+  readonly #candidates: RegExp;
+
+  /** `literals`: what the template may look for in a string, such as `</think>`, is left whole. */
+  constructor(specialTokens: readonly string[], literals: readonly string[]) {
+    // Nothing can be marked inside one character. A word's letters are in every text: only the whole is marked.
+    this.#special = specialTokens.filter((token) => token.length > 1);
+    const sign = (character: string | undefined): character is string =>
+      character !== undefined && /[^\s\p{L}\p{N}\p{Cs}_]/u.test(character);
+    this.#first = new Set(this.#special.map((token) => token[0]).filter(sign));
+    this.#last = new Set(this.#special.map((token) => token.at(-1)).filter(sign));
+    const whole = literals.filter((literal) => literal.length > 1 && !this.holdsSpecial(literal));
+    const longestFirst = whole.toSorted((a, b) => b.length - a.length);
+    const candidates = [...longestFirst, ...this.#first, ...this.#last].map((value) =>
+      value.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'),
+    );
+    this.#candidates = new RegExp(candidates.length === 0 ? '(?!)' : candidates.join('|'), 'g');
+  }
+
+  holdsSpecial(value: string): boolean {
+    return this.#special.some((token) => value.includes(token));
+  }
+
+  /** Positions in the string, ascending. */
+  bordersOf(value: string): number[] {
+    const borders = new Set<number>();
+    for (const token of this.#special) {
+      for (let at = value.indexOf(token); at >= 0; at = value.indexOf(token, at + 1)) borders.add(at + 1);
+    }
+    for (const { index, 0: match } of value.matchAll(this.#candidates)) {
+      if (this.#first.has(match)) borders.add(index + 1);
+      if (this.#last.has(match)) borders.add(index);
+    }
+    return [...borders].sort((a, b) => a - b);
+  }
+}
+
+/** The conversation with another string for each that a client chose; roles are the template's words. */
+function withStrings(
+  messages: readonly ChatMessage[],
+  options: RenderOptions,
+  change: (value: string) => string,
+): { messages: ChatMessage[]; options: RenderOptions } {
+  const map = (value: unknown): unknown => {
+    if (typeof value === 'string') return change(value);
+    if (Array.isArray(value)) return value.map(map);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, map(field)]));
+  };
+  return {
+    messages: messages.map(({ role, ...rest }) => ({ ...(map(rest) as ChatMessage), role })),
+    options: { ...options, variables: map(options.variables ?? {}) as Record<string, unknown> },
+  };
+}
+
+function cut(value: string, borders: readonly number[]): string[] {
+  return [0, ...borders].map((start, index) => value.slice(start, borders[index]));
+}

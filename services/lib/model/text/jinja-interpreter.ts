@@ -1,0 +1,155 @@
+import {
+  Interpreter,
+  type BinaryExpression,
+  type CallExpression,
+  type Environment,
+  type RuntimeValue,
+  type Statement,
+  type TestExpression,
+} from '@huggingface/jinja';
+
+/** What is no expression, and so prints nothing where it comes to none. */
+const SILENT = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue', 'If', 'For']);
+
+interface Sides {
+  readonly left: boolean;
+  readonly right: boolean;
+}
+const STRIPS: Readonly<Partial<Record<string, Sides>>> = {
+  strip: { left: true, right: true },
+  lstrip: { left: true, right: false },
+  rstrip: { left: false, right: true },
+};
+
+/** Tests that Python passes for more kinds of values than the library. */
+const TRUE_OF: Readonly<Partial<Record<string, readonly string[]>>> = {
+  iterable: ['ObjectValue', 'UndefinedValue'],
+  sequence: ['ObjectValue', 'UndefinedValue'],
+  number: ['BooleanValue'],
+};
+
+/** The library's interpreter, with Python's ways to print, compare, strip and test where it has its own. */
+export class JinjaInterpreter extends Interpreter {
+  override evaluateBlock(statements: readonly Statement[], environment: Environment): RuntimeValue {
+    const text = statements.map((statement) => {
+      const value = this.evaluate(statement, environment);
+      return value.type === 'NullValue' && SILENT.has(statement.type) ? '' : printed(value);
+    });
+    return this.#text(text.join(''), environment);
+  }
+
+  override evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue {
+    const operator = node.operator.value;
+    if (operator !== '~' && operator !== '==' && operator !== '!=') {
+      return super.evaluateBinaryExpression(node, environment);
+    }
+    const [left, right] = [this.evaluate(node.left, environment), this.evaluate(node.right, environment)];
+    if (operator === '~') return this.#text(printed(left) + printed(right), environment);
+    return this.evaluate(
+      { type: 'Identifier', value: equal(left, right) === (operator === '==') ? 'true' : 'false' },
+      environment,
+    );
+  }
+
+  /** The library strips white space, whichever characters it is told to strip. */
+  override evaluateCallExpression(node: CallExpression, environment: Environment): RuntimeValue {
+    const { callee, args } = node;
+    const side = callee.computed === false ? STRIPS[callee.property.value] : undefined;
+    if (side === undefined || args.length !== 1) return super.evaluateCallExpression(node, environment);
+    const [text, characters] = [callee.object, args[0]!].map((part) => this.evaluate(part, environment));
+    if (text?.type !== 'StringValue' || characters?.type !== 'StringValue') {
+      return super.evaluateCallExpression(node, environment);
+    }
+    return this.#text(strip(String(text.value), new Set(String(characters.value)), side), environment);
+  }
+
+  override evaluateTestExpression(node: TestExpression, environment: Environment): RuntimeValue {
+    const { type } = this.evaluate(node.operand, environment);
+    if (TRUE_OF[node.test.value]?.includes(type) !== true) {
+      return super.evaluateTestExpression(node, environment);
+    }
+    return this.evaluate({ type: 'Identifier', value: node.negate ? 'false' : 'true' }, environment);
+  }
+
+  /** A value of the library's own kind for texts, which it does not export. */
+  #text(value: string, environment: Environment): RuntimeValue {
+    return this.evaluate({ type: 'StringLiteral', value }, environment);
+  }
+}
+
+/** By content; what is not defined equals nothing else, not even none. */
+function equal(left: RuntimeValue, right: RuntimeValue): boolean {
+  if ((left.type === 'UndefinedValue') !== (right.type === 'UndefinedValue')) return false;
+  const [a, b] = [left.value, right.value];
+  if (Array.isArray(a) && Array.isArray(b)) {
+    const [items, others] = [a as RuntimeValue[], b as RuntimeValue[]];
+    return (
+      left.type === right.type &&
+      items.length === others.length &&
+      items.every((item, at) => equal(item, others[at]!))
+    );
+  }
+  if (a instanceof Map && b instanceof Map) {
+    const [fields, others] = [a as Map<string, RuntimeValue>, b as Map<string, RuntimeValue>];
+    return (
+      fields.size === others.size &&
+      [...fields].every(([key, field]) => others.has(key) && equal(field, others.get(key)!))
+    );
+  }
+  // True is 1 in Python.
+  const [x, y] = [a, b].map((value) => (typeof value === 'boolean' ? Number(value) : value));
+  return x === y;
+}
+
+function strip(text: string, characters: ReadonlySet<string>, { left, right }: Sides): string {
+  const all = Array.from(text);
+  const kept = (character: string): boolean => !characters.has(character);
+  const start = left ? all.findIndex(kept) : 0;
+  const end = right ? all.findLastIndex(kept) + 1 : all.length;
+  return start < 0 ? '' : all.slice(start, end).join('');
+}
+
+/** Python's `str` of a value; nothing for what is not defined. */
+function printed(value: RuntimeValue): string {
+  return value.type === 'StringValue' ? String(value.value) : repr(value);
+}
+
+function repr(value: RuntimeValue): string {
+  switch (value.type) {
+    case 'NullValue':
+      return 'None';
+    case 'UndefinedValue':
+      return '';
+    case 'BooleanValue':
+      return value.value === true ? 'True' : 'False';
+    case 'StringValue':
+      return quoted(String(value.value));
+    case 'ArrayValue':
+      return `[${(value.value as RuntimeValue[]).map(repr).join(', ')}]`;
+    case 'TupleValue': {
+      const items = (value.value as RuntimeValue[]).map(repr);
+      return `(${items.join(', ')}${items.length === 1 ? ',' : ''})`;
+    }
+    case 'ObjectValue': {
+      const entries = [...(value.value as Map<string, RuntimeValue>)];
+      return `{${entries.map(([key, field]) => `${quoted(key)}: ${repr(field)}`).join(', ')}}`;
+    }
+    default:
+      return value.toString();
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** Python's literal of a text: in single quotation marks, unless it has these and no double ones. */
+function quoted(text: string): string {
+  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text.replaceAll(/[\\\n\r\t]|(?! )[\p{C}\p{Z}]/gu, (character) => {
+    const code = character.codePointAt(0)!;
+    const digits = (length: number): string => code.toString(16).padStart(length, '0');
+    if (ESCAPES[character] !== undefined) return ESCAPES[character];
+    if (code < 0x100) return `\\x${digits(2)}`;
+    return code < 0x10000 ? `\\u${digits(4)}` : `\\U${digits(8)}`;
+  });
+  return mark + (mark === "'" ? escaped.replaceAll("'", "\\'") : escaped) + mark;
+}

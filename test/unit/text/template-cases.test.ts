@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
+
+/** Random templates, by Jinja2 as transformers sets it up (scripts/fixtures/template_cases.py). */
+const fixture = JSON.parse(
+  readFileSync(new URL('../../fixtures/template-cases.json', import.meta.url), 'utf8'),
+) as {
+  now: string;
+  conversations: ChatMessage[][];
+  cases: { template: string; conversation: number; output?: string; error?: string }[];
+};
+
+/** What the template makes, or null where it is refused, at once or when it is rendered. */
+function rendered(source: string, messages: readonly ChatMessage[]): string | null {
+  const text = {
+    tokenizer: {},
+    tokenizerConfig: { chat_template: source, bos_token: '<s>' },
+    bosId: null,
+    eosIds: [],
+  };
+  const template = loadChatTemplate(text, () => new Date(fixture.now));
+  try {
+    return template.render(messages, { addGenerationPrompt: true, variables: { message: messages.at(-1) } });
+  } catch {
+    return null;
+  }
+}
+
+describe('Jinja2', () => {
+  it('renders every template as we do, but for those that are refused', () => {
+    expect(fixture.cases.length).toBeGreaterThanOrEqual(3_000);
+    const made = fixture.cases.map(({ template, conversation, output = null }) => {
+      return { template, own: rendered(template, fixture.conversations[conversation]!), output };
+    });
+    expect(made.filter(({ own, output }) => own !== null && own !== output)).toEqual([]);
+    // Filters, methods and statements that the library lacks are refused by name, not served wrong.
+    const refused = made.filter(({ own, output }) => own === null && output !== null);
+    expect(refused.length).toBeLessThan(0.3 * made.length);
+  });
+});
