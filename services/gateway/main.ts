@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
@@ -8,7 +7,7 @@ import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/read-text-files.js';
 import { loadChatTemplate } from '../lib/model/text/chat-template.js';
 import { loadTokenizer } from '../lib/model/text/tokenizer.js';
-import { listen } from '../lib/process/listen.js';
+import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
 import { runService } from '../lib/process/run-service.js';
 import { whenAborted } from '../lib/process/when-aborted.js';
 import type { Logger } from '../lib/telemetry/log.js';
@@ -71,7 +70,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     log,
     limits: limitsFor(model.config.maxPositions),
   });
-  const http = await listen(createServer(app), config.host, config.port);
+  const http = await listen(app, config.host, config.port, {
+    ...CONNECTION_LIMITS,
+    idleMs: config.keepAliveSeconds * 1000,
+    receiveMs: config.receiveSeconds * 1000,
+    maxConnections: config.maxConnections,
+  });
   log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');
 
   await whenAborted(stopped);

@@ -17,7 +17,7 @@ import { listen } from '../lib/process/listen.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
-import { createHttpServer } from './http.js';
+import { createHttpApp } from './http.js';
 import { createStageMetrics } from './metrics.js';
 import { Stage, type StageOptions } from './stage.js';
 
@@ -76,7 +76,7 @@ export async function startStage(
 
   // Not that the next stage is there: else stages could only become ready one after the other.
   let notReady: string | null = 'not announced yet';
-  const probes = createHttpServer(metrics.registry, () => notReady);
+  const probes = createHttpApp(metrics.registry, () => notReady);
   const http = await listen(probes, config.httpHost, config.httpPort);
   const server = await serveLinks({
     host: config.host,

@@ -1,5 +1,3 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { trace, type Tracer } from '@opentelemetry/api';
 import OpenAI from 'openai';
 import { pino } from 'pino';
@@ -8,6 +6,7 @@ import { createApp } from '../../../services/gateway/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
@@ -28,6 +27,7 @@ export interface TestGateway {
 export interface TestGatewayOptions {
   readonly admission?: Partial<AdmissionLimits>;
   readonly limits?: Partial<HttpLimits>;
+  readonly connections?: Partial<ConnectionLimits>;
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
   readonly tracer?: Tracer;
@@ -66,8 +66,12 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     log: pino({ level: 'silent' }),
     limits: { ...limitsFor(32_768), ...options.limits },
   });
-  const server = createServer(app);
-  const url = await listen(server);
+  const server = await listen(app, '127.0.0.1', 0, {
+    ...CONNECTION_LIMITS,
+    ...(options.limits?.stallMs !== undefined && { stallMs: options.limits.stallMs }),
+    ...options.connections,
+  });
+  const url = `http://127.0.0.1:${server.port}`;
 
   return {
     url,
@@ -85,17 +89,6 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
       return found === undefined ? undefined : Number(found.slice(line.length));
     },
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close: () => server.close(),
   };
-}
-
-function listen(server: Server): Promise<string> {
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () =>
-      resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
-    );
-  });
 }
