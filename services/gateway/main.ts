@@ -20,13 +20,19 @@ import { limitsFor } from './gateway.js';
 import { MeshBackend } from './mesh-backend.js';
 import { createGatewayMetrics } from './metrics.js';
 import { Reporter } from './report/reporter.js';
+import { startTextWorker, TextPool } from './text/text-pool.js';
+import { textLimitOf, TextWork } from './text/text-work.js';
 
 /** The gateway: joins the mesh, takes HTTP requests until it is told to stop, and lets the running ones end. */
 await runService(readGatewayConfig, serve);
 
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
-  const text = await readTextFiles(config.served.prepared, model);
+  const { prepared } = config.served;
+  const files = await readTextFiles(prepared, model);
+  const text = { tokenizer: loadTokenizer(files), chatTemplate: loadChatTemplate(files) };
+  const { bosId, eosIds } = model;
+  const textPool = new TextPool(() => startTextWorker({ prepared, model: { bosId, eosIds } }));
   const mesh = await startMesh(config.mesh, stopped);
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);
@@ -54,7 +60,9 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   });
   const app = createApp({
     backend,
-    text: { tokenizer: loadTokenizer(text), chatTemplate: loadChatTemplate(text) },
+    text,
+    textWork: new TextWork(text, textPool),
+    textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,
       aliases: [],
@@ -84,6 +92,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   reporter.close();
   await backend.close();
   await http.close();
+  await textPool.close();
   await mesh.close();
   await tracing.shutdown();
 }

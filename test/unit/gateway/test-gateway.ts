@@ -5,6 +5,9 @@ import { Admission, type AdmissionLimits } from '../../../services/gateway/admis
 import { createApp } from '../../../services/gateway/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
+import type { TextPool } from '../../../services/gateway/text/text-pool.js';
+import type { TextLimit } from '../../../services/gateway/text/text-task.js';
+import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
@@ -30,6 +33,8 @@ export interface TestGatewayOptions {
   readonly connections?: Partial<ConnectionLimits>;
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
+  readonly textPool?: TextPool;
+  readonly textLimit?: TextLimit;
   readonly tracer?: Tracer;
   readonly report?: (seconds: number) => Report;
 }
@@ -43,9 +48,12 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const { tokenizer = byteTokenizer, contextLength = 200 } = options;
   const backend = new ScriptedBackend();
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
+  const text = { tokenizer, chatTemplate: lineTemplate };
   const app = createApp({
     backend,
-    text: { tokenizer, chatTemplate: lineTemplate },
+    text,
+    textWork: new TextWork(text, options.textPool ?? null),
+    textLimit: options.textLimit ?? null,
     model: {
       id: 'test/model',
       aliases: ['tester'],
