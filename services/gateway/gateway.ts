@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { EventStreamOptions } from '../lib/openai/event-stream.js';
+import { OwedTotal, type EventStreamOptions } from '../lib/openai/event-stream.js';
 import type { ServedModel } from '../lib/openai/served-model.js';
 import type { Admission } from './admission.js';
 import type { Backend } from './backend.js';
@@ -20,7 +20,13 @@ export interface HttpLimits extends EventStreamOptions {
  */
 export function limitsFor(contextLength: number): HttpLimits {
   const bodyBytes = Math.min(4 << 20, Math.max(64 << 10, contextLength * 32));
-  return { bodyBytes, keepAliveMs: 15_000, stallMs: 60_000 };
+  return {
+    bodyBytes,
+    keepAliveMs: 15_000,
+    stallMs: 60_000,
+    owedBytes: 1 << 20,
+    owed: new OwedTotal(64 << 20),
+  };
 }
 
 /** Everything that the routes work with. */

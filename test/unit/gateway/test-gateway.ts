@@ -18,6 +18,7 @@ import { ScriptedBackend } from './scripted-backend.js';
 
 export interface TestGateway {
   readonly url: string;
+  readonly owed: { readonly bytes: number };
   readonly backend: ScriptedBackend;
   readonly admission: Admission;
   readonly client: OpenAI;
@@ -49,6 +50,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const backend = new ScriptedBackend();
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
   const text = { tokenizer, chatTemplate: lineTemplate };
+  const limits = { ...limitsFor(32_768), ...options.limits };
   const app = createApp({
     backend,
     text,
@@ -72,7 +74,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     },
     reporter: { report: options.report ?? noReport },
     log: pino({ level: 'silent' }),
-    limits: { ...limitsFor(32_768), ...options.limits },
+    limits,
   });
   const server = await listen(app, '127.0.0.1', 0, {
     ...CONNECTION_LIMITS,
@@ -83,6 +85,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
 
   return {
     url,
+    owed: limits.owed,
     backend,
     admission,
     client: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 }),
