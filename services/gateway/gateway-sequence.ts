@@ -1,4 +1,4 @@
-import { ServingError } from '../lib/errors/serving-error.js';
+import type { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../lib/sampling/sampling-message.js';
 import { message } from '../lib/wire/codec.js';

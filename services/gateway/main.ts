@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
@@ -7,9 +6,8 @@ import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
 import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/read-text-files.js';
-import { loadChatTemplate } from '../lib/model/text/chat-template.js';
-import { loadTokenizer } from '../lib/model/text/tokenizer.js';
-import { listen } from '../lib/process/listen.js';
+import { loadModelText } from '../lib/model/text/encode-chat.js';
+import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
 import { runService } from '../lib/process/run-service.js';
 import { whenAborted } from '../lib/process/when-aborted.js';
 import type { Logger } from '../lib/telemetry/log.js';
@@ -23,20 +21,25 @@ import { limitsFor } from './gateway.js';
 import { MeshBackend } from './mesh-backend.js';
 import { createGatewayMetrics } from './metrics.js';
 import { Reporter } from './report/reporter.js';
+import { startTextWorker, TextPool } from './text/text-pool.js';
+import { textLimitOf, TextWork } from './text/text-work.js';
 
 /** The gateway: joins the mesh, takes HTTP requests until it is told to stop, and lets the running ones end. */
 await runService(readGatewayConfig, serve);
 
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
-  const files = await readTextFiles(config.served.prepared, model);
-  const text = {
-    tokenizer: loadTokenizer(files, model.config.vocabulary),
-    chatTemplate: loadChatTemplate(files),
-    specialTokensInContent: config.specialTokensInContent,
-  };
+  const { prepared } = config.served;
+  const files = await readTextFiles(prepared, model);
+  const { specialTokensInContent } = config;
+  const { vocabulary } = model.config;
+  const text = loadModelText(files, { vocabulary, specialTokensInContent });
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
+  const { bosId, eosIds } = model;
+  const textPool = new TextPool(() =>
+    startTextWorker({ prepared, model: { bosId, eosIds }, vocabulary, specialTokensInContent }),
+  );
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);
@@ -65,6 +68,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const app = createApp({
     backend,
     text,
+    textWork: new TextWork(text, textPool),
+    textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,
       aliases: [],
@@ -80,7 +85,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     log,
     limits: limitsFor(model.config.maxPositions),
   });
-  const http = await listen(createServer(app), config.host, config.port);
+  const http = await listen(app, config.host, config.port, {
+    ...CONNECTION_LIMITS,
+    idleMs: config.keepAliveSeconds * 1000,
+    receiveMs: config.receiveSeconds * 1000,
+    maxConnections: config.maxConnections,
+  });
   const { appId, replica } = config;
   const withdraw = announceGateway(
     mesh.registry,
@@ -97,6 +107,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await backend.close();
   await http.close();
   await withdrawn;
+  await textPool.close();
   await mesh.close();
   await tracing.shutdown();
 }

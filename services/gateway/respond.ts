@@ -127,8 +127,7 @@ async function streamAnswer(
     );
     const timings = plan.timed ? trace.timings() : undefined;
     const usage = plan.settings.includeUsage ? usageOfPlan(plan, running, finished) : undefined;
-    if (usage !== undefined || timings !== undefined)
-      await events.send(plan.format.summary({ usage, timings }));
+    if (usage !== undefined || timings !== undefined) events.send(plan.format.summary({ usage, timings }));
     if (timings !== undefined) response.addTrailers({ 'server-timing': serverTiming(timings) });
     events.end();
     return finished;
@@ -144,16 +143,20 @@ async function streamChoice(
 ): Promise<Finished> {
   const { index } = choice;
   const start = format.start({ index, ...(returnTokenIds ? { promptTokenIds: choice.prompt } : {}) });
-  if (start !== null) await events.send(start);
+  if (start !== null) events.send(start);
 
   const finished = { tokens: 0, finishReason: 'length' as FinishReason };
   for await (const { tokens, text, finishReason } of pieces) {
     finished.tokens += tokens.length;
-    if (returnTokenIds) await events.send(format.delta({ index, text, tokenIds: tokens }));
-    else if (text !== '') await events.send(format.delta({ index, text }));
-    if (finishReason === null) continue;
+    if (returnTokenIds) events.send(format.delta({ index, text, tokenIds: tokens }));
+    else if (text !== '') events.send(format.delta({ index, text }));
+    if (finishReason === null) {
+      await events.room();
+      continue;
+    }
+    // What is done waits for no client: its place is free while the rest is still being read.
     finished.finishReason = finishReason;
-    await events.send(format.finish(index, finishReason));
+    events.send(format.finish(index, finishReason));
   }
   return finished;
 }

@@ -1,12 +1,11 @@
-import { createServer, type Server } from 'node:http';
-import express from 'express';
+import express, { type Express } from 'express';
 import type { MetricsRegistry } from '../lib/telemetry/metrics-registry.js';
 
 /**
- * A stage's own HTTP server: `/health` while the process lives, `/ready` while it takes new sequences (503 with the
+ * A stage's own HTTP routes: `/health` while the process lives, `/ready` while it takes new sequences (503 with the
  * reason otherwise), `/metrics` for Prometheus.
  */
-export function createHttpServer(registry: MetricsRegistry, notReadyReason: () => string | null): Server {
+export function createHttpApp(registry: MetricsRegistry, notReadyReason: () => string | null): Express {
   const app = express();
   app.disable('x-powered-by');
   app.get('/health', (_request, response) => {
@@ -20,5 +19,5 @@ export function createHttpServer(registry: MetricsRegistry, notReadyReason: () =
   app.get('/metrics', async (_request, response) => {
     response.type(registry.contentType).send(await registry.metrics());
   });
-  return createServer(app);
+  return app;
 }

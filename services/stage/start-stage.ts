@@ -19,7 +19,7 @@ import { listen } from '../lib/process/listen.js';
 import type { Logger } from '../lib/telemetry/log.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
-import { createHttpServer } from './http.js';
+import { createHttpApp } from './http.js';
 import { createStageMetrics } from './metrics.js';
 import { Readiness } from './readiness.js';
 import { Stage, type StageOptions } from './stage.js';
@@ -85,7 +85,7 @@ export async function startStage(
     stages: ranges.length,
     log,
   });
-  const probes = createHttpServer(metrics.registry, () => readiness.reason);
+  const probes = createHttpApp(metrics.registry, () => readiness.reason);
   const http = await listen(probes, config.httpHost, config.httpPort);
   const server = await serveLinks({
     host: config.host,

@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
-import { encodeChat } from '../../lib/model/text/encode-chat.js';
 import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-request.js';
 import { chatFormat } from '../../lib/openai/chat-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
+import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../trace-inference.js';
 import { respond } from '../respond.js';
@@ -10,17 +10,19 @@ import { newResponseHead } from '../response-head.js';
 
 /** `POST /v1/chat/completions`. Without `max_tokens` an answer may fill the context. */
 export function chatCompletions(gateway: Gateway): RequestHandler {
-  const { model, text } = gateway;
+  const { model, textWork, textLimit: limit } = gateway;
   return async (request, response) => {
     const { messages, settings } = validateChatRequest(parseChatRequest(request.body), model);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
-      const ids = trace.measure('tokenize', () => {
-        const chat = encodeChat(text, messages, { addGenerationPrompt: true });
-        trace.prompt(chat.prompt);
-        return chat.ids;
-      });
+      const options = { addGenerationPrompt: true, addSpecialTokens: false };
+      const { signal } = abortOnDisconnect(response);
+      const encoded = await trace.measure('tokenize', () =>
+        textWork.run({ kind: 'chat', messages, options, limit }, signal),
+      );
+      trace.prompt(encoded.text);
+      const ids = encoded.ids[0]!;
       const limits = {
         requested: settings.maxTokens,
         fallback: Infinity,

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { parseCompletionRequest, validateCompletionRequest } from '../../lib/openai/completion-request.js';
 import { completionFormat } from '../../lib/openai/completion-response.js';
 import { fitContext } from '../../lib/openai/fit-context.js';
+import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { PlannedPrompt } from '../choice.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../trace-inference.js';
@@ -13,7 +14,7 @@ const DEFAULT_MAX_TOKENS = 16;
 
 /** `POST /v1/completions`, for one prompt or several. */
 export function completions(gateway: Gateway): RequestHandler {
-  const { model, text } = gateway;
+  const { model, textWork, textLimit: limit } = gateway;
   return async (request, response) => {
     const { prompts, settings } = validateCompletionRequest(parseCompletionRequest(request.body), model);
     const limits = {
@@ -24,16 +25,18 @@ export function completions(gateway: Gateway): RequestHandler {
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'text_completion', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
-      const encode = (prompt: string): number[] => {
-        trace.prompt(prompt);
-        return text.tokenizer.encode(prompt, { addSpecialTokens: true });
-      };
-      const planned = trace.measure('tokenize', () =>
-        prompts.map((prompt): PlannedPrompt => {
-          const ids = typeof prompt === 'string' ? encode(prompt) : prompt;
-          return { ids, maxTokens: fitContext(ids.length, limits, model.contextLength, 'prompt') };
-        }),
+      const texts = prompts.filter((prompt) => typeof prompt === 'string');
+      texts.forEach((prompt) => trace.prompt(prompt));
+      const options = { addSpecialTokens: true };
+      const { signal } = abortOnDisconnect(response);
+      const encoded = await trace.measure('tokenize', () =>
+        textWork.run({ kind: 'prompts', texts, options, limit }, signal),
       );
+      const next = encoded.ids.values();
+      const planned = prompts.map((prompt): PlannedPrompt => {
+        const ids = typeof prompt === 'string' ? next.next().value! : prompt;
+        return { ids, maxTokens: fitContext(ids.length, limits, model.contextLength, 'prompt') };
+      });
       const format = completionFormat(newResponseHead(model, settings));
       await respond(gateway, response, { prompts: planned, settings, format, timed }, trace);
     });

@@ -1,11 +1,14 @@
 import type { RequestHandler } from 'express';
 import { parseDetokenizeRequest, validateDetokenizeRequest } from '../../lib/openai/tokenize-request.js';
+import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
 
 /** `POST /detokenize`: the text of token ids, special tokens included, as vLLM has it. */
-export function detokenize({ model, text }: Gateway): RequestHandler {
-  return (request, response) => {
+export function detokenize({ model, textWork }: Gateway): RequestHandler {
+  return async (request, response) => {
     const tokens = validateDetokenizeRequest(parseDetokenizeRequest(request.body), model);
-    response.json({ prompt: text.tokenizer.decode(tokens, { skipSpecialTokens: false }) });
+    const { signal } = abortOnDisconnect(response);
+    const { text } = await textWork.run({ kind: 'decode', ids: tokens }, signal);
+    response.json({ prompt: text });
   };
 }

@@ -1,16 +1,25 @@
 import type { RequestHandler } from 'express';
-import { encodeChat } from '../../lib/model/text/encode-chat.js';
 import { parseTokenizeRequest, validateTokenizeRequest } from '../../lib/openai/tokenize-request.js';
+import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
+import type { TextTask } from '../text/text-task.js';
 
 /** `POST /tokenize`: the ids of a text or of a rendered chat, as vLLM has it. */
-export function tokenize({ model, text }: Gateway): RequestHandler {
-  return (request, response) => {
+export function tokenize({ model, textWork }: Gateway): RequestHandler {
+  return async (request, response) => {
     const valid = validateTokenizeRequest(parseTokenizeRequest(request.body), model);
-    const tokens =
+    const { addSpecialTokens } = valid;
+    const task: TextTask =
       'prompt' in valid
-        ? text.tokenizer.encode(valid.prompt, valid)
-        : encodeChat(text, valid.messages, valid).ids;
+        ? { kind: 'prompts', texts: [valid.prompt], options: { addSpecialTokens }, limit: null }
+        : {
+            kind: 'chat',
+            messages: valid.messages,
+            options: { addSpecialTokens, addGenerationPrompt: valid.addGenerationPrompt },
+            limit: null,
+          };
+    const { ids } = await textWork.run(task, abortOnDisconnect(response).signal);
+    const tokens = ids[0]!;
     response.json({ count: tokens.length, max_model_len: model.contextLength, tokens });
   };
 }

@@ -13,6 +13,10 @@ export interface GatewayConfig {
   readonly mesh: MeshConfig;
   readonly host: string;
   readonly port: number;
+  /** HTTP connections at once; how long an idle one is kept, and how long a request may take to come, seconds. */
+  readonly maxConnections: number;
+  readonly keepAliveSeconds: number;
+  readonly receiveSeconds: number;
   /** Shown in `/v1/models`; empty takes the model's own name. */
   readonly modelName: string;
   /** Sequences that run at once, and requests that may wait for a place. */
@@ -48,6 +52,9 @@ export function readGatewayConfig(
     mesh: readMeshConfig(environment),
     host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
     port: environment.integer('LAYERMESH_PORT', 8_000, [0, 65_535]),
+    maxConnections: environment.integer('LAYERMESH_MAX_CONNECTIONS', 1_024, [1, 65_536]),
+    keepAliveSeconds: environment.integer('LAYERMESH_KEEP_ALIVE_SECONDS', 75, [1, 86_400]),
+    receiveSeconds: environment.integer('LAYERMESH_RECEIVE_SECONDS', 30, [1, 3_600]),
     modelName: environment.text('LAYERMESH_MODEL_NAME', ''),
     maxRunning: environment.integer('LAYERMESH_MAX_RUNNING', 32, [1, 4_096]),
     maxWaiting: environment.integer('LAYERMESH_MAX_WAITING', 128, [0, 65_536]),

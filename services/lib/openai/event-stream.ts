@@ -1,11 +1,28 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 
 export interface EventStreamOptions {
   /** A comment line is sent after so long without an event, for proxies that close silent connections. */
   readonly keepAliveMs: number;
-  /** A client that takes nothing for so long is cut off. */
+  /** A client that does not take half of what it may be owed in so long, while its sender waits, is cut off. */
   readonly stallMs: number;
+  /** What one client may be owed until its sender has to wait, bytes. */
+  readonly owedBytes: number;
+  /** What all clients are owed, of the streams that share these options. */
+  readonly owed: OwedTotal;
+}
+
+/** Counts what clients have not taken yet. Beyond `limit` bytes in all, each may be owed a sixteenth of its bound. */
+export class OwedTotal {
+  readonly #limit: number;
+  bytes = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  boundOf(bytes: number): number {
+    return this.bytes > this.#limit ? bytes / 16 : bytes;
+  }
 }
 
 const HEADERS = {
@@ -19,33 +36,45 @@ const HEADERS = {
 export const formatEvent = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
 
 /**
- * Server-sent events on an HTTP response. Several senders may share it: events are written whole. `signal`
- * must abort when the client goes away; it ends the wait for a slow one.
+ * Server-sent events on an HTTP response. Several senders may share it: events are written whole. What the client has not taken
+ * yet is kept for it up to a bound, so that generation runs ahead of a slow one. `signal` must abort when the client goes away.
  */
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #signal: AbortSignal;
+  readonly #options: EventStreamOptions;
   readonly #keepAlive: NodeJS.Timeout;
-  #drained: Promise<unknown> | null = null;
+  #owed = 0;
+  #waiting: { readonly promise: Promise<void>; readonly look: () => void } | null = null;
 
   /** Sends the headers. */
   constructor(response: ServerResponse, signal: AbortSignal, options: EventStreamOptions) {
     this.#response = response;
     this.#signal = signal;
+    this.#options = options;
     response.writeHead(200, HEADERS).flushHeaders();
-    response.setTimeout(options.stallMs, () => response.destroy());
+    response.once('close', () => this.#taken(this.#owed));
     this.#keepAlive = setTimeout(() => this.#ping(), options.keepAliveMs).unref();
   }
 
-  /** Resolves when the next event may be sent; rejects when the client is gone. */
-  async send(data: object): Promise<void> {
+  /** Throws when the client is gone. */
+  send(data: object): void {
     this.#signal.throwIfAborted();
     this.#keepAlive.refresh();
-    if (this.#response.write(formatEvent(data))) return;
-    this.#drained ??= once(this.#response, 'drain', { signal: this.#signal }).finally(() => {
-      this.#drained = null;
+    const event = formatEvent(data);
+    const bytes = Buffer.byteLength(event);
+    this.#owed += bytes;
+    this.#options.owed.bytes += bytes;
+    this.#response.write(event, (error) => {
+      // What a client that has gone is owed makes no room: its `close` is about to come.
+      if (!error) this.#taken(bytes);
     });
-    await this.#drained;
+  }
+
+  /** Resolves when more may be sent: at once, unless the client is owed too much. Rejects when it is gone. */
+  async room(): Promise<void> {
+    this.#signal.throwIfAborted();
+    if (this.#owed > this.#bound) await (this.#waiting ??= this.#wait()).promise;
   }
 
   /** The end that OpenAI's clients wait for. */
@@ -58,8 +87,43 @@ export class EventStream {
     clearTimeout(this.#keepAlive);
   }
 
+  get #bound(): number {
+    const { owed, owedBytes } = this.#options;
+    return owed.boundOf(owedBytes);
+  }
+
+  /** Until half of the bound is taken: who reads a byte now and then would else be let on with each of them. */
+  #wait(): { promise: Promise<void>; look: () => void } {
+    let look = (): void => undefined;
+    const promise = new Promise<void>((resolve, reject) => {
+      const deadline = setTimeout(() => this.#response.destroy(), this.#options.stallMs).unref();
+      const settle = (): void => {
+        clearTimeout(deadline);
+        this.#signal.removeEventListener('abort', gone);
+        this.#waiting = null;
+      };
+      const gone = (): void => {
+        settle();
+        reject(this.#signal.reason as Error);
+      };
+      this.#signal.addEventListener('abort', gone, { once: true });
+      look = () => {
+        if (this.#owed > this.#bound / 2) return;
+        settle();
+        resolve();
+      };
+    });
+    return { promise, look };
+  }
+
+  #taken(bytes: number): void {
+    this.#owed -= bytes;
+    this.#options.owed.bytes -= bytes;
+    if (!this.#signal.aborted) this.#waiting?.look();
+  }
+
   #ping(): void {
-    if (!this.#response.writableNeedDrain) this.#response.write(': keep-alive\n\n');
+    if (this.#owed === 0 && !this.#response.writableEnded) this.#response.write(': keep-alive\n\n');
     this.#keepAlive.refresh();
   }
 }

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { eventually } from '../../support/eventually.js';
+import { RawClient } from '../../support/raw-client.js';
+import { OwedTotal } from '../../../services/lib/openai/event-stream.js';
 import { byteTokenizer, say } from './byte-text.js';
 import { stuckAfter, tokensOf, type Script } from './scripted-backend.js';
 import { startTestGateway, type TestGateway, type TestGatewayOptions } from './test-gateway.js';
@@ -121,6 +123,66 @@ describe('a request', () => {
       await eventually('both are freed', () => gateway.backend.open === 0 && gateway.admission.running === 0);
       expect(produced).toBeLessThan(1000 * PIECE);
       client.destroy();
+    });
+  });
+
+  describe('beside 50 clients that read a byte a second', () => {
+    const slow = async (tokens: number): Promise<RawClient> => {
+      const client = await RawClient.connect(Number(new URL(gateway.url).port));
+      client.socket.pause();
+      return client.post(CHAT, { ...body, max_tokens: tokens, stream: true });
+    };
+    const drip = (clients: readonly RawClient[]): NodeJS.Timeout =>
+      setInterval(() => clients.forEach(({ socket }) => void socket.read(1)), 1000);
+
+    test('is answered at once: what they have not read is kept for them, and their places are free', async () => {
+      const wordy = { ...byteTokenizer, bytesOf: () => Buffer.alloc(1 << 16, 'x') };
+      await start({
+        admission: { maxRunning: 32, maxWaiting: 64 },
+        contextLength: 2000,
+        tokenizer: wordy,
+        // 6 MiB in all, of which the system takes some.
+        limits: { owedBytes: 8 << 20, owed: new OwedTotal(1 << 30) },
+      });
+      gateway.backend.script = tokensOf(Array<number>(500).fill(0));
+      const clients = await Promise.all(Array.from({ length: 50 }, () => slow(96)));
+      const reading = drip(clients);
+      await eventually(
+        'all are generated',
+        async () => {
+          const line = 'layermesh_request_success_total{finished_reason="length"}';
+          return (await gateway.metric(line)) === 50;
+        },
+        30_000,
+      );
+      expect(gateway.admission.running).toBe(0);
+      expect(gateway.owed.bytes).toBeGreaterThan(50 << 16);
+      const began = performance.now();
+      expect((await gateway.post(CHAT, { ...body, max_tokens: 5 })).status).toBe(200);
+      expect(performance.now() - began).toBeLessThan(1000);
+      clearInterval(reading);
+      for (const { socket } of clients) socket.destroy();
+      await eventually('nothing is left', () => gateway.admission.running === 0 && gateway.owed.bytes === 0);
+    });
+
+    test('is answered once those that are owed too much are cut off, however they drip', async () => {
+      const wordy = { ...byteTokenizer, bytesOf: () => Buffer.alloc(1 << 16, 'x') };
+      await start({
+        admission: { maxRunning: 32, maxWaiting: 64 },
+        contextLength: 2000,
+        tokenizer: wordy,
+        limits: { stallMs: 500 },
+      });
+      gateway.backend.script = tokensOf(Array<number>(500).fill(0));
+      const clients = await Promise.all(Array.from({ length: 50 }, () => slow(500)));
+      const reading = drip(clients);
+      const began = performance.now();
+      expect((await gateway.post(CHAT, { ...body, max_tokens: 5 })).status).toBe(200);
+      expect(performance.now() - began).toBeLessThan(20_000);
+      await eventually('nothing is left', () => gateway.admission.running === 0 && gateway.owed.bytes === 0);
+      clearInterval(reading);
+      for (const { socket } of clients) socket.destroy();
+      expect(gateway.backend.open).toBe(0);
     });
   });
 

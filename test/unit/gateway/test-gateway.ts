@@ -1,5 +1,3 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { trace, type Tracer } from '@opentelemetry/api';
 import OpenAI from 'openai';
 import { pino } from 'pino';
@@ -7,15 +5,21 @@ import { Admission, type AdmissionLimits } from '../../../services/gateway/admis
 import { createApp } from '../../../services/gateway/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
+import type { TextPool } from '../../../services/gateway/text/text-pool.js';
+import type { TextLimit } from '../../../services/gateway/text/text-task.js';
+import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import type { Report } from '../../../services/gateway/report/report.js';
+import type { ModelText } from '../../../services/lib/model/text/encode-chat.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
 import { ScriptedBackend } from './scripted-backend.js';
 
 export interface TestGateway {
   readonly url: string;
+  readonly owed: { readonly bytes: number };
   readonly backend: ScriptedBackend;
   readonly admission: Admission;
   readonly client: OpenAI;
@@ -28,8 +32,11 @@ export interface TestGateway {
 export interface TestGatewayOptions {
   readonly admission?: Partial<AdmissionLimits>;
   readonly limits?: Partial<HttpLimits>;
+  readonly connections?: Partial<ConnectionLimits>;
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
+  readonly textPool?: TextPool;
+  readonly textLimit?: TextLimit;
   readonly tracer?: Tracer;
   readonly report?: (seconds: number) => Report;
 }
@@ -43,9 +50,13 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const { tokenizer = byteTokenizer, contextLength = 200 } = options;
   const backend = new ScriptedBackend();
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
+  const text: ModelText = { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' };
+  const limits = { ...limitsFor(32_768), ...options.limits };
   const app = createApp({
     backend,
-    text: { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' },
+    text,
+    textWork: new TextWork(text, options.textPool ?? null),
+    textLimit: options.textLimit ?? null,
     model: {
       id: 'test/model',
       aliases: ['tester'],
@@ -64,13 +75,18 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     },
     reporter: { report: options.report ?? noReport },
     log: pino({ level: 'silent' }),
-    limits: { ...limitsFor(32_768), ...options.limits },
+    limits,
   });
-  const server = createServer(app);
-  const url = await listen(server);
+  const server = await listen(app, '127.0.0.1', 0, {
+    ...CONNECTION_LIMITS,
+    ...(options.limits?.stallMs !== undefined && { stallMs: options.limits.stallMs }),
+    ...options.connections,
+  });
+  const url = `http://127.0.0.1:${server.port}`;
 
   return {
     url,
+    owed: limits.owed,
     backend,
     admission,
     client: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 }),
@@ -85,17 +101,6 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
       return found === undefined ? undefined : Number(found.slice(line.length));
     },
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close: () => server.close(),
   };
-}
-
-function listen(server: Server): Promise<string> {
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () =>
-      resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
-    );
-  });
 }

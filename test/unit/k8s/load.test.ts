@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { makeLoad } from '../../../scripts/lib/k8s/load.js';
 import { listen, type Listening } from '../../../services/lib/process/listen.js';
 
@@ -15,7 +15,7 @@ describe('the load of the end-to-end test', () => {
       if (turn >= requests) stop.abort();
       handle(turn, response);
     };
-    server = await listen(createServer(answer), '127.0.0.1', 0);
+    server = await listen(answer, '127.0.0.1', 0);
     return makeLoad(`http://127.0.0.1:${server.port}`, { clients: 2, maxTokens: 5 }, stop.signal);
   }
   const tokens = (count: number): string => JSON.stringify({ usage: { completion_tokens: count } });

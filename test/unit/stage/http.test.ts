@@ -1,13 +1,13 @@
 import { Registry } from 'prom-client';
 import { listen, type Listening } from '../../../services/lib/process/listen.js';
-import { createHttpServer } from '../../../services/stage/http.js';
+import { createHttpApp } from '../../../services/stage/http.js';
 
 describe("a stage's HTTP server", () => {
   let reason: string | null = null;
   let server: Listening;
   beforeAll(async () => {
     server = await listen(
-      createHttpServer(new Registry(), () => reason),
+      createHttpApp(new Registry(), () => reason),
       '127.0.0.1',
       0,
     );

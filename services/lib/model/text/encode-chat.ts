@@ -1,6 +1,12 @@
 import { ServingError } from '../../errors/serving-error.js';
-import type { ChatMessage, ChatTemplate, RenderOptions } from './chat-template.js';
-import type { Tokenizer } from './tokenizer.js';
+import type { TextFiles } from '../types.js';
+import {
+  loadChatTemplate,
+  type ChatMessage,
+  type ChatTemplate,
+  type RenderOptions,
+} from './chat-template.js';
+import { loadTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** What a model's texts are encoded with. */
 export interface ModelText {
@@ -10,9 +16,28 @@ export interface ModelText {
   readonly specialTokensInContent: 'text' | 'parse';
 }
 
+export interface EncodeChatOptions {
+  readonly addSpecialTokens?: boolean;
+  /** Hears the prompt before it is encoded, and may refuse it by throwing. */
+  readonly onRendered?: (prompt: string) => void;
+}
+
 export interface ChatPrompt {
   readonly prompt: string;
   readonly ids: number[];
+}
+
+/** A model's tokenizer and template. Throws `unsupported_tokenizer`. */
+export function loadModelText(
+  files: TextFiles,
+  options: { readonly vocabulary: number } & Pick<ModelText, 'specialTokensInContent'>,
+): ModelText {
+  const { vocabulary, specialTokensInContent } = options;
+  return {
+    tokenizer: loadTokenizer(files, vocabulary),
+    chatTemplate: loadChatTemplate(files),
+    specialTokensInContent,
+  };
 }
 
 /** Characters of no text (Unicode's noncharacters): one of them marks where a client's text is cut. */
@@ -29,7 +54,7 @@ const MARKS = Array.from({ length: 32 }, (_, index) => String.fromCharCode(0xfdd
 export function encodeChat(
   text: ModelText,
   messages: readonly ChatMessage[],
-  options: RenderOptions & { readonly addSpecialTokens?: boolean },
+  options: RenderOptions & EncodeChatOptions,
 ): ChatPrompt {
   const { tokenizer, chatTemplate } = text;
   const encode = (prompt: string, borders: readonly number[]): ChatPrompt => ({
@@ -37,6 +62,7 @@ export function encodeChat(
     ids: tokenizer.encode(prompt, { addSpecialTokens: options.addSpecialTokens ?? false, borders }),
   });
   const prompt = chatTemplate.render(messages, options);
+  options.onRendered?.(prompt);
   if (text.specialTokensInContent === 'parse') return encode(prompt, []);
 
   const guard = new Guard(tokenizer.specialTokens, chatTemplate.literals);
