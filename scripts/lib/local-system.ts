@@ -123,7 +123,7 @@ export class LocalSystem {
       { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
     ]);
-    await this.#waitUntilComplete(signal);
+    await this.waitUntilComplete(signal);
     await this.#telemetry?.waitUntilReady(signal);
     this.#ready = true;
   }
@@ -144,7 +144,7 @@ export class LocalSystem {
     const newest = members.at(-1)?.replica ?? 0;
     await this.#startMembers(replicasOf(app, newest + 1, newest + count - members.length));
     await Promise.all(members.slice(count).map((member) => this.#drain(member)));
-    return this.#waitUntilComplete(signal);
+    return this.waitUntilComplete(signal);
   }
 
   /** Several at once; when one does not start, those that did are stopped with the rest. */
@@ -180,7 +180,7 @@ export class LocalSystem {
   }
 
   /** Waits until the topology lists every process that runs, and no other. */
-  async #waitUntilComplete(signal: AbortSignal): Promise<Topology> {
+  async waitUntilComplete(signal: AbortSignal): Promise<Topology> {
     const done = new AbortController();
     const isComplete = ({ stages }: Topology): boolean => {
       const listed = stages.flatMap(({ replicas }) => replicas.map(({ pid }) => pid)).sort();
