@@ -14,7 +14,7 @@ async function chaos(options: ChaosOptions): Promise<void> {
   const signal = stopSignal();
   const { seed, duration, faults: kinds, clients, json } = options;
   // Without the last lines of a log: most deaths are meant.
-  const onEvent = (message: string): void => console.error(message.split('\n')[0]);
+  const onEvent = (message: string): void => console.error(message.split('; its last lines')[0]);
   const system = await start(options, onEvent, signal);
   let sound = false;
   try {

@@ -76,7 +76,7 @@ function targetOf(path: string): string {
  * of their own making, and pools of connections and of threads grow with the first that use them; what every request,
  * or every fault, leaves behind is soon more than this.
  */
-export const TOLERANCE: Holdings = { sockets: 8, pipes: 2, files: 4, others: 4, threads: 4 };
+export const TOLERANCE: Holdings = { sockets: 4, pipes: 2, files: 2, others: 2, threads: 2 };
 
 /** A line for everything that was not given back. Of sidecars only that they live: their pools are their own. */
 export function leftovers(before: Census, after: Census): string[] {

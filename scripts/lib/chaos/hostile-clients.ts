@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { postJson } from '../bench/targets/http-target.js';
+import { BAD_REQUESTS } from './bad-requests.js';
 import type { Ledger } from './ledger.js';
 import { described, isBusy, postPatiently } from './patiently.js';
 import type { FaultKind } from './plan.js';
@@ -188,39 +189,8 @@ async function longWord(scene: Scene): Promise<void> {
 
 /** Something that can not be served. */
 async function badInput(scene: Scene): Promise<void> {
-  const { random } = scene;
-  const messages = [{ role: 'user', content: 'Hello' }];
-  const [path, body] = oneOf<readonly [string, string | object]>(random, [
-    [PATH, ''],
-    [PATH, '{"prompt": "a'],
-    [PATH, '[]'],
-    [PATH, 'null'],
-    [PATH, { prompt: [1, 2, 999_999_999] }],
-    [PATH, { prompt: [1, -2] }],
-    [PATH, { prompt: [1.5] }],
-    [PATH, { prompt: [49_152] }],
-    [PATH, { prompt: [2 ** 53] }],
-    [PATH, { prompt: 'a', max_tokens: -1 }],
-    [PATH, { prompt: 'a', max_tokens: 1e9 }],
-    [PATH, { prompt: 'a', temperature: 1e308 }],
-    [PATH, { prompt: 'a', n: 1e6 }],
-    [PATH, { prompt: 'a', logit_bias: { 999999999: 5 } }],
-    [PATH, { prompt: 'a', stop: Array<string>(1_000).fill('b') }],
-    ['/v1/chat/completions', { messages: [] }],
-    ['/v1/chat/completions', { messages: [{ role: 'nobody', content: 'a' }] }],
-    ['/v1/chat/completions', { messages: 'a' }],
-    ['/v1/chat/completions', { messages, model: 'another' }],
-    ['/v1/chat/completions', nested(messages, 100_000)],
-    ['/tokenize', { prompt: 5 }],
-    ['/detokenize', { tokens: [999_999_999] }],
-    ['/v1/nothing', {}],
-  ]);
-  await expectRefusal(scene, 'bad-input', path, body);
+  await expectRefusal(scene, 'bad-input', ...oneOf(scene.random, BAD_REQUESTS));
 }
-
-/** JSON that is deeper than it is meant to be. */
-const nested = (messages: object, depth: number): string =>
-  `{"messages": ${JSON.stringify(messages)}, "modalities": ${'['.repeat(depth)}${']'.repeat(depth)}}`;
 
 /** 4xx is the answer that it deserves. */
 async function expectRefusal(

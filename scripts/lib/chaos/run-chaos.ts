@@ -22,8 +22,8 @@ export interface Chaos {
   readonly onEvent: (message: string) => void;
 }
 
-/** Longer than connections are kept that nobody uses. */
-const QUIET_MS = 6_000;
+/** Stages tell every two seconds what they have; this is longer. */
+const QUIET_MS = 3_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 const LOOK_MS = 1_000;
 

@@ -42,7 +42,10 @@ describe('clients of chaos', () => {
     cut = false,
   ): Promise<void> => {
     const { stream } = JSON.parse(await text(request)) as { stream?: boolean };
-    if (stream !== true) return answer(response, 200, completion(content));
+    if (stream !== true) {
+      answer(response, 200, completion(content));
+      return;
+    }
     for (const letter of content) response.write(`data: {"choices":[{"text":"${letter}"}]}\n\n`);
     if (!cut) response.write('data: {"choices":[{"text":"","finish_reason":"length"}]}\n\n');
     response.end('data: [DONE]\n\n');
@@ -124,6 +127,17 @@ describe('clients of chaos', () => {
         else answer(response, kind === 2 ? 429 : 503, {});
       };
       expect(await harm('flood')).toMatchObject([{ answered: 60, refused: 60, failed: 120 }]);
+    });
+
+    it('have something else that can not be served with every seed', async () => {
+      const bodies = new Set<string>();
+      const noted = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+        bodies.add(await text(request));
+        answer(response, 400, {});
+      };
+      listener = (request, response) => void noted(request, response);
+      for (let seed = 0; seed < 40; seed++) await harm('bad-input', seed);
+      expect(bodies.size).toBeGreaterThan(10);
     });
 
     it.each(['bad-input', 'long-word'] as const)('deserve 4xx for %s, and no 5xx', async (kind) => {
