@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { runStep } from './bootstrap/step.mjs';
 import { chaosCommand, type ChaosOptions } from './lib/chaos/options.js';
-import { brokenRules, reportText } from './lib/chaos/report.js';
+import { brokenRules, reportJson, reportText } from './lib/chaos/report.js';
 import { runChaos } from './lib/chaos/run-chaos.js';
 import { runCommand, stopSignal } from './lib/command.js';
 import { LocalSystem } from './lib/local-system.js';
@@ -22,10 +22,9 @@ async function chaos(options: ChaosOptions): Promise<void> {
       runChaos(system, { seed, duration, kinds, clients, onEvent }, signal),
       system.failed.then((error) => Promise.reject(error)),
     ]);
-    const broken = brokenRules(observed);
-    sound = broken.length === 0;
+    sound = brokenRules(observed).length === 0;
     console.log(`\n${reportText(observed)}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ broken, ...observed }, null, 1)}\n`);
+    if (json !== undefined) writeFileSync(json, reportJson(observed));
     if (!sound) process.exitCode = 1;
   } finally {
     await runStep('stopped', () => system.stop());

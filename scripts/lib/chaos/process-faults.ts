@@ -31,7 +31,7 @@ export async function disturbProcess(
 /** It has to come back, or the next victim may be the last of its stage. */
 async function kill(victim: KeptProcess, system: LocalSystem, signal: AbortSignal): Promise<string | null> {
   const { name, pid } = victim;
-  process.kill(pid, 'SIGKILL');
+  if (!send(pid, 'SIGKILL')) return `${name} did not run when it was to be killed`;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), RETURN_TIMEOUT_MS);
   const limit = AbortSignal.any([signal, late.signal]);
@@ -52,10 +52,19 @@ async function kill(victim: KeptProcess, system: LocalSystem, signal: AbortSigna
 
 /** Whatever ends the pause, the process goes on after it. */
 async function pause({ pid }: KeptProcess, ms: number, signal: AbortSignal): Promise<void> {
-  process.kill(pid, 'SIGSTOP');
+  send(pid, 'SIGSTOP');
   try {
     await delay(ms, undefined, { signal });
   } finally {
-    process.kill(pid, 'SIGCONT');
+    send(pid, 'SIGCONT');
+  }
+}
+
+/** False when there is no such process, as after one restart too many. */
+function send(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
   }
 }

@@ -48,6 +48,13 @@ export function brokenRules(observed: Observed): string[] {
   ];
 }
 
+/** What `--json` writes: all that was seen, times as percentiles. */
+export function reportJson(observed: Observed): string {
+  const { health, pauses, ...rest } = observed;
+  const times = { health: percentiles(health), pauses: percentiles(pauses) };
+  return `${JSON.stringify({ broken: brokenRules(observed), ...times, ...rest }, null, 1)}\n`;
+}
+
 export function reportText(observed: Observed): string {
   const { seed, duration, endings, faults, pauses, health, ownDelay, before, after } = observed;
   const broken = brokenRules(observed);

@@ -1,6 +1,12 @@
 import { leftovers, TOLERANCE, type Census, type CountedProcess } from '../../../scripts/lib/chaos/census.js';
 import { Ledger } from '../../../scripts/lib/chaos/ledger.js';
-import { brokenRules, GOOD, reportText, type Observed } from '../../../scripts/lib/chaos/report.js';
+import {
+  brokenRules,
+  GOOD,
+  reportJson,
+  reportText,
+  type Observed,
+} from '../../../scripts/lib/chaos/report.js';
 
 const process = (name: string, more: Partial<CountedProcess> = {}): CountedProcess => ({
   name,
@@ -102,6 +108,16 @@ describe('a report', () => {
     const broken = { ...SOUND, ...more };
     expect(brokenRules(broken)).toEqual([line]);
     expect(reportText(broken)).toContain(`✗ ${line}`);
+  });
+
+  it('is written with percentiles, and the rules that are broken', () => {
+    expect(JSON.parse(reportJson({ ...SOUND, healthFailures: 1 }))).toMatchObject({
+      broken: ['/health did not answer 1 of 4 times'],
+      health: { p50: 2, p99: 3 },
+      pauses: { p50: 80, p99: 120 },
+      endings: [{ kind: GOOD, answered: 1 }, { left: 1 }, { refused: 1 }],
+      after: CENSUS,
+    });
   });
 
   it('keeps every count, and a few reasons, each once', () => {
