@@ -134,7 +134,7 @@ export class LocalSystem {
       { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
     ]);
-    await this.#waitUntilComplete(this.#members, signal);
+    await this.waitUntilComplete(signal);
     await this.#telemetry?.waitUntilReady(signal);
   }
 
@@ -194,6 +194,11 @@ export class LocalSystem {
     await member.stop(DRAIN_GRACE_MS);
     this.#members.splice(this.#members.indexOf(member), 1);
     this.#record();
+  }
+
+  /** Waits until the topology lists every process that is to run, and no other. */
+  waitUntilComplete(signal: AbortSignal): Promise<Topology> {
+    return this.#waitUntilComplete(this.#members, signal);
   }
 
   /**

@@ -20,7 +20,11 @@ export class HttpTarget implements Target {
     onTokens: (count: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const response = await this.#post(JSON.stringify(this.#dialect.body(completion)), signal);
+    const response = await postJson(
+      this.#url + this.#dialect.path,
+      JSON.stringify(this.#dialect.body(completion)),
+      signal,
+    );
     if (response.statusCode !== 200) {
       throw new Error(`HTTP ${response.statusCode ?? '?'}: ${(await text(response)).slice(0, 300)}`);
     }
@@ -32,18 +36,19 @@ export class HttpTarget implements Target {
       if (count > 0) onTokens(count);
     }
   }
+}
 
-  async #post(body: string, signal: AbortSignal): Promise<IncomingMessage> {
-    const call = request(this.#url + this.#dialect.path, {
-      method: 'POST',
-      agent: false,
-      signal,
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-    });
-    // Until there is a response `once` rejects with it; after that the response itself fails.
-    call.on('error', () => undefined);
-    call.end(body);
-    const [response] = (await once(call, 'response')) as [IncomingMessage];
-    return response;
-  }
+/** Over a connection of its own. Resolves with the head of the response; rejects when none comes. */
+export async function postJson(url: string, body: string, signal: AbortSignal): Promise<IncomingMessage> {
+  const call = request(url, {
+    method: 'POST',
+    agent: false,
+    signal,
+    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+  });
+  // Until there is a response `once` rejects with it; after that the response itself fails.
+  call.on('error', () => undefined);
+  call.end(body);
+  const [response] = (await once(call, 'response')) as [IncomingMessage];
+  return response;
 }
