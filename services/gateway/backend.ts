@@ -17,6 +17,8 @@ export interface GenerateRequest {
   readonly prompt: readonly number[];
   readonly sampling: SamplingParams;
   readonly maxTokens: number;
+  /** Only sequences of the same salt share what the prefix cache holds. */
+  readonly cacheSalt?: string;
   /** Hears of every round through the mesh. */
   readonly trace?: SequenceTrace;
 }

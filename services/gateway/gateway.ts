@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { ChatTemplate } from '../lib/model/text/chat-template.js';
 import type { Tokenizer } from '../lib/model/text/tokenizer.js';
 import type { EventStreamOptions } from '../lib/openai/event-stream.js';
+import type { MaxTokensPolicy } from '../lib/openai/fit-context.js';
 import type { ServedModel } from '../lib/openai/served-model.js';
 import type { Admission } from './admission.js';
 import type { Backend } from './backend.js';
@@ -34,4 +35,5 @@ export interface Gateway {
   readonly reporter: Pick<Reporter, 'report'>;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;
+  readonly maxTokens: MaxTokensPolicy;
 }

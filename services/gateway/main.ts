@@ -70,6 +70,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
+    maxTokens: config.maxTokens,
   });
   const http = await listen(createServer(app), config.host, config.port);
   log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');

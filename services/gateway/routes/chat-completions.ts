@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
+import { renderPrompt } from '../../lib/model/text/render-prompt.js';
 import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-request.js';
 import { chatFormat } from '../../lib/openai/chat-response.js';
-import { fitContext } from '../../lib/openai/fit-context.js';
+import { fitContext, outputLimits } from '../../lib/openai/fit-context.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../trace-inference.js';
 import { respond } from '../respond.js';
@@ -11,23 +12,19 @@ import { newResponseHead } from '../response-head.js';
 export function chatCompletions(gateway: Gateway): RequestHandler {
   const { model, text } = gateway;
   return async (request, response) => {
-    const { messages, settings } = validateChatRequest(parseChatRequest(request.body), model);
+    const { messages, rendering, settings } = validateChatRequest(parseChatRequest(request.body), model);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
       const ids = trace.measure('tokenize', () => {
-        const prompt = text.chatTemplate.render(messages, { addGenerationPrompt: true });
+        const prompt = renderPrompt(text.chatTemplate, messages, rendering);
         trace.prompt(prompt);
         return text.tokenizer.encode(prompt, { addSpecialTokens: false });
       });
-      const limits = {
-        requested: settings.maxTokens,
-        fallback: Infinity,
-        minTokens: settings.sampling.minTokens,
-      };
-      const maxTokens = fitContext(ids.length, limits, model.contextLength, 'messages');
+      const limits = outputLimits(settings, Infinity, gateway.maxTokens);
+      const prompt = fitContext(ids, limits, model.contextLength, 'messages');
       const format = chatFormat(newResponseHead(model, settings));
-      await respond(gateway, response, { prompts: [{ ids, maxTokens }], settings, format, timed }, trace);
+      await respond(gateway, response, { prompts: [prompt], settings, format, timed }, trace);
     });
   };
 }

@@ -1,8 +1,7 @@
 import type { RequestHandler } from 'express';
 import { parseCompletionRequest, validateCompletionRequest } from '../../lib/openai/completion-request.js';
 import { completionFormat } from '../../lib/openai/completion-response.js';
-import { fitContext } from '../../lib/openai/fit-context.js';
-import type { PlannedPrompt } from '../choice.js';
+import { fitContext, outputLimits, type FittedPrompt } from '../../lib/openai/fit-context.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../trace-inference.js';
 import { respond } from '../respond.js';
@@ -16,11 +15,7 @@ export function completions(gateway: Gateway): RequestHandler {
   const { model, text } = gateway;
   return async (request, response) => {
     const { prompts, settings } = validateCompletionRequest(parseCompletionRequest(request.body), model);
-    const limits = {
-      requested: settings.maxTokens,
-      fallback: DEFAULT_MAX_TOKENS,
-      minTokens: settings.sampling.minTokens,
-    };
+    const limits = outputLimits(settings, DEFAULT_MAX_TOKENS, gateway.maxTokens);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'text_completion', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
@@ -29,9 +24,9 @@ export function completions(gateway: Gateway): RequestHandler {
         return text.tokenizer.encode(prompt, { addSpecialTokens: true });
       };
       const planned = trace.measure('tokenize', () =>
-        prompts.map((prompt): PlannedPrompt => {
+        prompts.map((prompt): FittedPrompt => {
           const ids = typeof prompt === 'string' ? encode(prompt) : prompt;
-          return { ids, maxTokens: fitContext(ids.length, limits, model.contextLength, 'prompt') };
+          return fitContext(ids, limits, model.contextLength, 'prompt');
         }),
       );
       const format = completionFormat(newResponseHead(model, settings));

@@ -28,6 +28,8 @@ export interface GatewayConfig {
   readonly speculation: 'auto' | 'off';
   /** Whether the stages keep what finished sequences began with. */
   readonly prefixCache: boolean;
+  /** What becomes of a request for more tokens than fit the context after its prompt. */
+  readonly maxTokens: 'clamp' | 'strict';
   readonly drainSeconds: number;
   readonly telemetry: TelemetryConfig;
   readonly logLevel: LogLevel;
@@ -54,6 +56,7 @@ export function readGatewayConfig(
     reroutePatienceSeconds: environment.integer('LAYERMESH_REROUTE_PATIENCE', 60, [0, 86_400]),
     speculation: environment.choice('LAYERMESH_SPECULATION', ['auto', 'off'], 'auto'),
     prefixCache: readPrefixBytes(environment) > 0,
+    maxTokens: environment.choice('LAYERMESH_MAX_TOKENS', ['clamp', 'strict'], 'clamp'),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     telemetry: readTelemetryConfig(environment, appId),
     logLevel: readLogLevel(environment),

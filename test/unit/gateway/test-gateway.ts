@@ -9,6 +9,7 @@ import { limitsFor, type HttpLimits } from '../../../services/gateway/gateway.js
 import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import type { MaxTokensPolicy } from '../../../services/lib/openai/fit-context.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
@@ -30,6 +31,7 @@ export interface TestGatewayOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
+  readonly maxTokens?: MaxTokensPolicy;
   readonly tracer?: Tracer;
   readonly report?: (seconds: number) => Report;
 }
@@ -65,6 +67,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     reporter: { report: options.report ?? noReport },
     log: pino({ level: 'silent' }),
     limits: { ...limitsFor(32_768), ...options.limits },
+    maxTokens: options.maxTokens ?? 'clamp',
   });
   const server = createServer(app);
   const url = await listen(server);
