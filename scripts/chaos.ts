@@ -18,10 +18,7 @@ async function chaos(options: ChaosOptions): Promise<void> {
   const system = await start(options, onEvent, signal);
   let sound = false;
   try {
-    const observed = await Promise.race([
-      runChaos(system, { seed, duration, kinds, clients, onEvent }, signal),
-      system.failed.then((error) => Promise.reject(error)),
-    ]);
+    const observed = await runChaos(system, { seed, duration, kinds, clients, onEvent }, signal);
     sound = brokenRules(observed).length === 0;
     console.log(`\n${reportText(observed)}`);
     if (json !== undefined) writeFileSync(json, reportJson(observed));

@@ -1,16 +1,11 @@
+import type { FittedPrompt } from '../lib/openai/fit-context.js';
 import type { GenerationSettings } from '../lib/openai/generation-fields.js';
 import type { ResponseFormat } from '../lib/openai/response-format.js';
 import type { GenerateRequest } from './backend.js';
 
-export interface PlannedPrompt {
-  readonly ids: readonly number[];
-  /** What the context leaves room for and the client asked for. */
-  readonly maxTokens: number;
-}
-
 /** A request, ready to be run. */
 export interface GenerationPlan {
-  readonly prompts: readonly PlannedPrompt[];
+  readonly prompts: readonly FittedPrompt[];
   readonly settings: GenerationSettings;
   readonly format: ResponseFormat;
   /** Whether the client wants to be told where the time went. */
@@ -26,7 +21,7 @@ export interface Choice extends GenerateRequest {
 
 /** The choices of the first prompt, then of the second, and so on. The i-th of a prompt has `seed + i`. */
 export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
-  const { choices, sampling, stop, includeStop } = settings;
+  const { choices, sampling, stop, includeStop, cacheSalt } = settings;
   return prompts.flatMap(({ ids, maxTokens }, prompt) =>
     Array.from({ length: choices }, (_, number) => ({
       index: prompt * choices + number,
@@ -34,6 +29,7 @@ export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
       maxTokens,
       stop,
       includeStop,
+      ...(cacheSalt !== null && { cacheSalt }),
       sampling: { ...sampling, seed: sampling.seed + number },
     })),
   );

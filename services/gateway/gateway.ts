@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { ModelText } from '../lib/model/text/encode-chat.js';
 import { OwedTotal, type EventStreamOptions } from '../lib/openai/event-stream.js';
+import type { MaxTokensPolicy } from '../lib/openai/fit-context.js';
 import type { ServedModel } from '../lib/openai/served-model.js';
 import type { Admission } from './admission.js';
 import type { Backend } from './backend.js';
@@ -44,4 +45,5 @@ export interface Gateway {
   readonly reporter: Pick<Reporter, 'report'>;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;
+  readonly maxTokens: MaxTokensPolicy;
 }

@@ -84,6 +84,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
+    maxTokens: config.maxTokens,
   });
   const http = await listen(app, config.host, config.port, {
     ...CONNECTION_LIMITS,

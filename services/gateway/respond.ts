@@ -47,6 +47,9 @@ export async function respond(
     );
     const route = generations.map((generation) => generation.route).join(', ');
     response.setHeader('x-layermesh-route', route);
+    if (plan.prompts.some(({ clamped }) => clamped)) {
+      response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
+    }
     trace.routed(route);
 
     const running = choices.map((choice, index): RunningChoice => {

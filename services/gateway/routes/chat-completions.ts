@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-request.js';
 import { chatFormat } from '../../lib/openai/chat-response.js';
-import { fitContext } from '../../lib/openai/fit-context.js';
+import { fitContext, outputLimits } from '../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../trace-inference.js';
@@ -10,27 +10,23 @@ import { newResponseHead } from '../response-head.js';
 
 /** `POST /v1/chat/completions`. Without `max_tokens` an answer may fill the context. */
 export function chatCompletions(gateway: Gateway): RequestHandler {
-  const { model, textWork, textLimit: limit } = gateway;
+  const { model, textWork } = gateway;
   return async (request, response) => {
-    const { messages, settings } = validateChatRequest(parseChatRequest(request.body), model);
+    const { messages, rendering, settings } = validateChatRequest(parseChatRequest(request.body), model);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
-      const options = { addGenerationPrompt: true, addSpecialTokens: false };
       const { signal } = abortOnDisconnect(response);
+      // What is to be cut may be as long as it likes.
+      const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
       const encoded = await trace.measure('tokenize', () =>
-        textWork.run({ kind: 'chat', messages, options, limit }, signal),
+        textWork.run({ kind: 'chat', messages, options: rendering, limit }, signal),
       );
       trace.prompt(encoded.text);
-      const ids = encoded.ids[0]!;
-      const limits = {
-        requested: settings.maxTokens,
-        fallback: Infinity,
-        minTokens: settings.sampling.minTokens,
-      };
-      const maxTokens = fitContext(ids.length, limits, model.contextLength, 'messages');
+      const limits = outputLimits(settings, Infinity, gateway.maxTokens);
+      const prompt = fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages');
       const format = chatFormat(newResponseHead(model, settings));
-      await respond(gateway, response, { prompts: [{ ids, maxTokens }], settings, format, timed }, trace);
+      await respond(gateway, response, { prompts: [prompt], settings, format, timed }, trace);
     });
   };
 }

@@ -1,9 +1,8 @@
 import type { RequestHandler } from 'express';
 import { parseCompletionRequest, validateCompletionRequest } from '../../lib/openai/completion-request.js';
 import { completionFormat } from '../../lib/openai/completion-response.js';
-import { fitContext } from '../../lib/openai/fit-context.js';
+import { fitContext, outputLimits, type FittedPrompt } from '../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
-import type { PlannedPrompt } from '../choice.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../trace-inference.js';
 import { respond } from '../respond.js';
@@ -14,14 +13,10 @@ const DEFAULT_MAX_TOKENS = 16;
 
 /** `POST /v1/completions`, for one prompt or several. */
 export function completions(gateway: Gateway): RequestHandler {
-  const { model, textWork, textLimit: limit } = gateway;
+  const { model, textWork } = gateway;
   return async (request, response) => {
     const { prompts, settings } = validateCompletionRequest(parseCompletionRequest(request.body), model);
-    const limits = {
-      requested: settings.maxTokens,
-      fallback: DEFAULT_MAX_TOKENS,
-      minTokens: settings.sampling.minTokens,
-    };
+    const limits = outputLimits(settings, DEFAULT_MAX_TOKENS, gateway.maxTokens);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'text_completion', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {
@@ -29,13 +24,15 @@ export function completions(gateway: Gateway): RequestHandler {
       texts.forEach((prompt) => trace.prompt(prompt));
       const options = { addSpecialTokens: true };
       const { signal } = abortOnDisconnect(response);
+      // What is to be cut may be as long as it likes.
+      const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
       const encoded = await trace.measure('tokenize', () =>
         textWork.run({ kind: 'prompts', texts, options, limit }, signal),
       );
       const next = encoded.ids.values();
-      const planned = prompts.map((prompt): PlannedPrompt => {
+      const planned = prompts.map((prompt): FittedPrompt => {
         const ids = typeof prompt === 'string' ? next.next().value! : prompt;
-        return { ids, maxTokens: fitContext(ids.length, limits, model.contextLength, 'prompt') };
+        return fitContext(ids, limits, model.contextLength, 'prompt');
       });
       const format = completionFormat(newResponseHead(model, settings));
       await respond(gateway, response, { prompts: planned, settings, format, timed }, trace);

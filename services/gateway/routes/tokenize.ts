@@ -15,7 +15,7 @@ export function tokenize({ model, textWork }: Gateway): RequestHandler {
         : {
             kind: 'chat',
             messages: valid.messages,
-            options: { addSpecialTokens, addGenerationPrompt: valid.addGenerationPrompt },
+            options: { ...valid.rendering, addSpecialTokens },
             limit: null,
           };
     const { ids } = await textWork.run(task, abortOnDisconnect(response).signal);

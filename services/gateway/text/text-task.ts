@@ -1,5 +1,6 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
-import type { ChatMessage, RenderOptions } from '../../lib/model/text/chat-template.js';
+import type { ChatMessage } from '../../lib/model/text/chat-template.js';
+import type { Rendering } from '../../lib/model/text/render-prompt.js';
 import { encodeChat, type ModelText } from '../../lib/model/text/encode-chat.js';
 import type { EncodeOptions } from '../../lib/model/text/tokenizer.js';
 
@@ -20,7 +21,7 @@ export type TextTask =
   | {
       readonly kind: 'chat';
       readonly messages: readonly ChatMessage[];
-      readonly options: RenderOptions & EncodeOptions;
+      readonly options: Rendering & { readonly addSpecialTokens?: boolean };
       readonly limit: TextLimit | null;
     }
   | { readonly kind: 'decode'; readonly ids: readonly number[] };

@@ -34,6 +34,8 @@ export interface GatewayConfig {
   readonly prefixCache: boolean;
   /** Whether special tokens in a message's text are characters, or tokens. */
   readonly specialTokensInContent: 'text' | 'parse';
+  /** What becomes of a request for more tokens than fit the context after its prompt. */
+  readonly maxTokens: 'clamp' | 'strict';
   readonly drainSeconds: number;
   readonly telemetry: TelemetryConfig;
   readonly logLevel: LogLevel;
@@ -68,6 +70,7 @@ export function readGatewayConfig(
       ['text', 'parse'],
       'text',
     ),
+    maxTokens: environment.choice('LAYERMESH_MAX_TOKENS', ['clamp', 'strict'], 'clamp'),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     telemetry: readTelemetryConfig(environment, appId),
     logLevel: readLogLevel(environment),

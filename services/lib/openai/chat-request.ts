@@ -1,16 +1,23 @@
 import { z } from 'zod';
 import type { ChatMessage } from '../model/text/chat-template.js';
+import type { Rendering } from '../model/text/render-prompt.js';
 import { rawMessages, validateMessages } from './chat-messages.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
 import { parseBody } from './parse-body.js';
 import { refuseFields, refusedInChat } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
+import { templateFields, validateTemplateFields } from './template-fields.js';
 
-const rawChatRequest = z.looseObject({ ...generationFields, messages: rawMessages });
+const rawChatRequest = z.looseObject({
+  ...generationFields,
+  ...templateFields,
+  messages: rawMessages,
+});
 export type RawChatRequest = z.infer<typeof rawChatRequest>;
 
 export interface ValidChatRequest {
   readonly messages: readonly ChatMessage[];
+  readonly rendering: Rendering;
   readonly settings: GenerationSettings;
 }
 
@@ -21,5 +28,9 @@ export const parseChatRequest = (body: unknown): RawChatRequest => parseBody(raw
 export function validateChatRequest(raw: RawChatRequest, model: ServedModel): ValidChatRequest {
   requireModel(model, raw.model);
   refuseFields(raw, refusedInChat);
-  return { messages: validateMessages(raw.messages), settings: validateGeneration(raw, model) };
+  return {
+    messages: validateMessages(raw.messages),
+    rendering: validateTemplateFields(raw),
+    settings: validateGeneration(raw, model),
+  };
 }

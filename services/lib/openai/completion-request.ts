@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
+import { arrayOf } from './array-of.js';
 import {
   generationFields,
   requireTokenIds,
@@ -13,7 +14,7 @@ import { requireModel, type ServedModel } from './served-model.js';
 const tokenId = z.int().min(0);
 const rawCompletionRequest = z.looseObject({
   ...generationFields,
-  prompt: z.union([z.string(), z.array(z.string()), z.array(tokenId), z.array(z.array(tokenId))], {
+  prompt: z.union([z.string(), arrayOf(z.string()), arrayOf(tokenId), arrayOf(arrayOf(tokenId))], {
     error: 'expected a string, token ids, or an array of either',
   }),
 });

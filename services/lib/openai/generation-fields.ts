@@ -2,7 +2,22 @@ import { randomInt } from 'node:crypto';
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { SamplingParams } from '../sampling/params.js';
+import { arrayOf } from './array-of.js';
 import type { ServedModel } from './served-model.js';
+
+/** As many as a client may want, and so few that looking for them costs less than making a token. */
+const MAX_STOPS = 256;
+const MAX_STOP_BYTES = 16 << 10;
+
+/** Beyond 2^53 a number of JSON stands for its neighbours too; it is a whole number all the same. */
+const wholeNumber = (min: number, max = Infinity) =>
+  z
+    .number()
+    .refine(Number.isInteger, 'expected a whole number')
+    .refine(
+      (value) => value >= min && value <= max,
+      `expected a number from ${min}${max === Infinity ? '' : ` to ${max}`}`,
+    );
 
 /** The fields that every generating endpoint takes, as they are sent; null counts as left out. */
 export const generationFields = {
@@ -12,23 +27,31 @@ export const generationFields = {
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   return_token_ids: z.boolean().nullish(),
 
-  max_tokens: z.int().min(1).nullish(),
-  max_completion_tokens: z.int().min(1).nullish(),
+  max_tokens: wholeNumber(1).nullish(),
+  max_completion_tokens: wholeNumber(1).nullish(),
+  /** As in vLLM: keep the last so many tokens of the prompt; -1 keeps what leaves room for an answer. */
+  truncate_prompt_tokens: wholeNumber(-1)
+    .refine((count) => count !== 0, 'expected -1, or at least 1')
+    .nullish(),
   min_tokens: z.int().min(0).nullish(),
   stop: z
-    .union([z.string().min(1), z.array(z.string().min(1)).max(4)], {
-      error: 'expected a string, or up to 4 of them, none empty',
-    })
+    .union([z.string(), arrayOf(z.string().min(1))], { error: 'expected a string, or several, none empty' })
+    .refine(
+      (stop) => fitsStops(listOf(stop)),
+      `expected up to ${MAX_STOPS} strings of ${MAX_STOP_BYTES} bytes together`,
+    )
     .nullish(),
   include_stop_str_in_output: z.boolean().nullish(),
-  stop_token_ids: z.array(z.int().min(0)).max(128).nullish(),
+  stop_token_ids: arrayOf(z.int().min(0))
+    .refine((ids) => ids.length <= 128, 'expected up to 128 token ids')
+    .nullish(),
   ignore_eos: z.boolean().nullish(),
 
   temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
-  top_k: z.int().min(-1).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  top_k: wholeNumber(-1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
-  seed: z.int().nullish(),
+  seed: wholeNumber(-(2 ** 63), 2 ** 63).nullish(),
   // Wide enough for any use, and narrow enough that no logit can overflow.
   repetition_penalty: z.number().min(0.01).max(100).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
@@ -36,6 +59,9 @@ export const generationFields = {
   logit_bias: z
     .record(z.string().regex(/^\d+$/, 'expected a token id'), z.number().min(-100).max(100))
     .nullish(),
+
+  /** As in vLLM: only requests with the same salt share what the prefix cache holds. */
+  cache_salt: z.string().min(1).max(256).nullish(),
 };
 
 export type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
@@ -48,8 +74,11 @@ export interface GenerationSettings {
   readonly returnTokenIds: boolean;
   /** Null: as many as the endpoint gives by default. */
   readonly maxTokens: number | null;
+  /** Keep only so many of the prompt's last tokens; -1: what leaves room for an answer; null: all. */
+  readonly truncatePrompt: number | null;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  readonly cacheSalt: string | null;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
 }
@@ -71,8 +100,10 @@ export function validateGeneration(raw: RawGeneration, model: ServedModel): Gene
     includeUsage: raw.stream_options?.include_usage ?? false,
     returnTokenIds: raw.return_token_ids ?? false,
     maxTokens: raw.max_completion_tokens ?? raw.max_tokens ?? null,
-    stop: typeof raw.stop === 'string' ? [raw.stop] : (raw.stop ?? []),
+    truncatePrompt: raw.truncate_prompt_tokens ?? null,
+    stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
+    cacheSalt: raw.cache_salt ?? null,
     sampling: validateSampling(raw, model),
   };
 }
@@ -87,12 +118,14 @@ function validateSampling(raw: RawGeneration, model: ServedModel): SamplingParam
     'logit_bias',
   );
 
+  // Nothing is in a nucleus of no probability but the likeliest token.
+  const onlyLikeliest = raw.top_p === 0;
   return {
-    temperature: raw.temperature ?? 1,
-    topP: raw.top_p ?? 1,
+    temperature: onlyLikeliest ? 0 : (raw.temperature ?? 1),
+    topP: onlyLikeliest ? 1 : (raw.top_p ?? 1),
     topK: Math.min(Math.max(raw.top_k ?? 0, 0), model.vocabulary),
     minP: raw.min_p ?? 0,
-    seed: raw.seed ?? randomInt(2 ** 47),
+    seed: seedOf(raw.seed ?? RANDOM_SEED),
     repetitionPenalty: raw.repetition_penalty ?? 1,
     presencePenalty: raw.presence_penalty ?? 0,
     frequencyPenalty: raw.frequency_penalty ?? 0,
@@ -100,6 +133,26 @@ function validateSampling(raw: RawGeneration, model: ServedModel): SamplingParam
     minTokens: raw.min_tokens ?? 0,
     stopIds: [...new Set(raw.ignore_eos ? stopTokenIds : [...model.eosIds, ...stopTokenIds])],
   };
+}
+
+/** `stop` as a list; an empty string alone asks for nothing. */
+const listOf = (stop: string | readonly string[]): readonly string[] =>
+  typeof stop === 'string' ? [stop].filter((text) => text !== '') : stop;
+
+const fitsStops = (stops: readonly string[]): boolean =>
+  stops.length <= MAX_STOPS &&
+  stops.reduce((sum, stop) => sum + Buffer.byteLength(stop), 0) <= MAX_STOP_BYTES;
+
+/** As in vLLM and llama.cpp. */
+const RANDOM_SEED = -1;
+
+/** The largest prime below 2^47: seeds of 64 bits that differ keep differing, but for one pair in 10^14. */
+const SEED_MODULUS = 2 ** 47 - 115;
+
+/** A whole number to which the number of a choice can be added without loss. */
+function seedOf(seed: number): number {
+  if (seed === RANDOM_SEED) return randomInt(2 ** 47);
+  return Math.abs(seed) <= 2 ** 52 ? seed : seed % SEED_MODULUS;
 }
 
 /** Throws `invalid_value` for an id outside the vocabulary. */

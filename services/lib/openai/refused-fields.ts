@@ -1,66 +1,122 @@
 import { ServingError } from '../errors/serving-error.js';
 
-/** For a field that is not supported, the values that ask for nothing. */
-export type RefusedFields = Readonly<Record<string, (value: unknown) => boolean>>;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** For a field that is not supported, the values that ask for nothing; the whole request is at hand to tell. */
+export type RefusedFields = Readonly<Record<string, (value: unknown, request: Fields) => boolean>>;
 
 const is =
   (...harmless: readonly unknown[]) =>
   (value: unknown): boolean =>
     harmless.includes(value);
-const isEmptyArray = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+const isEmpty = (value: unknown): boolean =>
+  value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 const never = (): boolean => false;
+
+/** What binds the answer to a form: who asks for one relies on it. */
+const forms: RefusedFields = {
+  response_format: (value) => (value as { type?: unknown }).type === 'text',
+  // vLLM
+  structured_outputs: isEmpty,
+  structural_tag: isEmpty,
+  guided_json: never,
+  guided_regex: isEmpty,
+  guided_choice: isEmpty,
+  guided_grammar: isEmpty,
+  allowed_token_ids: never,
+  bad_words: isEmpty,
+  logits_processors: isEmpty,
+  // llama.cpp; SGLang reads `json_schema` too
+  grammar: isEmpty,
+  json_schema: isEmpty,
+  // SGLang
+  regex: isEmpty,
+  ebnf: isEmpty,
+  custom_logit_processor: isEmpty,
+  // Ollama
+  format: isEmpty,
+  // text-generation-webui, KoboldCpp, TabbyAPI
+  grammar_string: isEmpty,
+  json_schema_string: isEmpty,
+  regex_pattern: isEmpty,
+  banned_strings: isEmpty,
+  banned_tokens: isEmpty,
+  custom_token_bans: isEmpty,
+};
+
+/** What makes another prompt, or another model, of the same request. */
+const prompts: RefusedFields = {
+  prompt_embeds: isEmpty,
+  input_embeds: isEmpty,
+  // Ollama
+  system: isEmpty,
+  template: isEmpty,
+  raw: is(false),
+  images: isEmpty,
+  options: isEmpty,
+  // Pictures and sounds of SGLang and llama.cpp
+  image_data: isEmpty,
+  audio_data: isEmpty,
+  video_data: isEmpty,
+  multimodal_data: isEmpty,
+  // Adapters of SGLang, TGI and llama.cpp
+  lora_path: isEmpty,
+  adapter_id: isEmpty,
+  lora: isEmpty,
+  // Guidance by a second prompt
+  negative_prompt: isEmpty,
+  guidance_scale: is(1),
+  cfg_scale: is(1),
+};
 
 /** Fields that would silently change the meaning of an answer if they were ignored as unknown ones are. */
 const refusedEverywhere: RefusedFields = {
-  logprobs: is(false),
+  ...forms,
+  ...prompts,
   prompt_logprobs: never,
-  response_format: (value) => (value as { type?: unknown }).type === 'text',
+  // llama.cpp's and SGLang's names for log probabilities and what else an answer may hold
+  n_probs: is(0),
+  return_logprob: is(false),
+  return_hidden_states: is(false),
   use_beam_search: is(false),
-  allowed_token_ids: never,
-  bad_words: isEmptyArray,
-  logits_processors: isEmptyArray,
-  structured_outputs: never,
-  guided_json: never,
-  guided_regex: never,
-  guided_choice: never,
-  guided_grammar: never,
-  truncate_prompt_tokens: never,
+  stop_regex: isEmpty,
+  no_stop_trim: is(false),
   skip_special_tokens: is(true),
 };
 
 export const refusedInChat: RefusedFields = {
   ...refusedEverywhere,
+  logprobs: is(false, 0),
   top_logprobs: is(0),
-  tools: isEmptyArray,
+  tools: isEmpty,
   tool_choice: is('none', 'auto'),
-  functions: isEmptyArray,
+  functions: isEmpty,
   function_call: is('none', 'auto'),
-  modalities: (value) => JSON.stringify(value) === '["text"]',
+  modalities: (value) => Array.isArray(value) && value.every((modality) => modality === 'text'),
   audio: never,
   prediction: never,
   web_search_options: never,
+  documents: isEmpty,
   chat_template: never,
-  chat_template_kwargs: never,
-  add_generation_prompt: is(true),
   add_special_tokens: is(false),
-  continue_final_message: is(false),
   echo: is(false),
 };
 
 export const refusedInCompletions: RefusedFields = {
   ...refusedEverywhere,
+  // A number asks for the tokens' own, even if it is 0.
+  logprobs: is(false),
   echo: is(false),
   suffix: is(''),
-  best_of: is(1),
-  prompt_embeds: never,
+  best_of: (value, { n }) => value === (n ?? 1),
   add_special_tokens: is(true),
 };
 
 /** Throws `unsupported_parameter` for the first field that asks for something; null asks for nothing. */
-export function refuseFields(raw: Readonly<Record<string, unknown>>, refused: RefusedFields): void {
+export function refuseFields(raw: Fields, refused: RefusedFields): void {
   for (const [field, isHarmless] of Object.entries(refused)) {
-    const value = raw[field] ?? null;
-    if (value === null || isHarmless(value)) continue;
+    const value = Object.hasOwn(raw, field) ? (raw[field] ?? null) : null;
+    if (value === null || isHarmless(value, raw)) continue;
     throw new ServingError('unsupported_parameter', `${field} is not supported`, { param: field });
   }
 }

@@ -1,29 +1,31 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage } from '../model/text/chat-template.js';
+import type { Rendering } from '../model/text/render-prompt.js';
+import { arrayOf } from './array-of.js';
 import { rawMessages, validateMessages } from './chat-messages.js';
 import { requireTokenIds } from './generation-fields.js';
 import { parseBody } from './parse-body.js';
 import { requireModel, type ServedModel } from './served-model.js';
+import { templateFields, validateTemplateFields } from './template-fields.js';
 
 const rawTokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   prompt: z.string().nullish(),
   messages: rawMessages.nullish(),
   add_special_tokens: z.boolean().nullish(),
-  add_generation_prompt: z.boolean().nullish(),
+  ...templateFields,
 });
 const rawDetokenizeRequest = z.looseObject({
   model: z.string().nullish(),
-  tokens: z.array(z.int().min(0)),
+  tokens: arrayOf(z.int().min(0)),
 });
 export type RawTokenizeRequest = z.infer<typeof rawTokenizeRequest>;
 export type RawDetokenizeRequest = z.infer<typeof rawDetokenizeRequest>;
 
 /** Special tokens are added to a text, and not to a rendered chat, which has its own: vLLM's defaults. */
 export type ValidTokenizeRequest = { readonly addSpecialTokens: boolean } & (
-  | { readonly prompt: string }
-  | { readonly messages: readonly ChatMessage[]; readonly addGenerationPrompt: boolean }
+  { readonly prompt: string } | { readonly messages: readonly ChatMessage[]; readonly rendering: Rendering }
 );
 
 export const parseTokenizeRequest = (body: unknown): RawTokenizeRequest =>
@@ -41,7 +43,7 @@ export function validateTokenizeRequest(raw: RawTokenizeRequest, model: ServedMo
   }
   return {
     messages: validateMessages(raw.messages),
-    addGenerationPrompt: raw.add_generation_prompt ?? true,
+    rendering: validateTemplateFields(raw),
     addSpecialTokens: raw.add_special_tokens ?? false,
   };
 }

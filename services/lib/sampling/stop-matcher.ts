@@ -29,7 +29,7 @@ export class StopMatcher {
       this.#held = '';
       return { text: text.slice(0, this.#include ? end : end - matched), stopped: true };
     }
-    const certain = text.length - Math.max(0, ...this.#patterns.map(({ matched }) => matched));
+    const certain = text.length - this.#patterns.reduce((most, { matched }) => Math.max(most, matched), 0);
     this.#held = text.slice(certain);
     return { text: text.slice(0, certain), stopped: false };
   }

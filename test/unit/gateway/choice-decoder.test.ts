@@ -3,7 +3,7 @@ import type { Choice } from '../../../services/gateway/choice.js';
 import { ChoiceDecoder, type Piece } from '../../../services/gateway/choice-decoder.js';
 import { byteTokenizer, EOS, say } from './byte-text.js';
 
-function choice(changes: Partial<Omit<Choice, 'sampling'>> & { minTokens?: number }): Choice {
+function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
   const { minTokens = 0, ...rest } = changes;
   return {
     index: 0,
@@ -81,6 +81,16 @@ describe('decoding a choice', () => {
         expect(together.at(-1)!.finishReason).toBe(oneByOne.at(-1)!.finishReason);
       }
     }
+  });
+
+  test('stops at a special token that is a stop string', () => {
+    const ends = { sampling: { ...choice({}).sampling, stopIds: [] }, stop: ['</s>'] };
+    const tokens = [...say('ab'), ...say('cd')];
+    expect(decode(tokens, choice(ends)).at(-1)).toMatchObject({ tokens: [EOS], finishReason: 'stop' });
+    expect(textOf(decode(tokens, choice(ends)))).toBe('ab');
+    expect(textOf(decode(tokens, choice({ ...ends, includeStop: true })))).toBe('ab</s>');
+    const late = { ...ends, sampling: { ...ends.sampling, minTokens: 4 } };
+    expect(textOf(decode(tokens, choice(late)))).toBe('abcd');
   });
 
   test('looks for stop strings only after min_tokens', () => {

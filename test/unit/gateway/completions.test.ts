@@ -22,6 +22,28 @@ describe('POST /v1/completions', () => {
     expect(gateway.backend.requests[0]!.prompt).toEqual([BOS, ...Buffer.from('Once')]);
   });
 
+  test('cuts max_tokens to the room there is, and says so', async () => {
+    const send = (fields: object): Promise<Response> =>
+      gateway.post('/v1/completions', { prompt: 'Once', ...fields });
+    const clamped = await send({ max_tokens: 65_535 });
+    expect([clamped.status, clamped.headers.get('x-layermesh-max-tokens')]).toEqual([200, '195']);
+    expect(gateway.backend.requests.at(-1)!.maxTokens).toBe(195);
+    const several = await send({ prompt: ['a', 'abc'], max_tokens: 198 });
+    expect(several.headers.get('x-layermesh-max-tokens')).toBe('198, 196');
+    expect((await send({ max_tokens: 195 })).headers.get('x-layermesh-max-tokens')).toBeNull();
+  });
+
+  test('keeps the end of a prompt for truncate_prompt_tokens, and carries a cache_salt', async () => {
+    const body = { prompt: 'Once', truncate_prompt_tokens: 2, cache_salt: 'tenant' };
+    expect((await gateway.post('/v1/completions', body)).status).toBe(200);
+    expect(gateway.backend.requests[0]).toMatchObject({
+      prompt: [...Buffer.from('ce')],
+      cacheSalt: 'tenant',
+    });
+    await gateway.post('/v1/completions', { prompt: 'Once' });
+    expect(gateway.backend.requests[1]).not.toHaveProperty('cacheSalt');
+  });
+
   test('streams', async () => {
     let text = '';
     const reasons: string[] = [];

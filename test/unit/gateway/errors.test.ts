@@ -50,16 +50,35 @@ describe('refusals', () => {
     [{ temperature: '1' }, 'temperature'],
     [{ temperature: 2.1 }, 'temperature'],
     [{ temperature: -0.1 }, 'temperature'],
-    [{ top_p: 0 }, 'top_p'],
+    [{ top_p: -0.1 }, 'top_p'],
+    [{ top_p: 1.1 }, 'top_p'],
     [{ top_k: 1.5 }, 'top_k'],
     [{ top_k: -2 }, 'top_k'],
     [{ min_p: 1.01 }, 'min_p'],
     [{ max_tokens: 0 }, 'max_tokens'],
+    [{ max_tokens: 1.5 }, 'max_tokens'],
+    [{ truncate_prompt_tokens: 0 }, 'truncate_prompt_tokens'],
+    [{ truncate_prompt_tokens: -2 }, 'truncate_prompt_tokens'],
     [{ max_tokens: true }, 'max_tokens'],
     [{ n: 17 }, 'n'],
     [{ seed: 'x' }, 'seed'],
-    [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
-    [{ stop: [''] }, 'stop[0]'],
+    [{ seed: 1.5 }, 'seed'],
+    [{ seed: 2 ** 64 }, 'seed'],
+    [{ stop: Array(257).fill('a') }, 'stop'],
+    [{ stop: ['a'.repeat(9_000), '\u2603'.repeat(3_000)] }, 'stop'],
+    [{ stop: [''] }, 'stop'],
+    [{ cache_salt: '' }, 'cache_salt'],
+    [{ cache_salt: 'x'.repeat(257) }, 'cache_salt'],
+    [{ cache_salt: 7 }, 'cache_salt'],
+    [{ chat_template_kwargs: 'x' }, 'chat_template_kwargs'],
+    [{ chat_template_kwargs: { messages: [] } }, 'chat_template_kwargs.messages'],
+    [
+      { chat_template_kwargs: { add_generation_prompt: false } },
+      'chat_template_kwargs.add_generation_prompt',
+    ],
+    [{ chat_template_kwargs: { eos_token: '' } }, 'chat_template_kwargs.eos_token'],
+    [{ chat_template_kwargs: { note: 'x'.repeat(20_000) } }, 'chat_template_kwargs'],
+    [{ continue_final_message: true, add_generation_prompt: true }, 'continue_final_message'],
     [{ stop: [1] }, 'stop'],
     [{ stop_token_ids: [258] }, 'stop_token_ids'],
     [{ logit_bias: { 1: 101 } }, 'logit_bias.1'],
@@ -85,6 +104,21 @@ describe('refusals', () => {
     [CHAT, { response_format: { type: 'json_object' } }, 'response_format'],
     [CHAT, { logprobs: true }, 'logprobs'],
     [CHAT, { modalities: ['text', 'audio'] }, 'modalities'],
+    [CHAT, { grammar: 'root ::= "yes"' }, 'grammar'],
+    [CHAT, { json_schema: { type: 'object' } }, 'json_schema'],
+    [CHAT, { regex: 'yes|no' }, 'regex'],
+    [CHAT, { ebnf: 'root ::= "yes"' }, 'ebnf'],
+    [CHAT, { format: 'json' }, 'format'],
+    [CHAT, { format: { type: 'object' } }, 'format'],
+    [CHAT, { guided_choice: ['yes', 'no'] }, 'guided_choice'],
+    [CHAT, { structural_tag: '{}' }, 'structural_tag'],
+    [CHAT, { stop_regex: '[.]' }, 'stop_regex'],
+    [CHAT, { options: { num_predict: 3 } }, 'options'],
+    [CHAT, { lora_path: 'a' }, 'lora_path'],
+    [CHAT, { documents: [{ text: 'a' }] }, 'documents'],
+    ['/v1/completions', { grammar: 'root ::= "yes"' }, 'grammar'],
+    ['/v1/completions', { system: 'Be brief.' }, 'system'],
+    ['/v1/completions', { best_of: 3, n: 2 }, 'best_of'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages[0].content[0]'],
     ['/v1/completions', { echo: true }, 'echo'],
     ['/v1/completions', { suffix: 'x' }, 'suffix'],
@@ -105,22 +139,52 @@ describe('refusals', () => {
     },
   );
 
-  test('fields that ask for nothing, or that are unknown, do no harm', async () => {
-    const response = await gateway.post(CHAT, {
-      messages,
-      temperature: null,
-      stop: null,
-      stop_token_ids: null,
-      n: null,
-      logprobs: false,
-      tools: [],
-      response_format: { type: 'text' },
-      user: 'u',
-      store: true,
-      metadata: { a: 'b' },
-      something_new: 1,
-    });
-    expect(response.status).toBe(200);
+  const everywhere: readonly object[] = [
+    ...[{ temperature: null }, { n: null }, { n: 1 }, { seed: null }, { max_tokens: null }, { user: 'u' }],
+    ...[{ stop: null }, { stop: '' }, { stop: [] }, { stop: ['a', 'b', 'c', 'd', 'e', 'f'] }],
+    ...[{ stop_token_ids: null }, { stop_token_ids: [] }, { logit_bias: null }, { logit_bias: {} }],
+    ...[{ top_p: 0 }, { top_p: 0, temperature: 0 }, { top_p: 1 }, { min_p: 0 }, { top_k: 0 }, { top_k: -1 }],
+    ...[{ presence_penalty: -2 }, { frequency_penalty: 2 }, { repetition_penalty: 1 }, { min_tokens: 0 }],
+    ...[{ seed: 0 }, { seed: -1 }, { seed: 2 ** 53 }, { seed: 2 ** 63 }, { seed: -(2 ** 63) }],
+    ...[{ stream_options: null }, { stream: null }, { stream: true, stream_options: {} }],
+    ...[
+      { n: 2, stream: true },
+      { stream: true, stream_options: { include_usage: false } },
+    ],
+    ...[
+      { response_format: null },
+      { response_format: { type: 'text' } },
+      { logprobs: null },
+      { logprobs: false },
+    ],
+    ...[{ grammar: '' }, { json_schema: {} }, { regex: null }, { format: '' }, { guided_json: null }],
+    ...[{ store: true }, { metadata: { a: 'b' } }, { service_tier: 'auto' }, { safety_identifier: 'x' }],
+    ...[
+      { prompt_cache_key: 'k' },
+      { priority: 1 },
+      { request_id: 'r' },
+      { cache_prompt: true },
+      { new_one: 1 },
+    ],
+    ...[{ max_tokens: 65_535 }, { max_tokens: 2 ** 63 }, { truncate_prompt_tokens: -1 }, { cache_salt: 'a' }],
+  ];
+  const inChat: readonly object[] = [
+    ...[{ logprobs: 0 }, { top_logprobs: 0 }, { tools: [] }, { tools: null }, { tool_choice: 'auto' }],
+    ...[{ tool_choice: 'none', parallel_tool_calls: false }, { functions: [] }, { modalities: ['text'] }],
+    ...[{ reasoning_effort: 'low' }, { verbosity: 'low' }, { max_completion_tokens: 5 }, { audio: null }],
+    ...[{ chat_template_kwargs: {} }, { chat_template_kwargs: { enable_thinking: false } }],
+    ...[{ add_generation_prompt: true }, { add_generation_prompt: false }, { continue_final_message: false }],
+    ...[{ echo: false }, { documents: [] }],
+  ];
+  const inCompletions: readonly object[] = [
+    ...[{ best_of: 1 }, { best_of: 2, n: 2 }, { suffix: null }, { suffix: '' }, { echo: false }],
+  ];
+  test.each([
+    ...[...everywhere, ...inChat].map((fields) => [CHAT, fields] as const),
+    ...[...everywhere, ...inCompletions].map((fields) => ['/v1/completions', fields] as const),
+  ])('accepted as OpenAI or vLLM accept it: %s %j', async (path, fields) => {
+    const response = await gateway.post(path, { messages, prompt: 'a', ...fields });
+    expect([response.status, await response.text()]).toEqual([200, expect.any(String)]);
   });
 
   test('an overlong prompt or answer, in the words of OpenAI', async () => {
@@ -134,7 +198,8 @@ describe('refusals', () => {
         "400 This model's maximum context length is 200 tokens. However, your messages resulted in 318 tokens. " +
         'Please reduce the length of the messages.',
     });
-    const greedy = gateway.client.completions.create({ model: 'default', prompt: 'abc', max_tokens: 197 });
+    const strict = await startTestGateway({ maxTokens: 'strict' });
+    const greedy = strict.client.completions.create({ model: 'default', prompt: 'abc', max_tokens: 197 });
     await expect(greedy).rejects.toMatchObject({
       code: 'context_length_exceeded',
       param: 'prompt',
@@ -142,6 +207,7 @@ describe('refusals', () => {
         'you requested 201 tokens (4 in the prompt, 197 in the completion)',
       ) as string,
     });
+    await strict.close();
   });
 
   test('an unknown model, an unknown route', async () => {

@@ -11,6 +11,7 @@ import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import type { MaxTokensPolicy } from '../../../services/lib/openai/fit-context.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 import type { ModelText } from '../../../services/lib/model/text/encode-chat.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
@@ -37,6 +38,7 @@ export interface TestGatewayOptions {
   readonly contextLength?: number;
   readonly textPool?: TextPool;
   readonly textLimit?: TextLimit;
+  readonly maxTokens?: MaxTokensPolicy;
   readonly tracer?: Tracer;
   readonly report?: (seconds: number) => Report;
 }
@@ -76,6 +78,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     reporter: { report: options.report ?? noReport },
     log: pino({ level: 'silent' }),
     limits,
+    maxTokens: options.maxTokens ?? 'clamp',
   });
   const server = await listen(app, '127.0.0.1', 0, {
     ...CONNECTION_LIMITS,

@@ -98,6 +98,36 @@ describe('validating a request', () => {
     expect([-1, 0, 7, 2 ** 40].map((top_k) => chat({ top_k }).settings.sampling.topK)).toEqual([0, 0, 7, 50]);
   });
 
+  test('takes every seed of 64 bits, of which choices can be counted on, and -1 as none', () => {
+    const seedOf = (seed: number): number => chat({ seed }).settings.sampling.seed;
+    expect([0, 7, -7, 2 ** 52].map(seedOf)).toEqual([0, 7, -7, 2 ** 52]);
+    const great = [2 ** 53, 2 ** 63, -(2 ** 63), 2 ** 62].map(seedOf);
+    expect(great.every((seed) => Number.isSafeInteger(seed + 16))).toBe(true);
+    expect(new Set(great).size).toBe(4);
+    expect(seedOf(2 ** 63)).toBe(seedOf(2 ** 63));
+    expect(seedOf(-1)).not.toBe(seedOf(-1));
+  });
+
+  test('takes a top_p of 0 for the likeliest token', () => {
+    for (const temperature of [null, 0, 1]) {
+      expect(chat({ top_p: 0, temperature }).settings.sampling).toMatchObject({ temperature: 0, topP: 1 });
+    }
+  });
+
+  test('takes turns of an assistant that called nothing, or refused', () => {
+    const turns = [
+      { role: 'assistant', content: null, tool_calls: [] },
+      { role: 'assistant', content: null, refusal: 'No.' },
+      { role: 'assistant', content: [{ type: 'refusal', refusal: 'No.' }] },
+    ];
+    expect(chat({ messages: turns }).messages.map(({ content }) => content)).toEqual([
+      '',
+      'No.',
+      [{ type: 'text', text: 'No.' }],
+    ]);
+    expect(() => chat({ messages: [{ role: 'user', content: null, refusal: 'No.' }] })).toThrow(ServingError);
+  });
+
   test('ends at eos and the stop_token_ids, or only at those with ignore_eos', () => {
     expect(chat({ stop_token_ids: [7, 2] }).settings.sampling.stopIds).toEqual([2, 7]);
     expect(chat({ stop_token_ids: [7], ignore_eos: true }).settings.sampling.stopIds).toEqual([7]);

@@ -1,11 +1,7 @@
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
-import {
-  loadChatTemplate,
-  type ChatMessage,
-  type ChatTemplate,
-  type RenderOptions,
-} from './chat-template.js';
+import { loadChatTemplate, type ChatMessage, type ChatTemplate } from './chat-template.js';
+import { renderPrompt, type Rendering } from './render-prompt.js';
 import { loadTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** What a model's texts are encoded with. */
@@ -54,14 +50,14 @@ const MARKS = Array.from({ length: 32 }, (_, index) => String.fromCharCode(0xfdd
 export function encodeChat(
   text: ModelText,
   messages: readonly ChatMessage[],
-  options: RenderOptions & EncodeChatOptions,
+  options: Rendering & EncodeChatOptions,
 ): ChatPrompt {
   const { tokenizer, chatTemplate } = text;
   const encode = (prompt: string, borders: readonly number[]): ChatPrompt => ({
     prompt,
     ids: tokenizer.encode(prompt, { addSpecialTokens: options.addSpecialTokens ?? false, borders }),
   });
-  const prompt = chatTemplate.render(messages, options);
+  const prompt = renderPrompt(chatTemplate, messages, options);
   options.onRendered?.(prompt);
   if (text.specialTokensInContent === 'parse') return encode(prompt, []);
 
@@ -77,7 +73,7 @@ export function encodeChat(
     });
   }
   const marked = withStrings(messages, options, (value) => cut(value, guard.bordersOf(value)).join(mark));
-  const parts = chatTemplate.render(marked.messages, marked.options).split(mark);
+  const parts = renderPrompt(chatTemplate, marked.messages, marked.options).split(mark);
   const unmarked = parts.join('');
   // A template that measured its strings has seen the marks. That matters only where there is something to forge.
   if (unmarked !== prompt && !strings.some((value) => guard.holdsSpecial(value))) return encode(prompt, []);
@@ -133,9 +129,9 @@ class Guard {
 /** The conversation with another string for each that a client chose; roles are the template's words. */
 function withStrings(
   messages: readonly ChatMessage[],
-  options: RenderOptions,
+  options: Rendering,
   change: (value: string) => string,
-): { messages: ChatMessage[]; options: RenderOptions } {
+): { messages: ChatMessage[]; options: Rendering } {
   const map = (value: unknown): unknown => {
     if (typeof value === 'string') return change(value);
     if (Array.isArray(value)) return value.map(map);

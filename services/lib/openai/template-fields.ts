@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { ServingError } from '../errors/serving-error.js';
+import type { Rendering } from '../model/text/render-prompt.js';
+
+/** The fields about how messages become a prompt, as vLLM has them. */
+export const templateFields = {
+  add_generation_prompt: z.boolean().nullish(),
+  continue_final_message: z.boolean().nullish(),
+  chat_template_kwargs: z
+    .record(z.string().regex(/^[A-Za-z_]\w*$/, "expected a variable's name"), z.unknown())
+    .nullish(),
+};
+export type RawTemplateFields = z.infer<z.ZodObject<typeof templateFields>>;
+
+/** More than any template reads, and little enough to hand about. */
+const MAX_VARIABLES_BYTES = 16 << 10;
+
+/** What the request says in fields of its own, or what a template relies on. */
+const RESERVED = new RegExp(
+  '^(messages|tools|documents|chat_template|tokenize|add_generation_prompt|continue_final_message' +
+    '|[a-z]+_token|raise_exception|strftime_now|range|[Tt]rue|[Ff]alse|[Nn]one)$',
+);
+
+/** Throws `invalid_value` for fields that contradict each other, and for variables that are not the client's to set. */
+export function validateTemplateFields(raw: RawTemplateFields): Rendering {
+  const continueFinalMessage = raw.continue_final_message ?? false;
+  if (continueFinalMessage && raw.add_generation_prompt === true) {
+    const problem = 'continue_final_message and add_generation_prompt can not both be true';
+    throw new ServingError('invalid_value', problem, { param: 'continue_final_message' });
+  }
+  const variables = raw.chat_template_kwargs ?? {};
+  const param = 'chat_template_kwargs';
+  if (JSON.stringify(variables).length > MAX_VARIABLES_BYTES) {
+    throw new ServingError('invalid_value', `${param} is larger than ${MAX_VARIABLES_BYTES} characters`, {
+      param,
+    });
+  }
+  const reserved = Object.keys(variables).find((name) => RESERVED.test(name));
+  if (reserved !== undefined) {
+    const field = `${param}.${reserved}`;
+    throw new ServingError('invalid_value', `${field} is not for a request to set`, { param: field });
+  }
+  return {
+    addGenerationPrompt: raw.add_generation_prompt ?? !continueFinalMessage,
+    continueFinalMessage,
+    variables,
+  };
+}
