@@ -5,10 +5,8 @@ import { abortOnDisconnect } from './abort-on-disconnect.js';
 import { allOrAbort } from './all-or-abort.js';
 import { usageOfPlan, type Finished, type RunningChoice } from './answer.js';
 import { choicesOf, type Choice, type GenerationPlan } from './choice.js';
-import { ChoiceDecoder } from './choice-decoder.js';
 import type { Gateway } from './gateway.js';
-import { generate } from './generate.js';
-import { ChoiceMeter } from './metrics.js';
+import { StartingChoice, untilRouted } from './starting-choice.js';
 import type { RequestTrace } from './request-trace.js';
 import { serverTiming } from './timings.js';
 
@@ -37,36 +35,21 @@ export async function respond(
   );
   try {
     gateway.metrics.queueTime.observe(trace.seconds);
-    const generations = await trace.measure('route', () =>
-      allOrAbort(
-        choices.map((choice) =>
-          gateway.backend.generate({ ...choice, trace: trace.sequence() }, controller.signal),
-        ),
-        controller,
-      ),
-    );
-    const route = generations.map((generation) => generation.route).join(', ');
+    const starting = choices.map((choice) => new StartingChoice(gateway, choice, trace, controller.signal));
+    await trace.measure('route', () => untilRouted(starting, controller));
+    const route = starting.flatMap(({ generation }) => generation?.route ?? []).join(', ');
     response.setHeader('x-layermesh-route', route);
     if (plan.prompts.some(({ clamped }) => clamped)) {
       response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
     }
     trace.routed(route);
 
-    const running = choices.map((choice, index): RunningChoice => {
-      const { cachedTokens, tokens } = generations[index]!;
-      gateway.metrics.promptTokens.inc(choice.prompt.length);
-      gateway.metrics.prefixCacheQueries.inc(choice.prompt.length);
-      gateway.metrics.prefixCacheHits.inc(cachedTokens);
-      const decoder = new ChoiceDecoder(choice, gateway.text.tokenizer);
-      const meter = new ChoiceMeter(gateway.metrics, trace);
-      return { choice, cachedTokens, pieces: generate(tokens, decoder, meter) };
-    });
     const { stream } = plan.settings;
     const finished = stream
-      ? await streamAnswer(gateway, response, plan, running, trace, controller)
-      : await sendAnswer(response, plan, running, trace, controller);
+      ? await streamAnswer(gateway, response, plan, starting, trace, controller)
+      : await sendAnswer(response, plan, starting, trace, controller);
     trace.finish(
-      usageOfPlan(plan, running, finished),
+      usageOfPlan(plan, starting, finished),
       finished.map(({ finishReason }) => finishReason),
     );
   } finally {

@@ -161,4 +161,36 @@ describe('POST /v1/chat/completions', () => {
     expect(choices[0]).toMatchObject({ message: { content: 'a' }, finish_reason: 'stop' });
     expect(usage!.completion_tokens).toBe(3);
   });
+
+  it.each([true, false])(
+    'answers the choices that have a route while others wait for their room, streaming: %s',
+    async (stream) => {
+      const { backend } = gateway;
+      const generate = backend.generate.bind(backend);
+      let calls = 0;
+      let end = (): void => undefined;
+      const firstEnded = new Promise<void>((resolve) => (end = resolve));
+      backend.generate = async (request, signal) => {
+        if (++calls === 2) await firstEnded;
+        const generation = await generate(request, signal);
+        return { ...generation, tokens: ended(generation.tokens, end) };
+      };
+      backend.script = tokensOf([...say('hi'), EOS]);
+      const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ messages: [{ role: 'user', content: 'x' }], n: 2, stream }),
+      });
+      expect(response.status).toBe(200);
+      expect((await response.text()).match(/"finish_reason":"stop"/g)).toHaveLength(2);
+
+      async function* ended<Value>(values: AsyncIterable<Value>, done: () => void): AsyncGenerator<Value> {
+        try {
+          yield* values;
+        } finally {
+          done();
+        }
+      }
+    },
+  );
 });
