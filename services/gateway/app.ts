@@ -2,6 +2,7 @@ import express, { type Express } from 'express';
 import type { Gateway } from './gateway.js';
 import { countFailures } from './middleware/count-failures.js';
 import { jsonBody } from './middleware/json-body.js';
+import { knownHost } from './middleware/known-host.js';
 import { noRoute } from './middleware/no-route.js';
 import { requestId } from './middleware/request-id.js';
 import { traceRequests } from './middleware/trace-requests.js';
@@ -23,6 +24,7 @@ const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
 export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(requestId);
+  app.use(knownHost(gateway.host, gateway.allowedHosts));
   for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));
   app.use(jsonBody(gateway.limits.bodyBytes));
 

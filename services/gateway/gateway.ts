@@ -33,6 +33,9 @@ export function limitsFor(contextLength: number): HttpLimits {
 
 /** Everything that the routes work with. */
 export interface Gateway {
+  /** The address that it listens on, and further names that it answers to there. */
+  readonly host: string;
+  readonly allowedHosts: readonly string[];
   readonly backend: Backend;
   readonly text: ModelText;
   readonly textWork: Pick<TextWork, 'run'>;

@@ -66,6 +66,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     totals: () => backend.totals(),
   });
   const app = createApp({
+    host: config.host,
+    allowedHosts: config.allowedHosts,
     backend,
     text,
     textWork: new TextWork(text, textPool),

@@ -47,6 +47,12 @@ export class Environment {
     return found;
   }
 
+  /** What stands between commas; empty when unset. */
+  list(name: string): readonly string[] {
+    const parts = (this.#read(name) ?? '').split(',').map((part) => part.trim());
+    return parts.filter((part) => part !== '');
+  }
+
   /** Null when unset. */
   url(name: string): string | null {
     const text = this.#read(name);

@@ -28,6 +28,7 @@ export const catalogue = {
   ),
   chat_template_failed: invalid('send the roles, and the order of them, that the model was trained on'),
   request_too_large: invalid('send a smaller body', 413),
+  host_not_allowed: invalid('use localhost, or add the name to LAYERMESH_ALLOWED_HOSTS', 403),
   model_not_found: { http: 404, type: 'not_found_error', hint: 'GET /v1/models lists what is served' },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
   nothing_measured: {

@@ -40,6 +40,7 @@ export interface TestGatewayOptions {
   readonly textLimit?: TextLimit;
   readonly maxTokens?: MaxTokensPolicy;
   readonly tracer?: Tracer;
+  readonly allowedHosts?: readonly string[];
   readonly report?: (seconds: number) => Report;
 }
 
@@ -55,6 +56,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const text: ModelText = { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' };
   const limits = { ...limitsFor(32_768), ...options.limits };
   const app = createApp({
+    host: '127.0.0.1',
+    allowedHosts: options.allowedHosts ?? [],
     backend,
     text,
     textWork: new TextWork(text, options.textPool ?? null),
