@@ -14,7 +14,10 @@ export function knownHost(listening: string, allowed: readonly string[]): Reques
     const { host } = request.headers;
     const name = host?.toLowerCase().replace(/:\d*$/, '');
     // HTTP/1.0 sends none; browsers always do.
-    if (any || name === undefined || LOOPBACK.test(name) || names.has(name)) return next();
+    if (any || name === undefined || LOOPBACK.test(name) || names.has(name)) {
+      next();
+      return;
+    }
     throw new ServingError('host_not_allowed', `Host "${host?.slice(0, 255)}" is not a name of this gateway`);
   };
 }
