@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { ErrorCode } from '../lib/errors/catalogue.js';
 import type { FinishReason } from '../lib/openai/response-format.js';
 import type { MetricsRegistry } from '../lib/telemetry/metrics-registry.js';
 import { METRICS } from '../lib/telemetry/names.js';
@@ -34,8 +35,24 @@ export interface GatewayMetrics {
   readonly reroutes: Counter<'reason'>;
 }
 
+const REROUTE_REASONS = ['replica_lost', 'step_timeout', 'draining', 'rebalanced', 'preempted'] as const;
 /** Why a running sequence has left its route. */
-export type RerouteReason = 'replica_lost' | 'step_timeout' | 'draining' | 'rebalanced' | 'preempted';
+export type RerouteReason = (typeof REROUTE_REASONS)[number];
+
+const FINISH_REASONS: readonly FinishReason[] = ['stop', 'length'];
+
+/** Those that alerts and dashboards are about; others appear when they first happen. */
+const FAILURE_REASONS: readonly (ErrorCode | 'client_disconnected')[] = [
+  'client_disconnected',
+  'too_many_requests',
+  'kv_exhausted',
+  'stage_unavailable',
+  'stream_broken',
+  'invalid_value',
+  'invalid_json',
+  'context_length_exceeded',
+  'internal',
+];
 
 /** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
 export function createGatewayMetrics(
@@ -66,7 +83,7 @@ export function createGatewayMetrics(
     },
   });
 
-  return {
+  const metrics: GatewayMetrics = {
     registry,
     success: new Counter({
       name: METRICS.requestSuccess,
@@ -137,6 +154,11 @@ export function createGatewayMetrics(
       registers,
     }),
   };
+  // There before they happen: the first one would otherwise be no increase.
+  for (const finished_reason of FINISH_REASONS) metrics.success.inc({ finished_reason }, 0);
+  for (const reason of FAILURE_REASONS) metrics.failure.inc({ reason }, 0);
+  for (const reason of REROUTE_REASONS) metrics.reroutes.inc({ reason }, 0);
+  return metrics;
 }
 
 /** What a meter needs of the request's trace: the seconds since it came, and what its exemplars name. */

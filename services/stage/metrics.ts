@@ -86,5 +86,6 @@ export function createStageMetrics(labels: { stage: string; layers: string }, ga
   for (const phase of PHASES) {
     for (const each of [metrics.stepSeconds, metrics.queueSeconds, metrics.batchSize]) each.zero({ phase });
   }
+  for (const direction of ['in', 'out'] as const) metrics.linkBytes.inc({ direction }, 0);
   return metrics;
 }

@@ -88,6 +88,16 @@ describe('the other routes', () => {
     expect(await response.text()).toContain('# TYPE layermesh_requests_running gauge');
   });
 
+  test.each([
+    'layermesh_request_success_total{finished_reason="length"}',
+    'layermesh_request_failure_total{reason="client_disconnected"}',
+    'layermesh_request_failure_total{reason="internal"}',
+    'layermesh_reroutes_total{reason="replica_lost"}',
+    'layermesh_reroutes_total{reason="preempted"}',
+  ])('/metrics has %s from the start', async (line) => {
+    expect(await gateway.metric(line)).toBe(0);
+  });
+
   test('x-request-id is echoed, or made where it is missing or no good', async () => {
     const idOf = async (given?: string): Promise<string | null> =>
       (await get('/health', given === undefined ? {} : { 'x-request-id': given })).headers.get(
