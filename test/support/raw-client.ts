@@ -30,13 +30,13 @@ export class RawClient {
   post(path: string, body: object, headers = ''): this {
     const json = JSON.stringify(body);
     return this.send(
-      `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}` +
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}` +
         `content-length: ${Buffer.byteLength(json)}\r\n\r\n${json}`,
     );
   }
 
   get(path: string): this {
-    return this.send(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    return this.send(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   }
 
   /** Ends its sending half. */

@@ -77,7 +77,7 @@ describe('a connection', () => {
       client.post(CHAT, { ...body, stream });
       // More than is read ahead, so that not even the end of the connection can be seen.
       client.send(
-        `POST ${CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n${'x'.repeat(500_000)}`,
+        `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n${'x'.repeat(500_000)}`,
       );
       await eventually('the first runs', () => gateway.backend.open === 1);
       client.socket.destroy();
@@ -112,32 +112,32 @@ describe('a connection', () => {
   test('whose sending half is closed while it is asked for a body, or for less than a whole one, is closed', async () => {
     await start();
     const [expecting, short] = [await connect(), await connect()];
-    expecting.send(`POST ${CHAT} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n`);
+    expecting.send(`POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n`);
     await eventually('it is asked for', () => expecting.received.startsWith('HTTP/1.1 100 Continue'));
     expecting.halfClose();
-    short.send(`POST ${CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{`).halfClose();
+    short.send(`POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{`).halfClose();
     await eventually('both are closed', () => expecting.closed && short.closed);
   });
 
   test.each([
     [
       'an upgrade that is not done',
-      'GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      'GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
       [200],
     ],
     ['HTTP/1.0', 'GET /health HTTP/1.0\r\n\r\n', [200]],
-    ['a target in absolute form', 'GET http://x/health HTTP/1.1\r\nhost: x\r\n\r\n', [200]],
-    ['a tunnel', 'CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n', []],
-    ['an expectation of something else', 'GET /health HTTP/1.1\r\nhost: x\r\nexpect: more\r\n\r\n', [417]],
-    ['a star', 'OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n', [404]],
+    ['a target in absolute form', 'GET http://x/health HTTP/1.1\r\nhost: localhost\r\n\r\n', [200]],
+    ['a tunnel', 'CONNECT x:80 HTTP/1.1\r\nhost: localhost\r\n\r\n', []],
+    ['an expectation of something else', 'GET /health HTTP/1.1\r\nhost: localhost\r\nexpect: more\r\n\r\n', [417]],
+    ['a star', 'OPTIONS * HTTP/1.1\r\nhost: localhost\r\n\r\n', [404]],
     [
       'two lengths',
-      'POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}',
+      'POST /tokenize HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}',
       [400],
     ],
     [
       'a length and chunks',
-      'POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
+      'POST /tokenize HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
       [400],
     ],
     ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00', [400]],
