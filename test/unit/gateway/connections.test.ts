@@ -112,7 +112,9 @@ describe('a connection', () => {
   test('whose sending half is closed while it is asked for a body, or for less than a whole one, is closed', async () => {
     await start();
     const [expecting, short] = [await connect(), await connect()];
-    expecting.send(`POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n`);
+    expecting.send(
+      `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n`,
+    );
     await eventually('it is asked for', () => expecting.received.startsWith('HTTP/1.1 100 Continue'));
     expecting.halfClose();
     short.send(`POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{`).halfClose();
@@ -128,7 +130,11 @@ describe('a connection', () => {
     ['HTTP/1.0', 'GET /health HTTP/1.0\r\n\r\n', [200]],
     ['a target in absolute form', 'GET http://x/health HTTP/1.1\r\nhost: localhost\r\n\r\n', [200]],
     ['a tunnel', 'CONNECT x:80 HTTP/1.1\r\nhost: localhost\r\n\r\n', []],
-    ['an expectation of something else', 'GET /health HTTP/1.1\r\nhost: localhost\r\nexpect: more\r\n\r\n', [417]],
+    [
+      'an expectation of something else',
+      'GET /health HTTP/1.1\r\nhost: localhost\r\nexpect: more\r\n\r\n',
+      [417],
+    ],
     ['a star', 'OPTIONS * HTTP/1.1\r\nhost: localhost\r\n\r\n', [404]],
     [
       'two lengths',
