@@ -237,7 +237,7 @@ export class MeshGeneration implements Movable<CallerLink>, RoomSeeker {
     const route = this.#leave(isMendable(reason));
     if (reason.code === 'kv_exhausted') {
       this.#options.routes.full(route.links);
-      this.#options.onReroute('preempted');
+      if (route.wasOpen) this.#options.onReroute('preempted');
       this.#seek();
       return;
     }
