@@ -1,6 +1,8 @@
 import express, { type Express } from 'express';
+import { metricsPage } from '../lib/telemetry/metrics-page.js';
 import type { Gateway } from './gateway.js';
 import { countFailures } from './middleware/count-failures.js';
+import { crossOrigin } from './middleware/cross-origin.js';
 import { jsonBody } from './middleware/json-body.js';
 import { knownHost } from './middleware/known-host.js';
 import { noRoute } from './middleware/no-route.js';
@@ -11,7 +13,6 @@ import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
 import { detokenize } from './routes/detokenize.js';
 import { health } from './routes/health.js';
-import { metrics } from './routes/metrics.js';
 import { listModels, retrieveModel } from './routes/models.js';
 import { ready } from './routes/ready.js';
 import { report } from './routes/report.js';
@@ -25,6 +26,7 @@ export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(requestId);
   app.use(knownHost(gateway.host, gateway.allowedHosts));
+  if (gateway.corsOrigins.length > 0) app.use(crossOrigin(gateway.corsOrigins));
   for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));
   app.use(jsonBody(gateway.limits.bodyBytes));
 
@@ -38,7 +40,7 @@ export function createApp(gateway: Gateway): Express {
   app.get('/ready', ready(gateway));
   app.get('/topology', topology(gateway));
   app.get('/report', report(gateway));
-  app.get('/metrics', metrics(gateway));
+  app.get('/metrics', metricsPage(gateway.metrics.registry));
 
   app.use(noRoute);
   app.use(INFERENCE_ROUTES, countFailures(gateway));

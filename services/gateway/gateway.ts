@@ -36,6 +36,8 @@ export interface Gateway {
   /** The address that it listens on, and further names that it answers to there. */
   readonly host: string;
   readonly allowedHosts: readonly string[];
+  /** Whose pages may read its answers in a browser; `*` is all. */
+  readonly corsOrigins: readonly string[];
   readonly backend: Backend;
   readonly text: ModelText;
   readonly textWork: Pick<TextWork, 'run'>;

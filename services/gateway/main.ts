@@ -68,6 +68,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const app = createApp({
     host: config.host,
     allowedHosts: config.allowedHosts,
+    corsOrigins: config.corsOrigins,
     backend,
     text,
     textWork: new TextWork(text, textPool),

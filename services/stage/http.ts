@@ -1,4 +1,5 @@
 import express, { type Express } from 'express';
+import { metricsPage } from '../lib/telemetry/metrics-page.js';
 import type { MetricsRegistry } from '../lib/telemetry/metrics-registry.js';
 
 /**
@@ -16,8 +17,6 @@ export function createHttpApp(registry: MetricsRegistry, notReadyReason: () => s
     if (reason === null) response.json({ status: 'ready' });
     else response.status(503).json({ status: 'not ready', reason });
   });
-  app.get('/metrics', async (_request, response) => {
-    response.type(registry.contentType).send(await registry.metrics());
-  });
+  app.get('/metrics', metricsPage(registry));
   return app;
 }

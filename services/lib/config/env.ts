@@ -53,6 +53,17 @@ export class Environment {
     return parts.filter((part) => part !== '');
   }
 
+  /** Origins of web pages, such as `https://chat.example:8443`, with commas between them; `*` is all. */
+  origins(name: string): readonly string[] {
+    const origins = this.list(name);
+    const wrong = origins.find((origin) => origin !== '*' && !isOrigin(origin));
+    if (wrong === undefined) return origins;
+    throw invalid(
+      name,
+      `has "${wrong}", not an origin such as https://chat.example or http://localhost:3000`,
+    );
+  }
+
   /** Null when unset. */
   url(name: string): string | null {
     const text = this.#read(name);
@@ -72,6 +83,9 @@ export class Environment {
     return value === '' ? undefined : value;
   }
 }
+
+const isOrigin = (text: string): boolean =>
+  /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 
 const invalid = (name: string, problem: string): ServingError =>
   new ServingError('invalid_config', `${name} ${problem}`);

@@ -14,6 +14,8 @@ export interface GatewayConfig {
   readonly host: string;
   /** Further names in `Host` that a gateway on a loopback address answers to; `*` is all. */
   readonly allowedHosts: readonly string[];
+  /** Origins whose pages may read answers in a browser; `*` is all. */
+  readonly corsOrigins: readonly string[];
   readonly port: number;
   /** HTTP connections at once; how long an idle one is kept, and how long a request may take to come, seconds. */
   readonly maxConnections: number;
@@ -56,6 +58,7 @@ export function readGatewayConfig(
     mesh: readMeshConfig(environment),
     host: environment.text('LAYERMESH_HOST', '127.0.0.1'),
     allowedHosts: environment.list('LAYERMESH_ALLOWED_HOSTS'),
+    corsOrigins: environment.origins('LAYERMESH_CORS_ORIGINS'),
     port: environment.integer('LAYERMESH_PORT', 8_000, [0, 65_535]),
     maxConnections: environment.integer('LAYERMESH_MAX_CONNECTIONS', 1_024, [1, 65_536]),
     keepAliveSeconds: environment.integer('LAYERMESH_KEEP_ALIVE_SECONDS', 75, [1, 86_400]),

@@ -78,4 +78,17 @@ describe('the configuration', () => {
     );
     expect(() => readStageConfig(variables)).toThrow(problem);
   });
+
+  it.each([
+    'chat.example',
+    'https://chat.example/',
+    'https://chat.example/page',
+    'https://*.example',
+    'ftp://x',
+    'null',
+  ])('takes "%s" for no origin', (origin) => {
+    expect(() =>
+      readGatewayConfig({ ...gateway, LAYERMESH_CORS_ORIGINS: `http://localhost:3000,${origin}` }),
+    ).toThrow(`LAYERMESH_CORS_ORIGINS has "${origin}", not an origin`);
+  });
 });

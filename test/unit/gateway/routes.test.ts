@@ -84,7 +84,7 @@ describe('the other routes', () => {
 
   test('/metrics speaks Prometheus', async () => {
     const response = await get('/metrics');
-    expect(response.headers.get('content-type')).toContain('application/openmetrics-text');
+    expect(response.headers.get('content-type')).toContain('text/plain');
     expect(await response.text()).toContain('# TYPE layermesh_requests_running gauge');
   });
 

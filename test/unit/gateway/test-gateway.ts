@@ -41,6 +41,7 @@ export interface TestGatewayOptions {
   readonly maxTokens?: MaxTokensPolicy;
   readonly tracer?: Tracer;
   readonly allowedHosts?: readonly string[];
+  readonly corsOrigins?: readonly string[];
   readonly report?: (seconds: number) => Report;
 }
 
@@ -58,6 +59,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const app = createApp({
     host: '127.0.0.1',
     allowedHosts: options.allowedHosts ?? [],
+    corsOrigins: options.corsOrigins ?? [],
     backend,
     text,
     textWork: new TextWork(text, options.textPool ?? null),

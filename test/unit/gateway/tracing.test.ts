@@ -68,7 +68,8 @@ describe('a traced request', () => {
     gateway.backend.script = tokensOf(say('four'));
     const response = await gateway.post('/v1/completions', request, { traceparent: TRACEPARENT });
     await response.text();
-    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+    const accept = 'application/openmetrics-text';
+    const metrics = await (await fetch(`${gateway.url}/metrics`, { headers: { accept } })).text();
     const bucket = /^layermesh_time_to_first_token_seconds_bucket.* # \{trace_id="(\w+)"\}/m.exec(metrics);
     expect(bucket?.[1]).toHaveLength(32);
   });
