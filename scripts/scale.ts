@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Topology } from '../services/gateway/backend.js';
+import type { Topology } from '../services/gateway/generation/backend.js';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand } from './lib/command.js';
 import { giveOrder } from './lib/control.js';

@@ -1,7 +1,7 @@
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { z } from 'zod';
-import type { Topology } from '../../services/gateway/backend.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
 import { catalogue, type ErrorCode } from '../../services/lib/errors/catalogue.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Topology } from '../../services/gateway/backend.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
 import type { Report } from '../../services/gateway/report/report.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import type { Topology } from '../../services/gateway/backend.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { GatewayClient } from './gateway-client.js';

@@ -1,4 +1,4 @@
-import type { Topology } from '../../services/gateway/backend.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
 import { columns } from './columns.js';
 
 const MEBIBYTE = 1 << 20;

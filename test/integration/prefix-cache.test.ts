@@ -14,7 +14,7 @@ interface Answered {
 }
 
 /** Greedy tokens from a stream, and when the first came. */
-async function ask(url: string, tokens: readonly number[], count = 8): Promise<Answered> {
+async function ask(url: string, tokens: readonly number[], count = 8, more = {}): Promise<Answered> {
   const started = performance.now();
   const response = await post(`${url}/v1/completions`, {
     prompt: tokens,
@@ -24,6 +24,7 @@ async function ask(url: string, tokens: readonly number[], count = 8): Promise<A
     return_token_ids: true,
     stream: true,
     stream_options: { include_usage: true },
+    ...more,
   });
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   const ids: number[] = [];
@@ -72,6 +73,13 @@ describe('the prefix cache', () => {
     expect(ratios.toSorted((a, b) => a - b)[1]).toBeLessThanOrEqual(0.25);
     expect(await metric(system.url, 'layermesh_prefix_cache_queries_total')).toBe(200 + 3 * (1_003 + 1_002));
     expect(await metric(system.url, 'layermesh_prefix_cache_hits_total')).toBe(3 * 992);
+
+    // Two tenants with salts of their own, and one without, learn nothing of one another's prompts.
+    const cached: number[] = [];
+    for (const cache_salt of ['one', 'one', 'two', undefined, 'two', undefined]) {
+      cached.push((await ask(system.url, prompt(200, 7_777), 8, { cache_salt })).cached);
+    }
+    expect(cached).toEqual([0, 192, 0, 0, 192, 192]);
   }, 120_000);
 
   it('changes no answer, of one request or of a conversation, nor where most of it has been evicted', async () => {

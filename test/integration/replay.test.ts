@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
-import type { StageTopology } from '../../services/gateway/backend.js';
+import type { StageTopology } from '../../services/gateway/generation/backend.js';
 import { startStream, type RunningStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
 import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';

@@ -8,7 +8,7 @@ import { freePorts } from '../../scripts/lib/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { RunFolder } from '../../scripts/lib/run-folder.js';
 import { isStillRunning, readRunState } from '../../scripts/lib/run-state.js';
-import type { Topology } from '../../services/gateway/backend.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
 import { eventually } from '../support/eventually.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { evenSplit } from '../../services/lib/model/split.js';
-import type { Topology } from '../../services/gateway/backend.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
 import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
 import { ensureDaprd } from '../../scripts/lib/daprd.js';

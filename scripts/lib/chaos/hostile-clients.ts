@@ -175,7 +175,10 @@ async function flood({ url, ledger, signal }: Scene): Promise<void> {
   await Promise.all(Array.from({ length: 240 }, () => countingFailures('flood', one, ledger, signal)));
 }
 
-/** A prompt that is one long word: no space to cut it at, and far beyond any context. */
+/**
+ * A prompt that is one long word, with no space to cut it at: beyond any context, or, where the tokenizer has tokens of
+ * many spaces, within it after all.
+ */
 async function longWord(scene: Scene): Promise<void> {
   const { random } = scene;
   const prompt = oneOf(random, ['a', 'é', '0', ' ']).repeat(between(random, 150_000, 250_000));
@@ -184,7 +187,9 @@ async function longWord(scene: Scene): Promise<void> {
     ['/v1/chat/completions', { messages: [{ role: 'user', content: prompt }] }],
   ] as const);
   const clients = Math.ceil(between(random, 0, 4));
-  await Promise.all(Array.from({ length: clients }, () => expectRefusal(scene, 'long-word', path, body)));
+  await Promise.all(
+    Array.from({ length: clients }, () => expectRefusal(scene, 'long-word', path, body, true)),
+  );
 }
 
 /** Something that can not be served. */
@@ -192,18 +197,20 @@ async function badInput(scene: Scene): Promise<void> {
   await expectRefusal(scene, 'bad-input', ...oneOf(scene.random, BAD_REQUESTS));
 }
 
-/** 4xx is the answer that it deserves. */
+/** 4xx is the answer that it deserves, or, where it may be right, one of its own. */
 async function expectRefusal(
   { url, ledger, signal }: Scene,
   kind: HostileKind,
   path: string,
   body: string | object,
+  mayBeRight = false,
 ): Promise<void> {
   const one = async (): Promise<void> => {
     const response = await postPatiently(url + path, body, signal);
     const end = await described(response);
     const { statusCode = 0 } = response;
     if (statusCode >= 400 && statusCode < 500) ledger.add(kind, 'refused');
+    else if (statusCode === 200 && mayBeRight) ledger.add(kind, 'answered');
     else ledger.add(kind, 'failed', `${path} ${JSON.stringify(body).slice(0, 80)}: ${end}`);
   };
   await countingFailures(kind, one, ledger, signal);

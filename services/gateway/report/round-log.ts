@@ -1,4 +1,4 @@
-import type { Phase, Round } from '../sequence-trace.js';
+import type { Phase, Round } from '../telemetry/sequence-trace.js';
 
 /** What replicas took, milliseconds, summed. */
 export interface Work {

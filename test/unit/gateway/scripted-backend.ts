@@ -1,4 +1,9 @@
-import type { Backend, GenerateRequest, Generation, Topology } from '../../../services/gateway/backend.js';
+import type {
+  Backend,
+  GenerateRequest,
+  Generation,
+  Topology,
+} from '../../../services/gateway/generation/backend.js';
 
 /** Tokens one by one, or those of a step together. */
 export type Script = (

@@ -2,7 +2,6 @@ import type { StepInput } from '../../../services/lib/engine/types.js';
 import { StageTimeSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import type { ItemFields } from '../../../services/lib/wire/frames.js';
 import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
 import { prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
 import type { Stage } from '../../../services/stage/stage.js';
@@ -146,81 +145,6 @@ describe('the first stage', () => {
     expect(failures()).toEqual(['a/1 invalid_frame']);
     await eventually('the end passed on', () => next.inbox.all('close').length === 1);
     await eventually('its room free', () => String([...engine.sequences.keys()]) === 'b/1');
-  });
-
-  describe('beside others that run', () => {
-    const others = Array.from({ length: 8 }, (_, index) => `other-${index}`);
-    const bad = { 'a token that has no row': [1, 1_000], 'ids beyond all vocabularies': [2 ** 32 - 1, 2] };
-
-    /** All others have a row in the frame in which the bad one comes, and take one more after it. */
-    async function expectOnlyItFails(send: () => void): Promise<void> {
-      send();
-      await eventually('the failure', () => failures().length);
-      gateway.link.sendFrame(frameOf(...others.map((other) => tokensOf(other, 1, [8], { logits: 1 }))));
-      const passedOn = (): string[] =>
-        next.inbox
-          .all('frame')
-          .flatMap(({ items }) => items.map((item) => `${item.sequence}@${item.position}`));
-      const rows = [0, 1].flatMap((position) => others.map((other) => `${other}@${position}`));
-      await eventually('all their rows', () => rows.every((row) => passedOn().includes(row)));
-      expect(failures()).toEqual(['bad/1 invalid_frame']);
-      expect(passedOn().filter((row) => row.startsWith('bad'))).toEqual([]);
-      expect([...engine.sequences.keys()]).toEqual(others.map((other) => `${other}/1`));
-      expect(next.inbox.all('close').map(({ sequence }) => sequence)).toEqual(['bad']);
-    }
-    beforeEach(() => open('bad', ...others));
-    const rowsOfOthers = () => others.map((other) => tokensOf(other, 0, [7]));
-
-    it.each(Object.entries(bad))('%s costs its own sequence', async (_, tokens) => {
-      await expectOnlyItFails(() =>
-        gateway.link.sendFrame(frameOf(...rowsOfOthers(), tokensOf('bad', 0, tokens))),
-      );
-    });
-
-    it.each<[string, Partial<ItemFields>]>([
-      ['without rows', { count: 0 }],
-      ['with more rows of logits than rows', { logits: 3, draft: [1, 2] }],
-      ['with rows of logits that were not drafted', { logits: 2 }],
-      ['that leaves a gap', { position: 3 }],
-    ])('an item %s costs its own sequence', async (_, wrong) => {
-      await expectOnlyItFails(() => {
-        const rows = tokensOf('bad', 0, wrong.count === 0 ? [] : [1, 2]);
-        const item = { ...rows.item, ...wrong };
-        gateway.link.sendFrame(frameOf(...rowsOfOthers(), { ...rows, item }));
-      });
-    });
-
-    it('a frame with other rows than it announces costs those that it names', async () => {
-      await expectOnlyItFails(() => {
-        gateway.link.sendFrame(frameOf(...rowsOfOthers()));
-        const frame = { ...frameOf(tokensOf('bad', 0, [1, 2])), tokens: [1] };
-        gateway.link.send(message({ case: 'frame', value: frame }));
-      });
-    });
-
-    it('rows that the engine can not compute cost their own sequence', async () => {
-      engine.result = (input) => {
-        if (input.tokens!.includes(666)) throw new ServingError('invalid_frame', 'no numbers');
-        return embed(input);
-      };
-      await expectOnlyItFails(() =>
-        gateway.link.sendFrame(frameOf(tokensOf('bad', 0, [666]), ...rowsOfOthers())),
-      );
-    });
-
-    it('frames and closes of another link count for nothing', async () => {
-      const stranger = await callerOf(stage, 'gateway', 'stranger');
-      gateway.link.sendFrame(frameOf(...rowsOfOthers()));
-      for (const other of others) {
-        stranger.link.send(closeOf(other));
-        stranger.link.sendFrame(frameOf(tokensOf(other, 1, [9], { logits: 1 })));
-      }
-      stranger.link.send(closeOf('bad'));
-      await expectOnlyItFails(() => gateway.link.sendFrame(frameOf(tokensOf('bad', 0, [1_000]))));
-      expect(stranger.inbox.messages).toEqual([]);
-      expect(engine.steps.flatMap(({ tokens }) => [...tokens!])).not.toContain(9);
-      stranger.link.close();
-    });
   });
 
   describe('without room for all', () => {

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { Topology } from '../../../../services/gateway/backend.js';
+import type { Topology } from '../../../../services/gateway/generation/backend.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { RunFolder } from '../../run-folder.js';
 import { isStillRunning, readRunState } from '../../run-state.js';

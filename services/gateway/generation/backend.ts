@@ -1,0 +1,65 @@
+import type { SamplingParams } from '../../lib/sampling/params.js';
+import type { SequenceTrace } from '../telemetry/sequence-trace.js';
+
+/** What the HTTP layer needs of the mesh, and nothing else: routes know no stages, links or frames. */
+export interface Backend {
+  /**
+   * Runs one sequence. Resolves once every stage of the route has agreed; rejects with a ServingError
+   * (`kv_exhausted`, `stage_unavailable`, …). Aborting the signal frees the sequence in every stage.
+   */
+  generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation>;
+  /** Null when a whole route exists and nothing drains; else why not. */
+  notReadyReason(): string | null;
+  /** What does not keep requests from being served yet, such as a registry that can not be reached. */
+  warnings(): string[];
+  topology(): Topology;
+}
+
+export interface GenerateRequest {
+  readonly prompt: readonly number[];
+  readonly sampling: SamplingParams;
+  readonly maxTokens: number;
+  /** What it begins with is shared only with requests of the same salt. */
+  readonly cacheSalt?: string | undefined;
+  /** Hears of every round through the mesh. */
+  readonly trace?: SequenceTrace;
+}
+
+export interface Generation {
+  /** Such as `stage-0/ab12>stage-1/cd34`. */
+  readonly route: string;
+  /** Leading tokens of the prompt that every stage of the route had from an earlier sequence. */
+  readonly cachedTokens: number;
+  /**
+   * Sampled token ids, those of a step together: several where guesses were right. Ends after `maxTokens`, or when
+   * the caller breaks off (return frees the sequence).
+   */
+  readonly tokens: AsyncIterable<readonly number[]>;
+}
+
+export interface Topology {
+  readonly model: string;
+  readonly precision: string;
+  readonly split: readonly number[];
+  readonly stages: readonly StageTopology[];
+}
+
+export interface StageTopology {
+  readonly app_id: string;
+  readonly start: number;
+  readonly end: number;
+  readonly head: boolean;
+  readonly replicas: readonly ReplicaTopology[];
+}
+
+export interface ReplicaTopology {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly state: 'ready' | 'draining';
+  readonly sequences: number;
+  readonly kv_used: number;
+  readonly kv_capacity: number;
+  readonly busy_ratio: number;
+  readonly rss_bytes: number;
+}

@@ -1,0 +1,175 @@
+import type { CallerLink } from '../../lib/mesh/caller-link.js';
+import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/sampling-message.js';
+import { message } from '../../lib/wire/codec.js';
+import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
+import { prefixBlocks } from '../../lib/wire/prefix-blocks.js';
+import type { GenerateRequest } from './backend.js';
+import type { Drafter } from '../speculation/drafter.js';
+import type { Outbox } from './outbox.js';
+
+export interface LegOptions {
+  readonly id: string;
+  readonly epoch: number;
+  /** A link to one replica of each stage, stage 0 first. */
+  readonly route: readonly CallerLink[];
+  readonly request: GenerateRequest;
+  /** The prompt and all that has been sampled, on earlier legs too. Its owner adds what `step` brings. */
+  readonly tokens: readonly number[];
+  /** Our own replica id, to which the head sends the tokens. */
+  readonly gateway: string;
+  readonly outbox: Outbox;
+  /** Rows of a chunk of a prompt of which so many are to be computed, as things are. */
+  prefillChunk(rows: number): number;
+  /** Guesses tokens that the mesh verifies together with the next one; null where it is not to be tried. */
+  readonly drafter: Drafter | null;
+  /** Names of the blocks that `tokens` begin with now; null where none are to be kept or reused. */
+  readonly prefix: readonly string[] | null;
+}
+
+/** A sequence on one route, from `Open` to `Close`: asks, and waits for what the mesh answers. */
+export class Leg {
+  readonly epoch: number;
+  readonly route: readonly CallerLink[];
+  readonly #options: LegOptions;
+  /** When the whole route agreed, a reading of `performance.now()`; null while it has not. */
+  #openSince: number | null = null;
+  /** Leading tokens that every stage of the route began with. */
+  #cachedTokens = 0;
+  #sampledHere = false;
+  #closed = false;
+  /** What the mesh owes; the agreement of the route, or a step's tokens. */
+  #owed: { readonly since: number; resolve(tokens: readonly number[] | null): void } | null = null;
+
+  constructor(options: LegOptions) {
+    this.#options = options;
+    this.epoch = options.epoch;
+    this.route = options.route;
+  }
+
+  /** Since when the mesh owes an answer, a reading of `performance.now()`; null while it owes none. */
+  get waitingSince(): number | null {
+    return this.#owed?.since ?? null;
+  }
+
+  get openSince(): number | null {
+    return this.#openSince;
+  }
+
+  get cachedTokens(): number {
+    return this.#cachedTokens;
+  }
+
+  /** Asks every stage of the route to take it. False when it was closed before all had agreed. */
+  async open(): Promise<boolean> {
+    const { id, epoch, route, request, gateway, prefix, tokens, drafter } = this.#options;
+    const { prompt, sampling, maxTokens } = request;
+    // What was drafted on an earlier leg went down with it.
+    drafter?.forget();
+    route[0]!.send(
+      message({
+        case: 'open',
+        value: {
+          sequence: id,
+          epoch,
+          route: route.map(({ replica }) => replica),
+          gateway,
+          maxLength: prompt.length + maxTokens,
+          sampling: toSamplingMessage(sampling),
+          prompt: samplesByPrompt(sampling) ? [...prompt] : [],
+          prefix: [...(prefix ?? [])],
+          cachedBlocks: prefix?.length ?? 0,
+          cacheSalt: request.cacheSalt ?? '',
+          traceparent: request.trace?.traceparent ?? '',
+          sampled: tokens.slice(prompt.length),
+        },
+      }),
+    );
+    return (await this.#answer()) !== null;
+  }
+
+  /**
+   * Asks for the next tokens: by all that are not cached at first, later by the last one and guesses of those after it.
+   * Null when it is closed before they come.
+   */
+  step(): Promise<readonly number[] | null> {
+    if (this.#closed) return Promise.resolve(null);
+    const { request, tokens, drafter } = this.#options;
+    const left = request.prompt.length + request.maxTokens - tokens.length;
+    const parent = request.trace?.asked(this.#sampledHere ? 'token' : 'prompt') ?? '';
+    if (this.#sampledHere) this.#decode(drafter?.draft(left - 1) ?? [], parent);
+    else this.#prefill(parent);
+    return this.#answer();
+  }
+
+  /** The head says that the whole route has agreed, and how many leading tokens it has cached. */
+  agreed(cachedTokens: number): void {
+    if (this.#closed || this.#openSince !== null) return;
+    this.#openSince = performance.now();
+    this.#cachedTokens = cachedTokens;
+    this.#options.request.trace?.routed(this.route);
+    this.#settle([]);
+  }
+
+  /** What a step sampled: tokens from `position` on, and what each stage took for them. What was not asked for is dropped. */
+  receive(position: number, tokens: readonly number[], path: readonly StageTime[]): void {
+    if (this.#openSince === null || this.#owed === null) return;
+    if (position !== this.#options.tokens.length || tokens.length === 0) return;
+    this.#options.request.trace?.answered(path, tokens.length);
+    this.#sampledHere = true;
+    this.#options.drafter?.sampled(tokens);
+    this.#settle(tokens);
+  }
+
+  /**
+   * Frees it in every stage. With `keep` the stages keep the blocks that it began with, for others that begin
+   * alike; returns the names of those blocks.
+   */
+  close(keep: boolean): readonly string[] {
+    const { id: sequence, epoch, route } = this.#options;
+    const kept = keep ? this.#kept() : [];
+    this.#closed = true;
+    route[0]!.send(message({ case: 'close', value: { sequence, epoch, prefix: [...kept] } }));
+    this.#settle(null);
+    return kept;
+  }
+
+  #answer(): Promise<readonly number[] | null> {
+    return new Promise((resolve) => (this.#owed = { since: performance.now(), resolve }));
+  }
+
+  #settle(tokens: readonly number[] | null): void {
+    const owed = this.#owed;
+    this.#owed = null;
+    owed?.resolve(tokens);
+  }
+
+  #prefill(parent: string): void {
+    const { tokens } = this.#options;
+    const rows = this.#options.prefillChunk(tokens.length - this.#cachedTokens);
+    for (let start = this.#cachedTokens; start < tokens.length; start += rows) {
+      const end = Math.min(tokens.length, start + rows);
+      this.#send(tokens.slice(start, end), start, end === tokens.length ? 1 : 0, [], parent);
+    }
+  }
+
+  #decode(draft: number[], parent: string): void {
+    const { tokens } = this.#options;
+    this.#send([tokens.at(-1)!, ...draft], tokens.length - 1, 1 + draft.length, draft, parent);
+  }
+
+  #send(tokens: readonly number[], position: number, logits: number, draft: number[], parent: string): void {
+    const { id: sequence, epoch, route, outbox } = this.#options;
+    const item = { sequence, epoch, position, count: tokens.length, logits, draft, parent };
+    outbox.add(route[0]!, { item, tokens });
+  }
+
+  /**
+   * The blocks that may be kept: of a prompt that is still being computed each stage knows how far it is; the last
+   * token was sampled, but not fed.
+   */
+  #kept(): readonly string[] {
+    const { prefix, tokens, request } = this.#options;
+    if (prefix === null || !this.#sampledHere) return prefix ?? [];
+    return prefixBlocks(tokens.slice(0, -1), { known: prefix, salt: request.cacheSalt });
+  }
+}

@@ -1,0 +1,257 @@
+import { randomBytes } from 'node:crypto';
+import type { Tracer } from '@opentelemetry/api';
+import type { Counter } from 'prom-client';
+import { ServingError } from '../../lib/errors/serving-error.js';
+import type { CallerLink } from '../../lib/mesh/caller-link.js';
+import type { Identity } from '../../lib/mesh/identity.js';
+import { LinkManager } from '../../lib/mesh/link-manager.js';
+import { logLinkTroubles } from '../../lib/mesh/log-link-troubles.js';
+import type { Mesh } from '../../lib/mesh/types.js';
+import type { LayerRange } from '../../lib/model/layer-range.js';
+import { ownsHead } from '../../lib/model/layer-range.js';
+import type { Logger } from '../../lib/telemetry/log.js';
+import type { Message } from '../../lib/wire/gen/stage_pb.js';
+import { NO_STEPS } from '../../lib/wire/step-totals.js';
+import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
+import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
+import type { Leg } from './leg.js';
+import { MeshGeneration } from './mesh-generation.js';
+import { Outbox } from './outbox.js';
+import { chunkRows } from './prefill-chunk.js';
+import { planRebalance } from '../routing/rebalance.js';
+import type { ReplicaTotals } from '../report/totals-log.js';
+import { RoomQueue } from '../routing/room-queue.js';
+import { RouteChooser } from '../routing/route-chooser.js';
+import { RouteProgress } from '../routing/route-progress.js';
+import { onSomeRoute, pickRoute } from '../routing/router.js';
+
+export interface MeshBackendOptions {
+  readonly mesh: Mesh;
+  readonly identity: Identity;
+  readonly model: string;
+  readonly ranges: readonly LayerRange[];
+  /** Rows of one prefill chunk. */
+  readonly prefillChunk: number;
+  /** How long a step of a stage may take, ms. */
+  readonly stepTimeoutMs: number;
+  /** How long a sequence without a route waits for one, ms. */
+  readonly patienceMs: number;
+  readonly reroutes: Pick<Counter<'reason'>, 'inc'>;
+  /** Counts what is drafted; null where nothing is to be. */
+  readonly speculation: SpeculationMetrics | null;
+  /** Whether stages are asked to keep what a sequence began with, for the next that begins alike. */
+  readonly prefixCache: boolean;
+  readonly log: Logger;
+  readonly tracer?: Tracer;
+  /** Ends every sequence's name, so that nobody can name another's; random by default. */
+  readonly nameSuffix?: () => string;
+}
+
+const randomSuffix = (): string => `-${randomBytes(9).toString('base64url')}`;
+
+/** Between two looks at who is better off elsewhere. */
+const TEND_MS = 1_000;
+
+/** Runs sequences over the mesh: a link to every replica of every stage, a route for each sequence. */
+export class MeshBackend implements Backend {
+  readonly #options: MeshBackendOptions;
+  readonly #stages: readonly LinkManager[];
+  readonly #generations = new Map<string, MeshGeneration>();
+  readonly #routes: RouteChooser<CallerLink>;
+  readonly #queue: RoomQueue;
+  readonly #progress: RouteProgress<CallerLink>;
+  readonly #outbox = new Outbox();
+  readonly #tending: NodeJS.Timeout;
+  #count = 0;
+  #draining = false;
+
+  constructor(options: MeshBackendOptions) {
+    this.#options = options;
+    this.#stages = options.ranges.map((_, index) => this.#linkTo(`stage-${index}`));
+    this.#routes = new RouteChooser(
+      () => this.#links(),
+      () => this.#generations.values(),
+    );
+    this.#queue = new RoomQueue(options.patienceMs);
+    this.#progress = new RouteProgress(options.stepTimeoutMs);
+    this.#tending = setInterval(() => this.#tend(), TEND_MS).unref();
+  }
+
+  generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
+    const { identity, patienceMs, speculation, prefixCache, reroutes, log } = this.#options;
+    const { nameSuffix = randomSuffix } = this.#options;
+    const order = ++this.#count;
+    const id = `${identity.replica}-${order}${nameSuffix()}`;
+    const generation = new MeshGeneration({
+      id,
+      order,
+      request,
+      gateway: identity.replica,
+      routes: this.#routes,
+      queue: this.#queue,
+      outbox: this.#outbox,
+      prefillChunk: (rows) => this.#prefillChunk(rows),
+      patienceMs,
+      drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
+      prefixCache,
+      onReroute: (reason) => {
+        reroutes.inc({ reason });
+        log.info({ sequence: id, reason }, 'rerouted');
+      },
+      onDone: () => this.#generations.delete(id),
+    });
+    this.#generations.set(id, generation);
+    return generation.start(signal);
+  }
+
+  /** Sequences that wait for KV room. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  notReadyReason(): string | null {
+    if (this.#draining) return 'the gateway is stopping';
+    try {
+      pickRoute(this.#links(), () => 0);
+      return null;
+    } catch (error) {
+      return [ServingError.from(error).message, ...this.warnings()].join('; ');
+    }
+  }
+
+  warnings(): string[] {
+    const troubles = this.#stages.flatMap(({ registryTrouble }) => registryTrouble ?? []);
+    return [...new Set(troubles), ...this.#stages.flatMap(({ disagreements }) => disagreements)];
+  }
+
+  topology(): Topology {
+    const { model, identity, ranges } = this.#options;
+    return {
+      model,
+      precision: identity.plan.precision,
+      split: identity.plan.split,
+      stages: ranges.map((range, index) => ({
+        app_id: `stage-${index}`,
+        start: range.start,
+        end: range.end,
+        head: ownsHead(range),
+        replicas: this.#stages[index]!.links.map(({ replica, host, pid, draining, status }) => ({
+          id: replica,
+          host,
+          pid,
+          state: draining ? 'draining' : 'ready',
+          sequences: status.sequences,
+          kv_used: status.kvUsed,
+          kv_capacity: status.kvCapacity,
+          busy_ratio: status.busyRatio,
+          rss_bytes: status.rssBytes,
+        })),
+      })),
+    };
+  }
+
+  /** What every replica has done so far, as it last told. */
+  totals(): ReplicaTotals[] {
+    return this.#stages.flatMap(({ links }) =>
+      links.map(({ appId, replica, status, hopSeconds }) => ({
+        appId,
+        replica,
+        hops: { fromGateway: hopSeconds, toNext: status.hopSeconds },
+        processors: { owner: status.engine?.owner ?? '', count: status.engine?.processors ?? 0 },
+        prefill: status.prefill ?? NO_STEPS,
+        decode: status.decode ?? NO_STEPS,
+      })),
+    );
+  }
+
+  /** Not ready from now on, so that nobody sends more; what is asked nevertheless is still answered. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Ends what still runs, and all links. */
+  async close(): Promise<void> {
+    clearInterval(this.#tending);
+    for (const generation of [...this.#generations.values()]) {
+      generation.fail(new ServingError('stage_unavailable', 'the gateway is stopping'));
+    }
+    await Promise.all(this.#stages.map((stage) => stage.close()));
+  }
+
+  #links(): CallerLink[][] {
+    return this.#stages.map((stage) => stage.links);
+  }
+
+  #prefillChunk(rows: number): number {
+    const { prefillChunk, ranges } = this.#options;
+    return chunkRows(prefillChunk, { rows, running: this.#generations.size, stages: ranges.length });
+  }
+
+  /** Moves running sequences to where they are better off, and lets in those for which there is room by now. */
+  #tend(): void {
+    const now = performance.now();
+    this.#progress.observe(this.#links().flat(), now);
+    for (const generation of [...this.#generations.values()]) generation.checkProgress(this.#progress, now);
+    this.#handOver();
+    const sequences = [...this.#generations.values()];
+    for (const { sequence, from } of planRebalance(onSomeRoute(this.#links()), sequences)) {
+      sequence.move('rebalanced', from);
+    }
+    this.#queue.admit();
+  }
+
+  /** Draining replicas are left as soon as others can take what runs on them. */
+  #handOver(): void {
+    for (const generation of this.#generations.values()) {
+      const drains = generation.route.some(({ draining }) => draining);
+      if (drains && this.#routes.canLeaveDraining(generation)) generation.move('draining');
+    }
+  }
+
+  #linkTo(appId: string): LinkManager {
+    const { mesh, identity, log, tracer } = this.#options;
+    return new LinkManager({
+      mesh,
+      identity,
+      ...(tracer && { tracer }),
+      appId,
+      ...logLinkTroubles(log, appId),
+      onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+      onDown: (link, reason) => {
+        log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
+        this.#lost(link);
+      },
+      onMessage: (link, message) => this.#receive(link, message),
+    });
+  }
+
+  /** A sequence hears its head, and of failures its first stage, and nobody else. */
+  #receive(link: CallerLink, { body }: Message): void {
+    if (body.case === 'tokens') {
+      for (const { sequence, epoch, position, tokens, path } of body.value.sampled) {
+        this.#legOf(sequence, epoch, link, -1)?.receive(position, tokens, path);
+      }
+    } else if (body.case === 'opened') {
+      this.#legOf(body.value.sequence, body.value.epoch, link, -1)?.agreed(body.value.cachedTokens);
+    } else if (body.case === 'failed') {
+      const { sequence, epoch, code, message } = body.value;
+      if (this.#legOf(sequence, epoch, link, 0) === null) return;
+      this.#generations.get(sequence)!.broke(ServingError.received(code, message));
+    } else if (body.case === 'drain') {
+      this.#handOver();
+    }
+  }
+
+  #lost(link: CallerLink): void {
+    const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
+    for (const generation of [...this.#generations.values()]) {
+      if (generation.route.includes(link)) generation.broke(reason);
+    }
+  }
+
+  /** A sequence's leg of this epoch, if the link is the one to that replica of its route. */
+  #legOf(id: string, epoch: number, link: CallerLink, at: 0 | -1): Leg | null {
+    const leg = this.#generations.get(id)?.legOf(epoch) ?? null;
+    return leg?.route.at(at) === link ? leg : null;
+  }
+}

@@ -1,0 +1,302 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServingError } from '../../lib/errors/serving-error.js';
+import type { CallerLink } from '../../lib/mesh/caller-link.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../../lib/wire/prefix-blocks.js';
+import type { GenerateRequest, Generation } from './backend.js';
+import type { Drafter } from '../speculation/drafter.js';
+import { Leg } from './leg.js';
+import type { RerouteReason } from '../telemetry/metrics.js';
+import { demandOf } from '../routing/occupancy.js';
+import type { Outbox } from './outbox.js';
+import { Patience } from './patience.js';
+import type { Movable } from '../routing/rebalance.js';
+import type { RoomQueue } from '../routing/room-queue.js';
+import type { RouteChooser } from '../routing/route-chooser.js';
+import type { RouteProgress } from '../routing/route-progress.js';
+
+export interface MeshGenerationOptions {
+  readonly id: string;
+  /** Counts generations in the order in which they came. */
+  readonly order: number;
+  readonly request: GenerateRequest;
+  /** Our own replica id. */
+  readonly gateway: string;
+  readonly routes: RouteChooser<CallerLink>;
+  /** Where it waits for room. */
+  readonly queue: RoomQueue;
+  readonly outbox: Outbox;
+  /** Rows of a chunk of a prompt of which so many are to be computed, as things are. */
+  prefillChunk(rows: number): number;
+  /** How long it looks for a route before it fails, ms. */
+  readonly patienceMs: number;
+  /** For all its legs; null where nothing is to be guessed. */
+  readonly drafter: Drafter | null;
+  /** Whether the stages are asked to keep what it begins with. */
+  readonly prefixCache: boolean;
+  /** It leaves a route on which it was open. */
+  onReroute(reason: RerouteReason): void;
+  /** Called once, when it is over. */
+  onDone(): void;
+}
+
+/** A planned move: why, and a replica that the next route is not to go through. */
+interface Departure {
+  readonly reason: RerouteReason;
+  readonly avoid: CallerLink | null;
+}
+
+/**
+ * A generation over the mesh, whatever becomes of the replicas that it runs on. It holds every token; when its
+ * route breaks, or is to be left, the sequence is opened on another one in the next epoch and its tokens are fed
+ * again like a prompt, while the consumer waits a little longer for the next.
+ */
+export class MeshGeneration implements Movable<CallerLink> {
+  readonly #options: MeshGenerationOptions;
+  readonly #patience: Patience;
+  /** The prompt, and what has been sampled. */
+  readonly #all: number[];
+  #prefix: string[] | null = null;
+  #epoch = 0;
+  /** Asked for, or open; null between two legs. */
+  #leg: Leg | null = null;
+  /** The leg that is open, or will be. */
+  #ready: Promise<Leg> | null = null;
+  #departure: Departure | null = null;
+  /** Why the last leg broke, while there has been no other try. */
+  #trouble: ServingError | null = null;
+  /** Replicas of the routes that failed since the last token. */
+  readonly #avoid = new Set<CallerLink>();
+  /** Aborts with the reason for which it ends before its time. */
+  readonly #failed = new AbortController();
+  #unlisten = (): void => undefined;
+  #isDone = false;
+
+  constructor(options: MeshGenerationOptions) {
+    this.#options = options;
+    this.#patience = new Patience(options.patienceMs);
+    this.#all = [...options.request.prompt];
+  }
+
+  /** Resolves once every stage of a route has agreed; `signal` ends the generation, then and later, pulled or not. */
+  async start(signal: AbortSignal): Promise<Generation> {
+    const abort = (): void =>
+      this.fail(new ServingError('stream_broken', 'the request was aborted', { cause: signal.reason }));
+    signal.addEventListener('abort', abort, { once: true });
+    this.#unlisten = () => signal.removeEventListener('abort', abort);
+    if (signal.aborted) abort();
+    this.#goOn();
+    const { route, cachedTokens } = await this.#ready!;
+    const name = route.map(({ appId, replica }) => `${appId}/${replica}`).join('>');
+    return { route: name, cachedTokens, tokens: this.#decode() };
+  }
+
+  /**
+   * The decode loop. Pulling is what asks the mesh for more, so a consumer that stops, or waits for a slow client, costs no
+   * further step.
+   */
+  async *#decode(): AsyncGenerator<readonly number[]> {
+    try {
+      while (this.length < this.maxLength) {
+        this.#failed.signal.throwIfAborted();
+        this.#options.request.trace?.wanted();
+        if (this.#departure !== null) this.#depart(this.#departure);
+        const leg = await this.#ready!;
+        const tokens = await leg.step();
+        if (tokens === null) continue; // The leg is over before they came, and the next one on its way.
+        this.#take(tokens);
+        yield tokens;
+      }
+    } finally {
+      this.#end();
+    }
+  }
+
+  get route(): readonly CallerLink[] {
+    return this.#leg?.route ?? [];
+  }
+
+  get demand(): number {
+    return demandOf(this.length, this.maxLength);
+  }
+
+  get length(): number {
+    return this.#all.length;
+  }
+
+  get maxLength(): number {
+    const { prompt, maxTokens } = this.#options.request;
+    return prompt.length + maxTokens;
+  }
+
+  get settledMs(): number {
+    const since = this.#leg?.openSince ?? null;
+    return since === null ? 0 : performance.now() - since;
+  }
+
+  /** What belongs to an older epoch finds nothing. */
+  legOf(epoch: number): Leg | null {
+    return this.#leg?.epoch === epoch ? this.#leg : null;
+  }
+
+  /**
+   * Leaves its route for another one, not through `avoid` if there is any other: at once, or with the next pull
+   * if a step is under way. Without a route it is looking for one anyway.
+   */
+  move(reason: RerouteReason, avoid: CallerLink | null = null): void {
+    const leg = this.#leg;
+    if (leg === null || leg.openSince === null) return;
+    if (leg.waitingSince === null) this.#depart({ reason, avoid });
+    else this.#departure = { reason, avoid };
+  }
+
+  /** Leaves its route where that does not get on. */
+  checkProgress(progress: RouteProgress<CallerLink>, now: number): void {
+    const since = this.#leg?.waitingSince ?? null;
+    const problem = since === null ? null : progress.problem(this.route, since, now);
+    if (problem !== null) this.broke(new ServingError('stream_broken', problem), 'step_timeout');
+  }
+
+  /** It cannot go on over its route. Where another one can help, that is the next leg's. */
+  broke(reason: ServingError, why: RerouteReason = 'replica_lost'): void {
+    // Of what no other route can mend nothing is kept: who knows what it is.
+    const { route, wasOpen } = this.#leave(isMendable(reason));
+    if (!isMendable(reason)) {
+      this.fail(reason);
+      return;
+    }
+    const gaveWay = reason.code === 'kv_exhausted';
+    if (gaveWay) {
+      this.#options.routes.full(route);
+    } else {
+      for (const link of route) this.#avoid.add(link);
+      this.#trouble = reason;
+    }
+    if (!wasOpen) return;
+    if (!gaveWay) this.#patience.broke();
+    this.#options.onReroute(gaveWay ? 'preempted' : why);
+    this.#goOn();
+  }
+
+  /** Ends it before its time. */
+  fail(reason: ServingError): void {
+    this.#failed.abort(reason);
+    this.#end();
+  }
+
+  /** Opens the next leg, so that it is there when somebody pulls. */
+  #goOn(): void {
+    this.#ready = this.#openLeg();
+    this.#ready.catch((error: unknown) => this.fail(ServingError.from(error)));
+  }
+
+  /** On as many routes as it takes; what breaks before all have agreed is no leg. Throws why there is none. */
+  async #openLeg(): Promise<Leg> {
+    const { signal } = this.#failed;
+    for (;;) {
+      signal.throwIfAborted();
+      await this.#pause();
+      const leg = await this.#takeRoute();
+      if (leg === null || !(await leg.open())) continue;
+      this.#patience.agreed();
+      this.#options.routes.note(leg.route, this.#prefix ?? [], leg.cachedTokens / PREFIX_BLOCK);
+      return leg;
+    }
+  }
+
+  /** After a leg that broke: for so long as the patience lasts. */
+  async #pause(): Promise<void> {
+    if (this.#trouble === null) return;
+    const pause = this.#patience.next();
+    if (pause === null) throw this.#trouble;
+    this.#trouble = null;
+    const { signal } = this.#failed;
+    if (pause > 0) await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
+    signal.throwIfAborted();
+  }
+
+  /** A leg on the best route, once there is room for it and nobody has waited longer; null where there is no route now. */
+  async #takeRoute(): Promise<Leg | null> {
+    const { queue, order } = this.#options;
+    try {
+      return await queue.enter(order, () => this.#choose(), this.#failed.signal);
+    } catch (error) {
+      const reason = ServingError.from(error);
+      if (!canReplay(reason) || this.#failed.signal.aborted) throw reason;
+      this.#trouble = reason;
+      return null;
+    }
+  }
+
+  /** Takes the best route; null where there is no room. Throws `stage_unavailable` and `kv_exhausted`. */
+  #choose(): Leg | null {
+    const { id, request, gateway, routes, outbox, drafter } = this.#options;
+    if (this.#options.prefixCache) {
+      // The last token is always computed: its logits are what the next one is sampled from.
+      const known = this.#prefix ?? [];
+      this.#prefix = prefixBlocks(this.#all.slice(0, -1), { known, salt: request.cacheSalt });
+    }
+    const { length, demand } = this;
+    const prefix = this.#prefix;
+    const route = routes.choose({ length, demand, prefix: prefix ?? [], avoid: this.#avoid });
+    if (route === null) return null;
+    this.#leg = new Leg({
+      id,
+      epoch: ++this.#epoch,
+      route,
+      request,
+      tokens: this.#all,
+      gateway,
+      outbox,
+      prefillChunk: (rows) => this.#options.prefillChunk(rows),
+      drafter,
+      prefix,
+    });
+    return this.#leg;
+  }
+
+  #take(tokens: readonly number[]): void {
+    this.#all.push(...tokens);
+    this.#avoid.clear();
+    this.#patience.rewarded();
+    // A slow consumer keeps no replica from what it has been sampled already.
+    if (this.length === this.maxLength) this.#leave();
+  }
+
+  #depart({ reason, avoid }: Departure): void {
+    if (avoid !== null) this.#avoid.add(avoid);
+    this.#options.onReroute(reason);
+    this.#leave();
+    this.#goOn();
+  }
+
+  /** The route that it leaves, and whether all of that had agreed. */
+  #leave(keep = true): { route: readonly CallerLink[]; wasOpen: boolean } {
+    const leg = this.#leg;
+    this.#leg = null;
+    this.#departure = null;
+    if (leg === null) return { route: [], wasOpen: false };
+    const { routes, queue } = this.#options;
+    const kept = leg.close(keep);
+    routes.note(leg.route, kept, kept.length);
+    routes.left(leg.route, this.length);
+    // Whoever waits for room is let in when whatever this belongs to is done.
+    setImmediate(() => queue.admit());
+    queue.moved();
+    return { route: leg.route, wasOpen: leg.openSince !== null };
+  }
+
+  #end(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#unlisten();
+    this.#leave();
+    this.#options.onDone();
+  }
+}
+
+/** What another route, or the same one a little later, can do away with. */
+const canReplay = ({ code }: ServingError): boolean =>
+  code === 'stage_unavailable' || code === 'stream_broken';
+
+/** A sequence that had to give way can go on, too, once there is room. */
+const isMendable = (reason: ServingError): boolean => canReplay(reason) || reason.code === 'kv_exhausted';

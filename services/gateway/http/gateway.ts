@@ -1,0 +1,54 @@
+import type { Logger } from 'pino';
+import type { ModelText } from '../../lib/model/text/encode-chat.js';
+import { OwedTotal, type EventStreamOptions } from '../../lib/openai/event-stream.js';
+import type { MaxTokensPolicy } from '../../lib/openai/fit-context.js';
+import type { ServedModel } from '../../lib/openai/served-model.js';
+import type { Admission } from '../admission.js';
+import type { Backend } from '../generation/backend.js';
+import type { Inferences } from '../telemetry/request-trace.js';
+import type { GatewayMetrics } from '../telemetry/metrics.js';
+import type { Reporter } from '../report/reporter.js';
+import type { TextLimit } from '../text/text-task.js';
+import type { TextWork } from '../text/text-work.js';
+
+export interface HttpLimits extends EventStreamOptions {
+  /** Larger request bodies are refused, bytes. */
+  readonly bodyBytes: number;
+}
+
+/**
+ * A body is bounded by what can fit the context, with room for several prompts and for JSON: it is parsed on the event
+ * loop, 4 MiB in 20 to 50 ms.
+ */
+export function limitsFor(contextLength: number): HttpLimits {
+  const bodyBytes = Math.min(4 << 20, Math.max(64 << 10, contextLength * 32));
+  return {
+    bodyBytes,
+    keepAliveMs: 15_000,
+    stallMs: 60_000,
+    owedBytes: 1 << 20,
+    owed: new OwedTotal(64 << 20),
+  };
+}
+
+/** Everything that the routes work with. */
+export interface Gateway {
+  /** The address that it listens on, and further names that it answers to there. */
+  readonly host: string;
+  readonly allowedHosts: readonly string[];
+  /** Whose pages may read its answers in a browser; `*` is all. */
+  readonly corsOrigins: readonly string[];
+  readonly backend: Backend;
+  readonly text: ModelText;
+  readonly textWork: Pick<TextWork, 'run'>;
+  /** Above which a prompt is refused unseen; null where that can not be told. */
+  readonly textLimit: TextLimit | null;
+  readonly model: ServedModel;
+  readonly admission: Admission;
+  readonly metrics: GatewayMetrics;
+  readonly inferences: Inferences;
+  readonly reporter: Pick<Reporter, 'report'>;
+  readonly log: Pick<Logger, 'error'>;
+  readonly limits: HttpLimits;
+  readonly maxTokens: MaxTokensPolicy;
+}

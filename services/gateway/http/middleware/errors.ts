@@ -1,0 +1,59 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import { ServingError } from '../../../lib/errors/serving-error.js';
+import { errorBody } from '../../../lib/openai/error-body.js';
+import { formatEvent } from '../../../lib/openai/event-stream.js';
+import type { Gateway } from '../gateway.js';
+
+/** How long a replica or a sidecar usually takes to come back. */
+const UNAVAILABLE_RETRY_SECONDS = 5;
+
+/** Behind all routes. */
+export const noRoute: RequestHandler = (request) => {
+  throw new ServingError('route_not_found', `${request.method} ${request.path} does not exist`);
+};
+
+/** Counts what goes wrong with a request by its error code, and hands it on. */
+export function countFailures({ metrics }: Pick<Gateway, 'metrics'>): ErrorRequestHandler {
+  return (reason: unknown, _request, response, next) => {
+    const code = response.destroyed ? 'client_disconnected' : ServingError.from(reason).code;
+    metrics.failure.inc({ reason: code });
+    next(reason);
+  };
+}
+
+/**
+ * The one place where an error becomes an answer: OpenAI's body with its status, or, in a stream that has
+ * begun, an event after which it ends.
+ */
+export function respondWithError({
+  admission,
+  log,
+}: Pick<Gateway, 'admission' | 'log'>): ErrorRequestHandler {
+  return (reason: unknown, _request, response, _next) => {
+    if (response.destroyed) return;
+    const error = toServingError(reason);
+    if (error.kind.http >= 500) {
+      const requestId = response.get('x-request-id');
+      log.error({ err: error.cause ?? error, code: error.code, requestId }, error.message);
+    }
+    if (response.headersSent) {
+      response.end(formatEvent(errorBody(error)));
+      return;
+    }
+    adviseRetry(response, error.kind.http, admission.retryAfterSeconds());
+    response.status(error.kind.http).json(errorBody(error));
+  };
+}
+
+/** Express meets a path that it can not decode before any route does. */
+function toServingError(reason: unknown): ServingError {
+  if (!(reason instanceof URIError)) return ServingError.from(reason);
+  return new ServingError('route_not_found', reason.message, { cause: reason });
+}
+
+/** Tells OpenAI's client, which retries on its own, whether the same request may succeed later. */
+function adviseRetry(response: Response, status: number, busySeconds: number): void {
+  const mayPass = status === 429 || status === 503;
+  response.set('x-should-retry', String(mayPass));
+  if (mayPass) response.set('retry-after', String(status === 429 ? busySeconds : UNAVAILABLE_RETRY_SECONDS));
+}

@@ -1,0 +1,40 @@
+import type { RequestHandler } from 'express';
+import {
+  parseDetokenizeRequest,
+  parseTokenizeRequest,
+  validateDetokenizeRequest,
+  validateTokenizeRequest,
+} from '../../../lib/openai/tokenize-request.js';
+import { abortOnDisconnect } from '../abort-on-disconnect.js';
+import type { Gateway } from '../gateway.js';
+import type { TextTask } from '../../text/text-task.js';
+
+/** `POST /tokenize`: the ids of a text or of a rendered chat, as vLLM has it. */
+export function tokenize({ model, textWork }: Gateway): RequestHandler {
+  return async (request, response) => {
+    const valid = validateTokenizeRequest(parseTokenizeRequest(request.body), model);
+    const { addSpecialTokens } = valid;
+    const task: TextTask =
+      'prompt' in valid
+        ? { kind: 'prompts', texts: [valid.prompt], options: { addSpecialTokens }, limit: null }
+        : {
+            kind: 'chat',
+            messages: valid.messages,
+            options: { ...valid.rendering, addSpecialTokens },
+            limit: null,
+          };
+    const { ids } = await textWork.run(task, abortOnDisconnect(response).signal);
+    const tokens = ids[0]!;
+    response.json({ count: tokens.length, max_model_len: model.contextLength, tokens });
+  };
+}
+
+/** `POST /detokenize`: the text of token ids, special tokens included, as vLLM has it. */
+export function detokenize({ model, textWork }: Gateway): RequestHandler {
+  return async (request, response) => {
+    const tokens = validateDetokenizeRequest(parseDetokenizeRequest(request.body), model);
+    const { signal } = abortOnDisconnect(response);
+    const { text } = await textWork.run({ kind: 'decode', ids: tokens }, signal);
+    response.json({ prompt: text });
+  };
+}

@@ -1,0 +1,89 @@
+import { ServingError } from '../../lib/errors/serving-error.js';
+import { PREFIX_BLOCK } from '../../lib/wire/prefix-blocks.js';
+import { Occupancy, type Tenant } from './occupancy.js';
+import { PrefixIndex } from './prefix-index.js';
+import { loadOf, pickRoute, type Candidate } from './router.js';
+
+export interface RouteWish<Link> {
+  /** Tokens that the sequence has. */
+  readonly length: number;
+  /** KV room that it is likely to take up, tokens. */
+  readonly demand: number;
+  /** Names of the blocks that the sequence begins with. */
+  readonly prefix: readonly string[];
+  /** To be taken only where there is no other. */
+  readonly avoid: ReadonlySet<Link>;
+}
+
+/** What a replica that is to be avoided, or has no room, counts as running: more than any that is neither. */
+const AVOIDED = 1e6;
+
+/** Chooses routes by what the gateway knows of each replica: what runs there, its room, what it holds of a prompt. */
+export class RouteChooser<Link extends Candidate> {
+  readonly #stages: () => readonly (readonly Link[])[];
+  readonly #tenants: () => Iterable<Tenant<Link>>;
+  readonly #prefixes = new PrefixIndex<Link>();
+  /** What left each replica since the status with which it is remembered. */
+  readonly #left = new WeakMap<Link, { status: Link['status']; tokens: number }>();
+
+  /** `stages`: links to the replicas of each stage, stage 0 first; `tenants`: what runs. Both as of the call. */
+  constructor(stages: () => readonly (readonly Link[])[], tenants: () => Iterable<Tenant<Link>>) {
+    this.#stages = stages;
+    this.#tenants = tenants;
+  }
+
+  /**
+   * One replica of each stage; null where there is no room for the sequence now. Throws `stage_unavailable`, or
+   * `kv_exhausted` where it would not fit even alone.
+   */
+  choose({ length, demand, prefix, avoid }: RouteWish<Link>): Link[] | null {
+    const occupancy = this.#occupancy();
+    const route = pickRoute(this.#stages(), (link) => {
+      const shunned = (avoid.has(link) ? AVOIDED : 0) + (occupancy.freeRoom(link) < demand ? AVOIDED : 0);
+      return loadOf(occupancy.sequences(link) + shunned, this.#prefixes.held(link, prefix) * PREFIX_BLOCK);
+    });
+    const capacity = Math.min(...route.map(({ status }) => status.kvCapacity));
+    if (length >= capacity) {
+      const problem = `a sequence of ${length} tokens and more needs more than the KV room of ${capacity}`;
+      throw new ServingError('kv_exhausted', problem, { hint: 'raise LAYERMESH_KV_TOKENS' });
+    }
+    const wanted = Math.min(demand, capacity);
+    return route.every((link) => occupancy.freeRoom(link) >= wanted) ? route : null;
+  }
+
+  /** Whether a sequence could leave the draining replicas of its route: there are others, and they have room. */
+  canLeaveDraining({ route, demand }: Tenant<Link>): boolean {
+    const occupancy = this.#occupancy();
+    try {
+      const other = pickRoute(this.#stages(), (link) => (occupancy.freeRoom(link) < demand ? 1 : 0));
+      return other.every((link) => route.includes(link) || occupancy.freeRoom(link) >= demand);
+    } catch {
+      return false;
+    }
+  }
+
+  /** The replicas of a route hold the first `held` of these blocks, and no more of them. */
+  note(route: readonly Link[], names: readonly string[], held: number): void {
+    for (const link of route) this.#prefixes.note(link, names, held);
+  }
+
+  /** A sequence of so many tokens has left a route: what its replicas told of their room does not know it yet. */
+  left(route: readonly Link[], tokens: number): void {
+    for (const link of route)
+      this.#left.set(link, { status: link.status, tokens: this.#leftOf(link) + tokens });
+  }
+
+  /** There was no room on a route after all: it is looked at again when its replicas have told more. */
+  full(route: readonly Link[]): void {
+    this.left(route, -Infinity);
+  }
+
+  #leftOf(link: Link): number {
+    const left = this.#left.get(link);
+    return left?.status === link.status ? left.tokens : 0;
+  }
+
+  #occupancy(): Occupancy<Link> {
+    return new Occupancy(this.#tenants(), (link) => this.#leftOf(link));
+  }
+}

@@ -1,0 +1,94 @@
+import type { Counter } from 'prom-client';
+import { MAX_DRAFT } from '../../lib/wire/frames.js';
+import { DraftIndex, LONGEST_MATCH } from './draft-index.js';
+
+export interface SpeculationMetrics {
+  readonly draftTokens: Counter;
+  readonly acceptedTokens: Counter;
+}
+
+/** Guesses the next tokens of one sequence from what it has so far, as many as its guesses have been worth. */
+export class Drafter {
+  readonly #index: DraftIndex;
+  readonly #acceptance = new Acceptance();
+  readonly #metrics: SpeculationMetrics;
+  readonly #running: () => number;
+  #match = 0;
+  #drafted = 0;
+
+  /** `running` says how many sequences share the steps now. */
+  constructor(
+    { prompt, maxTokens }: { readonly prompt: readonly number[]; readonly maxTokens: number },
+    metrics: SpeculationMetrics,
+    running: () => number,
+  ) {
+    this.#index = new DraftIndex(prompt.length + maxTokens);
+    for (const token of prompt) this.#index.add(token);
+    this.#metrics = metrics;
+    this.#running = running;
+  }
+
+  /** The tokens to try next, at most `room`. */
+  draft(room: number): number[] {
+    const match = this.#index.find();
+    if (match === null) return [];
+    const length = this.#acceptance.draftLength(match.length, this.#running());
+    this.#match = match.length;
+    this.#drafted = Math.min(length, room, MAX_DRAFT);
+    this.#metrics.draftTokens.inc(this.#drafted);
+    return this.#index.following(match, this.#drafted);
+  }
+
+  /** What a step sampled: the accepted tokens of the draft, if there was one, and one more. */
+  sampled(tokens: readonly number[]): void {
+    for (const token of tokens) this.#index.add(token);
+    if (this.#drafted === 0) return;
+    const accepted = tokens.length - 1;
+    this.#acceptance.observe(this.#match, this.#drafted, accepted);
+    this.#metrics.acceptedTokens.inc(accepted);
+    this.#drafted = 0;
+  }
+
+  /** The step that carried the draft is lost; it tells nothing about the draft. */
+  forget(): void {
+    this.#drafted = 0;
+  }
+}
+
+/** Of the newest outcome in the measured rate: it forgets half of what was in three tokens. */
+const WEIGHT = 0.2;
+
+/** What a step costs beside its rows, in rows (services/lib/engine/kv/padding.ts). */
+const ROWS_PER_STEP = 8;
+
+/** Where drafting does not pay, every nth look-up drafts one token nevertheless, to see if it would now. */
+const PROBE_INTERVAL = 32;
+
+/**
+ * How often one sequence's drafted tokens were right, for each length of match, and so how many to draft. The
+ * longer a match, the likelier what follows; how likely depends on the text, and changes within it.
+ */
+export class Acceptance {
+  readonly #rates = Array.from({ length: LONGEST_MATCH + 1 }, (_, length) => 1 - 1 / length);
+  readonly #idle = new Array<number>(LONGEST_MATCH + 1).fill(0);
+
+  /**
+   * Tokens to draft while `running` sequences share the steps. A token is accepted if all before it are, so the
+   * k-th with probability rate^k. It costs a row, where a plain token costs a row and its part of the
+   * step: 1 + ROWS_PER_STEP / running rows. So it pays while rate^k is more than the ratio of the two; many
+   * sequences fill a step by themselves, and only near certainties are drafted.
+   */
+  draftLength(match: number, running: number): number {
+    const cost = running / (running + ROWS_PER_STEP);
+    const length = Math.floor(Math.log(cost) / Math.log(this.#rates[match]!));
+    this.#idle[match] = length > 0 ? 0 : this.#idle[match]! + 1;
+    return this.#idle[match] % PROBE_INTERVAL === PROBE_INTERVAL - 1 ? 1 : length;
+  }
+
+  /** Of `drafted` tokens the first `accepted` were right; what follows the first wrong one tells nothing. */
+  observe(match: number, drafted: number, accepted: number): void {
+    for (let token = 0; token < drafted && token <= accepted; token++) {
+      this.#rates[match]! += WEIGHT * ((token < accepted ? 1 : 0) - this.#rates[match]!);
+    }
+  }
+}

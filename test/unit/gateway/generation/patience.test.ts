@@ -1,0 +1,61 @@
+import { Patience } from '../../../../services/gateway/generation/patience.js';
+
+describe('patience', () => {
+  let now = 0;
+  beforeEach(() => {
+    now = 0;
+  });
+  const patience = (totalMs: number): Patience => new Patience(totalMs, () => now);
+  const pauses = (of: Patience): number[] => {
+    const all: number[] = [];
+    for (let pause = of.next(); pause !== null; pause = of.next()) {
+      all.push(pause);
+      now += pause;
+    }
+    return all;
+  };
+
+  it('tries at once, then after pauses that double, until its time is over', () => {
+    expect(pauses(patience(4_000))).toEqual([0, 100, 200, 400, 800, 1_000, 1_000, 500]);
+    expect(now).toBe(4_000);
+  });
+
+  it('counts from the first trouble, however long the tries themselves take', () => {
+    const waiting = patience(4_000);
+    now = 10_000;
+    expect(waiting.next()).toBe(0);
+    now += 3_990;
+    expect(waiting.next()).toBe(10);
+    now += 10;
+    expect(waiting.next()).toBeNull();
+  });
+
+  it('begins anew when a token has come', () => {
+    const waiting = patience(1_000);
+    pauses(waiting);
+    waiting.rewarded();
+    expect(pauses(waiting)).toEqual([0, 100, 200, 400, 300]);
+  });
+
+  it('has all its time again once a route has agreed, if not its first short pauses', () => {
+    const waiting = patience(1_000);
+    pauses(waiting);
+    waiting.agreed();
+    now += 60_000;
+    expect(pauses(waiting)).toEqual([1_000]);
+  });
+
+  it('ends with the sixth route that broke without a token', () => {
+    const waiting = patience(60_000);
+    for (let routes = 0; routes < 5; routes++) waiting.broke();
+    expect(waiting.next()).toBe(0);
+    waiting.broke();
+    expect(waiting.next()).toBeNull();
+    waiting.rewarded();
+    expect(waiting.next()).toBe(0);
+  });
+
+  it('of nothing tries nothing again', () => {
+    expect(patience(0).next()).toBeNull();
+  });
+});

@@ -1,0 +1,337 @@
+import { pino } from 'pino';
+import { Counter, Registry } from 'prom-client';
+import type { GenerateRequest } from '../../../../services/gateway/generation/backend.js';
+import {
+  MeshBackend,
+  type MeshBackendOptions,
+} from '../../../../services/gateway/generation/mesh-backend.js';
+import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
+import { prefixBlocks } from '../../../../services/lib/wire/prefix-blocks.js';
+import { eventually } from '../../../support/eventually.js';
+import { thrownBy } from '../../../support/thrown-by.js';
+import { greedy, plan } from './memory-mesh.js';
+import { SamplingMesh, VOCABULARY } from './sampling-mesh.js';
+
+const drawn = { ...greedy, temperature: 1.2 };
+const request = { prompt: [1, 2, 3, 1, 2], sampling: greedy, maxTokens: 24 };
+
+describe('a generation whose route breaks', () => {
+  let system: SamplingMesh;
+  let backend: MeshBackend;
+  let leave: AbortController;
+  let reroutes: Counter<'reason'>;
+
+  const start = async (options: Partial<MeshBackendOptions> = {}): Promise<void> => {
+    system = new SamplingMesh();
+    reroutes = new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] });
+    backend = new MeshBackend({
+      nameSuffix: () => '',
+      mesh: system.mesh,
+      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
+      model: 'm',
+      ranges: [
+        { start: 0, end: 1, layers: 2 },
+        { start: 1, end: 2, layers: 2 },
+      ],
+      prefillChunk: 4,
+      stepTimeoutMs: 60_000,
+      patienceMs: 60_000,
+      speculation: null,
+      prefixCache: true,
+      reroutes,
+      log: pino({ level: 'silent' }),
+      ...options,
+    });
+    leave = new AbortController();
+    await eventually('all links', () =>
+      backend.topology().stages.every(({ replicas }) => replicas.length === 2),
+    );
+  };
+  beforeEach(() => start());
+  afterEach(() => backend.close());
+
+  const generate = (changes: Partial<GenerateRequest> = {}) =>
+    backend.generate({ ...request, ...changes }, leave.signal);
+  const collect = async (steps: AsyncIterable<readonly number[]>): Promise<number[]> => {
+    const collected: number[] = [];
+    for await (const tokens of steps) collected.push(...tokens);
+    return collected;
+  };
+  const run = async (sampling: SamplingParams): Promise<number[]> =>
+    collect((await generate({ sampling })).tokens);
+  const rerouted = async (): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      (await reroutes.get()).values.map(({ labels, value }) => [String(labels.reason), value]),
+    );
+  type Happening = SamplingMesh['onStep'];
+  /** Happens once, in the step after so many tokens. */
+  const atToken = (token: number, happening: Happening): void => {
+    let done = false;
+    system.onStep = (item, open) => {
+      if (done || item.position + item.count < request.prompt.length + token) return false;
+      done = true;
+      return happening(item, open);
+    };
+  };
+  /** The first stage says that the sequence can not go on. */
+  const breakRoute =
+    (code: string): Happening =>
+    ({ sequence, epoch }, { route }) => {
+      const first = system.firsts.find(({ replica }) => replica === route[0])!;
+      first.send({ case: 'failed', value: { sequence, epoch, code, message: 'm' } });
+      return true;
+    };
+  const counter = (name: string): Counter => new Counter({ name, help: name, registers: [new Registry()] });
+
+  describe.each([
+    ['without drafts', false],
+    ['with drafts', true],
+  ])('%s', (_, drafts) => {
+    beforeEach(async () => {
+      if (!drafts) return;
+      await backend.close();
+      await start({
+        speculation: { draftTokens: counter('drafted'), acceptedTokens: counter('accepted') },
+      });
+    });
+
+    it.each([
+      ['greedy tokens', greedy],
+      ['drawn tokens', drawn],
+      ['penalties over prompt and output', { ...drawn, repetitionPenalty: 1.4 }],
+      ['penalties over the output', { ...greedy, presencePenalty: 0.7, frequencyPenalty: 0.6 }],
+      ['min_tokens', { ...drawn, minTokens: 14, stopIds: [1, 2, 3, 4, 5, 6] }],
+      ['everything', { ...drawn, topK: 5, topP: 0.9, repetitionPenalty: 1.2, logitBias: [[3, 1]] as const }],
+    ])('goes on as if nothing had been, with %s', async (_name, sampling) => {
+      const expected = await run(sampling);
+      expect(new Set(expected).size).toBeGreaterThan(2);
+      for (const token of [0, 1, 7, 15, 23]) {
+        atToken(token, breakRoute('stream_broken'));
+        expect(await run(sampling)).toEqual(expected);
+      }
+      expect(await rerouted()).toEqual({ replica_lost: 5 });
+    });
+  });
+
+  it('asks the new route for the prompt and what was sampled, as what they are', async () => {
+    const prompt = Array.from({ length: 60 }, (_, index) => index % VOCABULARY);
+    const sampling = { ...greedy, repetitionPenalty: 1.1 };
+    const { tokens, route } = await generate({ prompt, sampling });
+    expect(route).toBe('stage-0/a>stage-1/x');
+    const pulling = tokens[Symbol.asyncIterator]();
+    const sampled: number[] = [];
+    while (sampled.length < 9) sampled.push(...((await pulling.next()).value as number[]));
+    system.mesh.stop(system.heads[0]!);
+    await eventually('the new route', () => system.firsts[1]!.opens.length === 1);
+    const [before, open] = system.firsts.map(({ opens }) => opens[0]!);
+    expect(open).toEqual({
+      ...before,
+      epoch: 2,
+      route: ['b', 'y'],
+      sampled,
+      cachedBlocks: 2,
+      prefix: prefixBlocks([...prompt, ...sampled].slice(0, -1)),
+    });
+    expect(open!.prefix).toHaveLength(2);
+    // Nobody waits for a token: nothing is computed yet.
+    expect(system.firsts[1]!.frames).toEqual([]);
+    expect(system.firsts[0]!.closes).toEqual(['g-1/1']);
+    await pulling.next();
+    const fed = system.firsts[1]!.frames.flatMap(({ tokens: rows }) => rows);
+    expect(fed).toEqual([...prompt, ...sampled]);
+  });
+
+  it.each(['firsts', 'heads'] as const)('goes on when it loses its links to %s', async (stage) => {
+    const expected = await run(greedy);
+    atToken(5, () => {
+      for (const replica of system[stage]) replica.endLinks();
+      return false;
+    });
+    expect(await run(greedy)).toEqual(expected);
+    expect(await rerouted()).toEqual({ replica_lost: 1 });
+  });
+
+  it('hears no more of what its old route has to say', async () => {
+    const expected = await run(greedy);
+    const { tokens } = await generate();
+    const pulling = tokens[Symbol.asyncIterator]();
+    const sampled = [...((await pulling.next()).value as number[])];
+    const first = system.firsts.find(({ opens }) => opens.some(({ sequence }) => sequence === 'g-2'))!;
+    first.send({ case: 'failed', value: { sequence: 'g-2', epoch: 1, code: 'stream_broken', message: 'm' } });
+    const second = system.firsts.find((other) => other !== first)!;
+    await eventually('the new route', () => second.opens.some(({ sequence }) => sequence === 'g-2'));
+    const late = { sequence: 'g-2', epoch: 1 };
+    const noise = [{ ...late, position: 6, tokens: [VOCABULARY] }];
+    for (const head of system.heads) head.send({ case: 'tokens', value: { sampled: noise } });
+    first.send({ case: 'failed', value: { ...late, code: 'invalid_frame', message: 'm' } });
+    sampled.push(...(await collect(tokens)));
+    expect(sampled).toEqual(expected);
+  });
+
+  it('leaves a route that does not answer in the time of a step', async () => {
+    const expected = await run(greedy);
+    await backend.close();
+    await start({ stepTimeoutMs: 1_000 });
+    atToken(5, () => true);
+    expect(await run(greedy)).toEqual(expected);
+    expect(await rerouted()).toEqual({ step_timeout: 1 });
+  });
+
+  it('waits for a replica to come, and goes on', async () => {
+    const expected = await run(greedy);
+    const stopped = [...system.heads];
+    atToken(9, () => {
+      for (const head of stopped) system.mesh.stop(head);
+      return true;
+    });
+    const running = run(greedy);
+    await eventually('no route', () => backend.notReadyReason() !== null);
+    system.restart(0);
+    expect(await running).toEqual(expected);
+  });
+
+  it.each([
+    ['while it runs', 3],
+    ['before it runs', null],
+  ])('fails when none comes within its patience, %s', async (_, token) => {
+    await backend.close();
+    await start({ patienceMs: 250 });
+    const vanish = (): boolean => {
+      for (const head of [...system.heads]) system.mesh.stop(head);
+      return true;
+    };
+    if (token === null) vanish();
+    else atToken(token, vanish);
+    await eventually('the loss', () => token !== null || backend.notReadyReason() !== null);
+    expect(await thrownBy(() => run(greedy))).toMatchObject({
+      code: 'stage_unavailable',
+      message: 'no replica of stage-1 can be reached',
+    });
+  });
+
+  it('looks no further when the request is aborted', async () => {
+    const { tokens } = await generate();
+    for (const head of [...system.heads]) system.mesh.stop(head);
+    const pending = collect(tokens);
+    leave.abort();
+    expect((await thrownBy(() => pending)).message).toBe('the request was aborted');
+    const opens = system.firsts.flatMap((first) => first.opens).length;
+    system.restart(0);
+    await eventually('a route', () => backend.notReadyReason() === null);
+    expect(system.firsts.flatMap((first) => first.opens)).toHaveLength(opens);
+  });
+
+  it('opens no other route for a request that is aborted when its route has just broken', async () => {
+    await backend.close();
+    await start({ reroutes: { inc: () => queueMicrotask(() => leave.abort()) } });
+    atToken(4, breakRoute('stream_broken'));
+    expect((await thrownBy(() => run(greedy))).message).toBe('the request was aborted');
+    leave = new AbortController();
+    await run(greedy);
+    const opens = system.firsts.flatMap((first) => first.opens);
+    expect(opens.map(({ sequence, epoch }) => `${sequence}/${epoch}`).toSorted()).toEqual(['g-1/1', 'g-2/1']);
+  });
+
+  it.each(['invalid_frame', 'logits_invalid', 'internal'])('fails at once with %s', async (code) => {
+    atToken(4, breakRoute(code));
+    expect((await thrownBy(() => run(greedy))).code).toBe(code);
+    expect(await rerouted()).toEqual({});
+  });
+
+  it('gives up what breaks one route after the other', async () => {
+    system.onStep = breakRoute('stream_broken');
+    expect((await thrownBy(() => run(greedy))).code).toBe('stream_broken');
+    expect(system.steps).toHaveLength(6);
+  });
+
+  it('waits for room when it has begun already', async () => {
+    const expected = await run(greedy);
+    let refusals = 0;
+    for (const first of system.firsts) {
+      first.onOpen = (open) => {
+        const { sequence, epoch } = open;
+        const value = { sequence, epoch, code: 'kv_exhausted', message: 'm' };
+        if (epoch > 1 && ++refusals < 4) first.send({ case: 'failed', value });
+        else system.open(open);
+      };
+    }
+    atToken(4, breakRoute('stage_unavailable'));
+    expect(await run(greedy)).toEqual(expected);
+    expect(refusals).toBe(4);
+  });
+
+  it('needs no route for tokens that have come', async () => {
+    const { tokens } = await generate({ maxTokens: 1 });
+    const pulling = tokens[Symbol.asyncIterator]();
+    expect((await pulling.next()).done).toBe(false);
+    // Nor does it keep one any longer.
+    await eventually('the close', () => system.firsts[0]!.closes.includes('g-1/1'));
+    for (const head of [...system.heads]) system.mesh.stop(head);
+    await eventually('no route', () => backend.notReadyReason() !== null);
+    expect((await pulling.next()).done).toBe(true);
+    expect(await rerouted()).toEqual({});
+  });
+
+  it('has all its patience for each loss, also while nobody pulls', async () => {
+    const expected = await run(greedy);
+    await backend.close();
+    await start({ patienceMs: 1 });
+    const { tokens } = await generate();
+    for (const epoch of [1, 2, 3]) {
+      const value = { sequence: 'g-1', epoch, code: 'stream_broken', message: 'm' };
+      for (const first of system.firsts) first.send({ case: 'failed', value });
+      await eventually('the next route', () =>
+        system.firsts.some(({ opens }) => opens.some((open) => open.epoch === epoch + 1)),
+      );
+    }
+    expect(await collect(tokens)).toEqual(expected);
+  });
+
+  describe('or drains', () => {
+    const drain = (replica: string): void => {
+      const draining = [...system.firsts, ...system.heads].find((other) => other.replica === replica)!;
+      draining.status = { draining: true };
+      draining.send({ case: 'drain', value: {} });
+    };
+    const closes = (): string[] => system.firsts.flatMap((first) => first.closes);
+
+    it('leaves it between two steps, at once', async () => {
+      const expected = await run(greedy);
+      const { tokens } = await generate();
+      const pulling = tokens[Symbol.asyncIterator]();
+      const sampled = [...((await pulling.next()).value as number[])];
+      const { route } = system.firsts
+        .flatMap(({ opens }) => opens)
+        .find(({ sequence }) => sequence === 'g-2')!;
+      drain(route[1]!);
+      await eventually('the close', () => closes().includes('g-2/1'));
+      sampled.push(...(await collect(tokens)));
+      expect(sampled).toEqual(expected);
+      expect(await rerouted()).toEqual({ draining: 1 });
+    });
+
+    it('takes the step with it that is under way', async () => {
+      const expected = await run(greedy);
+      atToken(6, () => {
+        drain('x');
+        drain('a');
+        return false;
+      });
+      const before = system.steps.length;
+      expect(await run(greedy)).toEqual(expected);
+      // Its answer was taken, so no step was asked for twice.
+      expect(system.steps.length - before).toBe(request.maxTokens);
+      expect(await rerouted()).toEqual({ draining: 1 });
+    });
+
+    it('stays where there is no other', async () => {
+      drain('y');
+      const { tokens } = await generate();
+      const pulling = tokens[Symbol.asyncIterator]();
+      await pulling.next();
+      drain('x');
+      expect(await collect(tokens)).toHaveLength(request.maxTokens - 1);
+      expect(await rerouted()).toEqual({});
+    });
+  });
+});

@@ -1,0 +1,205 @@
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
+import pino from 'pino';
+import { Counter } from 'prom-client';
+import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
+import type { Generation } from '../../../../services/gateway/generation/backend.js';
+import { RoomQueue } from '../../../../services/gateway/routing/room-queue.js';
+import { eventually } from '../../../support/eventually.js';
+import { thrownBy } from '../../../support/thrown-by.js';
+import { greedy, MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('a queue for room', () => {
+  let room = 0;
+  let now = 0;
+  const entered: number[] = [];
+  const gaveUp: [number, unknown][] = [];
+  const seek = (queue: RoomQueue, order: number, needs = 1): AbortController => {
+    const leave = new AbortController();
+    const take = (): number | null => {
+      if (needs > room) return null;
+      room -= needs;
+      return order;
+    };
+    queue.enter(order, take, leave.signal).then(
+      (place) => entered.push(place),
+      (error: unknown) => gaveUp.push([order, error]),
+    );
+    return leave;
+  };
+  beforeEach(() => {
+    [room, now] = [0, 0];
+    entered.splice(0);
+    gaveUp.splice(0);
+  });
+
+  it('lets in who came first, and nobody before it who needs less', async () => {
+    const queue = new RoomQueue(1_000, () => now);
+    for (const [order, needs] of [[3], [1, 5], [2]] as const) seek(queue, order, needs);
+    room = 4;
+    queue.admit();
+    await settled();
+    expect([entered, queue.length]).toEqual([[], 3]);
+    room = 6;
+    queue.admit();
+    await settled();
+    expect([entered, queue.length]).toEqual([[1, 2], 1]);
+  });
+
+  it('is left by who no longer waits, then and before', async () => {
+    const queue = new RoomQueue(1_000, () => now);
+    const first = seek(queue, 1, 9);
+    seek(queue, 2);
+    first.abort('gone');
+    room = 1;
+    queue.admit();
+    await settled();
+    expect(entered).toEqual([2]);
+    expect(gaveUp).toEqual([[1, 'gone']]);
+    room = 1;
+    await expect(queue.enter(3, () => 3, AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
+    expect(queue.length).toBe(0);
+  });
+
+  it('tells one what is in its way, and goes on with the next', async () => {
+    const queue = new RoomQueue(1_000, () => now);
+    const failing = (): null => {
+      if (room === 0) return null;
+      throw new ServingError('stage_unavailable', 'no route');
+    };
+    const first = queue.enter(1, failing, new AbortController().signal);
+    seek(queue, 2);
+    room = 1;
+    queue.admit();
+    await expect(first).rejects.toThrow('no route');
+    expect(entered).toEqual([2]);
+  });
+
+  it('gives the first one up when nothing has moved for too long', async () => {
+    const queue = new RoomQueue(1_000, () => now);
+    for (const order of [1, 2]) seek(queue, order);
+    now = 999;
+    queue.moved();
+    now = 1_998;
+    queue.admit();
+    await settled();
+    expect(gaveUp).toEqual([]);
+    now = 1_999;
+    queue.admit();
+    await settled();
+    expect(gaveUp).toMatchObject([[1, { code: 'kv_exhausted' }]]);
+    expect(queue.length).toBe(1);
+  });
+});
+
+describe('sequences that do not all fit', () => {
+  const CAPACITY = 300;
+  let first: MemoryReplica;
+  let head: MemoryReplica;
+  let backend: MeshBackend;
+  const leave = new Map<string, AbortController>();
+
+  beforeEach(async () => {
+    const mesh = new MemoryMesh();
+    first = mesh.start('stage-0', 'a', ['x']);
+    head = mesh.start('stage-1', 'x');
+    for (const replica of [first, head]) replica.status = { kvCapacity: CAPACITY };
+    backend = new MeshBackend({
+      mesh,
+      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
+      model: 'm',
+      ranges: [
+        { start: 0, end: 1, layers: 2 },
+        { start: 1, end: 2, layers: 2 },
+      ],
+      prefillChunk: 512,
+      stepTimeoutMs: 60_000,
+      patienceMs: 60_000,
+      reroutes: new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] }),
+      speculation: null,
+      prefixCache: true,
+      log: pino({ level: 'silent' }),
+      nameSuffix: () => '',
+    });
+    first.onOpen = ({ sequence, epoch }) => head.send({ case: 'opened', value: { sequence, epoch } });
+    // The next token is the position of the last row.
+    first.onFrame = ({ items }) => {
+      for (const { sequence, epoch, position, count, logits } of items) {
+        const sampled = [{ sequence, epoch, position: position + count, tokens: [position + count] }];
+        if (logits > 0) head.send({ case: 'tokens', value: { sampled } });
+      }
+    };
+    await eventually('a route', () => backend.notReadyReason() === null);
+  });
+  afterEach(() => backend.close());
+
+  const generate = (name: string, maxTokens = 90, length = 10): Promise<Generation> => {
+    leave.set(name, new AbortController());
+    const prompt = Array.from({ length }, (_, index) => index);
+    return backend.generate({ prompt, sampling: greedy, maxTokens }, leave.get(name)!.signal);
+  };
+  const opens = (): string[] => first.opens.map(({ sequence, epoch }) => `${sequence}/${epoch}`);
+  const collect = async ({ tokens }: Generation): Promise<number[]> => {
+    const all: number[] = [];
+    for await (const step of tokens) all.push(...step);
+    return all;
+  };
+
+  it('wait in the order in which they came, and are all served', async () => {
+    const running = await Promise.all(['one', 'two', 'three'].map((name) => generate(name)));
+    const waiting = ['four', 'five'].map((name) => generate(name));
+    await eventually('the queue', () => backend.waiting === 2);
+    expect(opens()).toEqual(['g-1/1', 'g-2/1', 'g-3/1']);
+    expect(await collect(running[1]!)).toHaveLength(90);
+    await waiting[0];
+    expect([opens().at(-1), backend.waiting]).toEqual(['g-4/1', 1]);
+    await collect(running[0]!);
+    expect(await collect(await waiting[1]!)).toHaveLength(90);
+  });
+
+  it('leave the queue with their client', async () => {
+    for (const name of ['one', 'two', 'three']) await generate(name);
+    const waiting = thrownBy(() => generate('four'));
+    await eventually('the queue', () => backend.waiting === 1);
+    leave.get('four')!.abort();
+    expect((await waiting).code).toBe('stream_broken');
+    expect(backend.waiting).toBe(0);
+  });
+
+  it('give way, and go on where they were before those that have not begun', async () => {
+    const expected = await collect(await generate('alone'));
+    const { tokens } = await generate('displaced');
+    const pulling = tokens[Symbol.asyncIterator]();
+    const sampled: number[] = [];
+    while (sampled.length < 30) sampled.push(...((await pulling.next()).value as number[]));
+    const gives = { sequence: 'g-2', epoch: 1, code: 'kv_exhausted', message: 'full' };
+    first.send({ case: 'failed', value: gives });
+    await eventually('it waits', () => backend.waiting === 1);
+    const later = generate('later');
+    await eventually('both wait', () => backend.waiting === 2);
+    // Its replicas tell with the next pong that there is room.
+    await later;
+    expect(opens().slice(-2)).toEqual(['g-2/2', 'g-3/1']);
+    const again = first.opens.at(-2)!;
+    expect(again.sampled).toEqual(sampled);
+    expect(again.cachedBlocks).toBe(again.prefix.length);
+    for await (const step of { [Symbol.asyncIterator]: () => pulling }) sampled.push(...step);
+    expect(sampled).toEqual(expected);
+  });
+
+  it('count the room that others take', async () => {
+    first.status = { kvCapacity: CAPACITY, kvUsed: 250 };
+    await eventually('the word of it', () => backend.topology().stages[0]!.replicas[0]!.kv_used === 250);
+    const waiting = generate('one');
+    await eventually('it waits', () => backend.waiting === 1);
+    first.status = { kvCapacity: CAPACITY, kvUsed: 0 };
+    await waiting;
+  });
+
+  it('are refused at once where they would not fit even alone', async () => {
+    const error = await thrownBy(() => generate('long', 1, CAPACITY));
+    expect(error.code).toBe('kv_exhausted');
+    expect(opens()).toEqual([]);
+  });
+});

@@ -1,0 +1,74 @@
+import { create } from '@bufbuild/protobuf';
+import type { Tenant } from '../../../../services/gateway/routing/occupancy.js';
+import { RouteChooser } from '../../../../services/gateway/routing/route-chooser.js';
+import type { Candidate } from '../../../../services/gateway/routing/router.js';
+import { StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
+
+const replica = (id: string, fields: { kvUsed?: number; draining?: boolean } = {}): Candidate => ({
+  appId: 'stage',
+  replica: id,
+  draining: fields.draining ?? false,
+  status: create(StatusSchema, { kvUsed: fields.kvUsed ?? 0, kvCapacity: 1_000 }),
+});
+const tenant = (link: Candidate, demand = 100): Tenant<Candidate> => ({ route: [link], demand });
+
+describe('choosing a route', () => {
+  const choose = (
+    links: Candidate[],
+    tenants: Tenant<Candidate>[],
+    { demand = 100, avoid = [] as Candidate[] } = {},
+  ): string => {
+    const chooser = new RouteChooser(
+      () => [links],
+      () => tenants,
+    );
+    return chooser.choose({ length: 1, demand, prefix: [], avoid: new Set(avoid) })?.[0]!.replica ?? '';
+  };
+  const [x, y] = [replica('x'), replica('y')];
+
+  it('takes the one that runs least', () => {
+    expect(choose([x, y], [tenant(x)])).toBe('y');
+  });
+
+  it('avoids what it is told to, unless there is no other', () => {
+    expect(choose([x, y], [tenant(x)], { avoid: [y] })).toBe('x');
+    expect(choose([y], [], { avoid: [y] })).toBe('y');
+  });
+
+  it('avoids who says that it has no room, and who can have none by what we know to run there', () => {
+    expect(choose([replica('full', { kvUsed: 950 }), y], [tenant(y)])).toBe('y');
+    expect(choose([x, y], [tenant(x, 950), tenant(y), tenant(y)])).toBe('y');
+  });
+
+  it('prefers who holds the beginning, and forgets it when told so', () => {
+    const chooser = new RouteChooser(
+      () => [[x, y]],
+      () => [],
+    );
+    const chosen = (): Candidate =>
+      chooser.choose({ length: 1, demand: 100, prefix: ['one'], avoid: new Set() })![0]!;
+    expect(chosen()).toBe(x);
+    chooser.note([y], ['one'], 1);
+    expect(chosen()).toBe(y);
+    chooser.note([y], ['one'], 0);
+    expect(chosen()).toBe(x);
+  });
+});
+
+describe('leaving a draining replica', () => {
+  const leaving = replica('leaving', { draining: true });
+  const canLeave = (others: Candidate[], tenants: Tenant<Candidate>[] = []): boolean =>
+    new RouteChooser(
+      () => [[leaving, ...others]],
+      () => tenants,
+    ).canLeaveDraining(tenant(leaving));
+
+  it('needs another one, with room', () => {
+    expect(canLeave([])).toBe(false);
+    expect(canLeave([replica('other', { draining: true })])).toBe(false);
+    expect(canLeave([replica('full', { kvUsed: 950 })])).toBe(false);
+    const taken = replica('taken');
+    expect(canLeave([taken], [tenant(taken, 950)])).toBe(false);
+    expect(canLeave([replica('full', { kvUsed: 950 }), replica('free', { kvUsed: 900 })])).toBe(true);
+  });
+});

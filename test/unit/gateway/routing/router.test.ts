@@ -1,0 +1,101 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  loadOf,
+  onSomeRoute,
+  pickRoute,
+  type Candidate,
+} from '../../../../services/gateway/routing/router.js';
+import { StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
+
+const replica = (
+  id: string,
+  fields: { draining?: boolean; next?: string[]; kvUsed?: number } = {},
+): Candidate => ({
+  appId: 'stage',
+  replica: id,
+  draining: fields.draining ?? false,
+  status: create(StatusSchema, {
+    nextReplicas: fields.next ?? [],
+    kvUsed: fields.kvUsed ?? 0,
+    kvCapacity: 100,
+  }),
+});
+
+const none = (): number => 0;
+const ids = (route: Candidate[]): string => route.map((link) => link.replica).join('>');
+
+describe('the router', () => {
+  it('spreads sequences: fewest running first, then most free KV room', () => {
+    const stages = [
+      [replica('a', { next: ['x', 'y', 'z'] })],
+      [replica('x'), replica('y', { kvUsed: 50 }), replica('z')],
+    ];
+    const running = new Map([
+      ['x', 2],
+      ['y', 1],
+      ['z', 1],
+    ]);
+    expect(ids(pickRoute(stages, (link) => running.get(link.replica) ?? 0))).toBe('a>z');
+  });
+
+  it('prefers the replica that has the prompt, unless it is much busier', () => {
+    const stages = [[replica('idle'), replica('warm', { kvUsed: 50 })]];
+    const pick = (running: number, cachedTokens: number): string =>
+      ids(
+        pickRoute(stages, ({ replica: id }) =>
+          id === 'warm' ? loadOf(running, cachedTokens) : loadOf(0, 0),
+        ),
+      );
+    expect(pick(0, 32)).toBe('warm');
+    expect(pick(3, 1_000)).toBe('warm');
+    expect(pick(4, 1_000)).toBe('idle');
+    expect(pick(1, 32)).toBe('idle');
+    expect(pick(0, 0)).toBe('idle');
+  });
+
+  it('takes no draining replica', () => {
+    expect(ids(pickRoute([[replica('a', { draining: true }), replica('b')]], none))).toBe('b');
+  });
+
+  it('takes only replicas that can reach one another, even where that costs the best first choice', () => {
+    const stages = [
+      [replica('a', { next: ['dead-end'] }), replica('b', { next: ['x'], kvUsed: 90 })],
+      [replica('x')],
+    ];
+    expect(ids(pickRoute(stages, none))).toBe('b>x');
+  });
+
+  it('enters a dead end once, however many ways lead into it', () => {
+    let looks = 0;
+    const watched = (id: string, next: string[]): Candidate => {
+      const link = replica(id, { next });
+      return {
+        ...link,
+        get status() {
+          looks++;
+          return link.status;
+        },
+      };
+    };
+    const names = Array.from({ length: 6 }, (_, index) => `r${index}`);
+    const full = Array.from({ length: 9 }, () => names.map((name) => watched(name, names)));
+    expect(() => pickRoute([...full, [replica('unknown')]], none)).toThrow('no replica of stage-9');
+    expect(looks).toBeLessThan(2_000); // of 6 ** 9 ways
+  });
+
+  it('knows which replicas no route goes through', () => {
+    const stages = [
+      [replica('a', { next: ['x', 'w'] }), replica('b', { next: ['w'] }), replica('c', { next: [] })],
+      [replica('x'), replica('y'), replica('w', { draining: true })],
+    ];
+    expect(onSomeRoute(stages).map(ids)).toEqual(['a', 'x']);
+    expect(onSomeRoute([[], [replica('x')]])).toEqual([[], []]);
+  });
+
+  it.each([
+    ['stage-0', [[], [replica('x')]]],
+    ['stage-1', [[replica('a', { next: ['x'] })], [replica('x', { draining: true })]]],
+  ])('names %s when the way ends there', (name, stages) => {
+    expect(() => pickRoute(stages, none)).toThrow(`no replica of ${name} can be reached`);
+  });
+});
