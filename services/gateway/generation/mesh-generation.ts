@@ -2,35 +2,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../lib/wire/prefix-blocks.js';
-import type { GenerateRequest, Generation } from './backend.js';
-import type { Drafter } from '../speculation/drafter.js';
-import { Leg } from './leg.js';
+import type { Generation } from './backend.js';
+import { Leg, type LegOptions } from './leg.js';
 import type { RerouteReason } from '../telemetry/metrics.js';
 import { demandOf } from '../routing/occupancy.js';
-import type { Outbox } from './outbox.js';
 import { Patience } from './patience.js';
 import type { Movable } from '../routing/rebalance.js';
 import type { RoomQueue } from '../routing/room-queue.js';
 import type { RouteChooser } from '../routing/route-chooser.js';
 import type { RouteProgress } from '../routing/route-progress.js';
 
-export interface MeshGenerationOptions {
-  readonly id: string;
+export interface MeshGenerationOptions extends Omit<LegOptions, 'epoch' | 'route' | 'tokens' | 'prefix'> {
   /** Counts generations in the order in which they came. */
   readonly order: number;
-  readonly request: GenerateRequest;
-  /** Our own replica id. */
-  readonly gateway: string;
   readonly routes: RouteChooser<CallerLink>;
   /** Where it waits for room. */
   readonly queue: RoomQueue;
-  readonly outbox: Outbox;
-  /** Rows of a chunk of a prompt of which so many are to be computed, as things are. */
-  prefillChunk(rows: number): number;
   /** How long it looks for a route before it fails, ms. */
   readonly patienceMs: number;
-  /** For all its legs; null where nothing is to be guessed. */
-  readonly drafter: Drafter | null;
   /** Whether the stages are asked to keep what it begins with. */
   readonly prefixCache: boolean;
   /** It leaves a route on which it was open. */
@@ -229,7 +218,7 @@ export class MeshGeneration implements Movable<CallerLink> {
 
   /** Takes the best route; null where there is no room. Throws `stage_unavailable` and `kv_exhausted`. */
   #choose(): Leg | null {
-    const { id, request, gateway, routes, outbox, drafter } = this.#options;
+    const { request, routes } = this.#options;
     if (this.#options.prefixCache) {
       // The last token is always computed: its logits are what the next one is sampled from.
       const known = this.#prefix ?? [];
@@ -239,18 +228,7 @@ export class MeshGeneration implements Movable<CallerLink> {
     const prefix = this.#prefix;
     const route = routes.choose({ length, demand, prefix: prefix ?? [], avoid: this.#avoid });
     if (route === null) return null;
-    this.#leg = new Leg({
-      id,
-      epoch: ++this.#epoch,
-      route,
-      request,
-      tokens: this.#all,
-      gateway,
-      outbox,
-      prefillChunk: (rows) => this.#options.prefillChunk(rows),
-      drafter,
-      prefix,
-    });
+    this.#leg = new Leg({ ...this.#options, epoch: ++this.#epoch, route, tokens: this.#all, prefix });
     return this.#leg;
   }
 

@@ -1,5 +1,6 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
-import type { Rounds, Work } from './round-log.js';
+import type { Work } from '../telemetry/rounds.js';
+import type { Rounds } from './round-log.js';
 import { fitStepCost, type StepCost } from './step-cost.js';
 import { sumOf, type ReplicaWindow } from './totals-log.js';
 
@@ -56,7 +57,7 @@ export function measure(
     ),
     roundRate: decode.rounds / seconds,
     tokenRate: (decode.tokens + prefill.tokens) / seconds,
-    sequences: decode.roundTrip / 1000 / Math.max(1, decode.activeSeconds),
+    sequences: decode.roundTrip / Math.max(1, decode.activeSeconds),
   };
 }
 
@@ -88,8 +89,8 @@ function measureStage(appId: string, rounds: Rounds, replicas: readonly ReplicaW
 }
 
 const meanOf = ({ queue, compute, rounds }: Work = { queue: 0, compute: 0, rounds: 0 }): Work => ({
-  queue: queue / 1000 / Math.max(1, rounds),
-  compute: compute / 1000 / Math.max(1, rounds),
+  queue: queue / Math.max(1, rounds),
+  compute: compute / Math.max(1, rounds),
   rounds,
 });
 
@@ -98,7 +99,7 @@ export function hopSeconds({ rounds, stages }: Measured, phase: 'prefill' | 'dec
   const { rounds: count, roundTrip } = rounds[phase];
   if (count === 0) return 0;
   const inStages = stages.reduce((sum, stage) => sum + stage[phase].queue + stage[phase].compute, 0);
-  return Math.max(0, roundTrip / 1000 / count - inStages);
+  return Math.max(0, roundTrip / count - inStages);
 }
 
 /**

@@ -29,7 +29,7 @@ export function predict(measured: Measured, changes: readonly Change[]): Predict
   const gain =
     (roundsPerSecond(then.network) * then.groupSize) / (roundsPerSecond(now.network) * now.groupSize);
   const tokensPerRound = measured.rounds.decode.tokens / measured.rounds.decode.rounds;
-  const round = measured.rounds.decode.roundTrip / 1000 / measured.rounds.decode.rounds;
+  const round = measured.rounds.decode.roundTrip / measured.rounds.decode.rounds;
   return {
     tokensPerSecond: measured.tokenRate * gain,
     timePerToken: round / tokensPerRound / gain,

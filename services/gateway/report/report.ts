@@ -69,8 +69,8 @@ export function reportOf(
     window_s: round(measured.seconds, 1),
     sequences: round(measured.sequences, 2),
     tokens_per_second: round(measured.tokenRate, 1),
-    ttft_ms: round(meanFirst(rounds.prefill), 2),
-    tpot_ms: round(rounds.decode.roundTrip / rounds.decode.tokens, 3),
+    ttft_ms: round(meanFirst(rounds.prefill) * 1000, 2),
+    tpot_ms: toMs(rounds.decode.roundTrip / rounds.decode.tokens),
     stages: stages.map((stage, index) =>
       stageReport(stage, measured, {
         prefill: hopsOfRound(measured, 'prefill')[index]!,
@@ -80,7 +80,7 @@ export function reportOf(
     hops: {
       prefill_ms: toMs(hops.prefill),
       decode_ms: toMs(hops.decode),
-      tpot_share: round((hops.decode * 1000) / meanRound(rounds.decode), 3),
+      tpot_share: round(hops.decode / meanRound(rounds.decode), 3),
     },
     bottleneck: bottleneckOf(measured),
     predictions: [
@@ -99,7 +99,7 @@ function stageReport(
 ): StageReport {
   const { decode, prefill, utilisation } = stage;
   const shareOf = ({ queue, compute }: { queue: number; compute: number }, whole: number): number =>
-    whole === 0 ? 0 : round(((queue + compute) * 1000) / whole, 3);
+    whole === 0 ? 0 : round((queue + compute) / whole, 3);
   return {
     stage: stage.appId,
     replicas: stage.replicas.map(({ replica }) => replica),

@@ -1,5 +1,5 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
-import type { Round } from '../telemetry/sequence-trace.js';
+import type { Round } from '../telemetry/rounds.js';
 import type { LayerCosts } from './better-split.js';
 import { measure } from './measure.js';
 import { reportOf, type Report } from './report.js';

@@ -11,7 +11,8 @@ import { ServingError } from '../../lib/errors/serving-error.js';
 import type { GenerationSettings } from '../../lib/openai/generation-fields.js';
 import type { Usage } from '../../lib/openai/response-format.js';
 import { ATTRIBUTES, inferenceSpan, SPANS, type Operation } from '../../lib/telemetry/names.js';
-import { SequenceTrace, type Round } from './sequence-trace.js';
+import type { Round } from './rounds.js';
+import { SequenceTrace } from './sequence-trace.js';
 import { type RequestPhase, timingsOf, type Timings } from './timings.js';
 
 export interface RequestTraceOptions {
@@ -34,6 +35,7 @@ export class RequestTrace {
   readonly #options: RequestTraceOptions;
   readonly #span: Span;
   readonly #context: Context;
+  /** Seconds. */
   readonly #phases: Record<RequestPhase, number> = { tokenize: 0, admission: 0, route: 0 };
   readonly #sequences: SequenceTrace[] = [];
   #began: number | null = null;
@@ -66,7 +68,7 @@ export class RequestTrace {
     this.#began ??= started;
     const span = this.#options.tracer.startSpan(SPANS[phase], {}, this.#context);
     const end = (error?: unknown): void => {
-      this.#phases[phase] += performance.now() - started;
+      this.#phases[phase] += (performance.now() - started) / 1000;
       if (error !== undefined) markFailed(span, error);
       span.end();
     };
@@ -116,7 +118,7 @@ export class RequestTrace {
   /** Up to now. */
   timings(): Timings {
     const { arrived } = this.#options;
-    const before = (this.#began ?? arrived) - arrived;
+    const before = ((this.#began ?? arrived) - arrived) / 1000;
     return timingsOf(arrived, before, this.#phases, this.#sequences);
   }
 

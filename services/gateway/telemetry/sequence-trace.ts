@@ -2,41 +2,10 @@ import type { Span, SpanContext, Tracer } from '@opentelemetry/api';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
 import { ATTRIBUTES, SPANS } from '../../lib/telemetry/names.js';
 import { isSampled, traceparentOf, under } from '../../lib/telemetry/trace-context.js';
+import { RoundSums, type Hop, type Phase, type Round } from './rounds.js';
 
-export type Phase = 'prefill' | 'decode';
-
-/** One replica on a sequence's route. */
-export interface Hop {
-  readonly appId: string;
-  readonly replica: string;
-}
-
-/** A question to the mesh and its answer. Milliseconds. */
-export interface Round {
-  readonly phase: Phase;
-  readonly route: readonly Hop[];
-  readonly roundTrip: number;
-  /** What had passed before it, of a request's first one. */
-  readonly before: number;
-  /** What each stage of the route took of it; the rest was on the way. */
-  readonly path: readonly StageTimes[];
-  readonly tokens: number;
-}
-
-export interface StageTimes {
-  readonly queue: number;
-  readonly compute: number;
-}
-
-/** Sums over the rounds of a phase, milliseconds. */
-export interface PhaseTimes {
-  readonly roundTrip: number;
-  readonly rounds: number;
-  readonly stages: readonly StageTimes[];
-}
-
-/** Milliseconds. */
-export interface SequenceTimes extends Readonly<Record<Phase, PhaseTimes>> {
+/** Seconds. */
+export interface SequenceTimes extends Readonly<Record<Phase, RoundSums>> {
   /** The last one, where it has had several. */
   readonly route: readonly Hop[];
   /** In which the gateway, or its client, had the token. */
@@ -58,13 +27,6 @@ export interface SequenceTraceOptions {
   readonly onRound: (round: Round) => void;
 }
 
-interface MutablePhase {
-  roundTrip: number;
-  rounds: number;
-  stages: { queue: number; compute: number }[];
-  span: Span | null;
-}
-
 /**
  * Where the time of one sequence goes, as its gateway sees it: rounds through the mesh, each with what the stages
  * took of it by their own clocks, and the pauses between them, in which the gateway or its client had the token.
@@ -72,9 +34,10 @@ interface MutablePhase {
  */
 export class SequenceTrace {
   readonly #options: SequenceTraceOptions;
-  readonly #phases: Record<Phase, MutablePhase> = { prefill: newPhase(), decode: newPhase() };
+  readonly #rounds = { prefill: new RoundSums(), decode: new RoundSums() };
+  readonly #spans = new Map<Phase, Span>();
   #route: readonly Hop[] = [];
-  /** Since when it waits for tokens, or for a route to ask for them. */
+  /** Since when it waits for tokens, or for a route to ask for them; readings of `performance.now()`. */
   #waiting: number | null = null;
   #answered: number | null = null;
   #pauses = 0;
@@ -99,7 +62,7 @@ export class SequenceTrace {
   wanted(): void {
     if (this.#waiting !== null) return;
     const now = performance.now();
-    if (this.#answered !== null) this.#pauses += now - this.#answered;
+    if (this.#answered !== null) this.#pauses += (now - this.#answered) / 1000;
     this.#waiting = now;
   }
 
@@ -110,24 +73,29 @@ export class SequenceTrace {
   asked(feeds: 'prompt' | 'token'): string {
     const now = performance.now();
     // Anything but a moment means that there was no route, or that one has broken.
-    this.#rerouting += now - (this.#waiting ?? now);
+    this.#rerouting += (now - (this.#waiting ?? now)) / 1000;
     this.#waiting = now;
-    const phase = this.#phases[this.#phase];
-    phase.span ??= this.#start(this.#phase);
+    const phase = this.#phase;
+    const span = this.#spans.get(phase) ?? this.#start(phase);
     const { decodeInterval, parent } = this.#options;
-    const seen = isSampled(parent) && (feeds === 'prompt' || phase.rounds % decodeInterval === 0);
-    return seen ? phase.span.spanContext().spanId : '';
+    const isNth = this.#rounds[phase].rounds % decodeInterval === 0;
+    return isSampled(parent) && (feeds === 'prompt' || isNth) ? span.spanContext().spanId : '';
   }
 
   answered(path: readonly StageTime[], tokens: number): void {
     const now = performance.now();
     const asked = this.#waiting ?? now;
     const phase = this.#phase;
-    const times = path.map(({ queue, compute }) => ({ queue: queue / 1000, compute: compute / 1000 }));
-    const roundTrip = now - asked;
-    const before = phase === 'prefill' ? asked - this.#options.arrived : 0;
-    this.#book(this.#phases[phase], roundTrip, times);
-    this.#options.onRound({ phase, route: this.#route, roundTrip, before, path: times, tokens });
+    const round: Round = {
+      phase,
+      route: this.#route,
+      roundTrip: (now - asked) / 1000,
+      before: phase === 'prefill' ? (asked - this.#options.arrived) / 1000 : 0,
+      path: path.map(({ queue, compute }) => ({ queue: queue / 1e6, compute: compute / 1e6 })),
+      tokens,
+    };
+    this.#rounds[phase].add(round);
+    this.#options.onRound(round);
     if (phase === 'prefill') this.#end('prefill');
     this.#waiting = null;
     this.#answered = now;
@@ -141,36 +109,24 @@ export class SequenceTrace {
 
   /** Of the answered rounds. */
   times(): SequenceTimes {
-    const { prefill, decode } = this.#phases;
-    const sinceLast = this.#answered === null ? null : performance.now() - this.#answered;
+    const sinceLast = this.#answered === null ? null : (performance.now() - this.#answered) / 1000;
     const pauses = this.#pauses + (sinceLast ?? 0);
-    return { route: this.#route, pauses, rerouting: this.#rerouting, sinceLast, prefill, decode };
+    return { ...this.#rounds, route: this.#route, pauses, rerouting: this.#rerouting, sinceLast };
   }
 
   get #phase(): Phase {
     return this.#answered === null ? 'prefill' : 'decode';
   }
 
-  #book(phase: MutablePhase, roundTrip: number, times: readonly StageTimes[]): void {
-    phase.roundTrip += roundTrip;
-    phase.rounds += 1;
-    for (const [stage, { queue, compute }] of times.entries()) {
-      const sum = (phase.stages[stage] ??= { queue: 0, compute: 0 });
-      sum.queue += queue;
-      sum.compute += compute;
-    }
-  }
-
   #start(phase: Phase): Span {
     const { tracer, parent } = this.#options;
-    return tracer.startSpan(SPANS[phase], {}, under(parent, parent.spanId));
+    const span = tracer.startSpan(SPANS[phase], {}, under(parent, parent.spanId));
+    this.#spans.set(phase, span);
+    return span;
   }
 
-  #end(name: Phase): void {
-    const phase = this.#phases[name];
-    phase.span?.setAttribute(ATTRIBUTES.rounds, phase.rounds).end();
-    phase.span = null;
+  #end(phase: Phase): void {
+    this.#spans.get(phase)?.setAttribute(ATTRIBUTES.rounds, this.#rounds[phase].rounds).end();
+    this.#spans.delete(phase);
   }
 }
-
-const newPhase = (): MutablePhase => ({ roundTrip: 0, rounds: 0, stages: [], span: null });

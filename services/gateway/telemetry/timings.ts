@@ -1,4 +1,5 @@
-import type { PhaseTimes, SequenceTimes, SequenceTrace } from './sequence-trace.js';
+import { RoundSums } from './rounds.js';
+import type { SequenceTimes, SequenceTrace } from './sequence-trace.js';
 
 /** What is measured of a request before its sequences run. */
 export type RequestPhase = 'tokenize' | 'admission' | 'route';
@@ -31,7 +32,7 @@ export interface StageTimings {
   readonly decode: { readonly queue_ms: number; readonly compute_ms: number };
 }
 
-/** `before`: from the arrival until the first phase began, milliseconds. */
+/** `arrived`: a reading of `performance.now()`; `before`: from then until the first phase began; seconds, as in `phases`. */
 export function timingsOf(
   arrived: number,
   before: number,
@@ -42,27 +43,27 @@ export function timingsOf(
   const sinceLast = (one: SequenceTimes): number => one.sinceLast ?? Infinity;
   const [last] = [...times].sort((a, b) => sinceLast(a) - sinceLast(b));
   const { prefill, decode, pauses, rerouting, route } = last ?? NEVER_RAN;
-  const ofStage = (phase: PhaseTimes, stage: number) => {
-    const { queue, compute } = phase.stages[stage] ?? { queue: 0, compute: 0 };
-    return { queue_ms: rounded(queue), compute_ms: rounded(compute) };
+  const ofStage = ({ stages }: RoundSums, appId: string) => {
+    const { queue, compute } = stages.get(appId) ?? { queue: 0, compute: 0 };
+    return { queue_ms: toMs(queue), compute_ms: toMs(compute) };
   };
   return {
-    total_ms: rounded(performance.now() - arrived),
-    tokenize_ms: rounded(phases.tokenize),
-    queue_ms: rounded(phases.admission),
-    route_ms: rounded(phases.route),
-    prefill_ms: rounded(prefill.roundTrip),
-    decode_ms: rounded(decode.roundTrip),
-    gateway_ms: rounded(before + pauses),
-    reroute_ms: rounded(rerouting),
+    total_ms: toMs((performance.now() - arrived) / 1000),
+    tokenize_ms: toMs(phases.tokenize),
+    queue_ms: toMs(phases.admission),
+    route_ms: toMs(phases.route),
+    prefill_ms: toMs(prefill.roundTrip),
+    decode_ms: toMs(decode.roundTrip),
+    gateway_ms: toMs(before + pauses),
+    reroute_ms: toMs(rerouting),
     decode_rounds: decode.rounds,
-    stages: route.map(({ appId, replica }, stage) => ({
+    stages: route.map(({ appId, replica }) => ({
       stage: appId,
       replica,
-      prefill: ofStage(prefill, stage),
-      decode: ofStage(decode, stage),
+      prefill: ofStage(prefill, appId),
+      decode: ofStage(decode, appId),
     })),
-    hops: { prefill_ms: rounded(hopsOf(prefill)), decode_ms: rounded(hopsOf(decode)) },
+    hops: { prefill_ms: toMs(hopsOf(prefill)), decode_ms: toMs(hopsOf(decode)) },
   };
 }
 
@@ -85,10 +86,9 @@ export function serverTiming(timings: Timings): string {
   return entries.map(([name, ms]) => `${name};dur=${rounded(ms)}`).join(', ');
 }
 
-const NONE: PhaseTimes = { roundTrip: 0, rounds: 0, stages: [] };
 const NEVER_RAN: SequenceTimes = {
-  prefill: NONE,
-  decode: NONE,
+  prefill: new RoundSums(),
+  decode: new RoundSums(),
   pauses: 0,
   rerouting: 0,
   sinceLast: null,
@@ -96,7 +96,8 @@ const NEVER_RAN: SequenceTimes = {
 };
 
 /** Clocks of several processes are rounded each for itself: never below zero. */
-const hopsOf = ({ roundTrip, stages }: PhaseTimes): number =>
-  Math.max(0, roundTrip - stages.reduce((sum, { queue, compute }) => sum + queue + compute, 0));
+const hopsOf = ({ roundTrip, stages }: RoundSums): number =>
+  Math.max(0, roundTrip - [...stages.values()].reduce((sum, { queue, compute }) => sum + queue + compute, 0));
 
+const toMs = (seconds: number): number => rounded(seconds * 1000);
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

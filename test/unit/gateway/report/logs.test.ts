@@ -1,6 +1,6 @@
 import { RoundLog } from '../../../../services/gateway/report/round-log.js';
 import { TotalsLog, type ReplicaTotals } from '../../../../services/gateway/report/totals-log.js';
-import type { Round } from '../../../../services/gateway/telemetry/sequence-trace.js';
+import type { Round } from '../../../../services/gateway/telemetry/rounds.js';
 import { totalsOf } from './totals.js';
 
 const round = (replica: string, compute: number): Round => ({

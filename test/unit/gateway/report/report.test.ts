@@ -29,9 +29,9 @@ function run({ seconds, sequences, hops, sleeping = true, apart = false, replica
       {
         phase: 'decode',
         route: seconds.map((_, stage) => ({ appId: `stage-${stage}`, replica: `r${stage}` })),
-        roundTrip: round * 1000,
+        roundTrip: round,
         before: 0,
-        path: seconds.map((each) => ({ queue: 0, compute: each * 1000 })),
+        path: seconds.map((each) => ({ queue: 0, compute: each })),
         tokens: 1,
       },
       (index % WINDOW) + 0.5,

@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { ROOT_CONTEXT, trace, TraceFlags } from '@opentelemetry/api';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SequenceTrace, type Round } from '../../../../services/gateway/telemetry/sequence-trace.js';
+import type { Round } from '../../../../services/gateway/telemetry/rounds.js';
+import { SequenceTrace } from '../../../../services/gateway/telemetry/sequence-trace.js';
 import { serverTiming, timingsOf, type Timings } from '../../../../services/gateway/telemetry/timings.js';
 import { StageTimeSchema, type StageTime } from '../../../../services/lib/wire/gen/stage_pb.js';
 import { recordSpans } from '../../../support/spans.js';
@@ -47,16 +48,18 @@ describe('the trace of a sequence', () => {
         tokens: 1,
         route,
         path: [
-          { queue: 1, compute: 2 },
-          { queue: 0.5, compute: 3 },
+          { queue: 0.001, compute: 0.002 },
+          { queue: 0.0005, compute: 0.003 },
         ],
       },
       { phase: 'decode', tokens: 3 },
     ]);
-    expect(sequence.times().decode).toMatchObject({ rounds: 1, stages: [{ compute: 1 }, { compute: 1.5 }] });
+    const { decode } = sequence.times();
+    expect(decode.rounds).toBe(1);
+    expect([...decode.stages.values()]).toMatchObject([{ compute: 0.001 }, { compute: 0.0015 }]);
   });
 
-  it('asks for spans of the first round of each phase, and of every so manieth', () => {
+  it('asks for spans of the first round of each phase, and of every nth', () => {
     const { sequence, spans, parent } = traceOf(true);
     const asked = Array.from({ length: 5 }, () => {
       const id = ask(sequence);
