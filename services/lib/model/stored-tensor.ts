@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { ServingError } from '../errors/serving-error.js';
-import type { Encoding } from './dequantize/encoding.js';
+import type { Encoding } from './checkpoint/encoding.js';
 import { readRange } from './file-range.js';
 import type { RowRange } from './types.js';
 

@@ -1,5 +1,5 @@
 import { ServingError } from '../errors/serving-error.js';
-import type { Encoding } from './dequantize/encoding.js';
+import type { Encoding } from './checkpoint/encoding.js';
 
 /** What a header says of a tensor, before any of it is believed. */
 export interface DeclaredTensor {

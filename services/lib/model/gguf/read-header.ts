@@ -5,7 +5,7 @@ import { readRange } from '../file-range.js';
 import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
 import type { StoredTensor } from '../stored-tensor.js';
 import { checkLayout } from '../tensor-layout.js';
-import { ggufEncoding } from './encodings.js';
+import { ggufEncoding } from './blocks.js';
 
 export interface GgufHeader {
   readonly metadata: Readonly<Record<string, unknown>>;

@@ -1,10 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import { BF16 } from '../dequantize/bf16.js';
-import type { Encoding } from '../dequantize/encoding.js';
-import { F16 } from '../dequantize/f16.js';
-import { F32 } from '../dequantize/f32.js';
+import { BF16, type Encoding, F16, F32 } from '../checkpoint/encoding.js';
 import { readRange } from '../file-range.js';
 import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
 import type { StoredTensor } from '../stored-tensor.js';

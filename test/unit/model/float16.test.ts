@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import { halfToFloat } from '../../../../services/lib/model/dequantize/half.js';
-import { toHalf } from '../../../../services/lib/model/quantize/float16.js';
+import { halfToFloat, toHalf } from '../../../services/lib/model/float16.js';
 
 test('every half survives the way to a float and back', () => {
   for (let bits = 0; bits < 1 << 16; bits++) {

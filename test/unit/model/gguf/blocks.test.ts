@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { GGMLQuantizationType } from '@huggingface/gguf';
-import { ggufEncoding } from '../../../services/lib/model/gguf/encodings.js';
+import { ggufEncoding } from '../../../../services/lib/model/gguf/blocks.js';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/gguf-quants.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/gguf-quants.json', import.meta.url), 'utf8'),
 ) as { encodings: Record<string, { bytes: string; values: string }> };
 
 const floats = (base64: string): Float32Array =>
