@@ -3,7 +3,7 @@ import { GGMLQuantizationType } from '@huggingface/gguf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { llama } from '../../../services/lib/model/architectures/llama.js';
 import { storedName } from '../../../services/lib/model/match-tensors.js';
-import { writeWhole } from '../../../services/lib/model/shards/write-whole.js';
+import { writeWhole } from '../../../services/lib/model/write-whole.js';
 import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
 import type { ModelConfig, TensorName } from '../../../services/lib/model/types.js';
 import { ggufHeader, paddingOf, type GgufTensorInfo } from '../gguf/gguf-header.js';

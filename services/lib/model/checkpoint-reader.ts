@@ -3,7 +3,7 @@ import type { OpenedModel } from './opened-model.js';
 import { coveringHeads, toHalfSplit } from './rotary-rows.js';
 import { checkedRows, readTensor, type StoredTensor } from './stored-tensor.js';
 import { tensorKind } from './tensor-names.js';
-import type { Checkpoint, ModelConfig, RowRange, TensorName, TextFiles } from './types.js';
+import type { Checkpoint, CheckpointText, ModelConfig, RowRange, TensorName } from './types.js';
 
 /** The Checkpoint over an opened model of any format. */
 export class CheckpointReader implements Checkpoint {
@@ -23,7 +23,7 @@ export class CheckpointReader implements Checkpoint {
     return this.#model.warnings;
   }
 
-  get text(): TextFiles {
+  get text(): CheckpointText {
     return this.#model.text;
   }
 

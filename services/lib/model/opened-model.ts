@@ -1,11 +1,11 @@
 import { ServingError } from '../errors/serving-error.js';
 import type { StoredTensor } from './stored-tensor.js';
-import type { ModelConfig, TensorName, TextFiles } from './types.js';
+import type { CheckpointText, ModelConfig, TensorName } from './types.js';
 
 /** What a format's reader makes of a file or folder: all that was declared, checked, and nothing read yet. */
 export interface OpenedModel {
   readonly config: ModelConfig;
-  readonly text: TextFiles;
+  readonly text: CheckpointText;
   /** Every tensor of the model, `head` of a tied one too. */
   readonly tensors: ReadonlyMap<TensorName, StoredTensor>;
   /** Rows of q and k are stored in pairs for interleaved rotary embedding. */

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { contentDigest } from './content-digest.js';
 import { readJson } from './read-json.js';
-import { writeJson } from './shards/write-json.js';
+import { writeJson } from './write-whole.js';
 
 /** The models of a user; the oldest are forgotten, and hashed again if they come back. */
 const MAX_ENTRIES = 256;

@@ -11,8 +11,6 @@ const SPECIAL = new Map([
 /** Every byte of UTF-8 is a token, so that characters are spread over several. */
 export const byteTokenizer: Tokenizer = {
   vocabularySize: 258,
-  bosId: BOS,
-  eosIds: [EOS],
   stripsLeadingSpace: false,
   specialTokens: [],
   encode: (text, { addSpecialTokens }) => [...(addSpecialTokens ? [BOS] : []), ...Buffer.from(text)],

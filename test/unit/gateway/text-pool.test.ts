@@ -45,7 +45,7 @@ describe('the text workers', () => {
 
   let pool: TextPool;
   const startWorker = (): Worker =>
-    typescriptWorker('services/gateway/text/text-worker.ts', { prepared, model: { bosId: 0, eosIds: [0] } });
+    typescriptWorker('services/gateway/text/text-worker.ts', { prepared });
   const start = (limits: Partial<TextPoolLimits> = {}): void => {
     pool = new TextPool(startWorker, { ...TEXT_POOL_LIMITS, ...limits });
   };

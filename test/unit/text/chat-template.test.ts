@@ -22,7 +22,7 @@ const fixture = JSON.parse(
 };
 
 function load(tokenizerConfig: Record<string, unknown>): ChatTemplate {
-  const text = { tokenizer: {}, tokenizerConfig, bosId: null, eosIds: [] };
+  const text = { tokenizer: {}, tokenizerConfig };
   return loadChatTemplate(text, () => new Date(fixture.now));
 }
 

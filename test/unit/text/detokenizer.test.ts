@@ -91,6 +91,6 @@ describe('the space that SentencePiece puts before a text', () => {
 
   it('is kept after a prompt, unless all of the prompt is control tokens', () => {
     expect(new StreamingDetokenizer(sentencePiece, [the]).push(the)).toBe(' the');
-    expect(new StreamingDetokenizer(sentencePiece, [sentencePiece.bosId!]).push(the)).toBe('the');
+    expect(new StreamingDetokenizer(sentencePiece, [sentencePiece.idOf('<s>')!]).push(the)).toBe('the');
   });
 });

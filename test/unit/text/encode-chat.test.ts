@@ -154,7 +154,7 @@ describe('special tokens in what a client sends', () => {
       },
       decoder: { type: 'Fuse' },
     };
-    const other = loadTokenizer({ tokenizer: file, tokenizerConfig: {}, bosId: null, eosIds: [] });
+    const other = loadTokenizer({ tokenizer: file, tokenizerConfig: {} });
     const end = other.idOf('<end>')!;
     const text = { ...modelText({ chat_template: '{{ messages[0].content }}<end>' }), tokenizer: other };
     const ids = (content: string): number[] => encodeChat(text, [user(content)], prompt).ids;

@@ -10,8 +10,6 @@ const template = (content: string) =>
         `{% for message in messages %}<{{ message.role }}>{{ ${content} }}</turn>\n{% endfor %}` +
         '{% if add_generation_prompt %}<assistant>{% endif %}{{ mood }}',
     },
-    bosId: null,
-    eosIds: [],
   });
 const messages: ChatMessage[] = [
   { role: 'user', content: 'Count.' },

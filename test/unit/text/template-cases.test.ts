@@ -15,8 +15,6 @@ function rendered(source: string, messages: readonly ChatMessage[]): string | nu
   const text = {
     tokenizer: {},
     tokenizerConfig: { chat_template: source, bos_token: '<s>' },
-    bosId: null,
-    eosIds: [],
   };
   const template = loadChatTemplate(text, () => new Date(fixture.now));
   try {

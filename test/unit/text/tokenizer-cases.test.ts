@@ -29,7 +29,7 @@ describe("Rust's tokenizers", () => {
     const differing = groups.flatMap(({ seed, tokenizer, cases }) => {
       const model = { ...tokenizer.model, vocab: vocabulary(tokenizer.model.vocab) };
       const steps = { ...tokenizer, model: undefined };
-      const files = { tokenizer: { ...steps, model }, tokenizerConfig: {}, bosId: null, eosIds: [] };
+      const files = { tokenizer: { ...steps, model }, tokenizerConfig: {} };
       const loaded = loadTokenizer(files);
       return cases.flatMap(({ text, ids, plain = ids }) => {
         const own = loaded.encode(text, { addSpecialTokens: true });

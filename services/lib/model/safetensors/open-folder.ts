@@ -11,7 +11,7 @@ import { parseFields } from '../parse-fields.js';
 import { readJson } from '../read-json.js';
 import type { StoredTensor } from '../stored-tensor.js';
 import { readSafetensorsHeader } from './read-header.js';
-import { readTextFiles, TEXT_FILES } from './read-text-files.js';
+import { readFolderText, TEXT_FILES } from './read-text-files.js';
 
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
@@ -64,7 +64,7 @@ export async function openFolder(path: string, signal?: AbortSignal): Promise<Op
       tensors: matchTensors(config, huggingFace, stored),
       interleavedRotary: false,
       warnings,
-      text: await readTextFiles(path, json, { rows: config.vocabulary, warn, signal }),
+      text: await readFolderText(path, json, { rows: config.vocabulary, warn, signal }),
       files: ['config.json', ...TEXT_FILES, ...weightFiles]
         .filter((name) => present.has(name))
         .map((name) => join(path, name)),

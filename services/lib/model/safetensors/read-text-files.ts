@@ -6,13 +6,13 @@ import { readJson, readText } from '../read-json.js';
 import { endTokens } from '../text/end-tokens.js';
 import { fitVocabulary } from '../text/fit-vocabulary.js';
 import { tokenIds, type Rows } from '../text/token-ids.js';
-import type { TextFiles } from '../types.js';
+import type { CheckpointText } from '../types.js';
 
 const fieldsSchema = z.record(z.string(), z.unknown());
 /** A file of its own for the template, before it was one without JSON around it. */
 const templateSchema = z.object({ chat_template: z.unknown().optional() });
 
-/** The files that `readTextFiles` reads, beside config.json. */
+/** The files that `readFolderText` reads, beside config.json. */
 export const TEXT_FILES = [
   'generation_config.json',
   'tokenizer.json',
@@ -26,11 +26,11 @@ export const TEXT_FILES = [
  * generation_config.json wins over config.json, which may still have the ids of the model that it was made of.
  * Throws `unsupported_tokenizer` without tokenizer.json, and `checkpoint_invalid`.
  */
-export async function readTextFiles(
+export async function readFolderText(
   folder: string,
   config: unknown,
   { signal, ...rows }: Rows & { readonly signal?: AbortSignal | undefined },
-): Promise<TextFiles> {
+): Promise<CheckpointText> {
   const [generation, file, tokenizerConfig, template, older] = await Promise.all([
     readJson(join(folder, 'generation_config.json'), signal),
     readJson(join(folder, 'tokenizer.json'), signal),

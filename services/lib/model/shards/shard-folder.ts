@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type FileRecord, MANIFEST_FILE, type Manifest, manifestSchema } from './format.js';
 import { verifyShard } from './open-shards.js';
-import { writeJson } from './write-json.js';
+import { writeJson } from '../write-whole.js';
 import { type TensorSource, writeShard } from './write-shard.js';
 
 /** Everything of a manifest but the files. */

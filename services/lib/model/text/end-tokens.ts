@@ -89,7 +89,7 @@ function endOfTurn(
 
 /** Empty where the template is missing, fails or takes too long. */
 function render(tokenizerConfig: Record<string, unknown>): string {
-  const template = loadChatTemplate({ tokenizer: null, tokenizerConfig, bosId: null, eosIds: [] });
+  const template = loadChatTemplate({ tokenizer: null, tokenizerConfig });
   const work = (): string => template.render(CONVERSATION, { addGenerationPrompt: false });
   try {
     // What is called from within a context can be stopped with it.

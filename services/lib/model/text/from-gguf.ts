@@ -1,6 +1,6 @@
 import { ServingError } from '../../errors/serving-error.js';
 import type { Warn } from '../opened-model.js';
-import type { TextFiles } from '../types.js';
+import type { CheckpointText } from '../types.js';
 import { END_TEXTS, endTokens } from './end-tokens.js';
 import { fitVocabulary } from './fit-vocabulary.js';
 import { parseGgufVocabulary, TokenType, type GgufVocabulary } from './gguf-vocabulary.js';
@@ -31,7 +31,7 @@ export function tokenizerFromGguf(
   metadata: Record<string, unknown>,
   rows = Infinity,
   warn: Warn = () => undefined,
-): TextFiles {
+): CheckpointText {
   const vocabulary = parseGgufVocabulary(metadata);
   const tokens = vocabulary['tokenizer.ggml.tokens'];
   const idOf = (role: Role): number | undefined => {

@@ -24,8 +24,6 @@ export interface DecodeOptions {
 export interface Tokenizer {
   /** One more than the highest token id. */
   readonly vocabularySize: number;
-  readonly bosId: number | null;
-  readonly eosIds: readonly number[];
   /** Decoding drops the first space of a text: the encoder put it there. */
   readonly stripsLeadingSpace: boolean;
   /** How the special tokens are written. */
@@ -72,8 +70,6 @@ export function loadTokenizer(text: TextFiles, rows = Infinity): Tokenizer {
 
 class BpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
-  readonly bosId: number | null;
-  readonly eosIds: readonly number[];
   readonly specialTokens: readonly string[];
   readonly #rows: number;
   readonly #added: AddedTokens;
@@ -101,8 +97,6 @@ class BpeTokenizer implements Tokenizer {
     this.#special = new Map(added.map(({ id, special }) => [id, special]));
     this.specialTokens = added.flatMap(({ content, special }) => (special ? [content] : []));
     this.vocabularySize = tokens.length;
-    this.bosId = text.bosId;
-    this.eosIds = text.eosIds;
   }
 
   get stripsLeadingSpace(): boolean {

@@ -1,4 +1,5 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { ServingError } from '../errors/serving-error.js';
 
 /**
  * Writes a file so that whoever reads it sees the old content or the new, never a part: under a temporary name,
@@ -23,5 +24,14 @@ export async function writeWhole<Result>(
   } catch (error) {
     await rm(partial, { force: true });
     throw error;
+  }
+}
+
+/** Writes a JSON file so that whoever reads it sees the old content or the new, never a part. */
+export async function writeJson(file: string, content: unknown): Promise<void> {
+  try {
+    await writeWhole(file, (handle) => handle.writeFile(`${JSON.stringify(content)}\n`));
+  } catch (error) {
+    throw ServingError.from(error);
   }
 }
