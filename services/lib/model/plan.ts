@@ -1,9 +1,8 @@
 import type { ServedConfig } from '../config/model-config.js';
 import type { ActivationType } from './activations.js';
-import type { LayerRange } from './layer-range.js';
+import { type LayerRange, parseSplit } from './split.js';
 import { readModelFile } from './shards/open-shards.js';
 import type { ModelFile } from './shards/format.js';
-import { parseSplit } from './split.js';
 
 /** A prepared model and how the mesh cuts it. */
 export interface ModelPlan {

@@ -5,11 +5,9 @@ import { ServingError } from '../../errors/serving-error.js';
 import type { Architecture } from '../architectures/architecture.js';
 import { architectureOfClass, architectureOfModelType } from '../architectures/find-architecture.js';
 import { snapshotModel } from '../hub/hub-cache.js';
-import { matchTensors } from '../match-tensors.js';
-import { collectWarnings, type OpenedModel } from '../opened-model.js';
-import { parseFields } from '../parse-fields.js';
-import { readJson } from '../read-json.js';
-import type { StoredTensor } from '../stored-tensor.js';
+import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/opened-model.js';
+import { parseFields, readJson } from '../checkpoint/metadata.js';
+import type { StoredTensor } from '../checkpoint/stored-tensor.js';
 import { readSafetensorsHeader } from './read-header.js';
 import { readFolderText, TEXT_FILES } from './read-text-files.js';
 

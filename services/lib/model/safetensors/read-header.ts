@@ -2,10 +2,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import { BF16, type Encoding, F16, F32 } from '../checkpoint/encoding.js';
-import { readRange } from '../file-range.js';
-import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
-import type { StoredTensor } from '../stored-tensor.js';
-import { checkLayout, encodedSize } from '../tensor-layout.js';
+import { checkLayout, encodedSize, readRange, type StoredTensor } from '../checkpoint/stored-tensor.js';
+import { isLfsPointer, lfsPointer } from '../checkpoint/metadata.js';
 
 /** The format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;

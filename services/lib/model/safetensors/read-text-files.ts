@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import { parseFields } from '../parse-fields.js';
-import { readJson, readText } from '../read-json.js';
+import { parseFields, readJson, readText } from '../checkpoint/metadata.js';
 import { endTokens } from '../text/end-tokens.js';
 import { fitVocabulary } from '../text/fit-vocabulary.js';
 import { tokenIds, type Rows } from '../text/token-ids.js';

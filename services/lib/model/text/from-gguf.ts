@@ -1,5 +1,5 @@
 import { ServingError } from '../../errors/serving-error.js';
-import type { Warn } from '../opened-model.js';
+import type { Warn } from '../checkpoint/opened-model.js';
 import type { CheckpointText } from '../types.js';
 import { END_TEXTS, endTokens } from './end-tokens.js';
 import { fitVocabulary } from './fit-vocabulary.js';

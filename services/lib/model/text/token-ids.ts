@@ -1,4 +1,4 @@
-import type { Warn } from '../opened-model.js';
+import type { Warn } from '../checkpoint/opened-model.js';
 
 /** What a checkpoint is fitted to when its tokens are read. */
 export interface Rows {
