@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { gguf } from '@huggingface/gguf';
 import { StreamingDetokenizer } from '../../services/lib/model/text/detokenizer.js';
-import { tokenizerFromGguf } from '../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer, type Tokenizer } from '../../services/lib/model/text/tokenizer.js';
 import type { CheckpointText } from '../../services/lib/model/types.js';
 import type { TokenizerCase } from '../unit/text/vocabularies.js';

@@ -1,4 +1,4 @@
-import { TokenType } from '../../../services/lib/model/text/gguf-vocabulary.js';
+import { TokenType } from '../../../services/lib/model/gguf/vocabulary.js';
 import { BYTE_OF_CHARACTER } from '../../../services/lib/model/text/byte-alphabet.js';
 import type { GgufValue } from '../gguf/gguf-header.js';
 

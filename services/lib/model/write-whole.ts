@@ -4,12 +4,13 @@ import { ServingError } from '../errors/serving-error.js';
 /**
  * Writes a file so that whoever reads it sees the old content or the new, never a part: under a temporary name,
  * flushed to disk, then renamed. Nothing stays behind when `write` fails. Resolves with what `write` returned.
+ * Where several processes may write the same file, each needs another temporary name.
  */
 export async function writeWhole<Result>(
   file: string,
   write: (handle: FileHandle) => Promise<Result>,
+  partial = `${file}.partial`,
 ): Promise<Result> {
-  const partial = `${file}.partial`;
   try {
     const handle = await open(partial, 'w');
     let result: Result;

@@ -1,6 +1,6 @@
 import { rewriter } from '../../../scripts/lib/bench/workloads/rewrite.js';
 import { vocabularyMetadata } from '../../../scripts/lib/random-model/vocabulary.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 
 const metadata = { ...vocabularyMetadata(4_000), 'tokenizer.ggml.token_type': undefined };

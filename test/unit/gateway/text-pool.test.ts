@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { TEXT_POOL_LIMITS, TextPool, type TextPoolLimits } from '../../../services/gateway/text/text-pool.js';
 import type { TextTask } from '../../../services/gateway/text/text-task.js';
 import { textLimitOf } from '../../../services/gateway/text/text-work.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';

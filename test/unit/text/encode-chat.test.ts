@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
 import { encodeChat, type ModelText } from '../../../services/lib/model/text/encode-chat.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteLevelMetadata } from './vocabularies.js';
 

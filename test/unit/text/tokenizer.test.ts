@@ -1,6 +1,6 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import fc from 'fast-check';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteLevelMetadata, sentencePieceFixture, tokenizers } from './vocabularies.js';
 

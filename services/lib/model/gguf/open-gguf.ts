@@ -4,7 +4,7 @@ import { ServingError } from '../../errors/serving-error.js';
 import { architectureOfGguf } from '../architectures/find-architecture.js';
 import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/opened-model.js';
 import { readTensor, type StoredTensor } from '../checkpoint/stored-tensor.js';
-import { tokenizerFromGguf } from '../text/from-gguf.js';
+import { tokenizerFromGguf } from './tokenizer.js';
 import { readGgufHeader } from './read-header.js';
 
 /** Opens a GGUF file; its tensors are read from the one handle that `close` closes. */

@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { Architecture } from '../architectures/architecture.js';
 import { architectureOfClass, architectureOfModelType } from '../architectures/find-architecture.js';
-import { snapshotModel } from '../hub/hub-cache.js';
+import { snapshotModel } from '../hub/hub-model.js';
 import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/opened-model.js';
 import { parseFields, readJson } from '../checkpoint/metadata.js';
 import type { StoredTensor } from '../checkpoint/stored-tensor.js';
 import { readSafetensorsHeader } from './read-header.js';
-import { readFolderText, TEXT_FILES } from './read-text-files.js';
+import { readFolderText, TEXT_FILES } from './folder-text.js';
 
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';

@@ -1,12 +1,10 @@
 import { ServingError } from '../../errors/serving-error.js';
 import type { Warn } from '../checkpoint/opened-model.js';
+import { END_TEXTS, endTokens } from '../text/end-tokens.js';
+import { fitVocabulary, tokenIds } from '../text/fit-vocabulary.js';
 import type { CheckpointText } from '../types.js';
-import { END_TEXTS, endTokens } from './end-tokens.js';
-import { fitVocabulary } from './fit-vocabulary.js';
-import { parseGgufVocabulary, TokenType, type GgufVocabulary } from './gguf-vocabulary.js';
 import { preTokenizers } from './pre-tokenizers.js';
-import { sentencePieceMerges } from './sentencepiece-merges.js';
-import { tokenIds } from './token-ids.js';
+import { type GgufVocabulary, parseGgufVocabulary, TokenType } from './vocabulary.js';
 
 type Role = 'bos' | 'eos' | 'eot' | 'eom' | 'unknown' | 'padding';
 
@@ -158,6 +156,36 @@ function sentencePiece(vocabulary: GgufVocabulary, unknown: string | undefined):
     bosId: tokens.length > 1 ? 1 : undefined,
     eosId: tokens.length > 2 ? 2 : undefined,
   };
+}
+
+interface Piece {
+  readonly text: string;
+  readonly score: number;
+}
+
+/**
+ * The merge list of a SentencePiece BPE vocabulary, which keeps scores instead: every way to put a piece
+ * together from two others, best-scored piece first. (SentencePiece merges the adjacent pair whose union
+ * scores highest; a merge list says the same by its order.)
+ */
+function sentencePieceMerges(pieces: readonly Piece[]): [string, string][] {
+  const order = new Map(pieces.map(({ text }, index) => [text, index]));
+  const byScore = pieces.toSorted((a, b) => b.score - a.score);
+  return byScore.flatMap(({ text }) => splits(text, order));
+}
+
+/** The splits of a piece into two known pieces, those with the earlier-learnt parts first. */
+function splits(text: string, order: ReadonlyMap<string, number>): [string, string][] {
+  const found: { left: number; right: number; pair: [string, string] }[] = [];
+  let at = 0;
+  for (const character of text) {
+    at += character.length;
+    const pair: [string, string] = [text.slice(0, at), text.slice(at)];
+    const left = order.get(pair[0]);
+    const right = order.get(pair[1]);
+    if (left !== undefined && right !== undefined) found.push({ left, right, pair });
+  }
+  return found.sort((a, b) => a.left - b.left || a.right - b.right).map(({ pair }) => pair);
 }
 
 /** Tokens matched in the text before anything else: control tokens, and those that a user defined. */

@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import { parseFields, readJson, readText } from '../checkpoint/metadata.js';
 import { endTokens } from '../text/end-tokens.js';
-import { fitVocabulary } from '../text/fit-vocabulary.js';
-import { tokenIds, type Rows } from '../text/token-ids.js';
+import { fitVocabulary, type Rows, tokenIds } from '../text/fit-vocabulary.js';
 import type { CheckpointText } from '../types.js';
 
 const fieldsSchema = z.record(z.string(), z.unknown());

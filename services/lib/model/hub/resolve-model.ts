@@ -1,12 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubApiError } from '@huggingface/hub';
-import { Environment } from '../config/env.js';
-import { ServingError } from '../errors/serving-error.js';
-import { fetchModel, type FetchOptions } from './hub/fetch-model.js';
-import { hubCache } from './hub/hub-cache.js';
-import { parseHubModel, type HubModel } from './hub/hub-model.js';
-import { readHubSettings, type HubSettings } from './hub/hub-settings.js';
+import { Environment } from '../../config/env.js';
+import { ServingError } from '../../errors/serving-error.js';
+import { fetchModel, type FetchOptions } from './fetch-model.js';
+import { hubCache, type HubModel, type HubSettings, parseHubModel, readHubSettings } from './hub-model.js';
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(
