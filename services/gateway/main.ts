@@ -36,9 +36,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const text = loadModelText(files, { vocabulary, specialTokensInContent });
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
-  const textPool = new TextPool(() =>
-    startTextWorker({ prepared, vocabulary, specialTokensInContent }),
-  );
+  const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);

@@ -44,8 +44,7 @@ describe('the text workers', () => {
   afterAll(() => rmSync(prepared, { recursive: true }));
 
   let pool: TextPool;
-  const startWorker = (): Worker =>
-    typescriptWorker('services/gateway/text/text-worker.ts', { prepared });
+  const startWorker = (): Worker => typescriptWorker('services/gateway/text/text-worker.ts', { prepared });
   const start = (limits: Partial<TextPoolLimits> = {}): void => {
     pool = new TextPool(startWorker, { ...TEXT_POOL_LIMITS, ...limits });
   };

@@ -1,5 +1,11 @@
 import fc from 'fast-check';
-import { evenSplit, ownsEmbedding, ownsHead, parseSplit, stageRanges } from '../../../services/lib/model/split.js';
+import {
+  evenSplit,
+  ownsEmbedding,
+  ownsHead,
+  parseSplit,
+  stageRanges,
+} from '../../../services/lib/model/split.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { tinyConfig } from '../../support/tiny-model.js';
 

@@ -1,5 +1,8 @@
-import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
-import { renderPrompt } from '../../../services/lib/model/text/render-prompt.js';
+import {
+  type ChatMessage,
+  loadChatTemplate,
+  renderPrompt,
+} from '../../../services/lib/model/text/chat-template.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const template = (content: string) =>

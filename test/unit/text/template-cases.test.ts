@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
+import { type ChatMessage, loadChatTemplate } from '../../../services/lib/model/text/chat-template.js';
 
 /** Random templates, by Jinja2 as transformers sets it up (scripts/fixtures/template_cases.py). */
 const fixture = JSON.parse(

@@ -64,7 +64,8 @@ export async function readRange(file: FileHandle, offset: number, target: Uint8A
  * can hold, or whose rows are not whole blocks.
  */
 export function encodedSize({ name, shape, encoding }: StoredTensor): number {
-  const invalid = (problem: string) => new ServingError('checkpoint_invalid', `tensor "${name}" has ${problem}`);
+  const invalid = (problem: string) =>
+    new ServingError('checkpoint_invalid', `tensor "${name}" has ${problem}`);
   const weights = shape.reduce((product, size) => product * size, 1);
   const bytes = (weights / encoding.blockSize) * encoding.blockBytes;
   const possible = shape.length >= 1 && shape.length <= 4 && shape.every((size) => size > 0);

@@ -6,7 +6,18 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { ModelConfig, TextFiles } from '../types.js';
-import { type FileRecord, type Manifest, MANIFEST_FILE, manifestSchema, MODEL_FILE, type ModelFile, modelFileSchema, shardFiles, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from './format.js';
+import {
+  type FileRecord,
+  type Manifest,
+  MANIFEST_FILE,
+  manifestSchema,
+  MODEL_FILE,
+  type ModelFile,
+  modelFileSchema,
+  shardFiles,
+  TOKENIZER_CONFIG_FILE,
+  TOKENIZER_FILE,
+} from './format.js';
 
 /** A prepared model, checked; weights are opened by whoever runs them. */
 export interface Shards {

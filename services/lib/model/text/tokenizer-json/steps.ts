@@ -1,6 +1,36 @@
-import { SplitPreTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
-import { ServingError } from '../../errors/serving-error.js';
+import { ServingError } from '../../../errors/serving-error.js';
+import { SplitPreTokenizer } from '@huggingface/tokenizers';
+
+/** The fields that hold the steps of a part which is a sequence, by the part's name in a tokenizer.json. */
+const LISTS = {
+  normalizer: 'normalizers',
+  pre_tokenizer: 'pretokenizers',
+  post_processor: 'processors',
+  decoder: 'decoders',
+} as const;
+
+/**
+ * The steps of one part of a tokenizer.json in order, sequences within sequences laid flat; none for null.
+ * Throws `unsupported_tokenizer` with the step that the schema does not know.
+ */
+export function parseSteps<Schema extends z.ZodType>(
+  config: unknown,
+  schema: Schema,
+  part: keyof typeof LISTS,
+): z.infer<Schema>[] {
+  if (config === null || config === undefined) return [];
+  const sequence = z.object({ type: z.literal('Sequence'), [LISTS[part]]: z.array(z.unknown()) });
+  const nested = sequence.safeParse(config);
+  if (nested.success) {
+    return (nested.data[LISTS[part]] as unknown[]).flatMap((step) => parseSteps(step, schema, part));
+  }
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return [parsed.data];
+  const step = JSON.stringify(config);
+  const shown = step.length > 200 ? `${step.slice(0, 200)}…` : step;
+  throw new ServingError('unsupported_tokenizer', `the tokenizer's ${part} has the step ${shown}`);
+}
 
 /** What a step of a tokenizer.json looks for: a text, or an expression of Oniguruma's. */
 export const patternSchema = z.union([z.object({ String: z.string() }), z.object({ Regex: z.string() })]);
@@ -13,9 +43,12 @@ export interface Stretch {
   readonly matched: boolean;
 }
 
+/** An expression that matches just this text. */
+export const escaped = (text: string): string => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
+
 /** The pattern as a global expression. The library knows how Oniguruma's differ from JavaScript's. */
 export function expressionOf(pattern: Pattern): RegExp {
-  if ('String' in pattern) return new RegExp(pattern.String.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'), 'gu');
+  if ('String' in pattern) return new RegExp(escaped(pattern.String), 'gu');
   try {
     const { pattern: expression } = new SplitPreTokenizer({ pattern, invert: true });
     if (expression !== null) return expression;

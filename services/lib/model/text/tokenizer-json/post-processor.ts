@@ -28,6 +28,20 @@ export function loadPostProcessor(config: unknown): PostProcessor {
   return (ids) => steps.reduce((current, step) => step(current), [...ids]);
 }
 
+/**
+ * The tokens that a post-processor may put around texts, with their ids.
+ * Throws `unsupported_tokenizer` for steps that are not known.
+ */
+export function tokensAround(config: unknown): (readonly [token: string, id: number])[] {
+  return parseSteps(config, stepSchema, 'post_processor').flatMap((step) => {
+    if (step.type === 'ByteLevel') return [];
+    if (step.type !== 'TemplateProcessing') return [step.cls, step.sep];
+    return Object.entries(step.special_tokens).flatMap(([token, { ids }]) =>
+      ids.map((id) => [token, id] as const),
+    );
+  });
+}
+
 function postProcessor(step: z.infer<typeof stepSchema>): PostProcessor {
   switch (step.type) {
     case 'ByteLevel':

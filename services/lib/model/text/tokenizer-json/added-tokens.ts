@@ -14,6 +14,12 @@ export const addedTokenSchema = z
   .transform((token) => ({ ...token, normalized: token.normalized ?? !token.special }));
 export type AddedToken = z.infer<typeof addedTokenSchema>;
 
+/**
+ * Positions in a text, ascending, that no special token spans: texts of different origin meet there. With one
+ * everywhere the text has no special tokens.
+ */
+export type Borders = readonly number[] | 'everywhere';
+
 /** A part of a text: a token, or what the model is to tokenize. */
 export type Section = { readonly start: number } & ({ readonly id: number } | { readonly text: string });
 
@@ -29,7 +35,7 @@ const ENDS_WITH_WORD = new RegExp(`${WORD}$`, 'u');
 const STARTS_WITH_WORD = new RegExp(`^${WORD}`, 'u');
 const SPACE = /\p{White_Space}/u;
 
-/** The tokens that are looked for in a text before it is normalised, or after. */
+/** The tokens that are looked for in a text before it is normalised, or after it. */
 export class AddedTokens {
   /** With the ids that the tokens have, which are not always those that the file gives them. */
   readonly tokens: readonly AddedToken[];
@@ -68,37 +74,44 @@ export class AddedTokens {
     );
   }
 
-  /**
-   * Cuts a text at its added tokens, and normalises what is between them. Special tokens are ordinary
-   * characters where `parseSpecial` is false, and where one would span a border: the positions, ascending,
-   * at which texts of different origin meet.
-   */
-  sections(text: string, parseSpecial: boolean, borders: readonly number[]): Section[] {
-    let next = 0;
-    return split(text, this.#before, 0, parseSpecial, borders).flatMap((section) => {
+  /** Cuts a text at its added tokens, and normalises what is between them. */
+  sections(text: string, borders: Borders): Section[] {
+    const within = bordersWithin(borders);
+    return split(text, this.#before, 0, borders).flatMap((section) => {
       if ('id' in section) return [section];
-      const end = section.start + section.text.length;
-      while (next < borders.length && borders[next]! <= section.start) next += 1;
-      const within: number[] = [];
-      for (; next < borders.length && borders[next]! < end; next += 1)
-        within.push(borders[next]! - section.start);
-      const [normal, moved] = this.#normalise(section.text, within);
-      return split(normal, this.#after, section.start, parseSpecial && moved !== undefined, moved ?? []);
+      const { start, text } = section;
+      const [normal, moved] = this.#normalise(text, within(start, start + text.length));
+      return split(normal, this.#after, start, moved);
     });
   }
 
-  /** The text, normalised, and where its borders are then; undefined where they made it another text. */
-  #normalise(text: string, borders: readonly number[]): [text: string, borders: number[] | undefined] {
-    const normalizer = this.#normalizer ?? ((same: string) => same);
+  /** The text, normalised, and where its borders are then: everywhere if that cannot be told. */
+  #normalise(text: string, borders: Borders): [text: string, borders: Borders] {
+    const normalizer = this.#normalizer;
+    if (normalizer === null) return [text, borders];
     const normal = normalizer(text);
-    if (borders.length === 0) return [normal, []];
-    if (text.includes(BORDER)) return [normal, undefined];
+    if (borders === 'everywhere' || borders.length === 0) return [normal, borders];
+    if (text.includes(BORDER)) return [normal, 'everywhere'];
     const parts = [0, ...borders].map((start, index) => text.slice(start, borders[index]));
     const marked = normalizer(parts.join(BORDER)).split(BORDER);
-    if (marked.join('') !== normal) return [normal, undefined];
+    if (marked.join('') !== normal) return [normal, 'everywhere'];
     let at = 0;
     return [normal, marked.slice(0, -1).map((part) => (at += part.length))];
   }
+}
+
+const isCut = (borders: Borders): boolean => borders === 'everywhere' || borders.length > 0;
+
+/** Gives the borders within one stretch of the text after another, counted from its start. */
+function bordersWithin(borders: Borders): (start: number, end: number) => Borders {
+  if (borders === 'everywhere') return () => borders;
+  let next = 0;
+  return (start, end) => {
+    while (next < borders.length && borders[next]! <= start) next += 1;
+    const first = next;
+    while (next < borders.length && borders[next]! < end) next += 1;
+    return borders.slice(first, next).map((border) => border - start);
+  };
 }
 
 function trie(tokens: readonly (readonly [content: string, token: AddedToken])[]): Node {
@@ -116,16 +129,12 @@ function trie(tokens: readonly (readonly [content: string, token: AddedToken])[]
   return root;
 }
 
-function split(
-  text: string,
-  root: Node,
-  offset: number,
-  parseSpecial: boolean,
-  borders: readonly number[],
-): Section[] {
+/** The text in order: the added tokens of a trie, and what is between them. */
+function split(text: string, root: Node, offset: number, borders: Borders): Section[] {
   const sections: Section[] = [];
+  const within = bordersWithin(borders);
   let done = 0;
-  let border = 0;
+  let spacesEnd = 0;
   for (let at = 0; at < text.length && root.next.size > 0;) {
     const found = longest(text, at, root);
     if (found === undefined) {
@@ -135,11 +144,12 @@ function split(
     const { token, end } = found;
     const start = at;
     at = end;
-    while (border < borders.length && borders[border]! <= start) border += 1;
-    if (token.special && (!parseSpecial || (borders[border] ?? Infinity) < end)) continue;
+    if (token.special && isCut(within(start, end))) continue;
     if (token.single_word && !standsAlone(text, start, end)) continue;
     const from = token.lstrip ? withoutSpaceBefore(text, start, done) : start;
-    const to = token.rstrip ? withoutSpaceAfter(text, end) : end;
+    // Spaces are looked through once, though each of them may be a token that takes all after it.
+    if (token.rstrip && end > spacesEnd) spacesEnd = withoutSpaceAfter(text, end);
+    const to = token.rstrip ? spacesEnd : end;
     // The spaces that the token before took may be all that this one is.
     if (from >= to) continue;
     if (from > done) sections.push({ start: offset + done, text: text.slice(done, from) });

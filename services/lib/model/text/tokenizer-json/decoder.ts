@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fromByteLevel } from './byte-alphabet.js';
+import { fromByteLevel } from './byte-level.js';
 import { parseSteps } from './steps.js';
 
 /** What one token contributes to the text, in UTF-8 bytes: tokens need not end on a character's boundary. */
@@ -41,7 +41,7 @@ export function tokenBytes(decoder: unknown): TokenBytes {
   return {
     bytes(token) {
       if (byteLevel) return fromByteLevel(token) ?? text.encode(token);
-      const byte = byteFallback ? /^<0x([0-9A-F]{2})>$/.exec(token)?.[1] : undefined;
+      const byte = byteFallback ? /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1] : undefined;
       if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16));
       return text.encode(steps.reduce(unescape, token));
     },

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { toByteLevel } from './byte-alphabet.js';
-import { expressionOf, patternSchema, stretches, type Stretch } from './pattern.js';
-import { parseSteps } from './steps.js';
+import { toByteLevel } from './byte-level.js';
+import { expressionOf, parseSteps, patternSchema, type Stretch, stretches } from './steps.js';
 
 /** A part of a text within which tokens are merged. */
 export interface Piece {

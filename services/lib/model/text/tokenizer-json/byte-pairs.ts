@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ServingError } from '../../errors/serving-error.js';
+import { ServingError } from '../../../errors/serving-error.js';
 
 /** Words longer than this are not remembered, nor more of them than `REMEMBERED`. */
 const LONGEST_REMEMBERED = 256;

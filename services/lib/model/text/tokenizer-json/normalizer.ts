@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { toByteLevel } from './byte-alphabet.js';
-import { expressionOf, patternSchema, stretches } from './pattern.js';
-import { parseSteps } from './steps.js';
+import { toByteLevel } from './byte-level.js';
+import { expressionOf, parseSteps, patternSchema, stretches } from './steps.js';
 
 export type Normalizer = (text: string) => string;
 
@@ -33,14 +32,8 @@ function normalizer(step: z.infer<typeof stepSchema>): Normalizer {
       return (text) => text.replaceAll(/\p{M}/gu, '');
     case 'ByteLevel':
       return (text) => toByteLevel(text);
-    case 'Strip': {
-      const left = step.strip_left ? /^\p{White_Space}+/u : undefined;
-      const right = step.strip_right ? /\p{White_Space}+$/u : undefined;
-      return (text) => {
-        const rest = left === undefined ? text : text.replace(left, '');
-        return right === undefined ? rest : rest.replace(right, '');
-      };
-    }
+    case 'Strip':
+      return (text) => stripped(text, step.strip_left, step.strip_right);
     case 'Prepend':
       return (text) => (text === '' ? '' : step.prepend + text);
     case 'Replace': {
@@ -56,4 +49,15 @@ function normalizer(step: z.infer<typeof stepSchema>): Normalizer {
     case 'NFKD':
       return (text) => text.normalize(step.type);
   }
+}
+
+const SPACE = /\p{White_Space}/u;
+
+/** Without the spaces at its ends; an expression would look through each run of spaces for every space in it. */
+function stripped(text: string, left: boolean, right: boolean): string {
+  let start = 0;
+  let end = text.length;
+  while (left && start < end && SPACE.test(text[start]!)) start += 1;
+  while (right && start < end && SPACE.test(text[end - 1]!)) end -= 1;
+  return text.slice(start, end);
 }
