@@ -30,9 +30,12 @@ export async function rememberedDigest(
   const { [key]: known, ...others } = await recall(memory);
   if (known?.stamp === stamp) return known.digest;
 
+  // What cannot be read or written is only forgotten: the digest can always be computed again.
   const digest = await contentDigest(files, signal);
   const newest = [...Object.entries(others), [key, { stamp, digest }] as const].slice(-MAX_ENTRIES);
-  await remember(memory, cacheDirectory, Object.fromEntries(newest));
+  await mkdir(cacheDirectory, { recursive: true })
+    .then(() => writeJson(memory, Object.fromEntries(newest)))
+    .catch(() => undefined);
   return digest;
 }
 
@@ -59,14 +62,7 @@ async function stampOf(files: readonly string[]): Promise<string> {
   return (await Promise.all(stamps)).join('|');
 }
 
-/** What cannot be read or written is only forgotten: the digest can always be computed again. */
 async function recall(memory: string): Promise<z.infer<typeof entriesSchema>> {
   const content = await readJson(memory).catch(() => undefined);
   return entriesSchema.safeParse(content).data ?? {};
-}
-
-async function remember(memory: string, folder: string, entries: object): Promise<void> {
-  await mkdir(folder, { recursive: true })
-    .then(() => writeJson(memory, entries))
-    .catch(() => undefined);
 }

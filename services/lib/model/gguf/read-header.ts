@@ -5,7 +5,7 @@ import { checkLayout, readRange, type StoredTensor } from '../checkpoint/stored-
 import { isLfsPointer, lfsPointer } from '../checkpoint/metadata.js';
 import { ggufEncoding } from './blocks.js';
 
-export interface GgufHeader {
+interface GgufHeader {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** By name; each checked to lie within the file, apart from the others. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;

@@ -63,7 +63,7 @@ export function tokenizerFromGguf(
   };
   const text = {
     tokenizer: fitVocabulary(tokenizer, { rows, warn }),
-    tokenizerConfig: withoutUndefined({
+    tokenizerConfig: {
       add_bos_token: prefix.length > 0,
       add_eos_token: suffix.length > 0,
       bos_token: bosToken,
@@ -72,7 +72,7 @@ export function tokenizerFromGguf(
       pad_token: tokenOf(idOf('padding')),
       chat_template: vocabulary['tokenizer.chat_template'],
       clean_up_tokenization_spaces: false,
-    }),
+    },
   };
   const named = [eosId, idOf('eot'), idOf('eom')].filter((id) => id !== undefined);
   return { ...text, bosId: bosId ?? null, eosIds: endTokens({ ...text, named }) };
@@ -211,8 +211,4 @@ function template(prefix: readonly string[], suffix: readonly string[], tokens: 
     pair: [...around('A'), ...around('B')],
     special_tokens: Object.fromEntries(used) as unknown,
   };
-}
-
-function withoutUndefined(record: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
+import { parseFields } from '../checkpoint/metadata.js';
 
 /** `tokenizer.ggml.token_type`. */
 export const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
@@ -30,17 +31,10 @@ export type GgufVocabulary = z.infer<typeof vocabularySchema>;
 
 /** Reads a GGUF's vocabulary out of its metadata. Throws `checkpoint_invalid` for what is missing or contradicts itself. */
 export function parseGgufVocabulary(metadata: Record<string, unknown>): GgufVocabulary {
-  const parsed = vocabularySchema.safeParse(metadata);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new ServingError(
-      'checkpoint_invalid',
-      `the GGUF metadata: ${issue.path.join('.')}: ${issue.message}`,
-    );
-  }
-  const tokens = parsed.data['tokenizer.ggml.tokens'];
+  const vocabulary = parseFields(vocabularySchema, metadata, 'the GGUF metadata');
+  const tokens = vocabulary['tokenizer.ggml.tokens'];
   for (const key of ['tokenizer.ggml.token_type', 'tokenizer.ggml.scores'] as const) {
-    const length = parsed.data[key]?.length ?? tokens.length;
+    const length = vocabulary[key]?.length ?? tokens.length;
     if (length < tokens.length) {
       throw new ServingError(
         'checkpoint_invalid',
@@ -50,21 +44,13 @@ export function parseGgufVocabulary(metadata: Record<string, unknown>): GgufVoca
   }
   // Nameless tokens still need distinct names; no text can produce these.
   const named = tokens.map((token, id) => (token === '' ? `[EMPTY_${id}]` : token));
-  const repeated = named.find(repeatsEarlier());
+  const lastIds = new Map(named.map((token, id) => [token, id]));
+  const repeated = named.find((token, id) => lastIds.get(token) !== id);
   if (repeated !== undefined) {
     throw new ServingError(
       'checkpoint_invalid',
       `tokenizer.ggml.tokens has ${JSON.stringify(repeated)} twice`,
     );
   }
-  return { ...parsed.data, 'tokenizer.ggml.tokens': named };
-}
-
-function repeatsEarlier(): (token: string) => boolean {
-  const seen = new Set<string>();
-  return (token) => {
-    const repeated = seen.has(token);
-    seen.add(token);
-    return repeated;
-  };
+  return { ...vocabulary, 'tokenizer.ggml.tokens': named };
 }

@@ -41,7 +41,7 @@ export function readHubSettings(environment: Environment): HubSettings {
 }
 
 /** Hugging Face's cache layout of one model, which its other tools share. */
-export interface HubCache {
+interface HubCache {
   /** Content by its hash. */
   readonly blobs: string;
   /** Named links into `blobs`, a folder per commit. */

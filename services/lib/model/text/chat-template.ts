@@ -58,7 +58,8 @@ const sourceSchema = z.union([
     .transform((templates) => templates.find(({ name }) => name === 'default')?.template),
 ]);
 
-const tokenSchema = z.union([
+/** A token of tokenizer_config.json: its text, or an object that holds it. */
+export const tokenSchema = z.union([
   z.string(),
   z.object({ content: z.string() }).transform(({ content }) => content),
 ]);

@@ -1,7 +1,7 @@
 import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { JinjaInterpreter } from './jinja-interpreter.js';
 
-export type Variables = Readonly<Record<string, unknown>>;
+type Variables = Readonly<Record<string, unknown>>;
 
 const STRING = String.raw`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"`;
 /** Comments, blocks and expressions; what stands in quotation marks ends none of the latter two. */

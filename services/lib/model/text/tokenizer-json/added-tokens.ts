@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Normalizer } from './normalizer.js';
+import { endOfSpaces, startOfSpaces, WORD } from './steps.js';
 
 export const addedTokenSchema = z
   .looseObject({
@@ -12,7 +13,7 @@ export const addedTokenSchema = z
     special: z.boolean().default(false),
   })
   .transform((token) => ({ ...token, normalized: token.normalized ?? !token.special }));
-export type AddedToken = z.infer<typeof addedTokenSchema>;
+type AddedToken = z.infer<typeof addedTokenSchema>;
 
 /**
  * Positions in a text, ascending, that no special token spans: texts of different origin meet there. With one
@@ -30,10 +31,8 @@ interface Node {
 
 /** A character of no text: stands for a border while a text is normalised. */
 const BORDER = '\ufdd0';
-const WORD = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
-const ENDS_WITH_WORD = new RegExp(`${WORD}$`, 'u');
-const STARTS_WITH_WORD = new RegExp(`^${WORD}`, 'u');
-const SPACE = /\p{White_Space}/u;
+const ENDS_WITH_WORD = new RegExp(`[${WORD}]$`, 'u');
+const STARTS_WITH_WORD = new RegExp(`^[${WORD}]`, 'u');
 
 /** The tokens that are looked for in a text before it is normalised, or after it. */
 export class AddedTokens {
@@ -146,9 +145,9 @@ function split(text: string, root: Node, offset: number, borders: Borders): Sect
     at = end;
     if (token.special && isCut(within(start, end))) continue;
     if (token.single_word && !standsAlone(text, start, end)) continue;
-    const from = token.lstrip ? withoutSpaceBefore(text, start, done) : start;
+    const from = token.lstrip ? startOfSpaces(text, start, done) : start;
     // Spaces are looked through once, though each of them may be a token that takes all after it.
-    if (token.rstrip && end > spacesEnd) spacesEnd = withoutSpaceAfter(text, end);
+    if (token.rstrip && end > spacesEnd) spacesEnd = endOfSpaces(text, end);
     const to = token.rstrip ? spacesEnd : end;
     // The spaces that the token before took may be all that this one is.
     if (from >= to) continue;
@@ -176,16 +175,4 @@ function standsAlone(text: string, start: number, end: number): boolean {
     !ENDS_WITH_WORD.test(text.slice(Math.max(0, start - 2), start)) &&
     !STARTS_WITH_WORD.test(text.slice(end, end + 2))
   );
-}
-
-function withoutSpaceBefore(text: string, start: number, least: number): number {
-  let at = start;
-  while (at > least && SPACE.test(text[at - 1]!)) at -= 1;
-  return Math.max(at, least);
-}
-
-function withoutSpaceAfter(text: string, end: number): number {
-  let at = end;
-  while (at < text.length && SPACE.test(text[at]!)) at += 1;
-  return at;
 }

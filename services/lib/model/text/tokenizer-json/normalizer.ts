@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toByteLevel } from './byte-level.js';
-import { expressionOf, parseSteps, patternSchema, stretches } from './steps.js';
+import { expressionOf, parseSteps, patternSchema, stretches, endOfSpaces, startOfSpaces } from './steps.js';
 
 export type Normalizer = (text: string) => string;
 
@@ -33,7 +33,10 @@ function normalizer(step: z.infer<typeof stepSchema>): Normalizer {
     case 'ByteLevel':
       return (text) => toByteLevel(text);
     case 'Strip':
-      return (text) => stripped(text, step.strip_left, step.strip_right);
+      return (text) => {
+        const start = step.strip_left ? endOfSpaces(text, 0) : 0;
+        return text.slice(start, step.strip_right ? startOfSpaces(text, text.length, start) : text.length);
+      };
     case 'Prepend':
       return (text) => (text === '' ? '' : step.prepend + text);
     case 'Replace': {
@@ -49,15 +52,4 @@ function normalizer(step: z.infer<typeof stepSchema>): Normalizer {
     case 'NFKD':
       return (text) => text.normalize(step.type);
   }
-}
-
-const SPACE = /\p{White_Space}/u;
-
-/** Without the spaces at its ends; an expression would look through each run of spaces for every space in it. */
-function stripped(text: string, left: boolean, right: boolean): string {
-  let start = 0;
-  let end = text.length;
-  while (left && start < end && SPACE.test(text[start]!)) start += 1;
-  while (right && start < end && SPACE.test(text[end - 1]!)) end -= 1;
-  return text.slice(start, end);
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toByteLevel } from './byte-level.js';
-import { expressionOf, parseSteps, patternSchema, type Stretch, stretches } from './steps.js';
+import { expressionOf, parseSteps, patternSchema, SPACE, type Stretch, stretches, WORD } from './steps.js';
 
 /** A part of a text within which tokens are merged. */
 export interface Piece {
@@ -47,9 +47,6 @@ const stepSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('WhitespaceSplit') }),
 ]);
 
-// The white space and word characters of Rust and of Oniguruma, which are not those of JavaScript's \s and \w.
-const SPACE = '\\p{White_Space}';
-const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
 const PUNCTUATION = '\\p{P}$+<=>^`|~';
 const GPT2 = new RegExp(
   `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+|${SPACE}+(?!\\P{White_Space})|${SPACE}+`,

@@ -34,7 +34,7 @@ export function parseSteps<Schema extends z.ZodType>(
 
 /** What a step of a tokenizer.json looks for: a text, or an expression of Oniguruma's. */
 export const patternSchema = z.union([z.object({ String: z.string() }), z.object({ Regex: z.string() })]);
-export type Pattern = z.infer<typeof patternSchema>;
+type Pattern = z.infer<typeof patternSchema>;
 
 /** A stretch of a text, in UTF-16 units; `matched` tells a pattern's matches from what lies between them. */
 export interface Stretch {
@@ -74,4 +74,23 @@ export function stretches(text: string, expression: RegExp): Stretch[] {
   }
   if (at < text.length) found.push({ start: at, end: text.length, matched: false });
   return found;
+}
+
+// White space and word characters of Rust and of Oniguruma, which are not those of JavaScript's \s and \w.
+export const SPACE = '\\p{White_Space}';
+export const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
+const IS_SPACE = new RegExp(SPACE, 'u');
+
+/** Where the run of spaces that ends at a position begins, but no earlier than `least`. */
+export function startOfSpaces(text: string, position: number, least: number): number {
+  let at = position;
+  while (at > least && IS_SPACE.test(text[at - 1]!)) at -= 1;
+  return Math.max(at, least);
+}
+
+/** Where the run of spaces that begins at a position ends. */
+export function endOfSpaces(text: string, position: number): number {
+  let at = position;
+  while (at < text.length && IS_SPACE.test(text[at]!)) at += 1;
+  return at;
 }
