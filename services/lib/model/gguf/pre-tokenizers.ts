@@ -54,46 +54,21 @@ const deepseekCoder = preTokenizer([
 const falcon = preTokenizer(['[\\p{P}\\$\\+<=>\\^~\\|`]+', GPT2, '[0-9][0-9][0-9]']);
 const fallback = preTokenizer(['[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]']);
 
-/**
- * The pre-tokenizers by the names that llama.cpp's converter writes. Files without a name are older than
- * the key and mean `default`.
- */
-export const preTokenizers: Readonly<Partial<Record<string, PreTokenizer>>> = {
-  default: fallback,
-  'gpt-2': gpt2,
-  'phi-2': gpt2,
-  gigachat: gpt2,
-  mpt: gpt2,
-  olmo: gpt2,
-  jais: gpt2,
-  exaone4: gpt2,
-  trillion: gpt2,
-  'granite-docling': gpt2,
-  smollm: singleDigits,
-  starcoder: singleDigits,
-  refact: singleDigits,
-  'command-r': singleDigits,
-  codeshell: singleDigits,
-  exaone: singleDigits,
-  'minerva-7b': singleDigits,
-  llama3: llama3,
-  'llama-v3': llama3,
-  'llama-bpe': llama3,
-  falcon3: llama3,
-  'falcon-h1': llama3,
-  pixtral: llama3,
-  lfm2: llama3,
-  dbrx: gpt4,
-  'smaug-bpe': gpt4,
-  'chatglm-bpe': gpt4,
-  qwen2: qwen2,
-  'deepseek-r1-qwen': qwen2,
-  megrez: qwen2,
-  hunyuan: qwen2,
-  stablelm2: qwen2,
-  'gpt-4o': gpt4o,
-  llama4: gpt4o,
-  tekken: tekken,
-  falcon: falcon,
-  'deepseek-coder': deepseekCoder,
-};
+/** Names that llama.cpp's converter writes. Files without one are older than the key and mean `default`. */
+const NAMES = [
+  [fallback, ['default']],
+  [gpt2, ['gpt-2', 'phi-2', 'gigachat', 'mpt', 'olmo', 'jais', 'exaone4', 'trillion', 'granite-docling']],
+  [singleDigits, ['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b']],
+  [llama3, ['llama3', 'llama-v3', 'llama-bpe', 'falcon3', 'falcon-h1', 'pixtral', 'lfm2']],
+  [gpt4, ['dbrx', 'smaug-bpe', 'chatglm-bpe']],
+  [qwen2, ['qwen2', 'deepseek-r1-qwen', 'megrez', 'hunyuan', 'stablelm2']],
+  [gpt4o, ['gpt-4o', 'llama4']],
+  [tekken, ['tekken']],
+  [falcon, ['falcon']],
+  [deepseekCoder, ['deepseek-coder']],
+] as const;
+
+/** The pre-tokenizers by name. */
+export const preTokenizers: ReadonlyMap<string, PreTokenizer> = new Map(
+  NAMES.flatMap(([preTokenizer, names]) => names.map((name) => [name, preTokenizer] as const)),
+);

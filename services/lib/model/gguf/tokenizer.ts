@@ -87,7 +87,7 @@ function describe(vocabulary: GgufVocabulary, unknown: string | undefined): Kind
 
 function byteLevel(vocabulary: GgufVocabulary): Kind {
   const name = vocabulary['tokenizer.ggml.pre'];
-  const pre = Object.hasOwn(preTokenizers, name) ? preTokenizers[name] : undefined;
+  const pre = preTokenizers.get(name);
   if (pre === undefined) {
     throw new ServingError('unsupported_tokenizer', `the pre-tokenizer "${name}" is not known`);
   }

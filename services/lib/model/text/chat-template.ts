@@ -40,15 +40,7 @@ export interface ChatTemplate {
 }
 
 /** Tokens that a template may name, as strings or in the longer form of an added token. */
-const SPECIAL_TOKENS = [
-  'bos_token',
-  'eos_token',
-  'unk_token',
-  'sep_token',
-  'pad_token',
-  'cls_token',
-  'mask_token',
-] as const;
+const SPECIAL_TOKENS = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
 
 /** One template, or several by name, of which `default` is the one for chats. */
 const sourceSchema = z.union([

@@ -22,7 +22,7 @@ describe('a byte-level vocabulary', () => {
     expect(tokensOf(load(metadata), '$1234')).toEqual(['$', '123', '4']);
   });
 
-  it.each(Object.keys(preTokenizers))('loses no character with the pre-tokenizer %s', (pre) => {
+  it.each([...preTokenizers.keys()])('loses no character with the pre-tokenizer %s', (pre) => {
     const tokenizer = load(byteLevelMetadata({ 'tokenizer.ggml.pre': pre }));
     const text =
       "It's 12345 o'CLOCK,\r\n\r\n  naïve Ünïcödé camelCase\t你好 こんにちは 한글 $x=`y`;  \n (!?) 👋🏽 ";
