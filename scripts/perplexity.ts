@@ -6,7 +6,6 @@ import type { Engine, Precision } from '../services/lib/engine/types.js';
 import { ACTIVATION_TYPES, type ActivationType } from '../services/lib/model/activations.js';
 import { openCheckpoint } from '../services/lib/model/open-checkpoint.js';
 import { parseSplit } from '../services/lib/model/split.js';
-import { loadTokenizer } from '../services/lib/model/text/tokenizer.js';
 import { ChainedEngine } from './lib/chained-engine.js';
 import { runCommand, stopSignal } from './lib/command.js';
 import { compareEngines, windowsOf } from './lib/compare-engines.js';
@@ -62,8 +61,7 @@ async function perplexity({ model, text, split, activations }: Options): Promise
 async function windowsOfFile(model: string, text: string, signal: AbortSignal): Promise<Int32Array[]> {
   const checkpoint = await openCheckpoint(model, signal);
   try {
-    const tokenizer = loadTokenizer(checkpoint.text);
-    const tokens = tokenizer.encode(await readFile(text, 'utf8'), { addSpecialTokens: false });
+    const tokens = checkpoint.tokenizer.encode(await readFile(text, 'utf8'), { addSpecialTokens: false });
     return windowsOf(tokens, WINDOW).slice(0, MOST_WINDOWS);
   } finally {
     await checkpoint.close();

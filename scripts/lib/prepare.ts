@@ -3,7 +3,7 @@ import type { PrepareProgress } from '../../services/lib/engine/prepare/write-sh
 import type { ServingError } from '../../services/lib/errors/serving-error.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
-import { resolveModel } from '../../services/lib/model/resolve-model.js';
+import { resolveModel } from '../../services/lib/model/hub/resolve-model.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import { withLock } from '../bootstrap/lock.mjs';
 import { runStep } from '../bootstrap/step.mjs';

@@ -5,7 +5,7 @@ import { announcedPlan } from '../lib/mesh/announced-plan.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
 import { layerCosts } from '../lib/model/split.js';
-import { readTextFiles } from '../lib/model/shards/read-text-files.js';
+import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
 import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
 import { runService } from '../lib/process/run-service.js';
@@ -30,16 +30,13 @@ await runService(readGatewayConfig, serve);
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
   const { prepared } = config.served;
-  const files = await readTextFiles(prepared, model);
+  const files = await readTextFiles(prepared);
   const { specialTokensInContent } = config;
   const { vocabulary } = model.config;
   const text = loadModelText(files, { vocabulary, specialTokensInContent });
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
-  const { bosId, eosIds } = model;
-  const textPool = new TextPool(() =>
-    startTextWorker({ prepared, model: { bosId, eosIds }, vocabulary, specialTokensInContent }),
-  );
+  const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const admission = new Admission(config);

@@ -1,4 +1,5 @@
-import type { KvUsage, LayerRange, Precision, StepInput, StepItem } from '../lib/engine/types.js';
+import type { KvUsage, Precision, StepInput, StepItem } from '../lib/engine/types.js';
+import type { LayerRange } from '../lib/model/split.js';
 import type { Activations, ActivationType } from '../lib/model/activations.js';
 import type { ErrorCode } from '../lib/errors/catalogue.js';
 import type { Fault } from './fault.js';

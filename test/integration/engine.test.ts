@@ -5,10 +5,9 @@ import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
+import type { CheckpointReader } from '../../services/lib/model/checkpoint/checkpoint-reader.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
 import { weightRule } from '../../services/lib/model/quantize/weight-rule.js';
-import { loadTokenizer, type Tokenizer } from '../../services/lib/model/text/tokenizer.js';
-import type { Checkpoint } from '../../services/lib/model/types.js';
 import { largestDifference, stepThrough } from '../support/engine-steps.js';
 import { prepareModel } from '../support/prepare-model.js';
 
@@ -21,12 +20,10 @@ const WINDOWS = 8;
 const KV_TOKENS = 16 * WINDOW;
 
 let model: string;
-let checkpoint: Checkpoint;
-let tokenizer: Tokenizer;
+let checkpoint: CheckpointReader;
 beforeAll(async () => {
   model = await ensureDemoModel();
   checkpoint = await openCheckpoint(model);
-  tokenizer = loadTokenizer(checkpoint.text);
 }, 300_000);
 afterAll(() => checkpoint.close());
 
@@ -47,7 +44,7 @@ describe('the demo model', () => {
     const range = { start: 0, end: checkpoint.config.layers };
     const reference = await createReferenceEngine({ checkpoint, range, kvTokens: 100 });
     for (const text of ['The capital of France is Paris', 'def add(a, b):\n    return', '你好 🙂 and']) {
-      const tokens = tokenizer.encode(text, { addSpecialTokens: false });
+      const tokens = checkpoint.tokenizer.encode(text, { addSpecialTokens: false });
       for (const engine of [f32, reference]) engine.open(text, 50);
       for (const [start, end] of [
         [0, tokens.length - 1],
@@ -65,7 +62,7 @@ describe('the demo model', () => {
 
   test('loses less than one per cent of perplexity in int8', async () => {
     const text = await readFile('test/fixtures/tom-sawyer.txt', 'utf8');
-    const tokens = tokenizer.encode(text, { addSpecialTokens: false });
+    const tokens = checkpoint.tokenizer.encode(text, { addSpecialTokens: false });
     const windows = windowsOf(tokens, WINDOW).slice(0, WINDOWS);
     expect(windows).toHaveLength(WINDOWS);
     const int8 = await openWhole('int8');

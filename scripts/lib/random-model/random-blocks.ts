@@ -1,7 +1,6 @@
 import { GGMLQuantizationType } from '@huggingface/gguf';
-import { Q4_0 } from '../../../services/lib/model/dequantize/q4-0.js';
-import { Q8_0 } from '../../../services/lib/model/dequantize/q8-0.js';
-import { toHalf } from '../../../services/lib/model/quantize/float16.js';
+import { Q4_0, Q8_0 } from '../../../services/lib/model/gguf/blocks.js';
+import { toHalf } from '../../../services/lib/model/float16.js';
 import type { RandomWords } from './random-words.js';
 
 export const WEIGHTS_IN_BLOCK = 32;

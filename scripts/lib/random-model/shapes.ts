@@ -1,5 +1,5 @@
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { checkedConfig } from '../../../services/lib/model/architectures/checked-config.js';
+import { checkedConfig } from '../../../services/lib/model/architectures/architecture.js';
 import type { ModelConfig } from '../../../services/lib/model/types.js';
 import { WEIGHTS_IN_BLOCK } from './random-blocks.js';
 import { SMALLEST_VOCABULARY } from './vocabulary.js';

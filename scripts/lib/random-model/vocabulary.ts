@@ -1,5 +1,5 @@
-import { TokenType } from '../../../services/lib/model/text/gguf-vocabulary.js';
-import { BYTE_OF_CHARACTER } from '../../../services/lib/model/text/byte-alphabet.js';
+import { TokenType } from '../../../services/lib/model/gguf/vocabulary.js';
+import { BYTE_OF_CHARACTER } from '../../../services/lib/model/text/tokenizer-json/byte-level.js';
 import type { GgufValue } from '../gguf/gguf-header.js';
 
 const SPECIAL = ['<s>', '</s>'];

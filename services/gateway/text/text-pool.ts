@@ -2,14 +2,12 @@ import { Worker } from 'node:worker_threads';
 import type { ErrorCode } from '../../lib/errors/catalogue.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { ModelText } from '../../lib/model/text/encode-chat.js';
-import type { ModelFile } from '../../lib/model/shards/format.js';
 import { sizeOf, type TextResult, type TextTask } from './text-task.js';
 
 /** How a worker starts: it reads the model's text files itself, for copying a vocabulary takes the event loop long. */
 export interface TextWorkerData {
   /** Folder of the prepared model. */
   readonly prepared: string;
-  readonly model: Pick<ModelFile, 'bosId' | 'eosIds'>;
   /** Rows of the embedding. */
   readonly vocabulary: number;
   readonly specialTokensInContent: ModelText['specialTokensInContent'];

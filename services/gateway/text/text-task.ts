@@ -1,6 +1,5 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
-import type { ChatMessage } from '../../lib/model/text/chat-template.js';
-import type { Rendering } from '../../lib/model/text/render-prompt.js';
+import type { ChatMessage, Rendering } from '../../lib/model/text/chat-template.js';
 import { encodeChat, type ModelText } from '../../lib/model/text/encode-chat.js';
 import type { EncodeOptions } from '../../lib/model/text/tokenizer.js';
 
@@ -56,7 +55,7 @@ export function runTextTask(text: ModelText, task: TextTask): TextResult {
       return { ids: [ids], text: prompt };
     }
     case 'decode':
-      return { ids: [], text: text.tokenizer.decode(task.ids, { skipSpecialTokens: false }) };
+      return { ids: [], text: text.tokenizer.decode(task.ids) };
   }
 }
 

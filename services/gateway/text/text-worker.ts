@@ -1,14 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ServingError } from '../../lib/errors/serving-error.js';
-import { readTextFiles } from '../../lib/model/shards/read-text-files.js';
+import { readTextFiles } from '../../lib/model/shards/open-shards.js';
 import { loadModelText } from '../../lib/model/text/encode-chat.js';
 import { runTextTask, type TextTask } from './text-task.js';
 import type { TextReply, TextWorkerData } from './text-pool.js';
 
 /** A worker thread that renders and encodes, one task at a time, so that a long text holds up no event loop. */
 const port = parentPort!;
-const { prepared, model, ...options } = workerData as TextWorkerData;
-const files = await readTextFiles(prepared, model);
+const { prepared, ...options } = workerData as TextWorkerData;
+const files = await readTextFiles(prepared);
 const text = loadModelText(files, options);
 
 function answer(task: TextTask): TextReply {

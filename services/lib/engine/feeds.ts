@@ -6,7 +6,7 @@ import { pastName } from './graph/names.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
 import { SHORT_ROWS } from './kv/padding.js';
-import type { LayerRange } from './types.js';
+import type { LayerRange } from '../model/split.js';
 
 type Feeds = Record<string, ort.Tensor>;
 

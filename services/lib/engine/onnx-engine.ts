@@ -1,8 +1,7 @@
 import type ort from 'onnxruntime-node';
 import type { ActivationType } from '../model/activations.js';
-import { checkWeightRule } from '../model/shards/check-weight-rule.js';
+import { checkWeightRule, weightRule } from '../model/quantize/weight-rule.js';
 import { openShards, readModelFile } from '../model/shards/open-shards.js';
-import { weightRule } from '../model/quantize/weight-rule.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';

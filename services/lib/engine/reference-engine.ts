@@ -3,15 +3,8 @@ import { ServingError } from '../errors/serving-error.js';
 import { checkStep } from './check-step.js';
 import { inverseFrequencies } from './graph/rotary.js';
 import { add, matVec, rmsNorm, rotate, silu, softmax, weightedSum } from './reference-math.js';
-import {
-  type Engine,
-  type KvUsage,
-  type LayerRange,
-  ownsEmbedding,
-  ownsHead,
-  type StepInput,
-  type StepOutput,
-} from './types.js';
+import { type Engine, type KvUsage, type StepInput, type StepOutput } from './types.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../model/split.js';
 
 interface Layer {
   readonly attnNorm: Float32Array;

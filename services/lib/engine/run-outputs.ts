@@ -1,6 +1,7 @@
 import type ort from 'onnxruntime-node';
 import { type Activations, newActivations } from '../model/activations.js';
-import { ownsHead, type RowKind, type StepInput, type StepOutput } from './types.js';
+import { ownsHead } from '../model/split.js';
+import { type RowKind, type StepInput, type StepOutput } from './types.js';
 
 /** Rows of one output of the model, gathered over the runs of a step. */
 interface Gathered {

@@ -3,7 +3,8 @@ import { type Activations, newActivations } from '../model/activations.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { int64 } from './int64.js';
 import { RunOutputs } from './run-outputs.js';
-import { ownsEmbedding, ownsHead, type RowKind, type StepInput, type StepOutput } from './types.js';
+import { ownsEmbedding, ownsHead } from '../model/split.js';
+import { type RowKind, type StepInput, type StepOutput } from './types.js';
 
 interface Place {
   /** First row of the sequence in the step's input and output. */

@@ -1,5 +1,5 @@
 import type { Activations, ActivationType } from '../model/activations.js';
-import type { LayerRange } from '../model/layer-range.js';
+import type { LayerRange } from '../model/split.js';
 import type { ModelConfig } from '../model/types.js';
 
 /**
@@ -68,7 +68,7 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-export { ownsEmbedding, ownsHead, type LayerRange } from '../model/layer-range.js';
+export { ownsEmbedding, ownsHead, type LayerRange } from '../model/split.js';
 
 export type Precision = 'f32' | 'int8';
 

@@ -1,14 +1,13 @@
 import { stat } from 'node:fs/promises';
-import { cacheDirectory } from '../config/model-config.js';
 import { Environment } from '../config/env.js';
+import { cacheDirectory } from '../config/model-config.js';
 import { ServingError } from '../errors/serving-error.js';
-import { CheckpointReader } from './checkpoint-reader.js';
+import { CheckpointReader } from './checkpoint/checkpoint-reader.js';
+import { rememberedDigest } from './checkpoint/digest.js';
+import type { OpenedModel } from './checkpoint/opened-model.js';
 import { openGguf } from './gguf/open-gguf.js';
-import { rememberedDigest } from './remembered-digest.js';
-import type { OpenedModel } from './opened-model.js';
 import { openFolder } from './safetensors/open-folder.js';
 import { loadTokenizer } from './text/tokenizer.js';
-import type { Checkpoint } from './types.js';
 
 /**
  * Opens a GGUF file or a Hugging Face folder. All that its headers declare is checked here, so reads of a
@@ -20,12 +19,13 @@ export async function openCheckpoint(
   path: string,
   signal?: AbortSignal,
   cache: string = cacheDirectory(new Environment()),
-): Promise<Checkpoint> {
+): Promise<CheckpointReader> {
   const model = await open(path, signal);
   try {
     // Before anything is prepared for a gateway that could not load it.
-    loadTokenizer(model.text);
-    return new CheckpointReader(model, await rememberedDigest(path, model.files, cache, signal));
+    const tokenizer = loadTokenizer(model.text);
+    const digest = await rememberedDigest(path, model.files, cache, signal);
+    return new CheckpointReader(model, digest, tokenizer);
   } catch (reason) {
     await model.close();
     throw reason;
@@ -40,7 +40,7 @@ async function open(path: string, signal?: AbortSignal): Promise<OpenedModel> {
   } catch (reason) {
     const { syscall, message } = reason as NodeJS.ErrnoException;
     if (syscall === undefined) throw reason;
-    throw new ServingError('model_path_missing', `${path} can not be read: ${message}`, { cause: reason });
+    throw new ServingError('model_path_missing', `${path} cannot be read: ${message}`, { cause: reason });
   }
   // A pipe or a device could be read without end.
   throw new ServingError('not_a_checkpoint', `${path} is neither a file nor a folder`);

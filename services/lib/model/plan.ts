@@ -1,12 +1,11 @@
 import type { ServedConfig } from '../config/model-config.js';
 import type { ActivationType } from './activations.js';
-import type { LayerRange } from './layer-range.js';
+import { type LayerRange, parseSplit } from './split.js';
 import { readModelFile } from './shards/open-shards.js';
 import type { ModelFile } from './shards/format.js';
-import { parseSplit } from './split.js';
 
 /** A prepared model and how the mesh cuts it. */
-export interface ModelPlan {
+interface ModelPlan {
   readonly model: ModelFile;
   /** Of every stage, stage 0 first. */
   readonly ranges: readonly LayerRange[];
@@ -20,12 +19,8 @@ export interface ModelPlan {
 }
 
 /** Reads what a configuration names. Throws `shards_invalid` or `invalid_split`. */
-export async function readPlan({
-  prepared,
-  precision,
-  activations,
-  split,
-}: ServedConfig): Promise<ModelPlan> {
+export async function readPlan(served: ServedConfig): Promise<ModelPlan> {
+  const { prepared, precision, activations, split } = served;
   const model = await readModelFile(prepared);
   const ranges = parseSplit(split, model.config.layers);
   return {

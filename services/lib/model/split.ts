@@ -1,7 +1,16 @@
 import { ServingError } from '../errors/serving-error.js';
-import type { LayerRange } from './layer-range.js';
 import { layerTensorNames, tensorShape } from './tensor-names.js';
 import type { ModelConfig } from './types.js';
+
+/** The part of a model that one stage owns: layers `[start, end)` of `layers`. */
+export interface LayerRange {
+  readonly start: number;
+  readonly end: number;
+  readonly layers: number;
+}
+
+export const ownsEmbedding = (range: LayerRange): boolean => range.start === 0;
+export const ownsHead = (range: LayerRange): boolean => range.end === range.layers;
 
 /**
  * The stages that boundaries such as `10,20` cut `layers` layers into; an empty text is one stage. Throws

@@ -24,10 +24,20 @@ export function* tensorNames(config: ModelConfig): Generator<TensorName> {
   if (!config.tiedHead) yield 'head';
 }
 
+type TensorKind = 'embed' | 'final_norm' | 'head' | LayerTensor;
+
 /** The part of a name that is the same in every layer: `layers.7.q` is a `q`. */
-export function tensorKind(name: TensorName): 'embed' | 'final_norm' | 'head' | LayerTensor {
+export function tensorKind(name: TensorName): TensorKind {
   if (name === 'embed' || name === 'final_norm' || name === 'head') return name;
   return name.slice(name.lastIndexOf('.') + 1) as LayerTensor;
+}
+
+/** A format's name of every tensor; `{layer}` stands for the layer's number. */
+export type TensorTemplates = Readonly<Record<TensorKind, string>>;
+
+/** A format's name of a tensor. */
+export function storedName(templates: TensorTemplates, name: TensorName): string {
+  return templates[tensorKind(name)].replace('{layer}', name.split('.')[1] ?? '');
 }
 
 /** The shape that the configuration gives a tensor: `[out, in]` or `[size]`. */

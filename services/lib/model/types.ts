@@ -55,7 +55,7 @@ export interface Checkpoint {
   readonly warnings: readonly ServingError[];
   /** sha256 (hex) of the content; the name of the prepared folder. */
   readonly digest: string;
-  readonly text: TextFiles;
+  readonly text: CheckpointText;
   shape(name: TensorName): readonly number[];
   /** Reads a tensor, or some of a matrix's rows, dequantised to float32; throws `checkpoint_invalid` for a NaN. */
   read(name: TensorName, rows?: RowRange): Promise<Float32Array>;
@@ -68,6 +68,10 @@ export interface TextFiles {
   readonly tokenizer: unknown;
   /** In the format of tokenizer_config.json: special tokens, `add_bos_token`, `chat_template`. */
   readonly tokenizerConfig: Record<string, unknown>;
+}
+
+/** What a checkpoint says of texts. */
+export interface CheckpointText extends TextFiles {
   readonly bosId: number | null;
   /** Tokens that end a turn (`text/end-tokens.ts`). */
   readonly eosIds: readonly number[];

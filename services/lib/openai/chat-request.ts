@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { ChatMessage } from '../model/text/chat-template.js';
-import type { Rendering } from '../model/text/render-prompt.js';
+import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { rawMessages, validateMessages } from './chat-messages.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
 import { parseBody } from './parse-body.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
-import type { Rendering } from '../model/text/render-prompt.js';
+import type { Rendering } from '../model/text/chat-template.js';
 
 /** The fields about how messages become a prompt, as vLLM has them. */
 export const templateFields = {

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
-import type { ChatMessage } from '../model/text/chat-template.js';
-import type { Rendering } from '../model/text/render-prompt.js';
+import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { arrayOf } from './array-of.js';
 import { rawMessages, validateMessages } from './chat-messages.js';
 import { requireTokenIds } from './generation-fields.js';

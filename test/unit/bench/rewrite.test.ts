@@ -1,6 +1,6 @@
 import { rewriter } from '../../../scripts/lib/bench/workloads/rewrite.js';
 import { vocabularyMetadata } from '../../../scripts/lib/random-model/vocabulary.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 
 const metadata = { ...vocabularyMetadata(4_000), 'tokenizer.ggml.token_type': undefined };
@@ -11,9 +11,7 @@ const textsOf = async (seed: number, chatTemplate?: string): Promise<string[]> =
   const tokenizerConfig = { ...text.tokenizerConfig, chat_template: chatTemplate };
   const prompts = (await rewriter({ ...text, tokenizerConfig }, 100))(seed);
   const tokenizer = loadTokenizer(text);
-  return [prompts(planned), prompts(planned)].map((ids) =>
-    tokenizer.decode(ids, { skipSpecialTokens: false }),
-  );
+  return [prompts(planned), prompts(planned)].map((ids) => tokenizer.decode(ids));
 };
 
 it('asks for a passage to be written again: another each time, the same for a seed', async () => {

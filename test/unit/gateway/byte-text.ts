@@ -11,16 +11,10 @@ const SPECIAL = new Map([
 /** Every byte of UTF-8 is a token, so that characters are spread over several. */
 export const byteTokenizer: Tokenizer = {
   vocabularySize: 258,
-  bosId: BOS,
-  eosIds: [EOS],
   stripsLeadingSpace: false,
   specialTokens: [],
   encode: (text, { addSpecialTokens }) => [...(addSpecialTokens ? [BOS] : []), ...Buffer.from(text)],
-  decode: (ids, { skipSpecialTokens }) =>
-    ids
-      .filter((id) => !skipSpecialTokens || !SPECIAL.has(id))
-      .map((id) => SPECIAL.get(id) ?? String.fromCharCode(id))
-      .join(''),
+  decode: (ids) => ids.map((id) => SPECIAL.get(id) ?? String.fromCharCode(id)).join(''),
   idOf: (token) => [...SPECIAL].find(([, text]) => text === token)?.[0],
   tokenOf: (id) => SPECIAL.get(id) ?? String.fromCharCode(id),
   bytesOf: (id) => (id < 256 ? Uint8Array.of(id) : Buffer.from(SPECIAL.get(id) ?? '')),

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { TEXT_POOL_LIMITS, TextPool, type TextPoolLimits } from '../../../services/gateway/text/text-pool.js';
 import type { TextTask } from '../../../services/gateway/text/text-task.js';
 import { textLimitOf } from '../../../services/gateway/text/text-work.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';
@@ -44,8 +44,7 @@ describe('the text workers', () => {
   afterAll(() => rmSync(prepared, { recursive: true }));
 
   let pool: TextPool;
-  const startWorker = (): Worker =>
-    typescriptWorker('services/gateway/text/text-worker.ts', { prepared, model: { bosId: 0, eosIds: [0] } });
+  const startWorker = (): Worker => typescriptWorker('services/gateway/text/text-worker.ts', { prepared });
   const start = (limits: Partial<TextPoolLimits> = {}): void => {
     pool = new TextPool(startWorker, { ...TEXT_POOL_LIMITS, ...limits });
   };

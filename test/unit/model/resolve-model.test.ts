@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Environment } from '../../../services/lib/config/env.js';
 import type { DownloadProgress } from '../../../services/lib/model/hub/fetch-model.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
-import { resolveModel } from '../../../services/lib/model/resolve-model.js';
+import { resolveModel } from '../../../services/lib/model/hub/resolve-model.js';
 import { FAKE_COMMIT, startFakeHub, type FakeFile, type FakeHub } from '../../support/fake-hub.js';
 import { writeGguf } from '../../support/gguf-writer.js';
 import { writeSafetensors } from '../../support/safetensors-writer.js';

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
-import { ownsEmbedding, ownsHead } from '../../../services/lib/model/layer-range.js';
-import { evenSplit, parseSplit, stageRanges } from '../../../services/lib/model/split.js';
+import {
+  evenSplit,
+  ownsEmbedding,
+  ownsHead,
+  parseSplit,
+  stageRanges,
+} from '../../../services/lib/model/split.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { tinyConfig } from '../../support/tiny-model.js';
 

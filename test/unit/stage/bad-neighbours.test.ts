@@ -1,6 +1,7 @@
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { checkStep } from '../../../services/lib/engine/check-step.js';
-import type { LayerRange, StepInput } from '../../../services/lib/engine/types.js';
+import type { LayerRange } from '../../../services/lib/model/split.js';
+import type { StepInput } from '../../../services/lib/engine/types.js';
 import type { ModelConfig } from '../../../services/lib/model/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
 import type { ItemFields, Rows } from '../../../services/lib/wire/frames.js';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import {
-  loadChatTemplate,
   type ChatMessage,
   type ChatTemplate,
+  loadChatTemplate,
 } from '../../../services/lib/model/text/chat-template.js';
 
 /** Made by scripts/fixtures/chat_templates.py. */
@@ -22,7 +22,7 @@ const fixture = JSON.parse(
 };
 
 function load(tokenizerConfig: Record<string, unknown>): ChatTemplate {
-  const text = { tokenizer: {}, tokenizerConfig, bosId: null, eosIds: [] };
+  const text = { tokenizer: {}, tokenizerConfig };
   return loadChatTemplate(text, () => new Date(fixture.now));
 }
 
@@ -86,6 +86,33 @@ describe('a chat template', () => {
   it('counts as Python does', () => {
     const chat_template = '{{ range(3) }} {{ range(2, 5) }} {{ range(9, 2, -3) }} {{ range(5, 1) }}';
     expect(load({ chat_template }).render([hi], prompt)).toBe('[0, 1, 2] [2, 3, 4] [9, 6, 3] []');
+  });
+
+  it.each([
+    ['{% for i in [1, 2, 3] %}{% if i == 1 %}{% set x = 7 %}{% endif %}[{{ x }}]{% endfor %}', '[7][][]'],
+    [
+      '{% set x = 0 %}{% for i in [1, 2] %}{% if i == 1 %}{% set x = 7 %}{% endif %}{{ x }}{% endfor %}{{ x }}',
+      '700',
+    ],
+    ['{% for i in [1, 2, 3] %}{{ i }}{% if i == 2 %}c{% continue %}{% endif %}b{% endfor %}', '1b2c3b'],
+    ['{% for i in [1, 2, 3] %}{{ i }}{% if i == 2 %}c{% break %}{% endif %}b{% endfor %}', '1b2c'],
+    [
+      '{% for i in [1, 2] %}{% for k in [3, 4] %}{{ k }}{% break %}{% endfor %}{{ i }}{% else %}e{% endfor %}',
+      '3132',
+    ],
+  ])('loops as Jinja2 does: %s', (chat_template, output) => {
+    expect(load({ chat_template }).render([hi], prompt)).toBe(output);
+  });
+
+  it('has words that no variable changes, and no range longer than that of the sandbox', () => {
+    const variables = { true: false, None: 'x' };
+    const template = load({ chat_template: '{{ true }} {{ None }}{{ range(n) | length }}' });
+    expect(template.render([hi], { ...prompt, variables: { ...variables, n: 100_000 } })).toBe(
+      'True None100000',
+    );
+    expect(() => template.render([hi], { ...prompt, variables: { ...variables, n: 100_001 } })).toThrow(
+      expect.objectContaining({ code: 'chat_template_failed' }) as Error,
+    );
   });
 
   it.each([{}, { chat_template: null }, { chat_template: [{ name: 'tool_use', template: 'tools' }] }])(

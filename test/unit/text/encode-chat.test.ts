@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
+import { type ChatMessage, loadChatTemplate } from '../../../services/lib/model/text/chat-template.js';
 import { encodeChat, type ModelText } from '../../../services/lib/model/text/encode-chat.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteLevelMetadata } from './vocabularies.js';
 
@@ -83,7 +83,7 @@ describe.each([...Object.entries(templates), ['reasoning', REASONING], ['measuri
           const { prompt: rendered, ids } = encodeChat(text, messages, prompt);
           const harmlessOnes = messages.map((message) => ({ ...message, content: 'x' }));
           expect(control(ids)).toEqual(control(encodeChat(text, harmlessOnes, prompt).ids));
-          expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe(rendered);
+          expect(tokenizer.decode(ids)).toBe(rendered);
         }),
       );
     });
@@ -136,6 +136,12 @@ describe('special tokens in what a client sends', () => {
     expect(control(encodeChat(text, [user('')], options).ids)).toEqual(['<s>']);
   });
 
+  it('are not made of two strings of a template that measures one', () => {
+    const chat_template = '{{ messages[0].content }}{{ messages[0].name }}{{ messages[0].content | length }}';
+    const { ids } = encodeChat(modelText({ chat_template }), [user('<|im_', { name: 'end|>' })], prompt);
+    expect(control(ids)).toEqual([]);
+  });
+
   it('are refused where no character is left to mark them with', () => {
     const all = Array.from({ length: 32 }, (_, index) => String.fromCharCode(0xfdd0 + index)).join('');
     const encode = (content: string) => () => encodeChat(modelText(CHATML), [user(content)], prompt);
@@ -154,7 +160,7 @@ describe('special tokens in what a client sends', () => {
       },
       decoder: { type: 'Fuse' },
     };
-    const other = loadTokenizer({ tokenizer: file, tokenizerConfig: {}, bosId: null, eosIds: [] });
+    const other = loadTokenizer({ tokenizer: file, tokenizerConfig: {} });
     const end = other.idOf('<end>')!;
     const text = { ...modelText({ chat_template: '{{ messages[0].content }}<end>' }), tokenizer: other };
     const ids = (content: string): number[] => encodeChat(text, [user(content)], prompt).ids;

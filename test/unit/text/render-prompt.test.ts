@@ -1,5 +1,8 @@
-import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
-import { renderPrompt } from '../../../services/lib/model/text/render-prompt.js';
+import {
+  type ChatMessage,
+  loadChatTemplate,
+  renderPrompt,
+} from '../../../services/lib/model/text/chat-template.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const template = (content: string) =>
@@ -10,8 +13,6 @@ const template = (content: string) =>
         `{% for message in messages %}<{{ message.role }}>{{ ${content} }}</turn>\n{% endfor %}` +
         '{% if add_generation_prompt %}<assistant>{% endif %}{{ mood }}',
     },
-    bosId: null,
-    eosIds: [],
   });
 const messages: ChatMessage[] = [
   { role: 'user', content: 'Count.' },

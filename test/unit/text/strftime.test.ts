@@ -1,4 +1,4 @@
-import { strftime } from '../../../services/lib/model/text/strftime.js';
+import { strftime } from '../../../services/lib/model/text/jinja.js';
 
 describe('strftime', () => {
   it('writes dates as C does, in English', () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { loadChatTemplate, type ChatMessage } from '../../../services/lib/model/text/chat-template.js';
+import { type ChatMessage, loadChatTemplate } from '../../../services/lib/model/text/chat-template.js';
 
 /** Random templates, by Jinja2 as transformers sets it up (scripts/fixtures/template_cases.py). */
 const fixture = JSON.parse(
@@ -15,8 +15,6 @@ function rendered(source: string, messages: readonly ChatMessage[]): string | nu
   const text = {
     tokenizer: {},
     tokenizerConfig: { chat_template: source, bos_token: '<s>' },
-    bosId: null,
-    eosIds: [],
   };
   const template = loadChatTemplate(text, () => new Date(fixture.now));
   try {

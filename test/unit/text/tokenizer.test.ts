@@ -1,17 +1,16 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import fc from 'fast-check';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteLevelMetadata, sentencePieceFixture, tokenizers } from './vocabularies.js';
 
 const bare = { addSpecialTokens: false };
-const whole = { skipSpecialTokens: false };
 
 describe.each(tokenizers)('the %s tokenizer', (kind, tokenizer) => {
   it('gives back any text that it encoded', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
-        expect(tokenizer.decode(tokenizer.encode(text, bare), whole)).toBe(text);
+        expect(tokenizer.decode(tokenizer.encode(text, bare))).toBe(text);
       }),
     );
   });
@@ -23,13 +22,13 @@ describe.each(tokenizers)('the %s tokenizer', (kind, tokenizer) => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (text) => {
         const ids = tokenizer.encode(text, { addSpecialTokens: true });
-        expect(tokenizer.decode(ids, whole)).toBe(library.decode(ids));
+        expect(tokenizer.decode(ids)).toBe(library.decode(ids));
       }),
     );
   });
 
   it('accepts unpaired surrogates, which are no text', () => {
-    expect(tokenizer.decode(tokenizer.encode('a\ud800b', bare), whole)).toBe('a\ufffdb');
+    expect(tokenizer.decode(tokenizer.encode('a\ud800b', bare))).toBe('a\ufffdb');
   });
 
   it('knows its tokens by id and by name', () => {
@@ -43,8 +42,8 @@ describe.each(tokenizers)('the %s tokenizer', (kind, tokenizer) => {
   });
 
   it('decodes nothing, and ids outside the vocabulary, to an empty text', () => {
-    expect(tokenizer.decode([], whole)).toBe('');
-    expect(tokenizer.decode([tokenizer.vocabularySize, -1], whole)).toBe('');
+    expect(tokenizer.decode([])).toBe('');
+    expect(tokenizer.decode([tokenizer.vocabularySize, -1])).toBe('');
   });
 });
 
@@ -55,29 +54,30 @@ describe('control tokens in a text', () => {
 
   it('are tokens unless asked otherwise', () => {
     expect(byteLevel.encode('a<|im_end|>', bare)).toEqual([byteLevel.idOf('a'), end]);
-    const plain = byteLevel.encode('a<|im_end|>', { ...bare, parseSpecial: false });
+    const plain = byteLevel.encode('a<|im_end|>', { ...bare, borders: 'everywhere' });
     expect(plain).not.toContain(end);
-    expect(byteLevel.decode(plain, whole)).toBe('a<|im_end|>');
+    expect(byteLevel.decode(plain)).toBe('a<|im_end|>');
   });
 
-  it('are skipped in decoding on request; tokens that a user defined are text', () => {
+  it('are special; tokens that a user defined are text', () => {
     const ids = byteLevel.encode('a<|im_end|>b<user-defined>', bare);
-    expect(byteLevel.decode(ids, { skipSpecialTokens: true })).toBe('ab<user-defined>');
-    expect(byteLevel.decode(ids, whole)).toBe('a<|im_end|>b<user-defined>');
+    expect(byteLevel.decode(ids.filter((id) => !byteLevel.isSpecial(id)))).toBe('ab<user-defined>');
+    expect(byteLevel.decode(ids)).toBe('a<|im_end|>b<user-defined>');
     expect([end, user].map((id) => byteLevel.isSpecial(id))).toEqual([true, false]);
   });
 
   it('that a user defined are tokens either way', () => {
-    expect(byteLevel.encode('<user-defined>', { ...bare, parseSpecial: false })).toEqual([user]);
+    expect(byteLevel.encode('<user-defined>', { ...bare, borders: 'everywhere' })).toEqual([user]);
   });
 
   it('put around the text do not depend on parsing the text for them', () => {
     const tokenizer = loadTokenizer(
       tokenizerFromGguf(byteLevelMetadata({ 'tokenizer.ggml.add_bos_token': true })),
     );
-    const ids = tokenizer.encode('<|start|>', { addSpecialTokens: true, parseSpecial: false });
-    expect(ids.filter((id) => id === tokenizer.bosId)).toHaveLength(1);
-    expect(ids[0]).toBe(tokenizer.bosId);
+    const ids = tokenizer.encode('<|start|>', { addSpecialTokens: true, borders: 'everywhere' });
+    const start = tokenizer.idOf('<|start|>');
+    expect(ids.filter((id) => id === start)).toHaveLength(1);
+    expect(ids[0]).toBe(start);
   });
 });
 
@@ -89,7 +89,7 @@ describe('sentencepiece itself', () => {
     expect(cases.length).toBeGreaterThan(100);
     for (const { text, ids, decoded } of cases) {
       expect([text, tokenizer.encode(text, bare)]).toEqual([text, ids]);
-      expect(tokenizer.decode(ids, whole)).toBe(decoded);
+      expect(tokenizer.decode(ids)).toBe(decoded);
     }
   });
 });
@@ -97,10 +97,7 @@ describe('sentencepiece itself', () => {
 describe('a tokenizer.json', () => {
   const vocab = { a: 0, b: 1, ab: 2, C: 3, HTTP: 4, S: 5 };
   const load = (more: object, rows?: number) =>
-    loadTokenizer(
-      { tokenizer: { decoder: { type: 'Fuse' }, ...more }, tokenizerConfig: {}, bosId: null, eosIds: [] },
-      rows,
-    );
+    loadTokenizer({ tokenizer: { decoder: { type: 'Fuse' }, ...more }, tokenizerConfig: {} }, rows);
 
   it('needs no type of its model where it has merges, and no list of added tokens', () => {
     expect(load({ model: { vocab, merges: ['a b'] } }).encode('abba', bare)).toEqual([2, 1, 0]);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
+import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer, type Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 
 type Metadata = Record<string, unknown>;

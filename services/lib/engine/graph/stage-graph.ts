@@ -4,7 +4,7 @@ import type { Shards } from '../../model/shards/open-shards.js';
 import type { KvLayout } from '../kv/kv-layout.js';
 import { DataType } from '../onnx/data-type.js';
 import { type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../types.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../../model/split.js';
 import { block } from './block.js';
 import { stepInputs } from './inputs.js';
 import { NEW_ROWS } from './names.js';

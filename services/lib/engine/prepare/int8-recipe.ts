@@ -1,4 +1,4 @@
-import { toHalves } from '../../model/quantize/float16.js';
+import { toHalves } from '../../model/float16.js';
 import { Int8Matrix } from '../../model/quantize/int8-matrix.js';
 import { greatestPowerOfTwoIn, Rotation } from '../../model/quantize/rotation.js';
 import type { WeightRule } from '../../model/quantize/weight-rule.js';

@@ -9,8 +9,8 @@ import {
   TOKENIZER_FILE,
 } from '../../model/shards/format.js';
 import { openShards } from '../../model/shards/open-shards.js';
-import { checkWeightRule } from '../../model/shards/check-weight-rule.js';
-import { writeJson } from '../../model/shards/write-json.js';
+import { checkWeightRule } from '../../model/quantize/weight-rule.js';
+import { writeJson } from '../../model/write-whole.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
 import { type PrepareProgress, writeShards } from './write-shards.js';

@@ -1,8 +1,7 @@
-import type { Warn } from '../opened-model.js';
-import type { LayerTensor, ModelConfig } from '../types.js';
-
-/** A format's name of every tensor; `{layer}` stands for the layer's number. */
-export type TensorTemplates = Readonly<Record<'embed' | 'final_norm' | 'head' | LayerTensor, string>>;
+import { ServingError } from '../../errors/serving-error.js';
+import type { Warn } from '../checkpoint/opened-model.js';
+import type { TensorTemplates } from '../tensor-names.js';
+import type { ModelConfig } from '../types.js';
 
 /** What a format's description of a model does not itself say. */
 export interface ConfigContext {
@@ -43,4 +42,27 @@ export interface Architecture {
     readonly ignored: readonly RegExp[];
     config(json: unknown, context: ConfigContext): ModelConfig;
   };
+}
+
+/** Relations between the counts that the engine relies on; throws `checkpoint_invalid`. */
+export function checkedConfig(config: ModelConfig): ModelConfig {
+  const { heads, kvHeads, headDim, vocabulary } = config;
+  if (heads % kvHeads !== 0) {
+    throw new ServingError(
+      'checkpoint_invalid',
+      `${heads} heads do not share ${kvHeads} key-value heads evenly`,
+    );
+  }
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
+    throw new ServingError('checkpoint_invalid', `a head's size is ${headDim}, not an even number`);
+  }
+  if (vocabulary === 0) throw new ServingError('checkpoint_invalid', 'the model has no embedding matrix');
+  const factors = config.ropeScaling?.type === 'factors' ? config.ropeScaling.factors : null;
+  if (factors !== null && factors.length !== headDim / 2) {
+    throw new ServingError(
+      'checkpoint_invalid',
+      `there are ${factors.length} rotary factors for ${headDim / 2} frequencies`,
+    );
+  }
+  return config;
 }

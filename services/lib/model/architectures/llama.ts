@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import { count, optionalCount, parseFields, positions, positive } from '../parse-fields.js';
+import { count, optionalCount, parseFields, positions, positive } from '../checkpoint/metadata.js';
+import type { TensorTemplates } from '../tensor-names.js';
 import type { ModelConfig } from '../types.js';
-import type { Architecture, ConfigContext, GgufContext, TensorTemplates } from './architecture.js';
-import { checkedConfig } from './checked-config.js';
+import { type Architecture, checkedConfig, type ConfigContext, type GgufContext } from './architecture.js';
 import { ggufRopeScaling, huggingFaceRope } from './rope-scaling.js';
 
 const metadataSchema = z.object({

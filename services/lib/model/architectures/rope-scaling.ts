@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import { count, parseFields, positive } from '../parse-fields.js';
+import { count, parseFields, positive } from '../checkpoint/metadata.js';
 import type { ModelConfig, RopeScaling } from '../types.js';
 
 /**

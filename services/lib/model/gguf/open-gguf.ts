@@ -2,10 +2,9 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ServingError } from '../../errors/serving-error.js';
 import { architectureOfGguf } from '../architectures/find-architecture.js';
-import { matchTensors } from '../match-tensors.js';
-import { collectWarnings, type OpenedModel } from '../opened-model.js';
-import { readTensor, type StoredTensor } from '../stored-tensor.js';
-import { tokenizerFromGguf } from '../text/from-gguf.js';
+import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/opened-model.js';
+import { readTensor, type StoredTensor } from '../checkpoint/stored-tensor.js';
+import { tokenizerFromGguf } from './tokenizer.js';
 import { readGgufHeader } from './read-header.js';
 
 /** Opens a GGUF file; its tensors are read from the one handle that `close` closes. */

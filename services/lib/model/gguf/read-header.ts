@@ -1,13 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
 import { gguf, type GGUFParseOutput } from '@huggingface/gguf';
 import { ServingError } from '../../errors/serving-error.js';
-import { readRange } from '../file-range.js';
-import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
-import type { StoredTensor } from '../stored-tensor.js';
-import { checkLayout } from '../tensor-layout.js';
-import { ggufEncoding } from './encodings.js';
+import { checkLayout, readRange, type StoredTensor } from '../checkpoint/stored-tensor.js';
+import { isLfsPointer, lfsPointer } from '../checkpoint/metadata.js';
+import { ggufEncoding } from './blocks.js';
 
-export interface GgufHeader {
+interface GgufHeader {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** By name; each checked to lie within the file, apart from the others. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;

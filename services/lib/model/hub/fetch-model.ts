@@ -1,11 +1,10 @@
-import { mkdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, rename, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { downloadFile, listFiles, modelInfo, type ListFileEntry } from '@huggingface/hub';
 import { ServingError } from '../../errors/serving-error.js';
-import { downloadBlob } from './download-blob.js';
-import { hubCache, type HubCache } from './hub-cache.js';
-import type { HubModel } from './hub-model.js';
-import type { HubSettings } from './hub-settings.js';
+import { writeWhole } from '../write-whole.js';
+import { hubCache, type HubModel, type HubSettings } from './hub-model.js';
 
 /** Bytes of the file that have arrived, of how many. */
 export interface DownloadProgress {
@@ -41,30 +40,23 @@ export async function fetchModel(
   const cache = hubCache(settings.cache, model.id);
   const { sha } = await modelInfo({ ...hub, name: model.id, revision: 'main', additionalFields: ['sha'] });
   const commit = checkedHash(sha);
+  const repository = { ...hub, repo: model.id, revision: commit };
   const snapshot = join(cache.snapshots, commit);
 
-  for (const entry of await chooseFiles(
-    model,
-    listFiles({ ...hub, repo: model.id, revision: commit, recursive: true }),
-  )) {
+  for (const entry of await chooseFiles(model, listFiles({ ...repository, recursive: true }))) {
     if (await isWhole(join(snapshot, entry.path), entry.size)) continue;
     const blob = join(cache.blobs, checkedHash(entry.lfs?.oid ?? entry.oid));
     if (!(await isWhole(blob, entry.size))) {
-      const content = await downloadFile({ ...hub, repo: model.id, path: entry.path, revision: commit });
+      const content = await downloadFile({ ...repository, path: entry.path });
       if (content === null)
         throw new ServingError('download_failed', `${entry.path} is listed but not there`);
       await mkdir(cache.blobs, { recursive: true });
-      let received = 0;
-      await downloadBlob(
-        content.stream(),
-        blob,
-        { name: entry.path, size: entry.size, sha256: entry.lfs?.oid },
-        (bytes) => onProgress?.({ file: entry.path, received: (received += bytes), total: entry.size }),
-      );
+      await writeBlob(blob, entry, content.stream(), onProgress);
     }
     await link(blob, join(snapshot, entry.path));
   }
-  await writeMain(cache, commit);
+  await mkdir(dirname(cache.main), { recursive: true });
+  await writeWhole(cache.main, (file) => file.writeFile(commit), incomplete(cache.main));
   return model.file === undefined ? snapshot : join(snapshot, model.file);
 }
 
@@ -103,14 +95,34 @@ async function isWhole(path: string, size: number): Promise<boolean> {
 /** Puts the link in place of whatever has its name, at once. */
 async function link(blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.incomplete`;
+  const temporary = incomplete(path);
   await symlink(relative(dirname(path), blob), temporary);
   await rename(temporary, path);
 }
 
-async function writeMain(cache: HubCache, commit: string): Promise<void> {
-  await mkdir(dirname(cache.main), { recursive: true });
-  const temporary = `${cache.main}.${process.pid}.incomplete`;
-  await writeFile(temporary, commit);
-  await rename(temporary, cache.main);
+/** A name of this process alone: others may fetch the same model. */
+const incomplete = (path: string): string => `${path}.${process.pid}.incomplete`;
+
+/** Writes what arrives; the file gets its name once size and digest, which only large files are listed with, are right. */
+async function writeBlob(
+  blob: string,
+  { path: name, size, lfs }: ListFileEntry,
+  stream: AsyncIterable<Uint8Array>,
+  onProgress: FetchOptions['onProgress'],
+): Promise<void> {
+  const damaged = (problem: string): ServingError =>
+    new ServingError('download_failed', `${name} did not arrive whole: ${problem}`);
+  const write = async (file: FileHandle): Promise<void> => {
+    const hash = createHash('sha256');
+    let received = 0;
+    for await (const chunk of stream) {
+      await file.writeFile(chunk);
+      hash.update(chunk);
+      received += chunk.length;
+      onProgress?.({ file: name, received, total: size });
+    }
+    if (received !== size) throw damaged(`${received} bytes arrived, not ${size}`);
+    if (lfs !== undefined && hash.digest('hex') !== lfs.oid) throw damaged('its sha256 differs');
+  };
+  await writeWhole(blob, write, incomplete(blob));
 }

@@ -1,3 +1,7 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Environment } from '../../config/env.js';
+
 /** A model on the Hub: `org/name`, or one GGUF file of it, `org/name:file.gguf`. */
 export interface HubModel {
   readonly id: string;
@@ -5,13 +9,58 @@ export interface HubModel {
 }
 
 const SEGMENT = String.raw`\w[\w.-]*`;
-const PATTERN = new RegExp(`^(${SEGMENT}/${SEGMENT})(?::((?:${SEGMENT}/)*${SEGMENT}\\.gguf))?$`);
+const HUB_ID = new RegExp(`^(${SEGMENT}/${SEGMENT})(?::((?:${SEGMENT}/)*${SEGMENT}\\.gguf))?$`);
 
 /**
  * Reads a Hub id; undefined for what must be a path. An id that ends in `.gguf` without a colon is taken for
  * the path of a file that is not there.
  */
 export function parseHubModel(text: string): HubModel | undefined {
-  const [, id, file] = PATTERN.exec(text) ?? [];
+  const [, id, file] = HUB_ID.exec(text) ?? [];
   return id === undefined || id.endsWith('.gguf') ? undefined : { id, file };
+}
+
+export interface HubSettings {
+  readonly endpoint: string;
+  readonly token: string | undefined;
+  /** Folder that all of Hugging Face's tools share. */
+  readonly cache: string;
+  readonly offline: boolean;
+}
+
+/** Hugging Face's own variables: https://huggingface.co/docs/huggingface_hub, "Environment variables". */
+export function readHubSettings(environment: Environment): HubSettings {
+  const home = environment.text('HF_HOME', join(homedir(), '.cache', 'huggingface'));
+  const token = environment.text('HF_TOKEN', '');
+  return {
+    endpoint: environment.text('HF_ENDPOINT', 'https://huggingface.co').replace(/\/+$/, ''),
+    token: token === '' ? undefined : token,
+    cache: environment.text('HF_HUB_CACHE', join(home, 'hub')),
+    offline: ['1', 'on', 'yes', 'true'].includes(environment.text('HF_HUB_OFFLINE', '').toLowerCase()),
+  };
+}
+
+/** Hugging Face's cache layout of one model, which its other tools share. */
+interface HubCache {
+  /** Content by its hash. */
+  readonly blobs: string;
+  /** Named links into `blobs`, a folder per commit. */
+  readonly snapshots: string;
+  /** Holds the commit of the branch `main`. */
+  readonly main: string;
+}
+
+export function hubCache(root: string, id: string): HubCache {
+  const folder = join(root, `models--${id.replaceAll('/', '--')}`);
+  return {
+    blobs: join(folder, 'blobs'),
+    snapshots: join(folder, 'snapshots'),
+    main: join(folder, 'refs', 'main'),
+  };
+}
+
+/** The Hub id of the model whose snapshot a folder is, if it is one: its own name is only a commit. */
+export function snapshotModel(path: string): string | undefined {
+  const folder = /models--([^\\/]+)[\\/]snapshots[\\/][0-9a-f]{40}[\\/]?$/.exec(path)?.[1];
+  return folder?.replace('--', '/');
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { ServingError } from '../../errors/serving-error.js';
 
 /**
  * Which integer weights a processor multiplies exactly: any (`free`), or those of which no two neighbours
@@ -21,4 +22,16 @@ function hasVnni(cpuinfo: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Refuses shards whose weights a processor, this one by default, would multiply wrongly: `shards_invalid`. */
+export function checkWeightRule(
+  shards: { readonly directory: string; readonly weightRule: WeightRule | null },
+  processor: WeightRule = weightRule(),
+): void {
+  if (shards.weightRule !== 'free' || processor === 'free') return;
+  throw new ServingError(
+    'shards_invalid',
+    `${shards.directory} was prepared on a processor with VNNI, which this one lacks`,
+  );
 }

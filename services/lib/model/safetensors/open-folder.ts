@@ -4,14 +4,12 @@ import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { Architecture } from '../architectures/architecture.js';
 import { architectureOfClass, architectureOfModelType } from '../architectures/find-architecture.js';
-import { snapshotModel } from '../hub/hub-cache.js';
-import { matchTensors } from '../match-tensors.js';
-import { collectWarnings, type OpenedModel } from '../opened-model.js';
-import { parseFields } from '../parse-fields.js';
-import { readJson } from '../read-json.js';
-import type { StoredTensor } from '../stored-tensor.js';
+import { snapshotModel } from '../hub/hub-model.js';
+import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/opened-model.js';
+import { parseFields, readJson } from '../checkpoint/metadata.js';
+import type { StoredTensor } from '../checkpoint/stored-tensor.js';
 import { readSafetensorsHeader } from './read-header.js';
-import { readTextFiles, TEXT_FILES } from './read-text-files.js';
+import { readFolderText, TEXT_FILES } from './folder-text.js';
 
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
@@ -64,7 +62,7 @@ export async function openFolder(path: string, signal?: AbortSignal): Promise<Op
       tensors: matchTensors(config, huggingFace, stored),
       interleavedRotary: false,
       warnings,
-      text: await readTextFiles(path, json, { rows: config.vocabulary, warn, signal }),
+      text: await readFolderText(path, json, { rows: config.vocabulary, warn, signal }),
       files: ['config.json', ...TEXT_FILES, ...weightFiles]
         .filter((name) => present.has(name))
         .map((name) => join(path, name)),

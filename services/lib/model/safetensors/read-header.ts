@@ -1,14 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import { BF16 } from '../dequantize/bf16.js';
-import type { Encoding } from '../dequantize/encoding.js';
-import { F16 } from '../dequantize/f16.js';
-import { F32 } from '../dequantize/f32.js';
-import { readRange } from '../file-range.js';
-import { isLfsPointer, lfsPointer } from '../lfs-pointer.js';
-import type { StoredTensor } from '../stored-tensor.js';
-import { checkLayout, encodedSize } from '../tensor-layout.js';
+import { BF16, type Encoding, F16, F32 } from '../checkpoint/encoding.js';
+import { checkLayout, encodedSize, readRange, type StoredTensor } from '../checkpoint/stored-tensor.js';
+import { isLfsPointer, lfsPointer } from '../checkpoint/metadata.js';
 
 /** The format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;

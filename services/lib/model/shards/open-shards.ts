@@ -3,18 +3,20 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import type { ModelConfig } from '../types.js';
+import type { ModelConfig, TextFiles } from '../types.js';
 import {
   type FileRecord,
-  MANIFEST_FILE,
   type Manifest,
+  MANIFEST_FILE,
   manifestSchema,
   MODEL_FILE,
   type ModelFile,
   modelFileSchema,
   shardFiles,
+  TOKENIZER_CONFIG_FILE,
+  TOKENIZER_FILE,
 } from './format.js';
 
 /** A prepared model, checked; weights are opened by whoever runs them. */
@@ -53,9 +55,18 @@ export async function openShards(
   return { directory: folder, digest, config, precision, weightRule: manifest.weightRule, file };
 }
 
-/** What the gateway needs: the model's shape and its special tokens. */
+/** What the gateway needs: the model's shape and the tokens that end its answers. */
 export const readModelFile = (directory: string): Promise<ModelFile> =>
   readJsonFile(path.join(directory, MODEL_FILE), modelFileSchema);
+
+/** What the gateway reads of a prepared model besides `model.json`; it never opens weights. */
+export async function readTextFiles(directory: string): Promise<TextFiles> {
+  const [tokenizer, tokenizerConfig] = await Promise.all([
+    readJsonFile(path.join(directory, TOKENIZER_FILE), z.unknown()),
+    readJsonFile(path.join(directory, TOKENIZER_CONFIG_FILE), z.record(z.string(), z.unknown())),
+  ]);
+  return { tokenizer, tokenizerConfig };
+}
 
 /** Reads a shard file through and compares its digest: slow, for when a disk is doubted. */
 export async function verifyShard(
@@ -77,7 +88,7 @@ async function checkSize(directory: string, { name, size }: FileRecord): Promise
   if (found.size !== size) throw invalid(`${file} has ${found.size} bytes instead of ${size}`);
 }
 
-export async function readJsonFile<T extends z.ZodType>(file: string, schema: T): Promise<z.infer<T>> {
+async function readJsonFile<T extends z.ZodType>(file: string, schema: T): Promise<z.infer<T>> {
   let content: unknown;
   try {
     content = JSON.parse(await readFile(file, 'utf8'));

@@ -2,11 +2,11 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type FileRecord, MANIFEST_FILE, type Manifest, manifestSchema } from './format.js';
 import { verifyShard } from './open-shards.js';
-import { writeJson } from './write-json.js';
+import { writeJson } from '../write-whole.js';
 import { type TensorSource, writeShard } from './write-shard.js';
 
 /** Everything of a manifest but the files. */
-export type ShardFolderHeader = Omit<Manifest, 'files'>;
+type ShardFolderHeader = Omit<Manifest, 'files'>;
 
 /**
  * A precision's folder while it is written. Its manifest grows under a temporary name, file by file, and gets
@@ -53,15 +53,11 @@ export class ShardFolder {
     signal?: AbortSignal,
   ): Promise<void> {
     this.#files.push(await writeShard(this.#directory, name, tensors, signal));
-    await writeJson(this.#growing, { ...this.#header, files: this.#files });
+    await writeJson(growingManifest(this.#directory), { ...this.#header, files: this.#files });
   }
 
   async finish(): Promise<void> {
-    await rename(this.#growing, path.join(this.#directory, MANIFEST_FILE));
-  }
-
-  get #growing(): string {
-    return growingManifest(this.#directory);
+    await rename(growingManifest(this.#directory), path.join(this.#directory, MANIFEST_FILE));
   }
 }
 

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { ServingError } from '../../errors/serving-error.js';
 import { type FileRecord, PAGE_BYTES, type ShardDataType, type TensorRecord } from './format.js';
-import { writeWhole } from './write-whole.js';
+import { writeWhole } from '../write-whole.js';
 
 /** A tensor on its way to disk: its bytes come in pieces, so that no matrix need be in memory as a whole. */
 export interface TensorSource {

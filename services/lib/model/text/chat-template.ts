@@ -1,10 +1,7 @@
-import { Environment, parse, tokenize, type Program } from '@huggingface/jinja';
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
-import { jinjaGlobals } from './jinja-globals.js';
-import { JinjaInterpreter } from './jinja-interpreter.js';
-import { jinjaSource } from './jinja-source.js';
+import { compileTemplate, stringsOf } from './jinja.js';
 
 export interface TextPart {
   readonly type: 'text';
@@ -25,6 +22,11 @@ export interface RenderOptions {
   readonly variables?: Readonly<Record<string, unknown>>;
 }
 
+export interface Rendering extends RenderOptions {
+  /** End within the last message, so that the model goes on with it. */
+  readonly continueFinalMessage?: boolean;
+}
+
 export interface ChatTemplate {
   /** Why no chat can be rendered, though completions can be served; null where there is nothing to say. */
   readonly problem: string | null;
@@ -38,15 +40,7 @@ export interface ChatTemplate {
 }
 
 /** Tokens that a template may name, as strings or in the longer form of an added token. */
-const SPECIAL_TOKENS = [
-  'bos_token',
-  'eos_token',
-  'unk_token',
-  'sep_token',
-  'pad_token',
-  'cls_token',
-  'mask_token',
-] as const;
+const SPECIAL_TOKENS = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
 
 /** One template, or several by name, of which `default` is the one for chats. */
 const sourceSchema = z.union([
@@ -56,7 +50,8 @@ const sourceSchema = z.union([
     .transform((templates) => templates.find(({ name }) => name === 'default')?.template),
 ]);
 
-const tokenSchema = z.union([
+/** A token of tokenizer_config.json: its text, or an object that holds it. */
+export const tokenSchema = z.union([
   z.string(),
   z.object({ content: z.string() }).transform(({ content }) => content),
 ]);
@@ -69,16 +64,15 @@ const tokenSchema = z.union([
 export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Date()): ChatTemplate {
   const source = sourceSchema.safeParse(text.tokenizerConfig['chat_template']).data;
   const tokens = specialTokens(text.tokenizerConfig);
-  const template = source === undefined ? missing : compile(source);
+  const template = source === undefined ? missing : compile(source, now);
 
   return {
     problem: template instanceof ServingError ? template.message : null,
-    literals: source === undefined ? [] : literalsOf(source),
+    literals: source === undefined ? [] : stringsOf(source),
     render(messages, options) {
       if (template instanceof ServingError) throw template;
       try {
-        return run(template, {
-          ...jinjaGlobals(now),
+        return template({
           ...tokens,
           tools: null,
           documents: null,
@@ -87,8 +81,7 @@ export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Da
           add_generation_prompt: options.addGenerationPrompt,
         });
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new ServingError('chat_template_failed', reason, { param: 'messages', cause });
+        throw new ServingError('chat_template_failed', messageOf(cause), { param: 'messages', cause });
       }
     },
   };
@@ -96,32 +89,22 @@ export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Da
 
 const missing = new ServingError('chat_template_missing', 'the model has no chat template');
 
-function compile(source: string): Program | ServingError {
+function compile(source: string, now: () => Date): ReturnType<typeof compileTemplate> | ServingError {
   try {
-    return parse(tokenize(jinjaSource(source)));
+    return compileTemplate(source, now);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new ServingError('chat_template_failed', `the model's chat template is no Jinja: ${reason}`, {
-      hint: "use /v1/completions, or mend the template in the model's tokenizer config",
-      cause,
-    });
+    return new ServingError(
+      'chat_template_failed',
+      `the model's chat template is no Jinja: ${messageOf(cause)}`,
+      {
+        hint: "use /v1/completions, or mend the template in the model's tokenizer config",
+        cause,
+      },
+    );
   }
 }
 
-/** Without regard for where they stand: one too many does no harm. */
-function literalsOf(source: string): string[] {
-  const found = source.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/gs);
-  const unescape = (text: string): string =>
-    text.replaceAll(/\\(.)/gs, (_, letter: string) => ({ n: '\n', r: '\r', t: '\t' })[letter] ?? letter);
-  return [...new Set([...found].map(([, single, double]) => unescape(single ?? double ?? '')))];
-}
-
-/** The library's `Template.render`, with our globals and our way to print. */
-function run(template: Program, variables: Record<string, unknown>): string {
-  const environment = new Environment();
-  for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-  return new JinjaInterpreter(environment).run(template).value as string;
-}
+const messageOf = (reason: unknown): string => (reason instanceof Error ? reason.message : String(reason));
 
 /** Text parts are joined by newlines, as vLLM does for templates that expect strings. */
 function flattenContent(message: ChatMessage): Record<string, unknown> {
@@ -136,4 +119,39 @@ function specialTokens(config: Record<string, unknown>): Record<string, string> 
     return token.success ? [[name, token.data] as const] : [];
   });
   return Object.fromEntries(found);
+}
+
+/** Stands where the last message ends; its space shows whether the template trims what it is given. */
+const END = 'END_OF_FINAL_MESSAGE ';
+
+/**
+ * A conversation as the prompt that a request asks for. A message is continued as in transformers: rendered with a
+ * mark behind it, and cut there. Throws what `render` throws, `invalid_value` where there is no text to continue, and
+ * `chat_template_failed` where the template shows nothing of the last message.
+ */
+export function renderPrompt(
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+  { continueFinalMessage, ...options }: Rendering,
+): string {
+  if (continueFinalMessage !== true) return template.render(messages, options);
+  const prompt = template.render([...messages.slice(0, -1), withEnd(messages.at(-1)!)], options);
+  const at = prompt.lastIndexOf(END.trimEnd());
+  if (at === -1) {
+    throw new ServingError('chat_template_failed', 'the chat template does not show the final message', {
+      param: 'continue_final_message',
+    });
+  }
+  return prompt.startsWith(END, at) ? prompt.slice(0, at) : prompt.slice(0, at).trimEnd();
+}
+
+function withEnd(message: ChatMessage): ChatMessage {
+  const { content } = message;
+  if (typeof content === 'string') return { ...message, content: content + END };
+  const last = content?.at(-1);
+  if (!content || !last) {
+    const problem = 'continue_final_message needs a last message with text';
+    throw new ServingError('invalid_value', problem, { param: 'continue_final_message' });
+  }
+  return { ...message, content: [...content.slice(0, -1), { ...last, text: last.text + END }] };
 }

@@ -1,7 +1,13 @@
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
-import { loadChatTemplate, type ChatMessage, type ChatTemplate } from './chat-template.js';
-import { renderPrompt, type Rendering } from './render-prompt.js';
+import {
+  type ChatMessage,
+  type ChatTemplate,
+  loadChatTemplate,
+  type Rendering,
+  renderPrompt,
+} from './chat-template.js';
+import { escaped } from './tokenizer-json/steps.js';
 import { loadTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** What a model's texts are encoded with. */
@@ -12,13 +18,13 @@ export interface ModelText {
   readonly specialTokensInContent: 'text' | 'parse';
 }
 
-export interface EncodeChatOptions {
+interface EncodeChatOptions {
   readonly addSpecialTokens?: boolean;
   /** Hears the prompt before it is encoded, and may refuse it by throwing. */
   readonly onRendered?: (prompt: string) => void;
 }
 
-export interface ChatPrompt {
+interface ChatPrompt {
   readonly prompt: string;
   readonly ids: number[];
 }
@@ -61,7 +67,7 @@ export function encodeChat(
   options.onRendered?.(prompt);
   if (text.specialTokensInContent === 'parse') return encode(prompt, []);
 
-  const guard = new Guard(tokenizer.specialTokens, chatTemplate.literals);
+  const guard = guardOf(text);
   const strings: string[] = [];
   withStrings(messages, options, (value) => (strings.push(value), value));
   if (!strings.some((value) => guard.bordersOf(value).length > 0)) return encode(prompt, []);
@@ -74,14 +80,28 @@ export function encodeChat(
   }
   const marked = withStrings(messages, options, (value) => cut(value, guard.bordersOf(value)).join(mark));
   const parts = renderPrompt(chatTemplate, marked.messages, marked.options).split(mark);
-  const unmarked = parts.join('');
-  // A template that measured its strings has seen the marks. That matters only where there is something to forge.
-  if (unmarked !== prompt && !strings.some((value) => guard.holdsSpecial(value))) return encode(prompt, []);
   let at = 0;
-  return encode(
-    unmarked,
+  const guarded = encode(
+    parts.join(''),
     parts.slice(0, -1).map((part) => (at += part.length)),
   );
+  if (guarded.prompt === prompt) return guarded;
+  // A template that measured its strings has seen the marks. Without any its prompt is better, if nothing is forged in it.
+  const unmarked = encode(prompt, []);
+  const special = ({ ids }: ChatPrompt): string => ids.filter((id) => tokenizer.isSpecial(id)).join();
+  return special(unmarked) === special(guarded) ? unmarked : guarded;
+}
+
+const guards = new WeakMap<ModelText, Guard>();
+
+/** Made once for a model, which may have hundreds of special tokens. */
+function guardOf(text: ModelText): Guard {
+  let guard = guards.get(text);
+  if (guard === undefined) {
+    guard = new Guard(text.tokenizer.specialTokens, text.chatTemplate.literals);
+    guards.set(text, guard);
+  }
+  return guard;
 }
 
 /** Knows where a client's string could be part of a special token. */
@@ -100,16 +120,11 @@ class Guard {
       character !== undefined && /[^\s\p{L}\p{N}\p{Cs}_]/u.test(character);
     this.#first = new Set(this.#special.map((token) => token[0]).filter(sign));
     this.#last = new Set(this.#special.map((token) => token.at(-1)).filter(sign));
-    const whole = literals.filter((literal) => literal.length > 1 && !this.holdsSpecial(literal));
+    const holdsSpecial = (value: string): boolean => this.#special.some((token) => value.includes(token));
+    const whole = literals.filter((literal) => literal.length > 1 && !holdsSpecial(literal));
     const longestFirst = whole.toSorted((a, b) => b.length - a.length);
-    const candidates = [...longestFirst, ...this.#first, ...this.#last].map((value) =>
-      value.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'),
-    );
+    const candidates = [...longestFirst, ...this.#first, ...this.#last].map(escaped);
     this.#candidates = new RegExp(candidates.length === 0 ? '(?!)' : candidates.join('|'), 'g');
-  }
-
-  holdsSpecial(value: string): boolean {
-    return this.#special.some((token) => value.includes(token));
   }
 
   /** Positions in the string, ascending. */

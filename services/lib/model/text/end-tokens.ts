@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import { z } from 'zod';
-import { loadChatTemplate } from './chat-template.js';
+import { loadChatTemplate, tokenSchema } from './chat-template.js';
 
 /** Tokens that end a turn or a text in whatever model has them (llama.cpp's `special_eog_ids`). */
 export const END_TEXTS: ReadonlySet<string> = new Set([
@@ -24,7 +24,7 @@ export const END_TEXTS: ReadonlySet<string> = new Set([
   '[EOS]',
 ]);
 
-export interface EndTokenSources {
+interface EndTokenSources {
   /** What the checkpoint itself gives as such: of these all are taken. */
   readonly named: readonly number[];
   /** From a field that is at times left over from another model: taken if they are control tokens. */
@@ -41,10 +41,6 @@ interface AddedToken {
 const addedTokensSchema = z.object({
   added_tokens: z.array(z.object({ id: z.number(), content: z.string(), special: z.boolean().catch(false) })),
 });
-const eosTokenSchema = z.union([
-  z.string(),
-  z.object({ content: z.string() }).transform(({ content }) => content),
-]);
 
 /**
  * The tokens at which a model's answer ends. Checkpoints name them in many places, each at times without the others:
@@ -53,7 +49,7 @@ const eosTokenSchema = z.union([
 export function endTokens({ named, supposed = [], tokenizer, tokenizerConfig }: EndTokenSources): number[] {
   const { data } = addedTokensSchema.safeParse(tokenizer);
   const added = data?.added_tokens ?? [];
-  const eosToken = eosTokenSchema.safeParse(tokenizerConfig['eos_token']).data;
+  const eosToken = tokenSchema.safeParse(tokenizerConfig['eos_token']).data;
   const turnEnd = endOfTurn(tokenizerConfig, added);
   const found = added.filter(
     ({ id, content, special }) =>
@@ -89,7 +85,7 @@ function endOfTurn(
 
 /** Empty where the template is missing, fails or takes too long. */
 function render(tokenizerConfig: Record<string, unknown>): string {
-  const template = loadChatTemplate({ tokenizer: null, tokenizerConfig, bosId: null, eosIds: [] });
+  const template = loadChatTemplate({ tokenizer: null, tokenizerConfig });
   const work = (): string => template.render(CONVERSATION, { addGenerationPrompt: false });
   try {
     // What is called from within a context can be stopped with it.

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
-import type { Rows } from './token-ids.js';
+import type { Warn } from '../checkpoint/opened-model.js';
+import { tokensAround } from './tokenizer-json/post-processor.js';
+
+/** What a checkpoint is fitted to when its tokens are read. */
+export interface Rows {
+  /** Of the embedding: a token beyond has no meaning to the model. */
+  readonly rows: number;
+  readonly warn: Warn;
+}
 
 /** As much of a tokenizer.json as has ids; whether it can be served is the tokenizer's to say. */
 const vocabularySchema = z.looseObject({
@@ -12,7 +20,8 @@ const vocabularySchema = z.looseObject({
 /**
  * A tokenizer.json without the added tokens that have no row in the embedding: they were added after training, and
  * the model can neither read nor write them, so their texts stay text. Fewer tokens than rows is how matrices are
- * padded. Throws `checkpoint_invalid` where the model's own tokens have no rows, or those put around every text.
+ * padded. Throws `checkpoint_invalid` where the model's own tokens have no rows, or those put around every text,
+ * and `unsupported_tokenizer` where these are put by a step that is not known.
  */
 export function fitVocabulary(tokenizer: unknown, { rows, warn }: Rows): unknown {
   const { data: file } = vocabularySchema.safeParse(tokenizer);
@@ -22,7 +31,7 @@ export function fitVocabulary(tokenizer: unknown, { rows, warn }: Rows): unknown
   const vocabulary = Object.entries(file.model.vocab);
   const stranger =
     vocabulary.find(([token, id]) => id >= rows && !dropped.has(token)) ??
-    idsAround(file.post_processor).find(([, id]) => id >= rows);
+    tokensAround(file.post_processor).find(([, id]) => id >= rows);
   if (stranger !== undefined) throw noRow(stranger, rows);
   const [first] = beyond;
   if (first === undefined) return tokenizer;
@@ -46,25 +55,18 @@ const noRow = ([token, id]: readonly [string, number], rows: number): ServingErr
     { hint: 'take the tokenizer and the weights of the same model' },
   );
 
-/** Tokens that a post-processor puts around texts, wherever in it they are. */
-function idsAround(processor: unknown): (readonly [string, number])[] {
-  if (typeof processor !== 'object' || processor === null) return [];
-  const template = templateSchema.safeParse(processor);
-  if (template.success) {
-    return Object.entries(template.data.special_tokens).flatMap(([token, { ids }]) =>
-      ids.map((id) => [token, id] as const),
-    );
+/**
+ * The tokens that a field names: an id, a list of ids, or null. What is no token's id is warned of and left out; so
+ * writers say that there is no such token (4294967295, -1), or meant another tokenizer.
+ */
+export function tokenIds(field: string, value: unknown, { rows, warn }: Rows): number[] {
+  const values = [value ?? []].flat().map((id: unknown) => (typeof id === 'bigint' ? Number(id) : id));
+  const isToken = (id: unknown): id is number =>
+    Number.isInteger(id) && 0 <= (id as number) && (id as number) < rows;
+  const stranger = values.find((id) => !isToken(id));
+  if (stranger !== undefined) {
+    const shown = JSON.stringify(stranger).slice(0, 80);
+    warn(`${field} is ${shown}, which is none of the ${rows} tokens`, 'the value is not used');
   }
-  const around = aroundSchema.safeParse(processor);
-  if (around.success) return [around.data.cls, around.data.sep];
-  const sequence = sequenceSchema.safeParse(processor);
-  return sequence.success ? sequence.data.processors.flatMap(idsAround) : [];
+  return values.filter(isToken);
 }
-
-const templateSchema = z.object({
-  type: z.literal('TemplateProcessing'),
-  special_tokens: z.record(z.string(), z.object({ ids: z.array(z.number()) })),
-});
-const token = z.tuple([z.string(), z.number()]);
-const aroundSchema = z.object({ cls: token, sep: token });
-const sequenceSchema = z.object({ type: z.literal('Sequence'), processors: z.array(z.unknown()) });

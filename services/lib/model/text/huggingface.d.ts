@@ -19,6 +19,10 @@ declare module '@huggingface/jinja' {
   export type Token = object;
   export interface Statement {
     readonly type: string;
+    readonly value?: string;
+  }
+  export interface ForStatement extends Statement {
+    readonly body: readonly Statement[];
   }
   export interface BinaryExpression extends Statement {
     readonly operator: { readonly value: string };
@@ -49,12 +53,14 @@ declare module '@huggingface/jinja' {
   ): Token[];
   export function parse(tokens: Token[]): Program;
   export class Environment {
+    constructor(parent?: Environment);
     set(name: string, value: unknown): void;
   }
   export class Interpreter {
     constructor(environment: Environment);
     run(program: Program): RuntimeValue;
-    evaluate(statement: Statement & { readonly value?: string }, environment: Environment): RuntimeValue;
+    evaluate(statement: Statement | undefined, environment: Environment): RuntimeValue;
+    evaluateFor(node: ForStatement, environment: Environment): RuntimeValue;
     evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue;
     evaluateCallExpression(node: CallExpression, environment: Environment): RuntimeValue;
     evaluateTestExpression(node: TestExpression, environment: Environment): RuntimeValue;

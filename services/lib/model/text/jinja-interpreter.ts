@@ -1,8 +1,9 @@
 import {
+  Environment,
   Interpreter,
   type BinaryExpression,
   type CallExpression,
-  type Environment,
+  type ForStatement,
   type RuntimeValue,
   type Statement,
   type TestExpression,
@@ -28,14 +29,49 @@ const TRUE_OF: Readonly<Partial<Record<string, readonly string[]>>> = {
   number: ['BooleanValue'],
 };
 
-/** The library's interpreter, with Python's ways to print, compare, strip and test where it has its own. */
+/** What we put in place of a loop's body, to be evaluated once a turn. */
+interface LoopBody extends Statement {
+  readonly statements: readonly Statement[];
+  /** By a `break`. */
+  ended: boolean;
+}
+
+/** The library's interpreter, with Python's ways to loop, print, compare, strip and test where it has its own. */
 export class JinjaInterpreter extends Interpreter {
+  /** `Break` or `Continue`, when a turn of the innermost loop is being left by it. */
+  #leaving: 'Break' | 'Continue' | null = null;
+
+  override evaluate(statement: Statement | undefined, environment: Environment): RuntimeValue {
+    if (statement?.type === 'LoopBody') return this.#turn(statement as LoopBody, environment);
+    if (statement?.type !== 'Break' && statement?.type !== 'Continue') {
+      return super.evaluate(statement, environment);
+    }
+    this.#leaving = statement.type;
+    return super.evaluate({ type: 'Comment' }, environment);
+  }
+
+  override evaluateFor(node: ForStatement, environment: Environment): RuntimeValue {
+    const body: LoopBody = { type: 'LoopBody', statements: node.body, ended: false };
+    return super.evaluateFor({ ...node, body: [body] }, environment);
+  }
+
+  /** What a turn of a loop sets is gone with it; what it has printed when it is left stays. */
+  #turn(loop: LoopBody, environment: Environment): RuntimeValue {
+    if (loop.ended) return this.#text('', environment);
+    const text = this.evaluateBlock(loop.statements, new Environment(environment));
+    loop.ended = this.#leaving === 'Break';
+    this.#leaving = null;
+    return text;
+  }
+
   override evaluateBlock(statements: readonly Statement[], environment: Environment): RuntimeValue {
-    const text = statements.map((statement) => {
+    let text = '';
+    for (const statement of statements) {
       const value = this.evaluate(statement, environment);
-      return value.type === 'NullValue' && SILENT.has(statement.type) ? '' : printed(value);
-    });
-    return this.#text(text.join(''), environment);
+      text += value.type === 'NullValue' && SILENT.has(statement.type) ? '' : printed(value);
+      if (this.#leaving !== null) break;
+    }
+    return this.#text(text, environment);
   }
 
   override evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue {
@@ -64,8 +100,8 @@ export class JinjaInterpreter extends Interpreter {
   }
 
   override evaluateTestExpression(node: TestExpression, environment: Environment): RuntimeValue {
-    const { type } = this.evaluate(node.operand, environment);
-    if (TRUE_OF[node.test.value]?.includes(type) !== true) {
+    const types = TRUE_OF[node.test.value];
+    if (types?.includes(this.evaluate(node.operand, environment).type) !== true) {
       return super.evaluateTestExpression(node, environment);
     }
     return this.evaluate({ type: 'Identifier', value: node.negate ? 'false' : 'true' }, environment);

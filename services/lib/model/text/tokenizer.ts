@@ -1,31 +1,23 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
-import { addedTokenSchema, AddedTokens } from './added-tokens.js';
-import { BytePairs, bytePairSchema } from './byte-pairs.js';
-import { loadNormalizer } from './normalizer.js';
-import { loadPostProcessor, type PostProcessor } from './post-processor.js';
-import { loadPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
-import { tokenBytes, type TokenBytes } from './token-bytes.js';
+import { AddedTokens, addedTokenSchema, type Borders } from './tokenizer-json/added-tokens.js';
+import { BytePairs, bytePairSchema } from './tokenizer-json/byte-pairs.js';
+import { tokenBytes, type TokenBytes } from './tokenizer-json/decoder.js';
+import { loadNormalizer } from './tokenizer-json/normalizer.js';
+import { loadPostProcessor, type PostProcessor } from './tokenizer-json/post-processor.js';
+import { loadPreTokenizer, type PreTokenizer } from './tokenizer-json/pre-tokenizer.js';
 
 export interface EncodeOptions {
   /** Put BOS (and EOS) around the text, as the model was trained. Off for a rendered chat template. */
   readonly addSpecialTokens: boolean;
-  /** Whether `<|im_end|>` in the text is the token (the default, as in vLLM) or ten characters. */
-  readonly parseSpecial?: boolean;
-  /** Positions in the text, ascending, that no special token spans: texts of different origin meet there. */
-  readonly borders?: readonly number[];
-}
-
-export interface DecodeOptions {
-  readonly skipSpecialTokens: boolean;
+  /** None where they are left out: as in vLLM, `<|im_end|>` in a text is the token, not ten characters. */
+  readonly borders?: Borders;
 }
 
 export interface Tokenizer {
   /** One more than the highest token id. */
   readonly vocabularySize: number;
-  readonly bosId: number | null;
-  readonly eosIds: readonly number[];
   /** Decoding drops the first space of a text: the encoder put it there. */
   readonly stripsLeadingSpace: boolean;
   /** How the special tokens are written. */
@@ -33,7 +25,7 @@ export interface Tokenizer {
   /** Throws `invalid_value` where a token of the text is none that the model has a row for. */
   encode(text: string, options: EncodeOptions): number[];
   /** The text of the tokens; bytes that are not UTF-8 become U+FFFD. */
-  decode(ids: readonly number[], options: DecodeOptions): string;
+  decode(ids: readonly number[]): string;
   idOf(token: string): number | undefined;
   /** The token as the vocabulary spells it, such as `Ġthe`. */
   tokenOf(id: number): string | undefined;
@@ -67,13 +59,11 @@ export function loadTokenizer(text: TextFiles, rows = Infinity): Tokenizer {
       `tokenizer.json ${issue.path.join('.')}: ${issue.message}`,
     );
   }
-  return new BpeTokenizer(parsed.data, text, rows);
+  return new BpeTokenizer(parsed.data, rows);
 }
 
 class BpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
-  readonly bosId: number | null;
-  readonly eosIds: readonly number[];
   readonly specialTokens: readonly string[];
   readonly #rows: number;
   readonly #added: AddedTokens;
@@ -86,7 +76,7 @@ class BpeTokenizer implements Tokenizer {
   /** By id: whether the added token is special. */
   readonly #special: ReadonlyMap<number, boolean>;
 
-  constructor(file: TokenizerFile, text: TextFiles, rows: number) {
+  constructor(file: TokenizerFile, rows: number) {
     this.#rows = rows;
     this.#model = new BytePairs(file.model);
     this.#added = new AddedTokens(file.added_tokens ?? [], this.#model.ids, loadNormalizer(file.normalizer));
@@ -101,19 +91,16 @@ class BpeTokenizer implements Tokenizer {
     this.#special = new Map(added.map(({ id, special }) => [id, special]));
     this.specialTokens = added.flatMap(({ content, special }) => (special ? [content] : []));
     this.vocabularySize = tokens.length;
-    this.bosId = text.bosId;
-    this.eosIds = text.eosIds;
   }
 
   get stripsLeadingSpace(): boolean {
     return this.#tokenBytes.stripsLeadingSpace;
   }
 
-  encode(text: string, options: EncodeOptions): number[] {
-    const { addSpecialTokens, parseSpecial = true, borders = [] } = options;
+  encode(text: string, { addSpecialTokens, borders = [] }: EncodeOptions): number[] {
     // Halves of a character are no text.
     const whole = text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
-    const ids = this.#added.sections(whole, parseSpecial, borders).flatMap((section) => {
+    const ids = this.#added.sections(whole, borders).flatMap((section) => {
       if ('id' in section) return [section.id];
       const pieces = this.#preTokenize({ text: section.text, first: section.start === 0 });
       return pieces.flatMap((piece) => this.#model.encode(piece.text));
@@ -121,9 +108,8 @@ class BpeTokenizer implements Tokenizer {
     return this.#checked(addSpecialTokens ? this.#postProcess(ids) : ids);
   }
 
-  decode(ids: readonly number[], options: DecodeOptions): string {
-    const shown = options.skipSpecialTokens ? ids.filter((id) => !this.isSpecial(id)) : ids;
-    const bytes = Buffer.concat(shown.map((id) => this.bytesOf(id)));
+  decode(ids: readonly number[]): string {
+    const bytes = Buffer.concat(ids.map((id) => this.bytesOf(id)));
     const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
     return this.stripsLeadingSpace && text.startsWith(' ') ? text.slice(1) : text;
   }

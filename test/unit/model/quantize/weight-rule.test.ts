@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { weightRule } from '../../../../services/lib/model/quantize/weight-rule.js';
+import { checkWeightRule, weightRule } from '../../../../services/lib/model/quantize/weight-rule.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
+import { thrownBy } from '../../../support/thrown-by.js';
 
 const folder = temporaryFolder();
 
@@ -19,4 +20,20 @@ test.each([
 
 test('where the system does not say, the safe rule', () => {
   expect(weightRule('x64', path.join(folder.path, 'missing'))).toBe('bounded-pairs');
+});
+
+const directory = 'shards/int8';
+
+test('free weights are refused where pairs must be bounded', async () => {
+  const error = await thrownBy(() => checkWeightRule({ directory, weightRule: 'free' }, 'bounded-pairs'));
+  expect(error.code).toBe('shards_invalid');
+});
+
+test.each([
+  ['free', 'free'],
+  ['bounded-pairs', 'free'],
+  ['bounded-pairs', 'bounded-pairs'],
+  [null, 'bounded-pairs'],
+] as const)('shards by the rule %s run where the processor asks for %s', (weightRule, processor) => {
+  expect(() => checkWeightRule({ directory, weightRule }, processor)).not.toThrow();
 });
