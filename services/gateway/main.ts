@@ -7,6 +7,7 @@ import { readPlan } from '../lib/model/plan.js';
 import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/read-text-files.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
+import { samplingOver } from '../lib/openai/served-model.js';
 import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
 import { runService } from '../lib/process/run-service.js';
 import { whenAborted } from '../lib/process/when-aborted.js';
@@ -42,6 +43,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   );
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
+  const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
   const registry = createMetricsRegistry();
   const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
@@ -80,6 +82,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       contextLength: model.config.maxPositions,
       vocabulary: model.config.vocabulary,
       eosIds: model.eosIds,
+      sampling,
     },
     admission,
     metrics,
@@ -101,7 +104,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     { appId, replica, address: `${config.host}:${http.port}`, draining: false, plan: announcedPlan(plan) },
     log,
   );
-  log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');
+  log.info({ port: http.port, model: id, mesh: mesh.kind, sampling }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();

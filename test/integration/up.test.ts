@@ -108,6 +108,10 @@ describe('a running system', () => {
 
     expect((await run('scale', 'stage-1=2', '--port', String(port))).code).toBe(0);
     expect((await topology()).stages.map(({ replicas }) => replicas.length)).toEqual([1, 2, 1]);
+    const models = await fetch(`http://127.0.0.1:${port}/v1/models`);
+    expect(await models.json()).toMatchObject({
+      data: [{ default_sampling_params: { temperature: 0.2, top_p: 0.9, top_k: 0 } }],
+    });
     // The demo model may ramble until its context is full.
     const answer = await run('chat', '--port', String(port), '--max-tokens', '32', 'Say hello.');
     expect(answer.code).toBe(0);

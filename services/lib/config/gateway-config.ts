@@ -40,6 +40,8 @@ export interface GatewayConfig {
   readonly specialTokensInContent: 'text' | 'parse';
   /** What becomes of a request for more tokens than fit the context after its prompt. */
   readonly maxTokens: 'clamp' | 'strict';
+  /** Whose sampling defaults hold where a request does not say: the checkpoint's, or OpenAI's. */
+  readonly generationConfig: 'auto' | 'openai';
   readonly drainSeconds: number;
   readonly telemetry: TelemetryConfig;
   readonly logLevel: LogLevel;
@@ -77,6 +79,7 @@ export function readGatewayConfig(
       'text',
     ),
     maxTokens: environment.choice('LAYERMESH_MAX_TOKENS', ['clamp', 'strict'], 'clamp'),
+    generationConfig: environment.choice('LAYERMESH_GENERATION_CONFIG', ['auto', 'openai'], 'auto'),
     drainSeconds: environment.integer('LAYERMESH_DRAIN_SECONDS', 30, [0, 86_400]),
     telemetry: readTelemetryConfig(environment, appId),
     logLevel: readLogLevel(environment),

@@ -1,6 +1,7 @@
 import { ServingError } from '../errors/serving-error.js';
 import type { OpenedModel } from './opened-model.js';
 import { coveringHeads, toHalfSplit } from './rotary-rows.js';
+import type { SamplingDefaults } from './sampling-defaults.js';
 import { checkedRows, readTensor, type StoredTensor } from './stored-tensor.js';
 import { tensorKind } from './tensor-names.js';
 import type { Checkpoint, ModelConfig, RowRange, TensorName, TextFiles } from './types.js';
@@ -25,6 +26,10 @@ export class CheckpointReader implements Checkpoint {
 
   get text(): TextFiles {
     return this.#model.text;
+  }
+
+  get sampling(): SamplingDefaults {
+    return this.#model.sampling;
   }
 
   shape(name: TensorName): readonly number[] {

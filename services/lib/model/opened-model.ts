@@ -1,4 +1,5 @@
 import { ServingError } from '../errors/serving-error.js';
+import type { SamplingDefaults } from './sampling-defaults.js';
 import type { StoredTensor } from './stored-tensor.js';
 import type { ModelConfig, TensorName, TextFiles } from './types.js';
 
@@ -6,6 +7,7 @@ import type { ModelConfig, TensorName, TextFiles } from './types.js';
 export interface OpenedModel {
   readonly config: ModelConfig;
   readonly text: TextFiles;
+  readonly sampling: SamplingDefaults;
   /** Every tensor of the model, `head` of a tied one too. */
   readonly tensors: ReadonlyMap<TensorName, StoredTensor>;
   /** Rows of q and k are stored in pairs for interleaved rotary embedding. */

@@ -79,6 +79,13 @@ describe('the configuration', () => {
     expect(() => readStageConfig(variables)).toThrow(problem);
   });
 
+  it("takes the checkpoint's sampling defaults, or OpenAI's, and no others", () => {
+    const read = (choice: string) =>
+      readGatewayConfig({ ...gateway, LAYERMESH_GENERATION_CONFIG: choice }).generationConfig;
+    expect(['', 'auto', 'openai'].map(read)).toEqual(['auto', 'auto', 'openai']);
+    expect(() => read('vllm')).toThrow('LAYERMESH_GENERATION_CONFIG is "vllm", not one of auto, openai');
+  });
+
   it.each([
     'chat.example',
     'https://chat.example/',

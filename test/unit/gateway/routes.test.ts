@@ -17,7 +17,10 @@ describe('the other routes', () => {
   test('/v1/models lists the model under each of its names', async () => {
     const { data } = await gateway.client.models.list();
     expect(data.map(({ id }) => id)).toEqual(['test/model', 'tester']);
-    expect(data[0]).toMatchObject({ object: 'model', created: 1, owned_by: 'layermesh', max_model_len: 200 });
+    expect(data[0]).toMatchObject({
+      ...{ object: 'model', created: 1, owned_by: 'layermesh', max_model_len: 200 },
+      default_sampling_params: { temperature: 1, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
+    });
   });
 
   test.each(['test/model', 'test%2Fmodel', 'tester', 'default'])('/v1/models/%s exists', async (id) => {

@@ -7,7 +7,7 @@ import {
 } from '../../../services/lib/openai/completion-request.js';
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
-import type { ServedModel } from '../../../services/lib/openai/served-model.js';
+import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 
 const model: ServedModel = {
@@ -17,9 +17,11 @@ const model: ServedModel = {
   contextLength: 100,
   vocabulary: 50,
   eosIds: [2],
+  sampling: samplingOver({}),
 };
 const messages = [{ role: 'user', content: 'Hello' }];
-const chat = (fields: object) => validateChatRequest(parseChatRequest({ messages, ...fields }), model);
+const chat = (fields: object, served = model) =>
+  validateChatRequest(parseChatRequest({ messages, ...fields }), served);
 const completion = (fields: object) =>
   validateCompletionRequest(parseCompletionRequest({ prompt: 'Hello', ...fields }), model);
 
@@ -57,7 +59,7 @@ describe('validating a request', () => {
     const anyFields = fc.dictionary(fc.constantFrom(...fields), anyValue, { maxKeys: 4 });
     let [valid, refused] = [0, 0];
     fc.assert(
-      fc.property(anyFields, fc.constantFrom(chat, completion), (given, validate) => {
+      fc.property(anyFields, fc.constantFrom((fields: object) => chat(fields), completion), (given, validate) => {
         try {
           const { settings } = validate(given);
           expectInRange(settings.sampling);
@@ -92,6 +94,22 @@ describe('validating a request', () => {
       sampling: { temperature: 1, topP: 1, topK: 0, repetitionPenalty: 1, logitBias: [], stopIds: [2] },
     });
     expect(chat({}).settings.sampling.seed).not.toBe(settings.sampling.seed);
+  });
+
+  test("fills in the served model's defaults of sampling, over which a request's own fields win", () => {
+    const sampling = samplingOver({ temperature: 0.2, top_p: 0.9, top_k: 64, repetition_penalty: 1.1 });
+    const of = (fields: object) => chat(fields, { ...model, sampling }).settings.sampling;
+    const defaults = { temperature: 0.2, topP: 0.9, topK: 50, minP: 0, repetitionPenalty: 1.1 };
+    expect(of({})).toMatchObject(defaults);
+    expect(of({ temperature: null, top_p: null, top_k: null, repetition_penalty: null })).toMatchObject(defaults);
+    expect(of({ temperature: 0 })).toMatchObject({ ...defaults, temperature: 0 });
+    expect(of({ temperature: 1, top_p: 1, top_k: -1, min_p: 0.1, repetition_penalty: 1 })).toMatchObject({
+      ...{ temperature: 1, topP: 1, topK: 0, minP: 0.1, repetitionPenalty: 1 },
+    });
+    expect(chat({}, { ...model, sampling: samplingOver({ top_p: 0 }) }).settings.sampling).toMatchObject({
+      temperature: 0,
+      topP: 1,
+    });
   });
 
   test('reads top_k as vLLM does: -1 and 0 are off, more than the vocabulary is all of it', () => {

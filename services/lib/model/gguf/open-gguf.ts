@@ -4,6 +4,7 @@ import { ServingError } from '../../errors/serving-error.js';
 import { architectureOfGguf } from '../architectures/find-architecture.js';
 import { matchTensors } from '../match-tensors.js';
 import { collectWarnings, type OpenedModel } from '../opened-model.js';
+import { samplingOfGguf } from '../sampling-defaults.js';
 import { readTensor, type StoredTensor } from '../stored-tensor.js';
 import { tokenizerFromGguf } from '../text/from-gguf.js';
 import { readGgufHeader } from './read-header.js';
@@ -39,6 +40,7 @@ async function describe(path: string, file: FileHandle, signal?: AbortSignal): P
     interleavedRotary: gguf.interleavedRotary,
     warnings,
     text: tokenizerFromGguf(metadata, config.vocabulary, warn),
+    sampling: samplingOfGguf(metadata, warn),
     files: [path],
     close: () => file.close(),
   };

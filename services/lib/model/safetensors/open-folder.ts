@@ -9,9 +9,10 @@ import { matchTensors } from '../match-tensors.js';
 import { collectWarnings, type OpenedModel } from '../opened-model.js';
 import { parseFields } from '../parse-fields.js';
 import { readJson } from '../read-json.js';
+import { samplingOfFolder } from '../sampling-defaults.js';
 import type { StoredTensor } from '../stored-tensor.js';
 import { readSafetensorsHeader } from './read-header.js';
-import { readTextFiles, TEXT_FILES } from './read-text-files.js';
+import { GENERATION_CONFIG, readGenerationConfig, readTextFiles, TEXT_FILES } from './read-text-files.js';
 
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
@@ -58,14 +59,16 @@ export async function openFolder(path: string, signal?: AbortSignal): Promise<Op
       shapes: new Map([...stored].map(([name, { shape }]) => [name, shape])),
       warn,
     });
+    const generation = await readGenerationConfig(path, signal);
     const present = new Set(await readdir(path));
     return {
       config,
       tensors: matchTensors(config, huggingFace, stored),
       interleavedRotary: false,
       warnings,
-      text: await readTextFiles(path, json, { rows: config.vocabulary, warn, signal }),
-      files: ['config.json', ...TEXT_FILES, ...weightFiles]
+      text: await readTextFiles(path, json, generation, { rows: config.vocabulary, warn, signal }),
+      sampling: samplingOfFolder(generation, warn),
+      files: ['config.json', GENERATION_CONFIG, ...TEXT_FILES, ...weightFiles]
         .filter((name) => present.has(name))
         .map((name) => join(path, name)),
       close,
