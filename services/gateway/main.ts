@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
+import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
 import { announcedPlan } from '../lib/mesh/announced-plan.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';

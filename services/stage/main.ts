@@ -1,4 +1,4 @@
-import { readStageConfig } from '../lib/config/stage-config.js';
+import { readStageConfig } from '../lib/config/config.js';
 import { runService } from '../lib/process/run-service.js';
 import { whenAborted } from '../lib/process/when-aborted.js';
 import { startStage } from './start-stage.js';

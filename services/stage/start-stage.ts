@@ -1,7 +1,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
-import type { StageConfig } from '../lib/config/stage-config.js';
+import type { StageConfig } from '../lib/config/config.js';
 import { processorsOwner } from '../lib/engine/processors.js';
 import { cpuQuota, engineThreads } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';

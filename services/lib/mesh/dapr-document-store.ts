@@ -1,5 +1,5 @@
 import { CommunicationProtocolEnum, DaprClient, LogLevel, StateConcurrencyEnum } from '@dapr/dapr';
-import type { Secret } from '../config/secret.js';
+import type { Secret } from '../config/environment.js';
 import { ServingError } from '../errors/serving-error.js';
 import type { DocumentStore, VersionedDocument } from './document-store.js';
 

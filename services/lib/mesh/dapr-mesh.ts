@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type * as grpc from '@grpc/grpc-js';
-import type { Tokens } from '../config/mesh-config.js';
+import type { Tokens } from '../config/config.js';
 import { ServingError } from '../errors/serving-error.js';
 import { DaprDocumentStore } from './dapr-document-store.js';
 import { createClient, openStream, revealed } from './grpc-stream.js';

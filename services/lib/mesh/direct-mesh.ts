@@ -1,4 +1,4 @@
-import type { Tokens } from '../config/mesh-config.js';
+import type { Tokens } from '../config/config.js';
 import { FileDocumentStore } from './file-document-store.js';
 import { createClient, openStream, revealed } from './grpc-stream.js';
 import { DocumentRegistry } from './registry.js';

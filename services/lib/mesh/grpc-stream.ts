@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import type { Tokens } from '../config/mesh-config.js';
+import type { Tokens } from '../config/config.js';
 import { isErrorCode } from '../errors/catalogue.js';
 import { ServingError } from '../errors/serving-error.js';
 import { decodeMessage, encodeMessage } from '../wire/codec.js';

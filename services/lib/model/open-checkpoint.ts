@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { cacheDirectory } from '../config/model-config.js';
-import { Environment } from '../config/env.js';
+import { cacheDirectory } from '../config/config.js';
 import { ServingError } from '../errors/serving-error.js';
 import { CheckpointReader } from './checkpoint-reader.js';
 import { openGguf } from './gguf/open-gguf.js';
@@ -19,7 +18,7 @@ import type { Checkpoint } from './types.js';
 export async function openCheckpoint(
   path: string,
   signal?: AbortSignal,
-  cache: string = cacheDirectory(new Environment()),
+  cache: string = cacheDirectory(),
 ): Promise<Checkpoint> {
   const model = await open(path, signal);
   try {

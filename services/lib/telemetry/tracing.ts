@@ -13,7 +13,7 @@ import {
   ATTR_SERVICE_NAMESPACE,
 } from '@opentelemetry/semantic-conventions';
 import { Counter } from 'prom-client';
-import type { TelemetryConfig } from '../config/telemetry-config.js';
+import type { TelemetryConfig } from '../config/config.js';
 import { CountedSpans, type SpanOutcome } from './counted-spans.js';
 import type { MetricsRegistry } from './metrics-registry.js';
 import { METRICS, SCOPE } from './names.js';

@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
-import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
-import { readStageConfig } from '../../../services/lib/config/stage-config.js';
+import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
 
 const gateway = { LAYERMESH_PREPARED: '/models/m' };
 const stage = { ...gateway, APP_ID: 'stage-2' };

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory } from '../../../services/lib/config/model-config.js';
-import { Environment } from '../../../services/lib/config/env.js';
+import { cacheDirectory } from '../../../services/lib/config/config.js';
 import { samplingOf } from '../../../scripts/lib/demo-model.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import type { Checkpoint, TensorName } from '../../../services/lib/model/types.js';
@@ -14,7 +13,7 @@ const { rows } = JSON.parse(
 describe('the demo model', () => {
   let checkpoint: Checkpoint;
   beforeAll(async () => {
-    const models = join(cacheDirectory(new Environment()), 'models');
+    const models = join(cacheDirectory(), 'models');
     checkpoint = await openCheckpoint(join(models, 'SmolLM2-135M-Instruct.Q4_1.gguf'));
   });
   afterAll(() => checkpoint.close());

@@ -1,11 +1,11 @@
 import { mkdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { downloadFile, listFiles, modelInfo, type ListFileEntry } from '@huggingface/hub';
+import type { HubConfig } from '../../config/config.js';
 import { ServingError } from '../../errors/serving-error.js';
 import { downloadBlob } from './download-blob.js';
 import { hubCache, type HubCache } from './hub-cache.js';
 import type { HubModel } from './hub-model.js';
-import type { HubSettings } from './hub-settings.js';
 
 /** Bytes of the file that have arrived, of how many. */
 export interface DownloadProgress {
@@ -30,7 +30,7 @@ const MODEL_FILES =
  */
 export async function fetchModel(
   model: HubModel,
-  settings: HubSettings,
+  settings: HubConfig,
   { signal, onProgress }: FetchOptions = {},
 ): Promise<string> {
   const hub = {
