@@ -77,7 +77,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,
-      aliases: [],
+      aliases: config.modelAliases.filter((alias) => alias !== id),
       created: Math.floor(Date.now() / 1000),
       contextLength: model.config.maxPositions,
       vocabulary: model.config.vocabulary,

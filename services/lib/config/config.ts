@@ -154,6 +154,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     receiveSeconds: set.LAYERMESH_RECEIVE_SECONDS,
     /** Empty takes the model's own. */
     modelName: set.LAYERMESH_MODEL_NAME,
+    modelAliases: set.LAYERMESH_MODEL_ALIASES,
     generationConfig: set.LAYERMESH_GENERATION_CONFIG,
     maxRunning: set.LAYERMESH_MAX_RUNNING,
     maxWaiting: set.LAYERMESH_MAX_WAITING,

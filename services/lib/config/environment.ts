@@ -56,6 +56,11 @@ export const listOf = (item: z.ZodType<string, string>) =>
     .pipe(z.array(item))
     .default([]);
 
+/** Of a model, as clients may call it. */
+export const modelName = z
+  .string()
+  .regex(/^[!-~]{1,128}$/, 'not 1 to 128 printable ASCII characters without spaces');
+
 /** The origin of a web page, or `*` for all. */
 export const origin = z
   .string()

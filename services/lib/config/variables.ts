@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { choice, integer, listOf, name, origin, secret, url } from './environment.js';
+import { choice, integer, listOf, modelName, name, origin, secret, url } from './environment.js';
 
 /*
  * Every variable that is read, each once: its type, range and default, and what docs/configuration.md says of it (of the
@@ -171,6 +171,9 @@ export const gateway = z.object({
     .string()
     .default('')
     .meta({ description: 'in `/v1/models`', shown: "the model's own" }),
+  LAYERMESH_MODEL_ALIASES: listOf(modelName)
+    .refine((names) => new Set(names).size === names.length, 'which has a name twice')
+    .describe('further names that requests may call it by, with commas; in `/v1/models` too'),
   LAYERMESH_GENERATION_CONFIG: choice('auto', 'openai')
     .default('auto')
     .describe("sampling defaults: `auto` the model's (generation_config.json), `openai` OpenAI's"),

@@ -85,6 +85,19 @@ describe('the configuration', () => {
     expect(() => read('vllm')).toThrow('LAYERMESH_GENERATION_CONFIG is "vllm", not one of auto, openai');
   });
 
+  it('takes further names of the model, printable ones of which each comes once', () => {
+    const read = (names: string) =>
+      readGatewayConfig({ ...gateway, LAYERMESH_MODEL_ALIASES: names }).modelAliases;
+    expect(['', 'gpt-4o-mini', ' a/b:c, gpt-4o,'].map(read)).toEqual([
+      [],
+      ['gpt-4o-mini'],
+      ['a/b:c', 'gpt-4o'],
+    ]);
+    expect(() => read('a,b c')).toThrow('LAYERMESH_MODEL_ALIASES has "b c", not 1 to 128 printable');
+    expect(() => read('a'.repeat(129))).toThrow(/LAYERMESH_MODEL_ALIASES has "a+", not 1 to 128/);
+    expect(() => read('a,b,a')).toThrow('LAYERMESH_MODEL_ALIASES is "a,b,a", which has a name twice');
+  });
+
   it.each([
     'chat.example',
     'https://chat.example/',
