@@ -1,5 +1,5 @@
 import express, { type Express } from 'express';
-import { metricsPage } from '../lib/telemetry/metrics-page.js';
+import { metricsPage } from '../lib/telemetry/metrics.js';
 import type { Gateway } from './gateway.js';
 import { countFailures } from './middleware/count-failures.js';
 import { crossOrigin } from './middleware/cross-origin.js';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Tracer } from '@opentelemetry/api';
 import type { Counter } from 'prom-client';
+import type { Logger } from 'pino';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { Identity } from '../lib/mesh/identity.js';
@@ -9,7 +10,6 @@ import { logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import type { LayerRange } from '../lib/model/layer-range.js';
 import { ownsHead } from '../lib/model/layer-range.js';
-import type { Logger } from '../lib/telemetry/log.js';
 import type { Message } from '../lib/wire/gen/stage_pb.js';
 import { NO_STEPS } from '../lib/wire/step-totals.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';

@@ -1,12 +1,12 @@
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
+import type { Logger } from 'pino';
 import type { StageConfig } from '../lib/config/config.js';
 import { processorsOwner } from '../lib/engine/processors.js';
 import { cpuQuota, engineThreads } from '../lib/engine/threads.js';
 import { ServingError } from '../lib/errors/serving-error.js';
-import { announcedPlan } from '../lib/mesh/announced-plan.js';
-import type { Identity } from '../lib/mesh/identity.js';
+import { announcedPlan, type Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
 import { serveLinks } from '../lib/mesh/link-server.js';
 import { announcementTroubles, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
@@ -16,7 +16,6 @@ import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/layer-ran
 import { readPlan } from '../lib/model/plan.js';
 import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
-import type { Logger } from '../lib/telemetry/log.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { EngineClient, startEngineWorker } from './engine-client.js';
 import { createHttpApp } from './http.js';

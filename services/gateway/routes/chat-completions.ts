@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
-import { parseChatRequest, validateChatRequest } from '../../lib/openai/chat-request.js';
-import { chatFormat } from '../../lib/openai/chat-response.js';
+import { readChatRequest } from '../../lib/openai/chat-request.js';
+import { chatFormat } from '../../lib/openai/response-format.js';
 import { fitContext, outputLimits } from '../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
@@ -12,7 +12,7 @@ import { newResponseHead } from '../response-head.js';
 export function chatCompletions(gateway: Gateway): RequestHandler {
   const { model, textWork } = gateway;
   return async (request, response) => {
-    const { messages, rendering, settings } = validateChatRequest(parseChatRequest(request.body), model);
+    const { messages, rendering, settings } = readChatRequest(request.body, model);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(gateway.inferences, response, inference, async (trace) => {

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
-import { parseCompletionRequest, validateCompletionRequest } from '../../lib/openai/completion-request.js';
-import { completionFormat } from '../../lib/openai/completion-response.js';
+import { readCompletionRequest } from '../../lib/openai/completion-request.js';
+import { completionFormat } from '../../lib/openai/response-format.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
@@ -15,7 +15,7 @@ const DEFAULT_MAX_TOKENS = 16;
 export function completions(gateway: Gateway): RequestHandler {
   const { model, textWork } = gateway;
   return async (request, response) => {
-    const { prompts, settings } = validateCompletionRequest(parseCompletionRequest(request.body), model);
+    const { prompts, settings } = readCompletionRequest(request.body, model);
     const limits = outputLimits(settings, DEFAULT_MAX_TOKENS, gateway.maxTokens);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'text_completion', model: model.id, settings } as const;

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { parseTokenizeRequest, validateTokenizeRequest } from '../../lib/openai/tokenize-request.js';
+import { readTokenizeRequest } from '../../lib/openai/tokenize-request.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
 import type { TextTask } from '../text/text-task.js';
@@ -7,7 +7,7 @@ import type { TextTask } from '../text/text-task.js';
 /** `POST /tokenize`: the ids of a text or of a rendered chat, as vLLM has it. */
 export function tokenize({ model, textWork }: Gateway): RequestHandler {
   return async (request, response) => {
-    const valid = validateTokenizeRequest(parseTokenizeRequest(request.body), model);
+    const valid = readTokenizeRequest(request.body, model);
     const { addSpecialTokens } = valid;
     const task: TextTask =
       'prompt' in valid

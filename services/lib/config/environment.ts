@@ -22,7 +22,7 @@ export function read<Schema extends z.ZodObject>(schema: Schema, environment: En
   throw invalidConfig(name, `${isItem ? 'has' : 'is'} "${isItem ? String(input) : text}", ${message}`);
 }
 
-export const invalidConfig = (name: string, problem: string): ServingError =>
+const invalidConfig = (name: string, problem: string): ServingError =>
   new ServingError('invalid_config', `${name} ${problem}`);
 
 /** A whole number in `[min, max]`. */

@@ -102,7 +102,7 @@ export async function serveStreams(
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (cause, actual) => {
       if (cause === null) resolve(actual);
-      else reject(new ServingError('port_in_use', `can not listen on ${host}:${port}`, { cause }));
+      else reject(new ServingError('port_in_use', `cannot listen on ${host}:${port}`, { cause }));
     });
   });
   return { port: bound, close: () => server.forceShutdown() };

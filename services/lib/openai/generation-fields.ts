@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import { samplingDefaults } from '../model/sampling-defaults.js';
 import type { SamplingParams } from '../sampling/params.js';
-import { arrayOf } from './array-of.js';
+import { arrayOf } from './parse-body.js';
 import type { ServedModel } from './served-model.js';
 
 /** As many as a client may want, and so few that looking for them costs less than making a token. */

@@ -58,10 +58,10 @@ describe('the other routes', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'invalid_value', param } });
   });
 
-  test('/ready warns, and is ready, while a route exists and the registry can not be reached', async () => {
+  test('/ready warns, and is ready, while a route exists and the registry cannot be reached', async () => {
     expect(await (await get('/ready')).json()).toEqual({ status: 'ready' });
     const { warned } = gateway.backend;
-    warned.push('the registry can not be reached: file is not a database');
+    warned.push('the registry cannot be reached: file is not a database');
     const response = await get('/ready');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: 'ready', warnings: warned });

@@ -8,7 +8,7 @@ import { createGatewayMetrics } from '../../../services/gateway/metrics.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
-import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { samplingOver } from '../../../services/lib/openai/served-model.js';

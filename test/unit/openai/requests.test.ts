@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { parseChatRequest, validateChatRequest } from '../../../services/lib/openai/chat-request.js';
-import {
-  parseCompletionRequest,
-  validateCompletionRequest,
-} from '../../../services/lib/openai/completion-request.js';
+import { readChatRequest } from '../../../services/lib/openai/chat-request.js';
+import { readCompletionRequest } from '../../../services/lib/openai/completion-request.js';
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
 import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
@@ -21,9 +18,9 @@ const model: ServedModel = {
 };
 const messages = [{ role: 'user', content: 'Hello' }];
 const chat = (fields: object, served = model) =>
-  validateChatRequest(parseChatRequest({ messages, ...fields }), served);
+  readChatRequest({ messages, ...fields }, served);
 const completion = (fields: object) =>
-  validateCompletionRequest(parseCompletionRequest({ prompt: 'Hello', ...fields }), model);
+  readCompletionRequest({ prompt: 'Hello', ...fields }, model);
 
 /** What no valid request may break, whatever was sent. */
 function expectInRange(sampling: SamplingParams): void {
@@ -78,7 +75,7 @@ describe('validating a request', () => {
 
   test('refuses a body that is no object', () => {
     for (const body of [undefined, null, 1, 'x', [], true]) {
-      expect(() => parseChatRequest(body)).toThrow(ServingError);
+      expect(() => readChatRequest(body, model)).toThrow(ServingError);
     }
   });
 

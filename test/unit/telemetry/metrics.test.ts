@@ -1,11 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { listen, type Listening } from '../../../services/lib/process/listen.js';
-import { asTextFormat } from '../../../services/lib/telemetry/metrics-page.js';
+import { asTextFormat, createMetricsRegistry, type MetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { createHttpApp } from '../../../services/stage/http.js';
-import {
-  createMetricsRegistry,
-  type MetricsRegistry,
-} from '../../../services/lib/telemetry/metrics-registry.js';
 
 const TRICKY = 'a # {b="c"} 1\n"\\';
 
