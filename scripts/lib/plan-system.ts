@@ -1,4 +1,6 @@
 import { basename } from 'node:path';
+import { read } from '../../services/lib/config/environment.js';
+import { gateway } from '../../services/lib/config/variables.js';
 import type { ModelConfig } from '../../services/lib/model/types.js';
 import { evenSplit, parseSplit } from '../../services/lib/model/split.js';
 import { runStep } from '../bootstrap/step.mjs';
@@ -17,6 +19,7 @@ import type { UpOptions } from './up-options.js';
 export async function planSystem(options: UpOptions, signal: AbortSignal): Promise<SystemOptions> {
   await requireFreePort(options.port);
   const replicas = parseReplicaCounts(options.replicas);
+  const env = environmentOf(options);
   const runFile = await readRunFile();
   const daprd = options.mesh === 'direct' ? null : await findDaprd(signal);
   const path = await locateModel(options.model, signal);
@@ -33,10 +36,18 @@ export async function planSystem(options: UpOptions, signal: AbortSignal): Promi
     daprd,
     port: options.port,
     telemetry: options.trace ? findTelemetry() : null,
-    env: {
-      ...(options.kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(options.kvTokens) }),
-      ...(options.threads !== undefined && { LAYERMESH_THREADS: String(options.threads) }),
-    },
+    env,
+  };
+}
+
+/** What the services are told by variables. Throws `invalid_config` for an alias that the gateway would not take. */
+function environmentOf({ kvTokens, threads, alias = [] }: UpOptions): Record<string, string> {
+  const aliases = { LAYERMESH_MODEL_ALIASES: alias.join(',') };
+  read(gateway.pick({ LAYERMESH_MODEL_ALIASES: true }), aliases);
+  return {
+    ...(kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(kvTokens) }),
+    ...(threads !== undefined && { LAYERMESH_THREADS: String(threads) }),
+    ...(alias.length > 0 && aliases),
   };
 }
 

@@ -7,7 +7,7 @@ import { resolveModel } from '../../services/lib/model/hub/resolve-model.js';
 import { cacheDirectory } from '../bootstrap/cache.mjs';
 import { withLock } from '../bootstrap/lock.mjs';
 import { runStep } from '../bootstrap/step.mjs';
-import { ensureDemoModel } from './demo-model.js';
+import { ensureDemoModel, samplingOf } from './demo-model.js';
 
 /** The model's file or folder on this machine: the demo model where none is named. */
 export function locateModel(model: string | undefined, signal: AbortSignal): Promise<string> {
@@ -36,10 +36,11 @@ export async function prepare(
     const checkpoint = await openCheckpoint(path, signal);
     ({ warnings } = checkpoint);
     const onProgress = ({ done, total }: PrepareProgress): void => update(`${done} of ${total}`);
+    const sampling = samplingOf(checkpoint.digest);
     try {
       return await withLock(
         `${cache}/locks/prepare-${checkpoint.digest}`,
-        () => prepareCheckpoint(checkpoint, { precision, cache, signal, onProgress }),
+        () => prepareCheckpoint(checkpoint, { precision, cache, sampling, signal, onProgress }),
         { signal, onWait: (owner) => update(`waiting for ${owner}`) },
       );
     } finally {

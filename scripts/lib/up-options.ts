@@ -7,6 +7,8 @@ import { callerModel } from './caller-path.js';
 /** What `up` was asked for; what is undefined is for the run file or the service to decide. */
 export interface UpOptions {
   readonly model?: string;
+  /** Further names of the model. */
+  readonly alias?: readonly string[];
   readonly stages?: number;
   readonly split?: string;
   readonly replicas: readonly string[];
@@ -34,6 +36,7 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
       'GGUF file or Hugging Face folder (default: the demo model)',
       callerModel,
     )
+    .option('--alias <name>', 'a further name of the model in the API; may be repeated', collect, [])
     .addOption(
       new Option('--stages <n>', 'cut the model into so many stages of even cost')
         .argParser(wholeNumber(1, 1_000))

@@ -1,6 +1,6 @@
+import type { Logger } from 'pino';
 import { announcementTroubles } from '../lib/mesh/log-link-troubles.js';
 import type { Registry, ReplicaRecord } from '../lib/mesh/types.js';
-import type { Logger } from '../lib/telemetry/log.js';
 
 /**
  * Says in the registry which plan this gateway serves: a stage that starts looks whether anybody would call it. Nobody

@@ -1,17 +1,17 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readGatewayConfig, type GatewayConfig } from '../lib/config/gateway-config.js';
-import { announcedPlan } from '../lib/mesh/announced-plan.js';
+import type { Logger } from 'pino';
+import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
+import { announcedPlan } from '../lib/mesh/identity.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
 import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
+import { samplingOver } from '../lib/openai/served-model.js';
 import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
-import { runService } from '../lib/process/run-service.js';
-import { whenAborted } from '../lib/process/when-aborted.js';
-import type { Logger } from '../lib/telemetry/log.js';
-import { createMetricsRegistry } from '../lib/telemetry/metrics-registry.js';
+import { runService, whenAborted } from '../lib/process/run-service.js';
+import { createMetricsRegistry } from '../lib/telemetry/metrics.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
@@ -39,6 +39,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
+  const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
   const registry = createMetricsRegistry();
   const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
@@ -72,11 +73,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,
-      aliases: [],
+      aliases: config.modelAliases.filter((alias) => alias !== id),
       created: Math.floor(Date.now() / 1000),
       contextLength: model.config.maxPositions,
       vocabulary: model.config.vocabulary,
       eosIds: model.eosIds,
+      sampling,
     },
     admission,
     metrics,
@@ -98,7 +100,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     { appId, replica, address: `${config.host}:${http.port}`, draining: false, plan: announcedPlan(plan) },
     log,
   );
-  log.info({ port: http.port, model: id, mesh: mesh.kind }, 'serving');
+  log.info({ port: http.port, model: id, mesh: mesh.kind, sampling }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();

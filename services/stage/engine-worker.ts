@@ -2,8 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createOnnxEngine } from '../lib/engine/onnx-engine.js';
 import type { Engine, StepOutput } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
-import { createSampler, type Sampler } from '../lib/sampling/sampler.js';
-import { verify } from '../lib/sampling/verify.js';
+import { createSampler, type Sampler, verify } from '../lib/sampling/sampler.js';
 import { delayStep } from './fault.js';
 import type {
   DraftedInput,

@@ -1,6 +1,5 @@
 import express, { type Express } from 'express';
-import { metricsPage } from '../lib/telemetry/metrics-page.js';
-import type { MetricsRegistry } from '../lib/telemetry/metrics-registry.js';
+import { metricsPage, type MetricsRegistry } from '../lib/telemetry/metrics.js';
 
 /**
  * A stage's own HTTP routes: `/health` while the process lives, `/ready` while it takes new sequences (503 with the

@@ -1,6 +1,5 @@
-import { readStageConfig } from '../lib/config/stage-config.js';
-import { runService } from '../lib/process/run-service.js';
-import { whenAborted } from '../lib/process/when-aborted.js';
+import { readStageConfig } from '../lib/config/config.js';
+import { runService, whenAborted } from '../lib/process/run-service.js';
 import { startStage } from './start-stage.js';
 
 /** A layer service: loads its layers, joins the mesh, serves until it is told to stop, and drains. */

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
-import { createMetricsRegistry } from '../lib/telemetry/metrics-registry.js';
+import { createMetricsRegistry } from '../lib/telemetry/metrics.js';
 import { METRICS } from '../lib/telemetry/names.js';
 
 const PHASES = ['prefill', 'decode'] as const;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import { ServingError } from '../lib/errors/serving-error.js';
-import { difference, type AnnouncedPlan } from '../lib/mesh/announced-plan.js';
+import { difference, type AnnouncedPlan } from '../lib/mesh/identity.js';
 import type { Registry, ReplicaRecord } from '../lib/mesh/types.js';
-import type { Logger } from '../lib/telemetry/log.js';
 
 const LOOK_MS = 1_000;
 const GATEWAY = 'gateway';
@@ -38,7 +38,7 @@ export class Readiness {
 
   /** It can not be announced, as long as that is tried. */
   unlisted(reason: string): void {
-    if (this.#reason !== null) this.#reason = `not announced yet: the registry can not be reached: ${reason}`;
+    if (this.#reason !== null) this.#reason = `not announced yet: the registry cannot be reached: ${reason}`;
   }
 
   /** Once it is announced: looks until the mesh has use for it, or it is ended. */

@@ -1,9 +1,9 @@
+import type { Tracer } from '@opentelemetry/api';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CalleeLink, StatusFields } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import type { LinkManager } from '../lib/mesh/link-manager.js';
-import type { Tracer } from '@opentelemetry/api';
-import { fromSamplingMessage } from '../lib/sampling/sampling-message.js';
+import { fromSamplingMessage } from '../lib/sampling/params.js';
 import { frameCost, unpackFrame, type Rows, type RowShape } from '../lib/wire/frames.js';
 import type { Close, Failed, Frame, Message, Open } from '../lib/wire/gen/stage_pb.js';
 import { Batcher, type BatchingOptions } from './batcher.js';

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { cacheDirectory } from '../../services/lib/config/model-config.js';
-import { Environment } from '../../services/lib/config/env.js';
+import { cacheDirectory } from '../../services/lib/config/config.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
@@ -15,7 +14,7 @@ interface Fixture {
 const fixture = JSON.parse(await readFile('test/fixtures/llama-logits.json', 'utf8')) as Fixture;
 
 async function openEngine(precision: Precision): Promise<Engine> {
-  const cache = cacheDirectory(new Environment());
+  const cache = cacheDirectory();
   const { directory, config } = await prepareModel({ model: await ensureDemoModel(), precision, cache });
   return createOnnxEngine({
     shards: directory,

@@ -43,6 +43,7 @@ describe('up refuses in one line, and starts nothing', () => {
     ['invalid_config', ['--replicas', 'stage-9=2']],
     ['invalid_config', ['--replicas', 'two']],
     ['invalid_config', ['--precision', 'int3']],
+    ['invalid_config', ['--alias', 'a', '--alias', 'a']],
     ['invalid_config', ['--wings']],
     ['model_path_missing', ['--model', './no/such/model.gguf']],
     ['not_a_checkpoint', ['--model', 'package.json']],
@@ -77,7 +78,7 @@ describe('a running system', () => {
   beforeEach(async () => {
     [port] = (await freePorts(1)) as [number];
     output = '';
-    supervisor = spawn(process.execPath, [door, 'up', '--port', String(port)], {
+    supervisor = spawn(process.execPath, [door, 'up', '--port', String(port), '--alias', 'gpt-4o-mini'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [supervisor.stdout!, supervisor.stderr!]) {
@@ -108,6 +109,13 @@ describe('a running system', () => {
 
     expect((await run('scale', 'stage-1=2', '--port', String(port))).code).toBe(0);
     expect((await topology()).stages.map(({ replicas }) => replicas.length)).toEqual([1, 2, 1]);
+    const models = await fetch(`http://127.0.0.1:${port}/v1/models`);
+    expect(await models.json()).toMatchObject({
+      data: [
+        { default_sampling_params: { temperature: 0.2, top_p: 0.9, top_k: 0 } },
+        { id: 'gpt-4o-mini', root: 'SmolLM2-135M-Instruct' },
+      ],
+    });
     // The demo model may ramble until its context is full.
     const answer = await run('chat', '--port', String(port), '--max-tokens', '32', 'Say hello.');
     expect(answer.code).toBe(0);

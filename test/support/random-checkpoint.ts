@@ -44,6 +44,7 @@ export function randomCheckpoint(config: ModelConfig = smallConfig): Checkpoint 
     digest: 'random',
     warnings: [],
     text: { tokenizer: {}, tokenizerConfig: {}, bosId: 1, eosIds: [2] },
+    sampling: {},
     shape: (name) => tensorShape(config, name),
     read: (name, rows) => {
       const width = tensorShape(config, name)[1] ?? 1;

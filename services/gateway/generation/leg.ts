@@ -1,5 +1,5 @@
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
-import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/sampling-message.js';
+import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/params.js';
 import { message } from '../../lib/wire/codec.js';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
 import { prefixBlocks } from '../../lib/wire/prefix-blocks.js';

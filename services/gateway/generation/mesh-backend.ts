@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Tracer } from '@opentelemetry/api';
+import type { Logger } from 'pino';
 import type { Counter } from 'prom-client';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
@@ -9,7 +10,6 @@ import { logLinkTroubles } from '../../lib/mesh/log-link-troubles.js';
 import type { Mesh } from '../../lib/mesh/types.js';
 import type { LayerRange } from '../../lib/model/split.js';
 import { ownsHead } from '../../lib/model/split.js';
-import type { Logger } from '../../lib/telemetry/log.js';
 import type { Message } from '../../lib/wire/gen/stage_pb.js';
 import { NO_STEPS } from '../../lib/wire/step-totals.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';

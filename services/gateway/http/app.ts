@@ -1,5 +1,5 @@
 import express, { type Express } from 'express';
-import { metricsPage } from '../../lib/telemetry/metrics-page.js';
+import { metricsPage } from '../../lib/telemetry/metrics.js';
 import type { Gateway } from './gateway.js';
 import { countFailures, noRoute, respondWithError } from './middleware/errors.js';
 import { jsonBody } from './middleware/json-body.js';

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { ErrorCode } from '../../lib/errors/catalogue.js';
 import type { FinishReason } from '../../lib/openai/response-format.js';
-import type { MetricsRegistry } from '../../lib/telemetry/metrics-registry.js';
+import type { MetricsRegistry } from '../../lib/telemetry/metrics.js';
 import { METRICS } from '../../lib/telemetry/names.js';
 import type { Admission } from '../admission.js';
 import type { RequestTrace } from './request-trace.js';

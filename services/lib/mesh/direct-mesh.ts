@@ -1,7 +1,9 @@
-import type { Tokens } from '../config/mesh-config.js';
-import { FileDocumentStore } from './file-document-store.js';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Tokens } from '../config/config.js';
 import { createClient, openStream, revealed } from './grpc-stream.js';
-import { DocumentRegistry } from './registry.js';
+import { DocumentRegistry, type DocumentStore, type VersionedDocument } from './registry.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from './types.js';
 
 /** Plain gRPC to the address that a replica announced: what the mesh is measured against. */
@@ -23,4 +25,65 @@ export class DirectMesh implements Mesh {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/**
+ * Documents in a folder of this machine, for the direct mesh. Version n of a document is the file `<key>.<n>`;
+ * linking a finished file to the next number is the compare-and-set: the file system lets one process win. The
+ * newest file is never removed.
+ */
+export class FileDocumentStore implements DocumentStore {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async read(key: string): Promise<VersionedDocument | null> {
+    // A newer version may replace the newest one between listing and reading: look again.
+    for (;;) {
+      const version = await this.#newest(key);
+      if (version === 0) return null;
+      const text = await readFile(this.#path(key, version), 'utf8').catch(nullIfMissing);
+      if (text !== null) return { value: JSON.parse(text) as unknown, etag: String(version) };
+    }
+  }
+
+  async write(key: string, value: unknown, etag: string | null): Promise<boolean> {
+    await mkdir(this.#directory, { recursive: true });
+    const version = Number(etag ?? 0);
+    if ((await this.#newest(key)) !== version) return false;
+    const finished = join(this.#directory, `.${randomUUID()}`);
+    await writeFile(finished, JSON.stringify(value));
+    try {
+      await link(finished, this.#path(key, version + 1));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      await rm(finished, { force: true });
+    }
+    await rm(this.#path(key, version - 1), { force: true });
+    if ((await this.#newest(key)) === version + 1) return true;
+    // Others went on meanwhile, perhaps from a file of this number that they have removed since: not ours, then.
+    await rm(this.#path(key, version + 1), { force: true });
+    return false;
+  }
+
+  async #newest(key: string): Promise<number> {
+    const names = await readdir(this.#directory).catch(nullIfMissing);
+    const versions = (names ?? [])
+      .filter((name) => name.startsWith(`${key}.`))
+      .map((name) => Number(name.slice(key.length + 1)));
+    return Math.max(0, ...versions.filter(Number.isSafeInteger));
+  }
+
+  #path(key: string, version: number): string {
+    return join(this.#directory, `${key}.${version}`);
+  }
+}
+
+function nullIfMissing(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  throw error;
 }

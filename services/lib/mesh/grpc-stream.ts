@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import type { Tokens } from '../config/mesh-config.js';
+import type { Tokens } from '../config/config.js';
 import { isErrorCode } from '../errors/catalogue.js';
 import { ServingError } from '../errors/serving-error.js';
 import { decodeMessage, encodeMessage } from '../wire/codec.js';
@@ -102,7 +102,7 @@ export async function serveStreams(
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (cause, actual) => {
       if (cause === null) resolve(actual);
-      else reject(new ServingError('port_in_use', `can not listen on ${host}:${port}`, { cause }));
+      else reject(new ServingError('port_in_use', `cannot listen on ${host}:${port}`, { cause }));
     });
   });
   return { port: bound, close: () => server.forceShutdown() };

@@ -4,9 +4,8 @@ import { ServingError } from '../errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
 import { traceparentOf } from '../telemetry/trace-context.js';
 import type { Message } from '../wire/gen/stage_pb.js';
-import { announcedPlan, difference, type AnnouncedPlan } from './announced-plan.js';
+import { announcedPlan, difference, type AnnouncedPlan, type Identity } from './identity.js';
 import { connect, type CallerLink, type CallerLinkEvents } from './caller-link.js';
-import type { Identity } from './identity.js';
 import type { Mesh, ReplicaRecord } from './types.js';
 
 export interface LinkManagerOptions {
@@ -70,7 +69,7 @@ export class LinkManager {
   get registryTrouble(): string | null {
     const { unlistedMs = UNLISTED_MS } = this.#options;
     if (this.#unlisted === null || performance.now() - this.#unlisted.since < unlistedMs) return null;
-    return `the registry can not be reached: ${this.#unlisted.reason}`;
+    return `the registry cannot be reached: ${this.#unlisted.reason}`;
   }
 
   get(replica: string): CallerLink | undefined {

@@ -1,4 +1,4 @@
-import type { Tokens } from '../config/mesh-config.js';
+import type { Tokens } from '../config/config.js';
 import { message } from '../wire/codec.js';
 import { accept, type CalleeLink, type CalleeLinkEvents, type StatusFields } from './callee-link.js';
 import { serveStreams } from './grpc-stream.js';

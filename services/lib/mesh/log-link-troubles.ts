@@ -1,5 +1,5 @@
+import type { Logger } from 'pino';
 import { ServingError } from '../errors/serving-error.js';
-import type { Logger } from '../telemetry/log.js';
 import type { LinkManagerOptions } from './link-manager.js';
 
 /** Between two warnings of the same refusal, ms. */

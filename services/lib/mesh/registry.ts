@@ -1,10 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../errors/serving-error.js';
-import { parseAnnouncedPlan, type AnnouncedPlan } from './announced-plan.js';
-import type { DocumentStore } from './document-store.js';
+import { parseAnnouncedPlan, type AnnouncedPlan } from './identity.js';
 import type { AnnounceOptions, Announcement, Registry, ReplicaRecord } from './types.js';
 
-export interface RegistryTiming {
+/** A JSON document and the version of it that was read. */
+export interface VersionedDocument {
+  readonly value: unknown;
+  readonly etag: string;
+}
+
+/** Documents with compare-and-set, which is all the registry needs of a state store. */
+export interface DocumentStore {
+  read(key: string): Promise<VersionedDocument | null>;
+  /**
+   * Writes if the document is still the one that was read (`null`: still absent). Returns false when somebody
+   * else was faster.
+   */
+  write(key: string, value: unknown, etag: string | null): Promise<boolean>;
+}
+
+interface RegistryTiming {
   /** Between two renewals of an announcement, ms. */
   readonly renewMs: number;
   /** A record that has not been renewed for so long is dead, ms. */

@@ -1,4 +1,4 @@
-import type { MeshConfig } from '../config/mesh-config.js';
+import type { MeshConfig } from '../config/config.js';
 import type { ServingError } from '../errors/serving-error.js';
 import { DaprMesh } from './dapr-mesh.js';
 import { DirectMesh } from './direct-mesh.js';

@@ -1,6 +1,6 @@
 import type { ServingError } from '../errors/serving-error.js';
 import type { Message } from '../wire/gen/stage_pb.js';
-import type { AnnouncedPlan } from './announced-plan.js';
+import type { AnnouncedPlan } from './identity.js';
 
 /** A bidirectional stream of messages to one other process. Order is kept; nothing is resent. */
 export interface MessageStream {

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { Environment } from '../config/env.js';
-import { cacheDirectory } from '../config/model-config.js';
+import { cacheDirectory } from '../config/config.js';
 import { ServingError } from '../errors/serving-error.js';
 import { CheckpointReader } from './checkpoint/checkpoint-reader.js';
 import { rememberedDigest } from './checkpoint/digest.js';
@@ -18,7 +17,7 @@ import { loadTokenizer } from './text/tokenizer.js';
 export async function openCheckpoint(
   path: string,
   signal?: AbortSignal,
-  cache: string = cacheDirectory(new Environment()),
+  cache: string = cacheDirectory(),
 ): Promise<CheckpointReader> {
   const model = await open(path, signal);
   try {

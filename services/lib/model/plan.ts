@@ -1,4 +1,4 @@
-import type { ServedConfig } from '../config/model-config.js';
+import type { ServedConfig } from '../config/config.js';
 import type { ActivationType } from './activations.js';
 import { type LayerRange, parseSplit } from './split.js';
 import { readModelFile } from './shards/open-shards.js';

@@ -1,4 +1,5 @@
 import type { ServingError } from '../errors/serving-error.js';
+import type { SamplingDefaults } from './sampling-defaults.js';
 
 /** The shape of a decoder-only transformer, whatever file it came from. Counts, unless said otherwise. */
 export interface ModelConfig {
@@ -56,6 +57,7 @@ export interface Checkpoint {
   /** sha256 (hex) of the content; the name of the prepared folder. */
   readonly digest: string;
   readonly text: CheckpointText;
+  readonly sampling: SamplingDefaults;
   shape(name: TensorName): readonly number[];
   /** Reads a tensor, or some of a matrix's rows, dequantised to float32; throws `checkpoint_invalid` for a NaN. */
   read(name: TensorName, rows?: RowRange): Promise<Float32Array>;

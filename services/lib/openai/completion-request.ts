@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
-import { arrayOf } from './array-of.js';
+import { arrayOf, parseBody } from './parse-body.js';
 import {
   generationFields,
   requireTokenIds,
   validateGeneration,
   type GenerationSettings,
 } from './generation-fields.js';
-import { parseBody } from './parse-body.js';
 import { refuseFields, refusedInCompletions } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
 
@@ -18,23 +17,16 @@ const rawCompletionRequest = z.looseObject({
     error: 'expected a string, token ids, or an array of either',
   }),
 });
-export type RawCompletionRequest = z.infer<typeof rawCompletionRequest>;
 
-export interface ValidCompletionRequest {
+export interface CompletionRequest {
   /** Texts, or token ids. */
   readonly prompts: readonly (string | readonly number[])[];
   readonly settings: GenerationSettings;
 }
 
-/** The body of `POST /v1/completions` in the right types, its values still unchecked. */
-export const parseCompletionRequest = (body: unknown): RawCompletionRequest =>
-  parseBody(rawCompletionRequest, body);
-
-/** Throws a ServingError that names the field. */
-export function validateCompletionRequest(
-  raw: RawCompletionRequest,
-  model: ServedModel,
-): ValidCompletionRequest {
+/** The body of `POST /v1/completions`, checked. Throws a ServingError that names the field. */
+export function readCompletionRequest(body: unknown, model: ServedModel): CompletionRequest {
+  const raw = parseBody(rawCompletionRequest, body);
   requireModel(model, raw.model);
   refuseFields(raw, refusedInCompletions);
   const prompts = promptsOf(raw.prompt);
@@ -47,7 +39,9 @@ export function validateCompletionRequest(
   return { prompts, settings: validateGeneration(raw, model) };
 }
 
-function promptsOf(prompt: RawCompletionRequest['prompt']): readonly (string | readonly number[])[] {
+function promptsOf(
+  prompt: z.infer<typeof rawCompletionRequest>['prompt'],
+): readonly (string | readonly number[])[] {
   if (typeof prompt === 'string') return [prompt];
   return isTokenIds(prompt) ? [prompt] : prompt;
 }

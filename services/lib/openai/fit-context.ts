@@ -37,7 +37,7 @@ export function outputLimits(
 
 /**
  * A prompt and how many tokens may be generated after it. Throws `context_length_exceeded`, in OpenAI's
- * words, or `invalid_value` for a prompt without tokens and when min_tokens can not be reached.
+ * words, or `invalid_value` for a prompt without tokens and when min_tokens cannot be reached.
  */
 export function fitContext(
   prompt: readonly number[],

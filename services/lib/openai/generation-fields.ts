@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
+import { samplingDefaults } from '../model/sampling-defaults.js';
 import type { SamplingParams } from '../sampling/params.js';
-import { arrayOf } from './array-of.js';
+import { arrayOf } from './parse-body.js';
 import type { ServedModel } from './served-model.js';
 
 /** As many as a client may want, and so few that looking for them costs less than making a token. */
@@ -18,6 +19,9 @@ const wholeNumber = (min: number, max = Infinity) =>
       (value) => value >= min && value <= max,
       `expected a number from ${min}${max === Infinity ? '' : ` to ${max}`}`,
     );
+
+/** The same for a request as for the defaults of a checkpoint. */
+const ranges = samplingDefaults.shape;
 
 /** The fields that every generating endpoint takes, as they are sent; null counts as left out. */
 export const generationFields = {
@@ -47,13 +51,12 @@ export const generationFields = {
     .nullish(),
   ignore_eos: z.boolean().nullish(),
 
-  temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().min(0).max(1).nullish(),
+  temperature: ranges.temperature.nullish(),
+  top_p: ranges.top_p.nullish(),
   top_k: wholeNumber(-1).nullish(),
-  min_p: z.number().min(0).max(1).nullish(),
+  min_p: ranges.min_p.nullish(),
   seed: wholeNumber(-(2 ** 63), 2 ** 63).nullish(),
-  // Wide enough for any use, and narrow enough that no logit can overflow.
-  repetition_penalty: z.number().min(0.01).max(100).nullish(),
+  repetition_penalty: ranges.repetition_penalty.nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   logit_bias: z
@@ -83,10 +86,7 @@ export interface GenerationSettings {
   readonly sampling: SamplingParams;
 }
 
-/**
- * Defaults are OpenAI's (temperature 1, top_p 1), not the model's generation_config. Throws `invalid_value`
- * or `model_not_found`.
- */
+/** What the request does not say is as the served model's defaults have it. Throws `invalid_value`. */
 export function validateGeneration(raw: RawGeneration, model: ServedModel): GenerationSettings {
   const stream = raw.stream ?? false;
   if (raw.stream_options && !stream) {
@@ -118,15 +118,17 @@ function validateSampling(raw: RawGeneration, model: ServedModel): SamplingParam
     'logit_bias',
   );
 
+  const { sampling } = model;
+  const topP = raw.top_p ?? sampling.top_p;
   // Nothing is in a nucleus of no probability but the likeliest token.
-  const onlyLikeliest = raw.top_p === 0;
+  const onlyLikeliest = topP === 0;
   return {
-    temperature: onlyLikeliest ? 0 : (raw.temperature ?? 1),
-    topP: onlyLikeliest ? 1 : (raw.top_p ?? 1),
-    topK: Math.min(Math.max(raw.top_k ?? 0, 0), model.vocabulary),
-    minP: raw.min_p ?? 0,
+    temperature: onlyLikeliest ? 0 : (raw.temperature ?? sampling.temperature),
+    topP: onlyLikeliest ? 1 : topP,
+    topK: Math.min(Math.max(raw.top_k ?? sampling.top_k, 0), model.vocabulary),
+    minP: raw.min_p ?? sampling.min_p,
     seed: seedOf(raw.seed ?? RANDOM_SEED),
-    repetitionPenalty: raw.repetition_penalty ?? 1,
+    repetitionPenalty: raw.repetition_penalty ?? sampling.repetition_penalty,
     presencePenalty: raw.presence_penalty ?? 0,
     frequencyPenalty: raw.frequency_penalty ?? 0,
     logitBias,

@@ -1,3 +1,5 @@
+import type { ServingError } from '../errors/serving-error.js';
+
 export type FinishReason = 'stop' | 'length';
 
 export interface Usage {
@@ -59,4 +61,119 @@ export interface ResponseHead {
   readonly key: string;
   /** Then every chunk but the last carries `usage: null`. */
   readonly includeUsage: boolean;
+}
+
+/** `chat.completion` and `chat.completion.chunk`. */
+export function chatFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
+  const id = `chatcmpl-${key}`;
+  const noUsage = includeUsage ? { usage: null } : {};
+  const chunk = (choices: readonly object[], more: object = noUsage): object => ({
+    id,
+    object: 'chat.completion.chunk',
+    created,
+    model,
+    choices,
+    ...more,
+  });
+  const choice = (index: number, delta: object, more: object = {}): object => ({
+    index,
+    delta,
+    logprobs: null,
+    finish_reason: null,
+    ...more,
+  });
+
+  return {
+    response: (choices, summary) => ({
+      id,
+      object: 'chat.completion',
+      created,
+      model,
+      choices: choices.map(({ index, text, tokenIds, finishReason }) => ({
+        index,
+        message: { role: 'assistant', content: text, refusal: null },
+        logprobs: null,
+        finish_reason: finishReason,
+        token_ids: tokenIds,
+      })),
+      ...summary,
+      prompt_token_ids: choices[0]?.promptTokenIds,
+    }),
+    start: ({ index, promptTokenIds }) =>
+      chunk([choice(index, { role: 'assistant', content: '' })], {
+        ...noUsage,
+        prompt_token_ids: promptTokenIds,
+      }),
+    delta: ({ index, text, tokenIds }) => chunk([choice(index, { content: text }, { token_ids: tokenIds })]),
+    finish: (index, reason) => chunk([choice(index, {}, { finish_reason: reason })]),
+    summary: (summary) => chunk([], { ...summary }),
+  };
+}
+
+/** `text_completion`, whole and in chunks alike. */
+export function completionFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
+  const noUsage = includeUsage ? { usage: null } : {};
+  const body = (choices: readonly object[], more: object = noUsage): object => ({
+    id: `cmpl-${key}`,
+    object: 'text_completion',
+    created,
+    model,
+    choices,
+    ...more,
+  });
+  const choice = (index: number, text: string, more: object = {}): object => ({
+    index,
+    text,
+    logprobs: null,
+    finish_reason: null,
+    ...more,
+  });
+
+  return {
+    response: (choices, summary) =>
+      body(
+        choices.map(({ index, text, tokenIds, promptTokenIds, finishReason }) =>
+          choice(index, text, {
+            finish_reason: finishReason,
+            token_ids: tokenIds,
+            prompt_token_ids: promptTokenIds,
+          }),
+        ),
+        { ...summary },
+      ),
+    // A text has no role to announce: only what the client asked to see of its prompt.
+    start: ({ index, promptTokenIds }) =>
+      promptTokenIds === undefined
+        ? null
+        : body([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })]),
+    delta: ({ index, text, tokenIds }) => body([choice(index, text, { token_ids: tokenIds })]),
+    finish: (index, reason) => body([choice(index, '', { finish_reason: reason })]),
+    summary: (summary) => body([], { ...summary }),
+  };
+}
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string;
+  };
+}
+
+/** What a client sent comes back in messages; not at any length, and on one line. */
+const MAX_TEXT = 1_000;
+const oneLine = (text: string): string => text.slice(0, MAX_TEXT).replace(/[\r\n\u2028\u2029]/g, ' ');
+
+/** OpenAI's error body. What went wrong inside is for the log: the client of an `internal` error learns the code. */
+export function errorBody(error: ServingError): ErrorBody {
+  const message = error.code === 'internal' ? 'internal error' : oneLine(error.message);
+  return {
+    error: {
+      message: error.hint === '' ? message : `${message} (${error.hint})`,
+      type: error.kind.type,
+      param: error.param === null ? null : oneLine(error.param),
+      code: error.code,
+    },
+  };
 }

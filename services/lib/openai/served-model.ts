@@ -1,4 +1,5 @@
 import { ServingError } from '../errors/serving-error.js';
+import type { SamplingDefaults } from '../model/sampling-defaults.js';
 
 /** What requests are checked against. */
 export interface ServedModel {
@@ -11,7 +12,18 @@ export interface ServedModel {
   /** Token ids lie below it. */
   readonly vocabulary: number;
   readonly eosIds: readonly number[];
+  /** How tokens are sampled where a request does not say. */
+  readonly sampling: Readonly<Record<keyof SamplingDefaults, number>>;
 }
+
+/** What a checkpoint says of sampling, and for the rest OpenAI's defaults. */
+export const samplingOver = (stated: SamplingDefaults): ServedModel['sampling'] => ({
+  temperature: stated.temperature ?? 1,
+  top_p: stated.top_p ?? 1,
+  top_k: stated.top_k ?? 0,
+  min_p: stated.min_p ?? 0,
+  repetition_penalty: stated.repetition_penalty ?? 1,
+});
 
 /** Requests may leave the model out, for only one is served. Throws `model_not_found`. */
 export function requireModel(model: ServedModel, name: string | null | undefined): void {
@@ -31,6 +43,7 @@ export function modelObject(model: ServedModel, id: string): object {
     owned_by: 'layermesh',
     root: model.id,
     max_model_len: model.contextLength,
+    default_sampling_params: model.sampling,
   };
 }
 

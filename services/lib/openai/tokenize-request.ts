@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
-import { arrayOf } from './array-of.js';
-import { rawMessages, validateMessages } from './chat-messages.js';
+import { arrayOf, parseBody } from './parse-body.js';
+import { rawMessages, templateFields, validateMessages, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
-import { parseBody } from './parse-body.js';
 import { requireModel, type ServedModel } from './served-model.js';
-import { templateFields, validateTemplateFields } from './template-fields.js';
 
 const rawTokenizeRequest = z.looseObject({
   model: z.string().nullish(),
@@ -19,20 +17,15 @@ const rawDetokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   tokens: arrayOf(z.int().min(0)),
 });
-export type RawTokenizeRequest = z.infer<typeof rawTokenizeRequest>;
-export type RawDetokenizeRequest = z.infer<typeof rawDetokenizeRequest>;
 
 /** Special tokens are added to a text, and not to a rendered chat, which has its own: vLLM's defaults. */
-export type ValidTokenizeRequest = { readonly addSpecialTokens: boolean } & (
+export type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
   { readonly prompt: string } | { readonly messages: readonly ChatMessage[]; readonly rendering: Rendering }
 );
 
-export const parseTokenizeRequest = (body: unknown): RawTokenizeRequest =>
-  parseBody(rawTokenizeRequest, body);
-export const parseDetokenizeRequest = (body: unknown): RawDetokenizeRequest =>
-  parseBody(rawDetokenizeRequest, body);
-
-export function validateTokenizeRequest(raw: RawTokenizeRequest, model: ServedModel): ValidTokenizeRequest {
+/** The body of `POST /tokenize`, checked. Throws a ServingError that names the field. */
+export function readTokenizeRequest(body: unknown, model: ServedModel): TokenizeRequest {
+  const raw = parseBody(rawTokenizeRequest, body);
   requireModel(model, raw.model);
   if (typeof raw.prompt === 'string') {
     return { prompt: raw.prompt, addSpecialTokens: raw.add_special_tokens ?? true };
@@ -47,8 +40,9 @@ export function validateTokenizeRequest(raw: RawTokenizeRequest, model: ServedMo
   };
 }
 
-/** The token ids, all within the vocabulary. */
-export function validateDetokenizeRequest(raw: RawDetokenizeRequest, model: ServedModel): readonly number[] {
+/** The token ids of the body of `POST /detokenize`, all within the vocabulary. */
+export function readDetokenizeRequest(body: unknown, model: ServedModel): readonly number[] {
+  const raw = parseBody(rawDetokenizeRequest, body);
   requireModel(model, raw.model);
   requireTokenIds(raw.tokens, model, 'tokens');
   return raw.tokens;

@@ -1,8 +1,12 @@
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import {
+  createServer,
+  type RequestListener,
+  type IncomingMessage,
+  type ServerResponse,
+  type Server,
+} from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { ServingError } from '../errors/serving-error.js';
-import { inTurn } from './in-turn.js';
-import { cutOffSlowReaders } from './slow-readers.js';
 
 /** What one connection, and all of them, may take of the server. */
 export interface ConnectionLimits {
@@ -90,4 +94,84 @@ export async function listen(
       await finished;
     },
   };
+}
+
+/** Requests that a connection may send ahead of the answer to an earlier one. */
+const MAX_AHEAD = 16;
+
+/**
+ * Hands on the requests of a connection one at a time, each when the one before has been answered. A response that is
+ * queued behind another has no socket yet, so it would never learn that its client has gone; one that is handed on always does:
+ * its `close` comes. Whoever sends too many ahead is cut off.
+ */
+function inTurn(handle: RequestListener): RequestListener {
+  const waiting = new WeakMap<Socket, [IncomingMessage, ServerResponse][]>();
+
+  const start = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    response.once('close', () => {
+      const next = waiting.get(socket)?.shift();
+      // Without a socket its turn never comes: the connection ended with the answer before. Of one whose sending half
+      // is closed body-parser takes every request for read, so only the first is answered.
+      if (next !== undefined && next[1].socket !== null && !socket.readableEnded) start(...next);
+      else waiting.delete(socket);
+      if (next !== undefined && socket.readableEnded) socket.destroySoon();
+    });
+    handle(request, response);
+  };
+
+  return (request, response) => {
+    const ahead = waiting.get(request.socket);
+    if (ahead === undefined) {
+      waiting.set(request.socket, []);
+      start(request, response);
+    } else if (ahead.length < MAX_AHEAD) {
+      ahead.push([request, response]);
+    } else {
+      request.socket.destroy();
+    }
+  };
+}
+
+/** What a client that is owed something must take within `stallMs`, bytes. */
+const MIN_TAKEN = 64 << 10;
+
+interface Progress {
+  /** Bytes that had been taken then. */
+  readonly taken: number;
+  readonly at: number;
+}
+
+/**
+ * Cuts off every client that has been owed bytes for `stallMs` and took less than 64 KiB meanwhile: nothing at all, or a byte
+ * now and then, which to a socket's own timeout is progress.
+ */
+function cutOffSlowReaders(server: Server, stallMs: number): void {
+  const connections = new Map<Socket, Progress>();
+  const look = (): void => {
+    const at = performance.now();
+    for (const [socket, last] of connections) {
+      const taken = takenOf(socket);
+      if (socket.writableLength === 0 || taken - last.taken >= MIN_TAKEN)
+        connections.set(socket, { taken, at });
+      else if (at - last.at >= stallMs) socket.destroy();
+    }
+  };
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, { taken: 0, at: performance.now() });
+    socket.once('close', () => connections.delete(socket));
+  });
+  const timer = setInterval(look, stallMs / 4).unref();
+  server.once('close', () => clearInterval(timer));
+}
+
+/**
+ * Bytes that the system has taken for the client. Node tells it of whole writes only, which may be megabytes; its handle, which
+ * its own timeouts look at, of each byte.
+ */
+function takenOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as {
+    _handle: { readonly bytesWritten: number; readonly writeQueueSize: number } | null;
+  };
+  return handle === null ? 0 : handle.bytesWritten - handle.writeQueueSize;
 }

@@ -1,5 +1,5 @@
+import { pino, type Logger } from 'pino';
 import { ServingError } from '../errors/serving-error.js';
-import { createLogger, type Logger } from '../telemetry/log.js';
 
 interface ServiceConfig {
   readonly appId: string;
@@ -18,7 +18,7 @@ export async function runService<Config extends ServiceConfig>(
 ): Promise<never> {
   try {
     const config = readConfig();
-    const log = createLogger(config, config.logLevel);
+    const log = createLogger(config);
     log.info({ config }, 'starting');
     const stopped = stopSignal(log);
     await serve(config, log, stopped).catch((error: unknown) => {
@@ -35,6 +35,10 @@ export async function runService<Config extends ServiceConfig>(
   }
 }
 
+/** JSON lines on standard output; every line names the process that wrote it. */
+const createLogger = ({ appId, replica, logLevel }: ServiceConfig): Logger =>
+  pino({ level: logLevel, base: { app_id: appId, replica, pid: process.pid } });
+
 /** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
 function stopSignal(log: Logger): AbortSignal {
   const stop = new AbortController();
@@ -46,4 +50,12 @@ function stopSignal(log: Logger): AbortSignal {
     });
   }
   return stop.signal;
+}
+
+/** Resolves when the signal aborts. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -1,4 +1,5 @@
-import { trace, type Tracer } from '@opentelemetry/api';
+import { trace, type Tracer, type Context } from '@opentelemetry/api';
+import { ExportResultCode, type ExportResult } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import {
   defaultResource,
@@ -6,16 +7,22 @@ import {
   envDetector,
   resourceFromAttributes,
 } from '@opentelemetry/resources';
-import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  type ReadableSpan,
+  type Span,
+  type SpanExporter,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
 import {
   ATTR_SERVICE_INSTANCE_ID,
   ATTR_SERVICE_NAME,
   ATTR_SERVICE_NAMESPACE,
 } from '@opentelemetry/semantic-conventions';
 import { Counter } from 'prom-client';
-import type { TelemetryConfig } from '../config/telemetry-config.js';
-import { CountedSpans, type SpanOutcome } from './counted-spans.js';
-import type { MetricsRegistry } from './metrics-registry.js';
+import type { TelemetryConfig } from '../config/config.js';
+import type { MetricsRegistry } from './metrics.js';
 import { METRICS, SCOPE } from './names.js';
 
 export interface Tracing {
@@ -60,10 +67,66 @@ function resourceOf({ serviceName }: TelemetryConfig, replica: string) {
     .merge(detectResources({ detectors: [envDetector] }));
 }
 
-/** Waits at most so long; what can not be exported by then is lost, as it would be with the process. */
+/** Waits at most so long; what cannot be exported by then is lost, as it would be with the process. */
 async function bounded(flush: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, FLUSH_MS)));
   await Promise.race([flush.catch(() => undefined), patience]);
   clearTimeout(timer);
+}
+
+export type SpanOutcome = 'exported' | 'failed' | 'dropped';
+
+/** Spans that may wait for the exporter; more are dropped. */
+const MAX_QUEUE = 2_048;
+
+/**
+ * Exports spans in batches from a bounded queue and counts what became of each: a collector that is slow or gone
+ * costs spans, which must be seen, and nothing else.
+ */
+export class CountedSpans implements SpanProcessor {
+  readonly #batches: BatchSpanProcessor;
+  readonly #count: (outcome: SpanOutcome, spans: number) => void;
+  #waiting = 0;
+
+  constructor(exporter: SpanExporter, count: (outcome: SpanOutcome, spans: number) => void) {
+    this.#count = count;
+    this.#batches = new BatchSpanProcessor(this.#counting(exporter), {
+      maxQueueSize: MAX_QUEUE,
+      scheduledDelayMillis: 1_000,
+    });
+  }
+
+  onStart(span: Span, parent: Context): void {
+    this.#batches.onStart(span, parent);
+  }
+
+  onEnd(span: ReadableSpan): void {
+    // As the batch processor does, which keeps the number to itself.
+    if (this.#waiting >= MAX_QUEUE) this.#count('dropped', 1);
+    else this.#waiting++;
+    this.#batches.onEnd(span);
+  }
+
+  forceFlush(): Promise<void> {
+    return this.#batches.forceFlush();
+  }
+
+  shutdown(): Promise<void> {
+    return this.#batches.shutdown();
+  }
+
+  #counting(exporter: SpanExporter): SpanExporter {
+    return {
+      export: (spans: ReadableSpan[], done: (result: ExportResult) => void): void => {
+        this.#waiting -= spans.length;
+        exporter.export(spans, (result) => {
+          this.#count(result.code === ExportResultCode.SUCCESS ? 'exported' : 'failed', spans.length);
+          done(result);
+        });
+      },
+      shutdown: () => exporter.shutdown(),
+      forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
+    };
+  }
 }

@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
-import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
-import { readStageConfig } from '../../../services/lib/config/stage-config.js';
+import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
 
 const gateway = { LAYERMESH_PREPARED: '/models/m' };
 const stage = { ...gateway, APP_ID: 'stage-2' };
@@ -77,6 +76,26 @@ describe('the configuration', () => {
       expect.objectContaining({ code: 'invalid_config' }) as Error,
     );
     expect(() => readStageConfig(variables)).toThrow(problem);
+  });
+
+  it("takes the checkpoint's sampling defaults, or OpenAI's, and no others", () => {
+    const read = (choice: string) =>
+      readGatewayConfig({ ...gateway, LAYERMESH_GENERATION_CONFIG: choice }).generationConfig;
+    expect(['', 'auto', 'openai'].map(read)).toEqual(['auto', 'auto', 'openai']);
+    expect(() => read('vllm')).toThrow('LAYERMESH_GENERATION_CONFIG is "vllm", not one of auto, openai');
+  });
+
+  it('takes further names of the model, printable ones of which each comes once', () => {
+    const read = (names: string) =>
+      readGatewayConfig({ ...gateway, LAYERMESH_MODEL_ALIASES: names }).modelAliases;
+    expect(['', 'gpt-4o-mini', ' a/b:c, gpt-4o,'].map(read)).toEqual([
+      [],
+      ['gpt-4o-mini'],
+      ['a/b:c', 'gpt-4o'],
+    ]);
+    expect(() => read('a,b c')).toThrow('LAYERMESH_MODEL_ALIASES has "b c", not 1 to 128 printable');
+    expect(() => read('a'.repeat(129))).toThrow(/LAYERMESH_MODEL_ALIASES has "a+", not 1 to 128/);
+    expect(() => read('a,b,a')).toThrow('LAYERMESH_MODEL_ALIASES is "a,b,a", which has a name twice');
   });
 
   it.each([

@@ -42,6 +42,25 @@ test('writes what the gateway and the stages need', async () => {
   await verifyShard(shards.directory, shards.file('layer-003.bin'));
 });
 
+test('writes the sampling defaults of the checkpoint, or those in their place; an older folder has none', async () => {
+  const checkpoint = { ...freshCheckpoint(), sampling: { temperature: 0.6 } };
+  const { directory } = await prepare(checkpoint);
+  expect((await readModelFile(directory)).sampling).toEqual({ temperature: 0.6 });
+  const options = { precision, cache: folder.path, sampling: { top_p: 0.9 } } as const;
+  await prepareCheckpoint(checkpoint, options);
+  expect((await readModelFile(directory)).sampling).toEqual({ top_p: 0.9 });
+
+  const file = path.join(directory, 'model.json');
+  const { sampling, ...older } = JSON.parse(await readFile(file, 'utf8')) as { sampling: object };
+  await writeFile(file, JSON.stringify(older));
+  expect((await readModelFile(directory)).sampling).toEqual({});
+  await writeFile(file, JSON.stringify({ ...older, sampling: { ...sampling, top_p: 2 } }));
+  expect(await thrownBy(() => readModelFile(directory))).toMatchObject({
+    code: 'shards_invalid',
+    message: expect.stringContaining('sampling.top_p') as string,
+  });
+});
+
 test('a second time changes nothing', async () => {
   const checkpoint = freshCheckpoint();
   const { directory } = await prepare(checkpoint);

@@ -8,9 +8,10 @@ import { createGatewayMetrics } from '../../../services/gateway/telemetry/metric
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
-import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { samplingOver } from '../../../services/lib/openai/served-model.js';
 import type { MaxTokensPolicy } from '../../../services/lib/openai/fit-context.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 import type { ModelText } from '../../../services/lib/model/text/encode-chat.js';
@@ -71,6 +72,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       contextLength,
       vocabulary: tokenizer.vocabularySize,
       eosIds: [EOS],
+      sampling: samplingOver({}),
     },
     admission,
     metrics: createGatewayMetrics(createMetricsRegistry(), admission),

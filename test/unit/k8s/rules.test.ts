@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
-import { readStageConfig } from '../../../services/lib/config/stage-config.js';
+import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
 import { createStageMetrics } from '../../../services/stage/metrics.js';
 import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';

@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import { Secret } from '../../../services/lib/config/secret.js';
+import { Secret } from '../../../services/lib/config/environment.js';
 import {
   createClient,
   openStream,

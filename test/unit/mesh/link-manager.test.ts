@@ -2,10 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
+import { announcedPlan, type Identity } from '../../../services/lib/mesh/identity.js';
 import { accept } from '../../../services/lib/mesh/callee-link.js';
 import { DirectMesh } from '../../../services/lib/mesh/direct-mesh.js';
-import type { Identity } from '../../../services/lib/mesh/identity.js';
 import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
 import { logLinkTroubles } from '../../../services/lib/mesh/log-link-troubles.js';
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
@@ -240,7 +239,7 @@ it('says port_in_use when somebody else listens', async () => {
   server.close();
 });
 
-it('keeps its links while the registry can not be reached, and tells that it can not', async () => {
+it('keeps its links while the registry cannot be reached, and tells that it cannot', async () => {
   const replica = await startReplica('a');
   let broken = false;
   const list = (appId: string) =>
@@ -262,7 +261,7 @@ it('keeps its links while the registry can not be reached, and tells that it can
   expect(manager.registryTrouble).toBeNull();
   broken = true;
   await eventually('trouble', () => manager.registryTrouble);
-  expect(manager.registryTrouble).toBe('the registry can not be reached: file is not a database');
+  expect(manager.registryTrouble).toBe('the registry cannot be reached: file is not a database');
   expect(manager.links).toHaveLength(1);
   broken = false;
   await eventually('the end of it', () => manager.registryTrouble === null);

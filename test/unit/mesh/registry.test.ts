@@ -2,10 +2,9 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
-import type { DocumentStore } from '../../../services/lib/mesh/document-store.js';
-import { FileDocumentStore } from '../../../services/lib/mesh/file-document-store.js';
-import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
+import { announcedPlan } from '../../../services/lib/mesh/identity.js';
+import { type DocumentStore, DocumentRegistry } from '../../../services/lib/mesh/registry.js';
+import { FileDocumentStore } from '../../../services/lib/mesh/direct-mesh.js';
 import type { ReplicaRecord } from '../../../services/lib/mesh/types.js';
 import { eventually } from '../../support/eventually.js';
 

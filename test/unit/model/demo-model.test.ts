@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory } from '../../../services/lib/config/model-config.js';
-import { Environment } from '../../../services/lib/config/env.js';
+import { cacheDirectory } from '../../../services/lib/config/config.js';
+import { samplingOf } from '../../../scripts/lib/demo-model.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import type { Checkpoint, TensorName } from '../../../services/lib/model/types.js';
 
@@ -13,7 +13,7 @@ const { rows } = JSON.parse(
 describe('the demo model', () => {
   let checkpoint: Checkpoint;
   beforeAll(async () => {
-    const models = join(cacheDirectory(new Environment()), 'models');
+    const models = join(cacheDirectory(), 'models');
     checkpoint = await openCheckpoint(join(models, 'SmolLM2-135M-Instruct.Q4_1.gguf'));
   });
   afterAll(() => checkpoint.close());
@@ -37,6 +37,12 @@ describe('the demo model', () => {
     });
     expect(checkpoint.text.eosIds).toContain(2);
     expect(checkpoint.digest).toBe('b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53');
+  });
+
+  it('says nothing of sampling, so that its defaults are ours', () => {
+    expect(checkpoint.sampling).toEqual({});
+    expect(samplingOf(checkpoint.digest)).toEqual({ temperature: 0.2, top_p: 0.9 });
+    expect(samplingOf('another')).toBeUndefined();
   });
 
   it.each(rows)(

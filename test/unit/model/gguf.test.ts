@@ -69,6 +69,34 @@ describe('a GGUF file', () => {
     await checkpoint.close();
   });
 
+  it('says how its tokens are to be sampled, and is warned of where no request could ask for that', async () => {
+    const good = await openContent(
+      withMetadata({
+        'general.sampling.temp': 0.2,
+        'general.sampling.top_p': 0.95,
+        'general.sampling.top_k': 40,
+        'general.sampling.penalty_repeat': 1.1,
+      }),
+    );
+    await good.close();
+    expect(good.sampling).toEqual({ temperature: 0.2, top_p: 0.95, top_k: 40, repetition_penalty: 1.1 });
+    expect(good.warnings).toEqual([]);
+
+    const bad = await openContent(
+      withMetadata({
+        'general.sampling.temp': 7,
+        'general.sampling.top_k': 'x',
+        'general.sampling.min_p': 0.1,
+      }),
+    );
+    await bad.close();
+    expect(bad.sampling).toEqual({ min_p: 0.1 });
+    expect(bad.warnings.map(({ message }) => message)).toEqual([
+      'general.sampling.temp is 7: expected number to be <=2',
+      'general.sampling.top_k is "x": expected number, received string',
+    ]);
+  });
+
   it.each(['layers.1.q', 'layers.1.down', 'embed'] as const)('reads any rows of %s', async (name) => {
     const checkpoint = await openContent(tinyGguf());
     const [rows, columns] = tensorShape(tinyConfig, name) as [number, number];

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Environment } from '../../../services/lib/config/env.js';
+import type { Environment } from '../../../services/lib/config/environment.js';
 import type { DownloadProgress } from '../../../services/lib/model/hub/fetch-model.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { resolveModel } from '../../../services/lib/model/hub/resolve-model.js';
@@ -36,7 +36,7 @@ async function environmentFor(
   const home = join(folder.path, `home-${homes++}`);
   return {
     home,
-    environment: new Environment({ HF_HOME: home, HF_ENDPOINT: `${hub.endpoint}/`, ...variables }),
+    environment: { HF_HOME: home, HF_ENDPOINT: `${hub.endpoint}/`, ...variables },
   };
 }
 
@@ -74,7 +74,7 @@ describe('resolveModel', () => {
     expect(hub.requests.filter((request) => request.includes('/resolve/'))).toEqual([]);
 
     hub.requests.length = 0;
-    const offline = new Environment({ HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_HUB_OFFLINE: '1' });
+    const offline = { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_HUB_OFFLINE: '1' };
     expect(await resolveModel('org/name', {}, offline)).toBe(path);
     await expect(resolveModel('org/other', {}, offline)).rejects.toMatchObject({
       code: 'model_path_missing',

@@ -102,6 +102,25 @@ describe('a Hugging Face folder', () => {
     expect(await endsOf(null, null)).toEqual([1]);
   });
 
+  it('says how its tokens are to be sampled in the fields that vLLM takes', async () => {
+    const checkpoint = await openWith({
+      'generation_config.json': {
+        ...{ do_sample: false, temperature: 0.6, top_p: 0.9, top_k: 50, min_p: null, max_new_tokens: 2048 },
+        repetition_penalty: 'strong',
+      },
+    });
+    expect(checkpoint.sampling).toEqual({ temperature: 0.6, top_p: 0.9, top_k: 50 });
+    expect(checkpoint.warnings.map((warning) => warning.toLine('warning'))).toEqual([
+      expect.stringContaining(
+        'generation_config.json: repetition_penalty is "strong": expected number, received string (the value is not used',
+      ) as string,
+    ]);
+    await checkpoint.close();
+    const without = await openWith({});
+    expect(without.sampling).toEqual({});
+    await without.close();
+  });
+
   it('may have its chat template in a JSON file of its own', async () => {
     const checkpoint = await openWith({
       'tokenizer_config.json': { chat_template: 'old' },

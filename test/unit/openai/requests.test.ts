@@ -1,13 +1,10 @@
 import fc from 'fast-check';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { parseChatRequest, validateChatRequest } from '../../../services/lib/openai/chat-request.js';
-import {
-  parseCompletionRequest,
-  validateCompletionRequest,
-} from '../../../services/lib/openai/completion-request.js';
+import { readChatRequest } from '../../../services/lib/openai/chat-request.js';
+import { readCompletionRequest } from '../../../services/lib/openai/completion-request.js';
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
-import type { ServedModel } from '../../../services/lib/openai/served-model.js';
+import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 
 const model: ServedModel = {
@@ -17,11 +14,11 @@ const model: ServedModel = {
   contextLength: 100,
   vocabulary: 50,
   eosIds: [2],
+  sampling: samplingOver({}),
 };
 const messages = [{ role: 'user', content: 'Hello' }];
-const chat = (fields: object) => validateChatRequest(parseChatRequest({ messages, ...fields }), model);
-const completion = (fields: object) =>
-  validateCompletionRequest(parseCompletionRequest({ prompt: 'Hello', ...fields }), model);
+const chat = (fields: object, served = model) => readChatRequest({ messages, ...fields }, served);
+const completion = (fields: object) => readCompletionRequest({ prompt: 'Hello', ...fields }, model);
 
 /** What no valid request may break, whatever was sent. */
 function expectInRange(sampling: SamplingParams): void {
@@ -57,18 +54,22 @@ describe('validating a request', () => {
     const anyFields = fc.dictionary(fc.constantFrom(...fields), anyValue, { maxKeys: 4 });
     let [valid, refused] = [0, 0];
     fc.assert(
-      fc.property(anyFields, fc.constantFrom(chat, completion), (given, validate) => {
-        try {
-          const { settings } = validate(given);
-          expectInRange(settings.sampling);
-          expect(settings.choices >= 1 && settings.choices <= 16).toBe(true);
-          valid += 1;
-        } catch (error) {
-          if (!(error instanceof ServingError)) throw error;
-          expect([400, 404]).toContain(error.kind.http);
-          refused += 1;
-        }
-      }),
+      fc.property(
+        anyFields,
+        fc.constantFrom((fields: object) => chat(fields), completion),
+        (given, validate) => {
+          try {
+            const { settings } = validate(given);
+            expectInRange(settings.sampling);
+            expect(settings.choices >= 1 && settings.choices <= 16).toBe(true);
+            valid += 1;
+          } catch (error) {
+            if (!(error instanceof ServingError)) throw error;
+            expect([400, 404]).toContain(error.kind.http);
+            refused += 1;
+          }
+        },
+      ),
       { numRuns: 2000 },
     );
     expect([valid > 20, refused > 20]).toEqual([true, true]);
@@ -76,7 +77,7 @@ describe('validating a request', () => {
 
   test('refuses a body that is no object', () => {
     for (const body of [undefined, null, 1, 'x', [], true]) {
-      expect(() => parseChatRequest(body)).toThrow(ServingError);
+      expect(() => readChatRequest(body, model)).toThrow(ServingError);
     }
   });
 
@@ -92,6 +93,24 @@ describe('validating a request', () => {
       sampling: { temperature: 1, topP: 1, topK: 0, repetitionPenalty: 1, logitBias: [], stopIds: [2] },
     });
     expect(chat({}).settings.sampling.seed).not.toBe(settings.sampling.seed);
+  });
+
+  test("fills in the served model's defaults of sampling, over which a request's own fields win", () => {
+    const sampling = samplingOver({ temperature: 0.2, top_p: 0.9, top_k: 64, repetition_penalty: 1.1 });
+    const of = (fields: object) => chat(fields, { ...model, sampling }).settings.sampling;
+    const defaults = { temperature: 0.2, topP: 0.9, topK: 50, minP: 0, repetitionPenalty: 1.1 };
+    expect(of({})).toMatchObject(defaults);
+    expect(of({ temperature: null, top_p: null, top_k: null, repetition_penalty: null })).toMatchObject(
+      defaults,
+    );
+    expect(of({ temperature: 0 })).toMatchObject({ ...defaults, temperature: 0 });
+    expect(of({ temperature: 1, top_p: 1, top_k: -1, min_p: 0.1, repetition_penalty: 1 })).toMatchObject({
+      ...{ temperature: 1, topP: 1, topK: 0, minP: 0.1, repetitionPenalty: 1 },
+    });
+    expect(chat({}, { ...model, sampling: samplingOver({ top_p: 0 }) }).settings.sampling).toMatchObject({
+      temperature: 0,
+      topP: 1,
+    });
   });
 
   test('reads top_k as vLLM does: -1 and 0 are off, more than the vocabulary is all of it', () => {

@@ -1,4 +1,4 @@
-import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics-registry.js';
+import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { startTracing } from '../../../services/lib/telemetry/tracing.js';
 import { Admission } from '../../../services/gateway/admission.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
-import { argmax } from '../../../services/lib/sampling/argmax.js';
+import { argmax, createSampler } from '../../../services/lib/sampling/sampler.js';
 import { draw } from '../../../services/lib/sampling/draw.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
-import { createSampler } from '../../../services/lib/sampling/sampler.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { plainCandidates, plainPenalties } from './plain-sampler.js';
 

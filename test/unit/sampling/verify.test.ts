@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
-import { argmax } from '../../../services/lib/sampling/argmax.js';
-import { createSampler, type Sampler } from '../../../services/lib/sampling/sampler.js';
-import { verify } from '../../../services/lib/sampling/verify.js';
+import { argmax, createSampler, type Sampler, verify } from '../../../services/lib/sampling/sampler.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const VOCABULARY = 5;

@@ -1,22 +1,63 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { VARIABLES } from '../../../services/lib/config/variables.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
 import { upCommand } from '../../../scripts/lib/up-options.js';
 
 const doc = readFileSync(join(repositoryRoot, 'docs', 'configuration.md'), 'utf8');
-const documented = new Set([...doc.matchAll(/^\| `(LAYERMESH_\w+)`/gm)].map(([, name]) => name!));
 
-const read = new Set(
-  readdirSync(join(repositoryRoot, 'services'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => readFileSync(join(repositoryRoot, 'services', name), 'utf8'))
-    .flatMap((text) => [...text.matchAll(/\(\s*'(LAYERMESH_\w+)'/g)].map(([, name]) => name!)),
+/** Of each row of the table of variables, its cells. */
+const rows = doc
+  .split('\n')
+  .filter((line) => line.startsWith('| `LAYERMESH_'))
+  .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|')))
+  .map(([, ...cells]) => cells.slice(0, 4));
+
+/** By name, who reads a variable and how; what both services read is not that of either. */
+const variables = new Map(
+  Object.entries(VARIABLES)
+    .toReversed()
+    .flatMap(([readers, schemas]) =>
+      Object.entries(schemas).map(([name, schema]) => [name, { readers, schema }] as const),
+    ),
 );
 
+/** The default as the table shows it. */
+function defaultOf(schema: z.ZodType): string {
+  const { shown } = schema.meta() ?? {};
+  if (typeof shown === 'string') return shown;
+  if (schema instanceof z.ZodOptional) return 'none';
+  if (!(schema instanceof z.ZodDefault)) return 'must be set';
+  const value = schema.def.defaultValue;
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' ? `\`${value}\`` : 'none';
+}
+
 describe('docs/configuration.md', () => {
-  it('lists the variables that the services read, and no others', () => {
-    expect(read.size).toBeGreaterThan(10);
-    expect([...documented].sort()).toEqual([...read].sort());
+  it('has the variables of the schema and no others, in its words', () => {
+    const expected = [...variables]
+      .filter(([name]) => name.startsWith('LAYERMESH_'))
+      .map(([name, { readers, schema }]) => [
+        `\`${name}\``,
+        readers,
+        defaultOf(schema),
+        schema.description ?? '',
+      ]);
+    expect(expected.length).toBeGreaterThan(10);
+    expect(rows.toSorted()).toEqual(expected.toSorted());
+  });
+
+  it('names the variables of others that are read', () => {
+    const names = [...variables.keys()].filter((name) => !name.startsWith('LAYERMESH_'));
+    expect(names.filter((name) => !doc.includes(`\`${name}`))).toEqual([]);
+  });
+
+  it('has them all, for the services read none elsewhere', () => {
+    const readers = readdirSync(join(repositoryRoot, 'services'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .filter((name) => readFileSync(join(repositoryRoot, 'services', name), 'utf8').includes('process.env'));
+    expect(readers).toEqual([join('lib', 'config', 'config.ts')]);
   });
 
   it('lists every flag of up', () => {

@@ -1,6 +1,5 @@
-import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
-import type { DocumentStore } from '../../../services/lib/mesh/document-store.js';
-import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
+import { announcedPlan } from '../../../services/lib/mesh/identity.js';
+import { type DocumentStore, DocumentRegistry } from '../../../services/lib/mesh/registry.js';
 import type { Announcement } from '../../../services/lib/mesh/types.js';
 import { Readiness } from '../../../services/stage/readiness.js';
 import { eventually } from '../../support/eventually.js';

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-import { errorBody } from '../../../lib/openai/error-body.js';
+import { errorBody } from '../../../lib/openai/response-format.js';
 import { formatEvent } from '../../../lib/openai/event-stream.js';
 import type { Gateway } from '../gateway.js';
 

@@ -1,8 +1,8 @@
 import type { RequestHandler, Response } from 'express';
-import { parseChatRequest, validateChatRequest } from '../../../lib/openai/chat-request.js';
-import { chatFormat } from '../../../lib/openai/chat-response.js';
-import { parseCompletionRequest, validateCompletionRequest } from '../../../lib/openai/completion-request.js';
-import { completionFormat } from '../../../lib/openai/completion-response.js';
+import { readChatRequest } from '../../../lib/openai/chat-request.js';
+import { chatFormat } from '../../../lib/openai/response-format.js';
+import { readCompletionRequest } from '../../../lib/openai/completion-request.js';
+import { completionFormat } from '../../../lib/openai/response-format.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead } from '../../answer/choice.js';
@@ -19,7 +19,7 @@ const DEFAULT_MAX_TOKENS = 16;
 export function chatCompletions(gateway: Gateway): RequestHandler {
   const { model, inferences } = gateway;
   return async (request, response) => {
-    const { messages, rendering, settings } = validateChatRequest(parseChatRequest(request.body), model);
+    const { messages, rendering, settings } = readChatRequest(request.body, model);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(inferences, response, inference, async (trace) => {
@@ -40,7 +40,7 @@ export function chatCompletions(gateway: Gateway): RequestHandler {
 export function completions(gateway: Gateway): RequestHandler {
   const { model, inferences } = gateway;
   return async (request, response) => {
-    const parsed = validateCompletionRequest(parseCompletionRequest(request.body), model);
+    const parsed = readCompletionRequest(request.body, model);
     const { settings } = parsed;
     const limits = outputLimits(settings, DEFAULT_MAX_TOKENS, gateway.maxTokens);
     const timed = request.get('x-layermesh-timing') === 'true';

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-import { errorBody } from '../../../lib/openai/error-body.js';
+import { errorBody } from '../../../lib/openai/response-format.js';
 import type { Gateway } from '../gateway.js';
 import { LONGEST_WINDOW } from '../../report/round-log.js';
 

@@ -1,10 +1,5 @@
 import type { RequestHandler } from 'express';
-import {
-  parseDetokenizeRequest,
-  parseTokenizeRequest,
-  validateDetokenizeRequest,
-  validateTokenizeRequest,
-} from '../../../lib/openai/tokenize-request.js';
+import { readDetokenizeRequest, readTokenizeRequest } from '../../../lib/openai/tokenize-request.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
 import type { TextTask } from '../../text/text-task.js';
@@ -12,7 +7,7 @@ import type { TextTask } from '../../text/text-task.js';
 /** `POST /tokenize`: the ids of a text or of a rendered chat, as vLLM has it. */
 export function tokenize({ model, textWork }: Gateway): RequestHandler {
   return async (request, response) => {
-    const valid = validateTokenizeRequest(parseTokenizeRequest(request.body), model);
+    const valid = readTokenizeRequest(request.body, model);
     const { addSpecialTokens } = valid;
     const task: TextTask =
       'prompt' in valid
@@ -32,7 +27,7 @@ export function tokenize({ model, textWork }: Gateway): RequestHandler {
 /** `POST /detokenize`: the text of token ids, special tokens included, as vLLM has it. */
 export function detokenize({ model, textWork }: Gateway): RequestHandler {
   return async (request, response) => {
-    const tokens = validateDetokenizeRequest(parseDetokenizeRequest(request.body), model);
+    const tokens = readDetokenizeRequest(request.body, model);
     const { signal } = abortOnDisconnect(response);
     const { text } = await textWork.run({ kind: 'decode', ids: tokens }, signal);
     response.json({ prompt: text });

@@ -10,6 +10,7 @@ import {
 } from '../../model/shards/format.js';
 import { openShards } from '../../model/shards/open-shards.js';
 import { checkWeightRule } from '../../model/quantize/weight-rule.js';
+import type { SamplingDefaults } from '../../model/sampling-defaults.js';
 import { writeJson } from '../../model/write-whole.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
@@ -19,6 +20,8 @@ export interface PrepareOptions {
   readonly precision: Precision;
   /** The cache folder; prepared models are in its `shards`. */
   readonly cache: string;
+  /** In place of what the checkpoint says of sampling. */
+  readonly sampling?: SamplingDefaults | undefined;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PrepareProgress) => void;
 }
@@ -37,13 +40,13 @@ export interface PreparedModel {
  */
 export async function prepareCheckpoint(
   checkpoint: Checkpoint,
-  { precision, cache, signal, onProgress }: PrepareOptions,
+  { precision, cache, sampling, signal, onProgress }: PrepareOptions,
 ): Promise<PreparedModel> {
   const { config, digest } = checkpoint;
   const directory = path.join(cache, 'shards', digest);
   await mkdir(directory, { recursive: true });
   // Each time: what is read out of the same checkpoint may be more than when its shards were written.
-  await writeModelFiles(directory, checkpoint);
+  await writeModelFiles(directory, checkpoint, sampling);
   if (!(await isPrepared(directory, precision))) {
     await writeShards(checkpoint, path.join(directory, precision), precision, { signal, onProgress });
   }
@@ -61,7 +64,11 @@ async function isPrepared(directory: string, precision: Precision): Promise<bool
   }
 }
 
-async function writeModelFiles(directory: string, { config, digest, text }: Checkpoint): Promise<void> {
+async function writeModelFiles(
+  directory: string,
+  { config, digest, text, sampling: stated }: Checkpoint,
+  sampling: SamplingDefaults = stated,
+): Promise<void> {
   await writeJson(path.join(directory, TOKENIZER_FILE), text.tokenizer);
   await writeJson(path.join(directory, TOKENIZER_CONFIG_FILE), text.tokenizerConfig);
   const model: ModelFile = {
@@ -69,6 +76,7 @@ async function writeModelFiles(directory: string, { config, digest, text }: Chec
     digest,
     bosId: text.bosId,
     eosIds: [...text.eosIds],
+    sampling,
     config: config as ModelFile['config'],
   };
   await writeJson(path.join(directory, MODEL_FILE), model);

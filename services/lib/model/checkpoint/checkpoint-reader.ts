@@ -2,6 +2,7 @@ import { ServingError } from '../../errors/serving-error.js';
 import { tensorKind } from '../tensor-names.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import type { Checkpoint, CheckpointText, ModelConfig, RowRange, TensorName } from '../types.js';
+import type { SamplingDefaults } from '../sampling-defaults.js';
 import type { OpenedModel } from './opened-model.js';
 import { checkedRows, readTensor, type StoredTensor } from './stored-tensor.js';
 
@@ -11,6 +12,7 @@ export class CheckpointReader implements Checkpoint {
   readonly warnings: readonly ServingError[];
   readonly digest: string;
   readonly text: CheckpointText;
+  readonly sampling: SamplingDefaults;
   /** Of `text`. */
   readonly tokenizer: Tokenizer;
   readonly #model: OpenedModel;
@@ -20,6 +22,7 @@ export class CheckpointReader implements Checkpoint {
     this.warnings = model.warnings;
     this.digest = digest;
     this.text = model.text;
+    this.sampling = model.sampling;
     this.tokenizer = tokenizer;
     this.#model = model;
   }

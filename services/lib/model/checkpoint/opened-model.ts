@@ -1,12 +1,14 @@
 import { ServingError } from '../../errors/serving-error.js';
 import { storedName, tensorNames, tensorShape, type TensorTemplates } from '../tensor-names.js';
 import type { CheckpointText, ModelConfig, TensorName } from '../types.js';
+import type { SamplingDefaults } from '../sampling-defaults.js';
 import type { StoredTensor } from './stored-tensor.js';
 
 /** What a format's reader makes of a file or folder: all that was declared, checked, and nothing read yet. */
 export interface OpenedModel {
   readonly config: ModelConfig;
   readonly text: CheckpointText;
+  readonly sampling: SamplingDefaults;
   /** Every tensor of the model, `head` of a tied one too. */
   readonly tensors: ReadonlyMap<TensorName, StoredTensor>;
   /** Rows of q and k are stored in pairs for interleaved rotary embedding. */

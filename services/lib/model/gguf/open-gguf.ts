@@ -1,5 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { samplingOfGguf } from '../sampling-defaults.js';
 import { ServingError } from '../../errors/serving-error.js';
 import { architectureOfGguf } from '../architectures/find-architecture.js';
 import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/opened-model.js';
@@ -38,6 +39,7 @@ async function describe(path: string, file: FileHandle, signal?: AbortSignal): P
     interleavedRotary: gguf.interleavedRotary,
     warnings,
     text: tokenizerFromGguf(metadata, config.vocabulary, warn),
+    sampling: samplingOfGguf(metadata, warn),
     files: [path],
     close: () => file.close(),
   };

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, rename, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { downloadFile, listFiles, modelInfo, type ListFileEntry } from '@huggingface/hub';
+import type { HubConfig } from '../../config/config.js';
 import { ServingError } from '../../errors/serving-error.js';
 import { writeWhole } from '../write-whole.js';
-import { hubCache, type HubModel, type HubSettings } from './hub-model.js';
+import { hubCache, type HubModel } from './hub-model.js';
 
 /** Bytes of the file that have arrived, of how many. */
 export interface DownloadProgress {
@@ -29,7 +30,7 @@ const MODEL_FILES =
  */
 export async function fetchModel(
   model: HubModel,
-  settings: HubSettings,
+  settings: HubConfig,
   { signal, onProgress }: FetchOptions = {},
 ): Promise<string> {
   const hub = {

@@ -1,6 +1,4 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Environment } from '../../config/env.js';
 
 /** A model on the Hub: `org/name`, or one GGUF file of it, `org/name:file.gguf`. */
 export interface HubModel {
@@ -18,26 +16,6 @@ const HUB_ID = new RegExp(`^(${SEGMENT}/${SEGMENT})(?::((?:${SEGMENT}/)*${SEGMEN
 export function parseHubModel(text: string): HubModel | undefined {
   const [, id, file] = HUB_ID.exec(text) ?? [];
   return id === undefined || id.endsWith('.gguf') ? undefined : { id, file };
-}
-
-export interface HubSettings {
-  readonly endpoint: string;
-  readonly token: string | undefined;
-  /** Folder that all of Hugging Face's tools share. */
-  readonly cache: string;
-  readonly offline: boolean;
-}
-
-/** Hugging Face's own variables: https://huggingface.co/docs/huggingface_hub, "Environment variables". */
-export function readHubSettings(environment: Environment): HubSettings {
-  const home = environment.text('HF_HOME', join(homedir(), '.cache', 'huggingface'));
-  const token = environment.text('HF_TOKEN', '');
-  return {
-    endpoint: environment.text('HF_ENDPOINT', 'https://huggingface.co').replace(/\/+$/, ''),
-    token: token === '' ? undefined : token,
-    cache: environment.text('HF_HUB_CACHE', join(home, 'hub')),
-    offline: ['1', 'on', 'yes', 'true'].includes(environment.text('HF_HUB_OFFLINE', '').toLowerCase()),
-  };
 }
 
 /** Hugging Face's cache layout of one model, which its other tools share. */

@@ -1,10 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubApiError } from '@huggingface/hub';
-import { Environment } from '../../config/env.js';
+import { readHubConfig, type HubConfig } from '../../config/config.js';
+import type { Environment } from '../../config/environment.js';
 import { ServingError } from '../../errors/serving-error.js';
 import { fetchModel, type FetchOptions } from './fetch-model.js';
-import { hubCache, type HubModel, type HubSettings, parseHubModel, readHubSettings } from './hub-model.js';
+import { hubCache, type HubModel, parseHubModel } from './hub-model.js';
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -21,13 +22,13 @@ const exists = (path: string): Promise<boolean> =>
 export async function resolveModel(
   idOrPath: string,
   options: FetchOptions = {},
-  environment: Environment = new Environment(),
+  environment?: Environment,
 ): Promise<string> {
   if (await exists(idOrPath)) return idOrPath;
   const model = parseHubModel(idOrPath);
   if (model === undefined)
     throw new ServingError('model_path_missing', `there is no file or folder ${idOrPath}`);
-  const settings = readHubSettings(environment);
+  const settings = readHubConfig(environment);
   if (settings.offline) return findCached(model, settings);
   try {
     return await fetchModel(model, settings, options);
@@ -37,7 +38,7 @@ export async function resolveModel(
   }
 }
 
-async function findCached(model: HubModel, settings: HubSettings): Promise<string> {
+async function findCached(model: HubModel, settings: HubConfig): Promise<string> {
   const cache = hubCache(settings.cache, model.id);
   const commit = await readFile(cache.main, 'utf8').catch(() => '');
   const path = join(cache.snapshots, commit.trim(), model.file ?? '');
@@ -47,7 +48,7 @@ async function findCached(model: HubModel, settings: HubSettings): Promise<strin
   });
 }
 
-function hubError(reason: unknown, { id }: HubModel, { endpoint }: HubSettings): ServingError {
+function hubError(reason: unknown, { id }: HubModel, { endpoint }: HubConfig): ServingError {
   const known = ServingError.from(reason);
   if (known.code !== 'internal') return known;
   // The Hub answers 401 for a model that does not exist as for one that is private.

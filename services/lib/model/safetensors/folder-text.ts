@@ -10,14 +10,24 @@ const fieldsSchema = z.record(z.string(), z.unknown());
 /** A file of its own for the template, before it was one without JSON around it. */
 const templateSchema = z.object({ chat_template: z.unknown().optional() });
 
-/** The files that `readFolderText` reads, beside config.json. */
+export const GENERATION_CONFIG = 'generation_config.json';
+
+/** The files that `readFolderText` reads. */
 export const TEXT_FILES = [
-  'generation_config.json',
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',
   'chat_template.json',
 ] as const;
+
+/** The fields of a folder's generation_config.json, none where it has no such file. Throws `checkpoint_invalid`. */
+export async function readGenerationConfig(
+  folder: string,
+  signal?: AbortSignal,
+): Promise<Record<string, unknown>> {
+  const content = await readJson(join(folder, GENERATION_CONFIG), signal);
+  return parseFields(fieldsSchema, content ?? {}, GENERATION_CONFIG);
+}
 
 /**
  * A Hugging Face folder's tokenizer, chat template and special tokens, as far as the embedding has rows for them.
@@ -27,10 +37,10 @@ export const TEXT_FILES = [
 export async function readFolderText(
   folder: string,
   config: unknown,
+  generation: Record<string, unknown>,
   { signal, ...rows }: Rows & { readonly signal?: AbortSignal | undefined },
 ): Promise<CheckpointText> {
-  const [generation, file, tokenizerConfig, template, older] = await Promise.all([
-    readJson(join(folder, 'generation_config.json'), signal),
+  const [file, tokenizerConfig, template, older] = await Promise.all([
     readJson(join(folder, 'tokenizer.json'), signal),
     readJson(join(folder, 'tokenizer_config.json'), signal),
     readText(join(folder, 'chat_template.jinja'), signal),
@@ -46,7 +56,7 @@ export async function readFolderText(
     const ids = (field: string): number[] => tokenIds(`${name}: ${field}`, fields[field], rows);
     return { bos: ids('bos_token_id'), eos: ids('eos_token_id') };
   };
-  const generated = idsIn('generation_config.json', generation);
+  const generated = idsIn(GENERATION_CONFIG, generation);
   const configured = idsIn('config.json', config);
   const text = {
     tokenizer: fitVocabulary(file, rows),

@@ -9,7 +9,8 @@ import { collectWarnings, matchTensors, type OpenedModel } from '../checkpoint/o
 import { parseFields, readJson } from '../checkpoint/metadata.js';
 import type { StoredTensor } from '../checkpoint/stored-tensor.js';
 import { readSafetensorsHeader } from './read-header.js';
-import { readFolderText, TEXT_FILES } from './folder-text.js';
+import { samplingOfFolder } from '../sampling-defaults.js';
+import { GENERATION_CONFIG, readFolderText, readGenerationConfig, TEXT_FILES } from './folder-text.js';
 
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
@@ -56,14 +57,16 @@ export async function openFolder(path: string, signal?: AbortSignal): Promise<Op
       shapes: new Map([...stored].map(([name, { shape }]) => [name, shape])),
       warn,
     });
+    const generation = await readGenerationConfig(path, signal);
     const present = new Set(await readdir(path));
     return {
       config,
       tensors: matchTensors(config, huggingFace, stored),
       interleavedRotary: false,
       warnings,
-      text: await readFolderText(path, json, { rows: config.vocabulary, warn, signal }),
-      files: ['config.json', ...TEXT_FILES, ...weightFiles]
+      text: await readFolderText(path, json, generation, { rows: config.vocabulary, warn, signal }),
+      sampling: samplingOfFolder(generation, warn),
+      files: ['config.json', GENERATION_CONFIG, ...TEXT_FILES, ...weightFiles]
         .filter((name) => present.has(name))
         .map((name) => join(path, name)),
       close,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { samplingDefaults } from '../sampling-defaults.js';
 
 /**
  * How a prepared model lies on disk:
@@ -61,6 +62,8 @@ export const modelFileSchema = z.object({
   digest: z.string(),
   bosId: z.int().nullable(),
   eosIds: z.array(z.int()),
+  /** Folders that were prepared before there was such a field have none. */
+  sampling: samplingDefaults.default({}),
   config: z.object({
     architecture: z.string(),
     name: z.string(),

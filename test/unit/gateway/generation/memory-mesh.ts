@@ -1,5 +1,5 @@
 import { accept, type CalleeLink, type StatusFields } from '../../../../services/lib/mesh/callee-link.js';
-import type { AnnouncedPlan } from '../../../../services/lib/mesh/announced-plan.js';
+import type { AnnouncedPlan } from '../../../../services/lib/mesh/identity.js';
 import type { Identity } from '../../../../services/lib/mesh/identity.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../../services/lib/mesh/types.js';
 import type { SamplingParams } from '../../../../services/lib/sampling/params.js';

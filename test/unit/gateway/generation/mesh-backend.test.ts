@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
 import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { SpeculationMetrics } from '../../../../services/gateway/speculation/drafter.js';
-import { announcedPlan } from '../../../../services/lib/mesh/announced-plan.js';
+import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../../services/lib/wire/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';

@@ -4,7 +4,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { generationFields } from '../../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../../services/lib/openai/refused-fields.js';
-import { templateFields } from '../../../../services/lib/openai/template-fields.js';
+import { templateFields } from '../../../../services/lib/openai/chat-request.js';
 import { say } from '../byte-text.js';
 import { tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';

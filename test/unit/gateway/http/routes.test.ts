@@ -17,7 +17,10 @@ describe('the other routes', () => {
   test('/v1/models lists the model under each of its names', async () => {
     const { data } = await gateway.client.models.list();
     expect(data.map(({ id }) => id)).toEqual(['test/model', 'tester']);
-    expect(data[0]).toMatchObject({ object: 'model', created: 1, owned_by: 'layermesh', max_model_len: 200 });
+    expect(data[0]).toMatchObject({
+      ...{ object: 'model', created: 1, owned_by: 'layermesh', max_model_len: 200 },
+      default_sampling_params: { temperature: 1, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
+    });
   });
 
   test.each(['test/model', 'test%2Fmodel', 'tester', 'default'])('/v1/models/%s exists', async (id) => {
@@ -55,10 +58,10 @@ describe('the other routes', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'invalid_value', param } });
   });
 
-  test('/ready warns, and is ready, while a route exists and the registry can not be reached', async () => {
+  test('/ready warns, and is ready, while a route exists and the registry cannot be reached', async () => {
     expect(await (await get('/ready')).json()).toEqual({ status: 'ready' });
     const { warned } = gateway.backend;
-    warned.push('the registry can not be reached: file is not a database');
+    warned.push('the registry cannot be reached: file is not a database');
     const response = await get('/ready');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: 'ready', warnings: warned });

@@ -1,11 +1,11 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { listen, type Listening } from '../../../services/lib/process/listen.js';
-import { asTextFormat } from '../../../services/lib/telemetry/metrics-page.js';
-import { createHttpApp } from '../../../services/stage/http.js';
 import {
+  asTextFormat,
   createMetricsRegistry,
   type MetricsRegistry,
-} from '../../../services/lib/telemetry/metrics-registry.js';
+} from '../../../services/lib/telemetry/metrics.js';
+import { createHttpApp } from '../../../services/stage/http.js';
 
 const TRICKY = 'a # {b="c"} 1\n"\\';
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { selectTop } from '../../../services/lib/sampling/select-top.js';
+import { selectTop } from '../../../services/lib/sampling/draw.js';
 
 describe('selecting the top', () => {
   test('is the head of a sort, in the order given', () => {

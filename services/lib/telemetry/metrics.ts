@@ -1,6 +1,15 @@
 import type { RequestHandler } from 'express';
-import { Registry } from 'prom-client';
-import type { MetricsRegistry } from './metrics-registry.js';
+import { collectDefaultMetrics, Registry, type OpenMetricsContentType } from 'prom-client';
+
+export type MetricsRegistry = Registry<OpenMetricsContentType>;
+
+/** A process's metrics, with those of Node.js. OpenMetrics, since only that carries exemplars. */
+export function createMetricsRegistry(): MetricsRegistry {
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
 
 const TEXT = 'text/plain;version=0.0.4';
 const OPENMETRICS = 'application/openmetrics-text;version=1.0.0';

@@ -1,0 +1,173 @@
+import { join } from 'node:path';
+import { read, type Environment, type Secret } from './environment.js';
+import * as variables from './variables.js';
+
+export const cacheDirectory = (environment: Environment = process.env): string =>
+  read(variables.cache, environment).LAYERMESH_CACHE;
+
+export type HubConfig = ReturnType<typeof readHubConfig>;
+
+/** Where models come from, and the folder that all of Hugging Face's tools share. */
+export function readHubConfig(environment: Environment = process.env) {
+  const set = read(variables.hub, environment);
+  return {
+    endpoint: set.HF_ENDPOINT.replace(/\/+$/, ''),
+    token: set.HF_TOKEN,
+    cache: set.HF_HUB_CACHE ?? join(set.HF_HOME, 'hub'),
+    offline: ['1', 'on', 'yes', 'true'].includes(set.HF_HUB_OFFLINE.toLowerCase()),
+  };
+}
+
+/**
+ * Tokens in the metadata of a link, by the name of their header: the one that Dapr names is between an app and its
+ * own sidecar, the other between the services of one mesh, whatever lies between them.
+ */
+export type Tokens = Readonly<Partial<Record<'dapr-api-token' | 'layermesh-token', Secret>>>;
+
+/** How this process reaches the others. */
+export type MeshConfig = {
+  /** What it shows with each link that it opens. */
+  readonly shows: Tokens;
+  /** What each link that is opened to it must show; nothing where no token is configured. */
+  readonly wants: Tokens;
+} & (
+  | {
+      readonly kind: 'dapr';
+      readonly daprGrpcPort: number;
+      readonly daprHttpPort: number;
+      readonly storeName: string;
+    }
+  | { readonly kind: 'direct'; readonly registryDirectory: string }
+);
+
+function readMesh(environment: Environment): MeshConfig {
+  const { LAYERMESH_MESH: kind, LAYERMESH_MESH_TOKEN: token } = read(variables.mesh, environment);
+  const shared = tokens('layermesh-token', token);
+  if (kind === 'direct') {
+    const { LAYERMESH_REGISTRY_DIR: registryDirectory } = read(variables.direct, environment);
+    return { kind, registryDirectory, shows: shared, wants: shared };
+  }
+  const set = read(variables.dapr, environment);
+  return {
+    kind,
+    daprGrpcPort: set.DAPR_GRPC_PORT,
+    daprHttpPort: set.DAPR_HTTP_PORT,
+    storeName: set.LAYERMESH_STATE_STORE,
+    shows: { ...shared, ...tokens('dapr-api-token', set.DAPR_API_TOKEN) },
+    wants: { ...shared, ...tokens('dapr-api-token', set.APP_API_TOKEN) },
+  };
+}
+
+const tokens = (header: keyof Tokens, token: Secret | undefined): Tokens =>
+  token === undefined ? {} : { [header]: token };
+
+/** Which prepared model is served, and how it is cut. */
+export type ServedConfig = Readonly<ReturnType<typeof readServed>>;
+
+function readServed(environment: Environment) {
+  const set = read(variables.served, environment);
+  return {
+    prepared: set.LAYERMESH_PREPARED,
+    precision: set.LAYERMESH_PRECISION,
+    activations: set.LAYERMESH_ACTIVATIONS,
+    split: set.LAYERMESH_SPLIT,
+  };
+}
+
+/** What of a request is traced; where spans go, and how they are sampled, say OpenTelemetry's own variables. */
+export type TelemetryConfig = Readonly<ReturnType<typeof readTelemetry>>;
+
+function readTelemetry(environment: Environment, serviceName: string) {
+  const set = read(variables.telemetry, environment);
+  const endpoint = set.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? set.OTEL_EXPORTER_OTLP_ENDPOINT;
+  return {
+    /** Spans are made and exported only where somebody said where to. */
+    exporting: endpoint !== null && set.OTEL_SDK_DISABLED !== 'true' && set.OTEL_TRACES_EXPORTER !== 'none',
+    /** Unless `OTEL_SERVICE_NAME` says otherwise. */
+    serviceName,
+    /** One decode round in so many of a sequence has spans in all stages, besides the first and the slowest. */
+    decodeInterval: set.LAYERMESH_TRACE_DECODE_INTERVAL,
+    /** Whether spans hold prompts; they never do unless asked for. */
+    content: set.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT === 'true',
+  };
+}
+
+export type StageConfig = Readonly<ReturnType<typeof readStageConfig>>;
+
+/** Throws `invalid_config` that names the variable at fault. */
+export function readStageConfig(environment: Environment = process.env) {
+  const set = read(variables.stage, environment);
+  const appId = set.APP_ID;
+  // One stage is named, so that the same environment can go to all.
+  const isFaulty = set.LAYERMESH_FAULT_STAGE === appId;
+  return {
+    appId,
+    /** Of the stage in the split. */
+    index: Number(appId.slice('stage-'.length)),
+    replica: set.LAYERMESH_REPLICA,
+    served: readServed(environment),
+    mesh: readMesh(environment),
+    /** Where the gRPC server listens; the sidecar calls it here. */
+    host: set.LAYERMESH_HOST,
+    grpcPort: set.APP_PORT,
+    /** In a pod, probes come from outside, and links from the sidecar only. */
+    httpHost: set.LAYERMESH_HTTP_HOST ?? set.LAYERMESH_HOST,
+    httpPort: set.LAYERMESH_HTTP_PORT,
+    /** Null: as the engine finds best. */
+    threads: set.LAYERMESH_THREADS === 0 ? null : set.LAYERMESH_THREADS,
+    /** Null: that of the weights. */
+    kvPrecision: set.LAYERMESH_KV_PRECISION === 'auto' ? null : set.LAYERMESH_KV_PRECISION,
+    kvTokens: set.LAYERMESH_KV_TOKENS,
+    prefixBytes: set.LAYERMESH_PREFIX_CACHE_MB * 2 ** 20,
+    maxBatchRows: set.LAYERMESH_MAX_BATCH_ROWS,
+    maxBatchSequences: set.LAYERMESH_MAX_BATCH_SEQUENCES,
+    batching: set.LAYERMESH_BATCHING,
+    /** 100 takes prompts whole. */
+    prefillShare: set.LAYERMESH_PREFILL_SHARE,
+    drainSeconds: set.LAYERMESH_DRAIN_SECONDS,
+    telemetry: readTelemetry(environment, appId),
+    /** Milliseconds; 0 in all stages but the one that a test makes slow. */
+    fault: {
+      perStep: isFaulty ? set.LAYERMESH_FAULT_STEP_MS : 0,
+      perSequence: isFaulty ? set.LAYERMESH_FAULT_SEQUENCE_MS : 0,
+    },
+    logLevel: set.LAYERMESH_LOG_LEVEL,
+  };
+}
+
+export type GatewayConfig = Readonly<ReturnType<typeof readGatewayConfig>>;
+
+/** Throws `invalid_config` that names the variable at fault. */
+export function readGatewayConfig(environment: Environment = process.env) {
+  const set = read(variables.gateway, environment);
+  return {
+    appId: set.APP_ID,
+    replica: set.LAYERMESH_REPLICA,
+    served: readServed(environment),
+    mesh: readMesh(environment),
+    host: set.LAYERMESH_HOST,
+    allowedHosts: set.LAYERMESH_ALLOWED_HOSTS,
+    corsOrigins: set.LAYERMESH_CORS_ORIGINS,
+    port: set.LAYERMESH_PORT,
+    maxConnections: set.LAYERMESH_MAX_CONNECTIONS,
+    keepAliveSeconds: set.LAYERMESH_KEEP_ALIVE_SECONDS,
+    receiveSeconds: set.LAYERMESH_RECEIVE_SECONDS,
+    /** Empty takes the model's own. */
+    modelName: set.LAYERMESH_MODEL_NAME,
+    modelAliases: set.LAYERMESH_MODEL_ALIASES,
+    generationConfig: set.LAYERMESH_GENERATION_CONFIG,
+    maxRunning: set.LAYERMESH_MAX_RUNNING,
+    maxWaiting: set.LAYERMESH_MAX_WAITING,
+    prefillChunk: set.LAYERMESH_PREFILL_CHUNK,
+    stepTimeoutSeconds: set.LAYERMESH_STEP_TIMEOUT,
+    reroutePatienceSeconds: set.LAYERMESH_REROUTE_PATIENCE,
+    speculation: set.LAYERMESH_SPECULATION,
+    /** Whether the stages keep what finished sequences began with. */
+    prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,
+    specialTokensInContent: set.LAYERMESH_SPECIAL_TOKENS_IN_CONTENT,
+    maxTokens: set.LAYERMESH_MAX_TOKENS,
+    drainSeconds: set.LAYERMESH_DRAIN_SECONDS,
+    telemetry: readTelemetry(environment, set.APP_ID),
+    logLevel: set.LAYERMESH_LOG_LEVEL,
+  };
+}
