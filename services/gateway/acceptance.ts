@@ -1,10 +1,8 @@
+import { ROWS_PER_STEP } from '../lib/model/step.js';
 import { LONGEST_MATCH } from './draft-index.js';
 
 /** Of the newest outcome in the measured rate: it forgets half of what was in three tokens. */
 const WEIGHT = 0.2;
-
-/** What a step costs beside its rows, in rows (services/lib/engine/kv/padding.ts). */
-const ROWS_PER_STEP = 8;
 
 /** Where drafting does not pay, each so manieth look-up drafts one token nevertheless, to see if it would now. */
 const PROBE_INTERVAL = 32;

@@ -1,5 +1,5 @@
 import type { Counter } from 'prom-client';
-import { MAX_DRAFT } from '../lib/wire/frames.js';
+import { MAX_DRAFT } from '../lib/model/step.js';
 import { Acceptance } from './acceptance.js';
 import { DraftIndex } from './draft-index.js';
 import type { GenerateRequest } from './backend.js';

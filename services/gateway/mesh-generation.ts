@@ -1,6 +1,6 @@
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
-import { PREFIX_BLOCK, prefixBlocks } from '../lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../lib/model/prefix-blocks.js';
 import type { GenerateRequest, Generation } from './backend.js';
 import type { Drafter } from './drafter.js';
 import { GatewaySequence } from './gateway-sequence.js';

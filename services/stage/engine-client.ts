@@ -80,7 +80,7 @@ export class EngineClient {
 
   /** Runs a step; the arrays of `input` are handed over and can not be used any more. */
   async step(input: DraftedInput): Promise<{ result: StepResult; seconds: number }> {
-    const rows = input.hidden ?? input.tokens!;
+    const rows = input.hidden ?? input.tokens;
     const { result, seconds } = await this.#ask({ type: 'step', input }, [rows.buffer as ArrayBuffer]);
     return { result: result!, seconds };
   }

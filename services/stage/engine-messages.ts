@@ -1,5 +1,6 @@
-import type { KvUsage, LayerRange, Precision, StepInput, StepItem } from '../lib/engine/types.js';
+import type { KvUsage, LayerRange, Precision, StepInput } from '../lib/engine/types.js';
 import type { Activations, ActivationType } from '../lib/model/activations.js';
+import type { DraftedItem } from '../lib/model/step.js';
 import type { ErrorCode } from '../lib/errors/catalogue.js';
 import type { Fault } from './fault.js';
 import type { SamplingParams } from '../lib/sampling/params.js';
@@ -28,14 +29,7 @@ export interface SamplerSpec {
   readonly sampled: readonly number[];
 }
 
-/** An item whose rows of logits but the first are of drafted tokens, which the head verifies. */
-export interface DraftedItem extends StepItem {
-  readonly draft: readonly number[];
-}
-
-export interface DraftedInput extends StepInput {
-  readonly items: readonly DraftedItem[];
-}
+export type DraftedInput = StepInput<DraftedItem>;
 
 export type EngineRequest =
   | {

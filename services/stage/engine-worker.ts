@@ -2,12 +2,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createOnnxEngine } from '../lib/engine/onnx-engine.js';
 import type { Engine, StepOutput } from '../lib/engine/types.js';
 import { ServingError } from '../lib/errors/serving-error.js';
+import type { Activations } from '../lib/model/activations.js';
+import type { DraftedItem } from '../lib/model/step.js';
 import { createSampler, type Sampler } from '../lib/sampling/sampler.js';
 import { verify } from '../lib/sampling/verify.js';
 import { delayStep } from './fault.js';
 import type {
   DraftedInput,
-  DraftedItem,
   EngineFailure,
   EngineReply,
   EngineRequest,
@@ -53,10 +54,13 @@ async function step(engine: Engine, input: DraftedInput): Promise<StepResult> {
   return { tokens: wanting.map((item) => sample(item, (next += item.logits) - item.logits, sampleRow)) };
 }
 
-function rowSampler({ best, logits }: StepOutput, rows: number): (sampler: Sampler, row: number) => number {
+function rowSampler(
+  { best, logits }: Exclude<StepOutput, { hidden: Activations }>,
+  rows: number,
+): (sampler: Sampler, row: number) => number {
   if (best !== undefined) return (sampler, row) => sampler.sampleBest(best.tokens[row]!, best.logits[row]!);
-  const vocabulary = logits!.length / rows;
-  return (sampler, row) => sampler.sample(logits!.subarray(row * vocabulary, (row + 1) * vocabulary));
+  const vocabulary = logits.length / rows;
+  return (sampler, row) => sampler.sample(logits.subarray(row * vocabulary, (row + 1) * vocabulary));
 }
 
 async function answer(engine: Engine, request: EngineRequest): Promise<EngineReply> {

@@ -1,4 +1,4 @@
-import { PREFIX_BLOCK, prefixBlocks } from '../lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../lib/model/prefix-blocks.js';
 import type { Open } from '../lib/wire/gen/stage_pb.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { CalleeLink } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
 import { message } from '../lib/wire/codec.js';
-import { PREFIX_BLOCK } from '../lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK } from '../lib/model/prefix-blocks.js';
 import type { Open } from '../lib/wire/gen/stage_pb.js';
 import type { ServingError } from '../lib/errors/serving-error.js';
 import type { Rows } from '../lib/wire/frames.js';

@@ -1,3 +1,4 @@
+import { SMALLEST_BUCKET } from '../lib/engine/kv/arena.js';
 import { movingAverage } from './average.js';
 
 /** A step that ran. */
@@ -44,7 +45,7 @@ export class StepCosts {
 const decodeKey = (sequences: number): number => Math.round(Math.log2(sequences));
 
 /** As the KV cache rounds lengths up. */
-const depthKey = (depth: number): number => Math.ceil(Math.log2(depth + 64));
+const depthKey = (depth: number): number => Math.ceil(Math.log2(depth + SMALLEST_BUCKET));
 
 function learn(costs: Map<number, number>, key: number, value: number): void {
   costs.set(key, movingAverage(costs.get(key) ?? null, value));

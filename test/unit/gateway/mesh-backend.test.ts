@@ -5,7 +5,7 @@ import { MeshBackend } from '../../../services/gateway/mesh-backend.js';
 import type { SpeculationMetrics } from '../../../services/gateway/drafter.js';
 import { announcedPlan } from '../../../services/lib/mesh/announced-plan.js';
 import type { BodyOf } from '../../../services/lib/wire/codec.js';
-import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { greedy, MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';

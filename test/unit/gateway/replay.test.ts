@@ -3,7 +3,7 @@ import { Counter, Registry } from 'prom-client';
 import type { GenerateRequest } from '../../../services/gateway/backend.js';
 import { MeshBackend, type MeshBackendOptions } from '../../../services/gateway/mesh-backend.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
-import { prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
+import { prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { greedy, plan } from './memory-mesh.js';

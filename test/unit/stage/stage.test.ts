@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import type { ItemFields } from '../../../services/lib/wire/frames.js';
 import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
-import { prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
+import { prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
 import type { Stage } from '../../../services/stage/stage.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeEngine } from './fake-engine.js';
