@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { readGatewayConfig } from '../../../services/lib/config/gateway-config.js';
 import { readStageConfig } from '../../../services/lib/config/stage-config.js';
-import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import {

@@ -5,7 +5,9 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import type { ItemFields } from '../../../services/lib/wire/frames.js';
 import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
 import { prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
+import { GroupedScheduler } from '../../../services/stage/scheduling/grouped-scheduler.js';
 import type { Stage } from '../../../services/stage/stage.js';
+import { dividePart } from '../../../services/stage/step/part.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeEngine } from './fake-engine.js';
 import {
@@ -198,7 +200,7 @@ describe('the first stage', () => {
       });
     });
 
-    it('rows that the engine can not compute cost their own sequence', async () => {
+    it('rows that the engine cannot compute cost their own sequence', async () => {
       engine.result = (input) => {
         if (input.tokens!.includes(666)) throw new ServingError('invalid_frame', 'no numbers');
         return embed(input);
@@ -348,11 +350,12 @@ describe('the first stage', () => {
       stage = stageWith({
         engine,
         next: next.links,
-        batching: {
+        scheduler: new GroupedScheduler({
           limits: { maxRows: 8, maxSequences: 4 },
           parallelSteps: () => stage.parallelSteps,
           promptShare: 1,
-        },
+          divide: dividePart,
+        }),
       });
     });
     /** A group is waited for in proportion to its step. */
