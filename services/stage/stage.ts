@@ -13,7 +13,7 @@ import { enginesOf, parallelSteps, type Compute } from './scheduling/parallel-st
 import type { Scheduler } from './scheduling/scheduler.js';
 import { Sequences } from './sequences/sequences.js';
 import { deliver } from './step/delivery.js';
-import { release, type Part } from './step/part.js';
+import { partOf, release, type Part } from './step/part.js';
 import { StepRunner, type StepRun } from './step/step-runner.js';
 
 export interface StageOptions {
@@ -182,7 +182,7 @@ export class Stage {
     const sequence = this.#sequences.findFrom(link, item);
     if (sequence?.advance(rows) === true) {
       const arrival = this.#account.rowsArrived(sequence.account);
-      this.#scheduler.enqueue({ ...rows, sequence, arrival }, arrival.at);
+      this.#scheduler.enqueue(partOf(rows, sequence, arrival), arrival.at);
       return;
     }
     link.consumed(rowsCost(rows));

@@ -42,7 +42,7 @@ export class StepRunner {
       if (outcome.code === 'kv_exhausted') {
         left = this.#giveWay(left, outcome);
       } else if (left.length > 1) {
-        for (const part of left) yield* this.run([part]);
+        for (const part of left) if (part.sequence.isOpen) yield* this.run([part]);
         return;
       } else {
         this.#sequences.fail(left[0]!.sequence, outcome);

@@ -257,6 +257,31 @@ describe('the first stage', () => {
       await eventually('its close', () => !engine.sequences.has('c/1'));
     });
 
+    it('one that finds none alone is tried again when another has given way', async () => {
+      await open('a', 'b', 'c');
+      const problems = [null, 'internal', null, 'kv_exhausted'] as const;
+      engine.result = (input) => {
+        const code = problems[engine.steps.length - 1] ?? null;
+        if (code !== null) throw new ServingError(code, 'as told');
+        return embed(input);
+      };
+      const feed = (position: number) =>
+        gateway.link.sendFrame(
+          frameOf(...['a', 'b', 'c'].map((sequence) => tokensOf(sequence, position, [1]))),
+        );
+      feed(0);
+      await eventually('the first rows', () => next.inbox.all('frame').length === 1);
+      feed(1);
+      await eventually('two of the second', () => next.inbox.all('frame').length === 3);
+      expect(engine.steps.slice(1).map((step) => itemsOf(step).join())).toEqual([
+        'a/1@1+1,b/1@1+1,c/1@1+1',
+        'a/1@1+1',
+        'b/1@1+1',
+        'b/1@1+1',
+      ]);
+      expect(failures()).toEqual(['c/1 kv_exhausted']);
+    });
+
     it('fails one that does not fit even alone', async () => {
       startWith(6);
       await open('a');
