@@ -23,11 +23,10 @@ export class ChainedEngine implements Engine {
     for (const stage of this.#stages) stage.close(sequence);
   }
 
-  async step(input: StepInput): Promise<StepOutput> {
-    let output: StepOutput = {};
-    for (const [index, stage] of this.#stages.entries()) {
-      output = await stage.step(index === 0 ? input : { ...input, ...output });
-    }
+  async step({ tokens, hidden, ...common }: StepInput): Promise<StepOutput> {
+    const [first, ...others] = this.#stages;
+    let output = await first!.step({ ...common, ...(tokens === undefined ? { hidden } : { tokens }) });
+    for (const stage of others) output = await stage.step({ ...common, hidden: output.hidden! });
     return output;
   }
 

@@ -1,5 +1,8 @@
-import { prepareCheckpoint, type PreparedModel } from '../../services/lib/engine/prepare/prepare-model.js';
-import type { PrepareProgress } from '../../services/lib/engine/prepare/write-shards.js';
+import {
+  prepareCheckpoint,
+  type PreparedModel,
+  type PrepareProgress,
+} from '../../services/lib/engine/prepare/prepare-model.js';
 import type { ServingError } from '../../services/lib/errors/serving-error.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';

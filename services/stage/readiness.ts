@@ -4,7 +4,6 @@ import { ServingError } from '../lib/errors/serving-error.js';
 import { difference, type AnnouncedPlan } from '../lib/mesh/identity.js';
 import type { Registry, ReplicaRecord } from '../lib/mesh/types.js';
 
-const LOOK_MS = 1_000;
 const GATEWAY = 'gateway';
 
 export interface ReadinessOptions {
@@ -14,7 +13,7 @@ export interface ReadinessOptions {
   readonly stages: number;
   readonly log: Pick<Logger, 'warn'>;
   /** Between two looks at the registry, ms. */
-  readonly lookMs?: number;
+  readonly lookMs: number;
 }
 
 /**
@@ -36,18 +35,18 @@ export class Readiness {
     return this.#reason;
   }
 
-  /** It can not be announced, as long as that is tried. */
+  /** It cannot be announced, as long as that is tried. */
   unlisted(reason: string): void {
     if (this.#reason !== null) this.#reason = `not announced yet: the registry cannot be reached: ${reason}`;
   }
 
   /** Once it is announced: looks until the mesh has use for it, or it is ended. */
   async settle(): Promise<void> {
-    const { lookMs = LOOK_MS, log } = this.#options;
+    const { lookMs, log } = this.#options;
     const { signal } = this.#ended;
     for (;;) {
       const reason = await whyUseless(this.#options).catch(
-        (error: unknown) => `the registry can not be read: ${ServingError.from(error).message}`,
+        (error: unknown) => `the registry cannot be read: ${ServingError.from(error).message}`,
       );
       if (signal.aborted) return;
       if (reason !== null && reason !== this.#reason) log.warn({ reason }, 'not ready');

@@ -1,26 +1,33 @@
+import type { Logger } from 'pino';
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
-import type { Logger } from 'pino';
 import type { StageConfig } from '../lib/config/config.js';
-import { processorsOwner } from '../lib/engine/processors.js';
-import { cpuQuota, engineThreads } from '../lib/engine/threads.js';
+import { cpuQuota, engineThreads, processorsOwner } from '../lib/engine/processors.js';
 import { ServingError } from '../lib/errors/serving-error.js';
-import { announcedPlan, type Identity } from '../lib/mesh/identity.js';
+import { announcedPlan } from '../lib/mesh/identity.js';
+import type { Identity } from '../lib/mesh/identity.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
 import { serveLinks } from '../lib/mesh/link-server.js';
 import { announcementTroubles, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import type { Mesh } from '../lib/mesh/types.js';
-import { type LayerRange, layerWeights, ownsEmbedding, ownsHead } from '../lib/model/split.js';
+import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/split.js';
 import { readPlan } from '../lib/model/plan.js';
+import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
-import { EngineClient, startEngineWorker } from './engine-client.js';
+import { createStageMetrics } from './accounts/metrics.js';
+import { EngineClient, startEngineWorker } from './engine/engine-client.js';
 import { createHttpApp } from './http.js';
-import { createStageMetrics } from './metrics.js';
 import { Readiness } from './readiness.js';
-import { Stage, type StageOptions } from './stage.js';
+import { GroupedScheduler } from './scheduling/grouped-scheduler.js';
+import { PlainScheduler, type Scheduler } from './scheduling/scheduler.js';
+import { Stage } from './stage.js';
+import { dividePart, type Part } from './step/part.js';
+
+/** Between two looks of a replica that is not ready yet at the registry. */
+const LOOK_MS = 1_000;
 
 export interface RunningStage {
   /** Resolves with the reason if the engine dies. */
@@ -68,7 +75,7 @@ export async function startStage(
       vocabulary: model.config.vocabulary,
     },
     compute: { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads },
-    batching: batchingOf(config, () => stage.parallelSteps),
+    scheduler: schedulerOf(config, () => stage.parallelSteps),
     engine,
     next,
     metrics,
@@ -82,6 +89,7 @@ export async function startStage(
     plan: announced,
     stages: ranges.length,
     log,
+    lookMs: LOOK_MS,
   });
   const probes = createHttpApp(metrics.registry, () => readiness.reason);
   const http = await listen(probes, config.httpHost, config.httpPort);
@@ -145,12 +153,12 @@ function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): 
 }
 
 /** Sequences begin and come back in stage 0, so batches are formed there; the others take them as they come. */
-function batchingOf(config: StageConfig, parallel: () => number): StageOptions['batching'] {
+function schedulerOf(config: StageConfig, parallel: () => number): Scheduler<Part> {
   const { index, batching, prefillShare, maxBatchRows, maxBatchSequences } = config;
   const limits = { maxRows: maxBatchRows, maxSequences: maxBatchSequences };
-  if (index > 0) return { limits, parallelSteps: () => Infinity, promptShare: 1 };
+  if (index > 0) return new PlainScheduler(limits, dividePart);
   const parallelSteps = batching === 'auto' ? parallel : () => Infinity;
-  return { limits, parallelSteps, promptShare: prefillShare / 100 };
+  return new GroupedScheduler({ limits, parallelSteps, promptShare: prefillShare / 100, divide: dividePart });
 }
 
 async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
-import { parallelSteps } from '../../services/stage/parallel-steps.js';
+import { parallelSteps } from '../../services/stage/scheduling/parallel-steps.js';
 import { post } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
 import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';

@@ -15,7 +15,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   wire: middle,
   model: middle,
   openai: ['sampling', ...middle],
-  engine: middle,
+  // It knows no network.
+  engine: middle.filter((part) => part !== 'wire'),
   mesh: middle,
   sampling: middle,
   stage: upper,

@@ -1,4 +1,4 @@
-import { availableThreads } from '../../../services/lib/engine/threads.js';
+import { availableThreads } from '../../../services/lib/engine/processors.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { freePorts } from '../ports.js';
 import { planSystem } from '../plan-system.js';

@@ -2,7 +2,7 @@ import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/params.js';
 import { message } from '../../lib/wire/codec.js';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
-import { prefixBlocks } from '../../lib/wire/prefix-blocks.js';
+import { prefixBlocks } from '../../lib/model/prefix-blocks.js';
 import type { GenerateRequest } from './backend.js';
 import type { Drafter } from '../speculation/drafter.js';
 import type { Outbox } from './outbox.js';

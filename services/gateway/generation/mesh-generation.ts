@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
-import { PREFIX_BLOCK, prefixBlocks } from '../../lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../../lib/model/prefix-blocks.js';
 import type { Generation } from './backend.js';
 import { Leg, type LegOptions } from './leg.js';
 import type { RerouteReason } from '../telemetry/metrics.js';

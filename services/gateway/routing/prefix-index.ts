@@ -2,7 +2,7 @@
 const MAX_NAMES = 32_768;
 
 /**
- * Which blocks of prompts (`wire/prefix-blocks.ts`) each replica is believed to hold, for the router. No more
+ * Which blocks of prompts (`model/prefix-blocks.ts`) each replica is believed to hold, for the router. No more
  * than a belief: a replica evicts as it must, and what it really holds is settled by `Open`. A replica that is
  * gone is forgotten with its link.
  */

@@ -1,5 +1,5 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
-import { PREFIX_BLOCK } from '../../lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK } from '../../lib/model/prefix-blocks.js';
 import { Occupancy, type Tenant } from './occupancy.js';
 import { PrefixIndex } from './prefix-index.js';
 import { loadOf, pickRoute, type Candidate } from './router.js';

@@ -1,5 +1,5 @@
 import type { Counter } from 'prom-client';
-import { MAX_DRAFT } from '../../lib/wire/frames.js';
+import { MAX_DRAFT, ROWS_PER_STEP } from '../../lib/model/step.js';
 import { DraftIndex, LONGEST_MATCH } from './draft-index.js';
 
 export interface SpeculationMetrics {
@@ -57,9 +57,6 @@ export class Drafter {
 
 /** Of the newest outcome in the measured rate: it forgets half of what was in three tokens. */
 const WEIGHT = 0.2;
-
-/** What a step costs beside its rows, in rows (services/lib/engine/kv/padding.ts). */
-const ROWS_PER_STEP = 8;
 
 /** Where drafting does not pay, every nth look-up drafts one token nevertheless, to see if it would now. */
 const PROBE_INTERVAL = 32;

@@ -106,13 +106,10 @@ export const stage = z.object({
   APP_ID: z.string().regex(/^stage-\d+$/, 'not stage-0, stage-1, …'),
   ...service,
   APP_PORT: ANY_PORT.default(0),
-  LAYERMESH_HTTP_HOST: z
-    .string()
-    .optional()
-    .meta({
-      description: 'address of `/health`, `/ready` and `/metrics`',
-      shown: 'that of `LAYERMESH_HOST`',
-    }),
+  LAYERMESH_HTTP_HOST: z.string().optional().meta({
+    description: 'address of `/health`, `/ready` and `/metrics`',
+    shown: 'that of `LAYERMESH_HOST`',
+  }),
   LAYERMESH_HTTP_PORT: ANY_PORT.default(0).meta({ description: 'their port', shown: '0: a free one' }),
   LAYERMESH_THREADS: integer(0, 1_024).default(0).meta({
     description: 'of the engine: by default what the cgroup grants, of small layers a part',

@@ -27,7 +27,7 @@ export function checkStep(
     const length = sequences.length(sequence);
     if (length === undefined) throw invalid(`sequence ${sequence} is not open`);
     if (!Number.isInteger(position) || position < 0 || position > length) {
-      throw invalid(`sequence ${sequence} is at ${length}, and can not go on at ${position}`);
+      throw invalid(`sequence ${sequence} is at ${length}, and cannot go on at ${position}`);
     }
     if (!Number.isInteger(count) || count < 1) throw invalid(`sequence ${sequence} has ${count} tokens`);
     if (!Number.isInteger(logits) || logits < 0 || logits > count) {

@@ -1,11 +1,11 @@
 import ort from 'onnxruntime-node';
 import type { ModelConfig } from '../model/types.js';
+import { pastName } from './graph/past.js';
 import { rotaryAngles } from './graph/rotary.js';
-import { int64 } from './int64.js';
-import { pastName } from './graph/names.js';
+import { SHORT_ROWS } from './kv/arrange.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
-import { SHORT_ROWS } from './kv/padding.js';
+import { int64 } from './session.js';
 import type { LayerRange } from '../model/split.js';
 
 type Feeds = Record<string, ort.Tensor>;
@@ -25,7 +25,7 @@ export interface RunShape {
  * not, and is masked, since not every operator takes none.
  */
 export function runShape({ arena, members, count }: KvBatch, { precision }: KvLayout): RunShape {
-  const lengths = members.map(({ length }) => length);
+  const lengths = members.map(({ position }) => position);
   const isChunk = lengths.length === 1 && (count > SHORT_ROWS || lengths[0] === 0);
   const past = isChunk ? Math.max(1, lengths[0]!) : arena.bucket;
   return { lengths, past, count, rowByRow: count === 1 && precision === 'f32' };

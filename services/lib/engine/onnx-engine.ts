@@ -5,15 +5,12 @@ import { openShards, readModelFile } from '../model/shards/open-shards.js';
 import { checkStep } from './check-step.js';
 import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
-import { NEW_ROWS } from './graph/names.js';
-import { filesOf, stageGraph } from './graph/stage-graph.js';
-import { int8Layout } from './kv/int8-layout.js';
-import type { CacheValues } from './kv/kv-layout.js';
+import { filesOf, NEW_ROWS, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
-import { plainLayout } from './kv/plain-layout.js';
+import { type CacheValues, int8Layout, plainLayout } from './kv/kv-layout.js';
+import { availableThreads } from './processors.js';
 import { openSession } from './session.js';
 import { StepRows } from './step-rows.js';
-import { availableThreads } from './threads.js';
 import {
   type Engine,
   type KvUsage,

@@ -1,4 +1,4 @@
-import type { Checkpoint, ModelConfig, TensorName } from '../model/types.js';
+import type { Checkpoint, LayerTensor, ModelConfig } from '../model/types.js';
 import { ServingError } from '../errors/serving-error.js';
 import { checkStep } from './check-step.js';
 import { inverseFrequencies } from './graph/rotary.js';
@@ -6,16 +6,14 @@ import { add, matVec, rmsNorm, rotate, silu, softmax, weightedSum } from './refe
 import { type Engine, type KvUsage, type StepInput, type StepOutput } from './types.js';
 import { type LayerRange, ownsEmbedding, ownsHead } from '../model/split.js';
 
-interface Layer {
-  readonly attnNorm: Float32Array;
-  readonly q: Float32Array;
-  readonly k: Float32Array;
-  readonly v: Float32Array;
-  readonly o: Float32Array;
-  readonly ffnNorm: Float32Array;
-  readonly gate: Float32Array;
-  readonly up: Float32Array;
-  readonly down: Float32Array;
+type Layer = Readonly<Record<LayerTensor, Float32Array>>;
+
+interface Weights {
+  /** Null but in stage 0. */
+  readonly embed: Float32Array | null;
+  readonly layers: readonly Layer[];
+  /** Null but in the head. */
+  readonly head: { readonly norm: Float32Array; readonly matrix: Float32Array } | null;
 }
 
 /** One sequence's cache: for each layer, the keys and values of its tokens so far. */
@@ -45,47 +43,36 @@ export async function createReferenceEngine(options: ReferenceEngineOptions): Pr
   const head = ownsHead(range)
     ? { norm: await checkpoint.read('final_norm'), matrix: await checkpoint.read('head') }
     : null;
-  return new ReferenceEngine(checkpoint.config, range, layers, embed, head, options.kvTokens);
+  return new ReferenceEngine(checkpoint.config, range, { embed, layers, head }, options.kvTokens);
 }
 
 async function readLayer(checkpoint: Checkpoint, layer: number): Promise<Layer> {
-  const read = (name: TensorName) => checkpoint.read(name);
+  const read = (name: LayerTensor) => checkpoint.read(`layers.${layer}.${name}`);
   return {
-    attnNorm: await read(`layers.${layer}.attn_norm`),
-    q: await read(`layers.${layer}.q`),
-    k: await read(`layers.${layer}.k`),
-    v: await read(`layers.${layer}.v`),
-    o: await read(`layers.${layer}.o`),
-    ffnNorm: await read(`layers.${layer}.ffn_norm`),
-    gate: await read(`layers.${layer}.gate`),
-    up: await read(`layers.${layer}.up`),
-    down: await read(`layers.${layer}.down`),
+    attn_norm: await read('attn_norm'),
+    q: await read('q'),
+    k: await read('k'),
+    v: await read('v'),
+    o: await read('o'),
+    ffn_norm: await read('ffn_norm'),
+    gate: await read('gate'),
+    up: await read('up'),
+    down: await read('down'),
   };
 }
 
 class ReferenceEngine implements Engine {
   readonly #config: ModelConfig;
   readonly #range: LayerRange;
-  readonly #layers: readonly Layer[];
-  readonly #embed: Float32Array | null;
-  readonly #head: { norm: Float32Array; matrix: Float32Array } | null;
+  readonly #weights: Weights;
   readonly #kvTokens: number;
   readonly #frequencies: Float64Array;
   readonly #sequences = new Map<string, Sequence>();
 
-  constructor(
-    config: ModelConfig,
-    range: LayerRange,
-    layers: readonly Layer[],
-    embed: Float32Array | null,
-    head: { norm: Float32Array; matrix: Float32Array } | null,
-    kvTokens: number,
-  ) {
+  constructor(config: ModelConfig, range: LayerRange, weights: Weights, kvTokens: number) {
     this.#config = config;
     this.#range = range;
-    this.#layers = layers;
-    this.#embed = embed;
-    this.#head = head;
+    this.#weights = weights;
     this.#kvTokens = kvTokens;
     this.#frequencies = inverseFrequencies(config);
   }
@@ -98,7 +85,7 @@ class ReferenceEngine implements Engine {
 
   /** Computes everything itself: it keeps nothing of closed sequences. */
   open(sequence: string, maxLength: number): number {
-    const perLayer = (): Float32Array[][] => this.#layers.map(() => []);
+    const perLayer = (): Float32Array[][] => this.#weights.layers.map(() => []);
     this.#sequences.set(sequence, { maxLength, length: 0, keys: perLayer(), values: perLayer() });
     return 0;
   }
@@ -124,10 +111,10 @@ class ReferenceEngine implements Engine {
       for (let index = 0; index < count; index++) {
         const x = this.#token(this.#row(input, row++), sequences.get(sequence)!);
         hidden.push(x);
-        if (index >= count - logits && this.#head !== null) rowsOfLogits.push(this.#logits(x));
+        if (index >= count - logits && this.#weights.head !== null) rowsOfLogits.push(this.#logits(x));
       }
     }
-    if (this.#head === null) return Promise.resolve({ hidden: concat(hidden) });
+    if (this.#weights.head === null) return Promise.resolve({ hidden: concat(hidden) });
     if (input.bestOnly !== true) return Promise.resolve({ logits: concat(rowsOfLogits) });
     const tokens = Int32Array.from(rowsOfLogits, (row) =>
       row.reduce((best, logit, token) => (logit > row[best]! ? token : best), 0),
@@ -143,17 +130,17 @@ class ReferenceEngine implements Engine {
 
   #row({ tokens, hidden }: StepInput, row: number): Float32Array {
     const size = this.#config.hidden;
-    if (this.#embed === null) return Float32Array.from(hidden!.subarray(row * size, (row + 1) * size));
-    const token = tokens![row]!;
-    return this.#embed.slice(token * size, (token + 1) * size);
+    if (tokens === undefined) return Float32Array.from(hidden.subarray(row * size, (row + 1) * size));
+    const token = tokens[row]!;
+    return this.#weights.embed!.slice(token * size, (token + 1) * size);
   }
 
   /** Runs one token through the layers. */
   #token(x: Float32Array, sequence: Sequence): Float32Array {
     const { normEpsilon } = this.#config;
-    for (const [index, layer] of this.#layers.entries()) {
-      x = add(x, this.#attention(rmsNorm(x, layer.attnNorm, normEpsilon), layer, index, sequence));
-      x = add(x, feedForward(rmsNorm(x, layer.ffnNorm, normEpsilon), layer));
+    for (const [index, layer] of this.#weights.layers.entries()) {
+      x = add(x, this.#attention(rmsNorm(x, layer.attn_norm, normEpsilon), layer, index, sequence));
+      x = add(x, feedForward(rmsNorm(x, layer.ffn_norm, normEpsilon), layer));
     }
     sequence.length++;
     return x;
@@ -180,7 +167,7 @@ class ReferenceEngine implements Engine {
   }
 
   #logits(x: Float32Array): Float32Array {
-    const { norm, matrix } = this.#head!;
+    const { norm, matrix } = this.#weights.head!;
     return matVec(matrix, rmsNorm(x, norm, this.#config.normEpsilon));
   }
 }

@@ -1,39 +1,28 @@
 import type { Activations, ActivationType } from '../model/activations.js';
 import type { LayerRange } from '../model/split.js';
+import type { StepItem } from '../model/step.js';
 import type { ModelConfig } from '../model/types.js';
 
-/**
- * One sequence's part of a step: `count` consecutive tokens that start at `position`. What the sequence has
- * cached from there on, such as drafted tokens that were not accepted, is dropped first.
- */
-export interface StepItem {
-  readonly sequence: string;
-  /** At most the number of tokens cached. */
-  readonly position: number;
-  readonly count: number;
-  /** The head returns logits of so many of the item's last rows. */
-  readonly logits: number;
-}
-
 /** Input of one step; rows of all items are concatenated in the items' order. */
-export interface StepInput {
-  readonly items: readonly StepItem[];
-  /** Token ids `[rows]`: what stage 0 takes. */
-  readonly tokens?: Int32Array;
-  /** Activations `[rows, hidden]`: what every other stage takes. */
-  readonly hidden?: Activations;
+export type StepInput<Item extends StepItem = StepItem> = InputRows & {
+  readonly items: readonly Item[];
   /** The head returns only the best tokens of the rows whose logits are wanted: a vocabulary less to copy a row. */
   readonly bestOnly?: boolean;
-}
+};
 
-export interface StepOutput {
+type InputRows =
+  /** Token ids `[rows]`: what stage 0 takes. */
+  | { readonly tokens: Int32Array; readonly hidden?: undefined }
+  /** Activations `[rows, hidden]`: what every other stage takes. */
+  | { readonly tokens?: undefined; readonly hidden: Activations };
+
+export type StepOutput =
   /** Activations `[rows, hidden]`, in the order of the input; what every stage but the head returns. */
-  readonly hidden?: Activations;
+  | { readonly hidden: Activations; readonly logits?: undefined; readonly best?: undefined }
   /** Logits `[sum of the items' logits, vocabulary]`, in the items' order; what the head returns. */
-  readonly logits?: Float32Array;
+  | { readonly hidden?: undefined; readonly logits: Float32Array; readonly best?: undefined }
   /** What the head returns instead when only that is wanted. */
-  readonly best?: BestTokens;
-}
+  | { readonly hidden?: undefined; readonly logits?: undefined; readonly best: BestTokens };
 
 /** Of each row of logits the token with the highest, of equal ones the lowest, and that logit. */
 export interface BestTokens {
@@ -57,7 +46,7 @@ export interface Engine {
   readonly kv: KvUsage;
   /**
    * Opens a sequence of at most `maxLength` tokens; its room grows with it. `prefix` names the blocks that it begins
-   * with (`wire/prefix-blocks.ts`). Returns how many of its tokens are cached already, from sequences closed
+   * with (`model/prefix-blocks.ts`). Returns how many of its tokens are cached already, from sequences closed
    * before: a whole number of blocks, at worst none.
    */
   open(sequence: string, maxLength: number, prefix?: readonly string[]): number;

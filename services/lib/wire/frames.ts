@@ -7,6 +7,7 @@ import {
   joinActivations,
   viewActivations,
 } from '../model/activations.js';
+import { MAX_DRAFT, type DraftedItem } from '../model/step.js';
 import { MAX_FRAME_BYTES } from './codec.js';
 import { FrameSchema, ItemSchema, type Frame, type Item, type StageTime } from './gen/stage_pb.js';
 
@@ -18,11 +19,8 @@ const BYTES_PER_TOKEN = Uint32Array.BYTES_PER_ELEMENT;
  */
 const ITEM_HEADER_BYTES = 1_024;
 
-/** Tokens that may be drafted for one step of a sequence; with the row before them they fill a short batch. */
-export const MAX_DRAFT = 15;
-
-/** The part of an item that its sender chooses. */
-export type ItemFields = Pick<Item, 'sequence' | 'epoch' | 'position' | 'count' | 'logits' | 'draft'> & {
+/** A step's item as it travels: the part of it that its sender chooses. */
+export type ItemFields = Pick<Item, keyof DraftedItem | 'epoch'> & {
   readonly parent?: string;
   readonly path?: StageTime[];
 };
@@ -86,7 +84,12 @@ export function frameCost(frame: Frame): number {
   return frame.activations.length + frame.tokens.length * BYTES_PER_TOKEN;
 }
 
-/** A frame's items: those that are right, and those that are not, whose sequences can not go on. */
+/** An item's share of what its frame costs. */
+export function rowsCost(rows: Rows): number {
+  return 'tokens' in rows ? rows.tokens.length * BYTES_PER_TOKEN : rows.activations.byteLength;
+}
+
+/** A frame's items: those that are right, and those that are not, whose sequences cannot go on. */
 export interface Unpacked {
   readonly rows: readonly Rows[];
   readonly refused: readonly { readonly item: ItemFields; readonly reason: ServingError }[];
@@ -135,14 +138,14 @@ function problemOfItem(entry: Rows, { vocabulary }: RowShape): string | null {
 }
 
 function splitRows(frame: Frame, { hidden, activations: type }: RowShape): Rows[] {
-  const activations = hidden === null ? null : asActivations(frame.activations, type);
   let row = 0;
-  return frame.items.map((item) => {
-    const [start, end] = [row, (row += item.count)];
-    return activations === null
-      ? { item, tokens: frame.tokens.slice(start, end) }
-      : { item, activations: activations.subarray(start * hidden!, end * hidden!) };
-  });
+  if (hidden === null)
+    return frame.items.map((item) => ({ item, tokens: frame.tokens.slice(row, (row += item.count)) }));
+  const activations = asActivations(frame.activations, type);
+  return frame.items.map((item) => ({
+    item,
+    activations: activations.subarray(row * hidden, (row += item.count) * hidden),
+  }));
 }
 
 /** A view where the bytes happen to lie on a value's boundary, else a copy (a Buffer's `slice` is none). */

@@ -8,7 +8,7 @@ import {
 import { Scrape } from '../../../scripts/lib/bench/measure/prometheus.js';
 import { phaseMeans, stageCountersOf } from '../../../scripts/lib/bench/measure/stage-counters.js';
 import { difference, total } from '../../../scripts/lib/bench/measure/counters.js';
-import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 
 describe('/proc', () => {
   it('CPU seconds are found behind any name of a program', () => {

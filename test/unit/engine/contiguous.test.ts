@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { contiguous } from '../../../services/lib/engine/kv/contiguous.js';
+import { contiguous } from '../../../services/lib/engine/kv/arrange.js';
 
 const choice = fc.integer({ min: 1, max: 40 }).chain((used) =>
   fc.record({

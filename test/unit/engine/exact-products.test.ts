@@ -1,6 +1,5 @@
 import ort from 'onnxruntime-node';
-import { linear } from '../../../services/lib/engine/graph/linear.js';
-import { Weights } from '../../../services/lib/engine/graph/weights.js';
+import { linear, Weights } from '../../../services/lib/engine/graph/linear.js';
 import { GraphBuilder } from '../../../services/lib/engine/onnx/graph-builder.js';
 import { openSession } from '../../../services/lib/engine/session.js';
 import { Int8Matrix } from '../../../services/lib/model/quantize/int8-matrix.js';

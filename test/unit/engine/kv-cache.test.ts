@@ -1,9 +1,12 @@
 import fc from 'fast-check';
-import { int8Layout } from '../../../services/lib/engine/kv/int8-layout.js';
+import { groupByPadding } from '../../../services/lib/engine/kv/arrange.js';
 import { type KvBatch, KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
-import type { CacheValues, KvLayout } from '../../../services/lib/engine/kv/kv-layout.js';
-import { groupByPadding } from '../../../services/lib/engine/kv/padding.js';
-import { plainLayout } from '../../../services/lib/engine/kv/plain-layout.js';
+import {
+  int8Layout,
+  plainLayout,
+  type CacheValues,
+  type KvLayout,
+} from '../../../services/lib/engine/kv/kv-layout.js';
 import { cachedRows } from '../../support/cached-rows.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
@@ -46,7 +49,7 @@ function expectContents(
   tokens: ReadonlyMap<string, readonly number[]>,
 ): void {
   for (let plane = 0; plane < SHAPE.planes; plane++) {
-    for (const [member, { sequence, length }] of batch.members.entries()) {
+    for (const [member, { sequence, position: length }] of batch.members.entries()) {
       for (let head = 0; head < SHAPE.kvHeads; head++) {
         const found = cachedRows(batch, layout, { plane, member, head, length });
         const expected = tokens
@@ -98,7 +101,7 @@ test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
             }
             const extensions = Object.entries(step.counts)
               .filter(([id]) => cached.has(id))
-              .map(([id, count]) => ({ sequence: id, count }));
+              .map(([id, count]) => ({ sequence: id, position: cached.get(id)!.length, count }));
             if (used() + extensions.reduce((sum, { count }) => sum + count, 0) > CAPACITY) {
               expect((await thrownBy(() => cache.requireRoom(extensions))).code).toBe('kv_exhausted');
               continue;
@@ -135,7 +138,7 @@ test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
     const cache = new KvCache(layout, CAPACITY);
     const cached = new Map(['a', 'b', 'c', 'd'].map((id, index) => [id, [4 * index + 1, 4 * index + 2]]));
     const extend = (ids: readonly string[]): KvBatch[] => [
-      ...cache.arrange(ids.map((sequence) => ({ sequence, count: 2 }))),
+      ...cache.arrange(ids.map((sequence) => ({ sequence, position: cache.length(sequence)!, count: 2 }))),
     ];
     const check = (ids: readonly string[]): void => {
       for (const batch of extend(ids)) expectContents(batch, layout, cached);
@@ -152,7 +155,7 @@ test.each([plainLayout(SHAPE), int8Layout(SHAPE)])(
 test('single tokens of one bucket are one batch, and a steady set is not moved again', () => {
   const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
   for (const id of ['a', 'b', 'c', 'd', 'e']) cache.open(id, 10);
-  const set = ['a', 'c', 'e'].map((id) => ({ sequence: id, count: 1 }));
+  const set = ['a', 'c', 'e'].map((id) => ({ sequence: id, position: 0, count: 1 }));
   const [first, ...others] = cache.arrange(set);
   expect(others).toEqual([]);
   expect([...cache.arrange(set)]).toEqual([first]);
@@ -161,7 +164,7 @@ test('single tokens of one bucket are one batch, and a steady set is not moved a
 test('short extensions of one bucket share a batch while padding is cheaper than another', () => {
   const counts = (extensions: readonly number[]): number[][] => {
     const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
-    const set = extensions.map((count, index) => ({ sequence: `s${index}`, count }));
+    const set = extensions.map((count, index) => ({ sequence: `s${index}`, position: 0, count }));
     for (const { sequence } of set) cache.open(sequence, 60);
     return [...cache.arrange(set)].map(({ members }) =>
       members.map(({ count }) => count).sort((a, b) => a - b),
@@ -196,7 +199,7 @@ test('what is refused is an error with a code', async () => {
   const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
   cache.open('a', 10);
   expect((await thrownBy(() => cache.open('a', 10))).code).toBe('invalid_frame');
-  expect((await thrownBy(() => [...cache.arrange([{ sequence: 'b', count: 1 }])])).code).toBe(
+  expect((await thrownBy(() => [...cache.arrange([{ sequence: 'b', position: 0, count: 1 }])])).code).toBe(
     'invalid_frame',
   );
 });
@@ -204,12 +207,12 @@ test('what is refused is an error with a code', async () => {
 test('a sequence that leaves what is no number behind harms none that comes after it', () => {
   const cache = new KvCache(plainLayout(SHAPE), CAPACITY);
   cache.open('stays', CAPACITY);
-  for (const { length, sequence, count } of [
-    { sequence: 'bad', length: 0, count: 40 },
-    { sequence: 'bad', length: 40, count: 60 }, // Into the next arena, which it shares with none.
+  for (const { position, sequence, count } of [
+    { sequence: 'bad', position: 0, count: 40 },
+    { sequence: 'bad', position: 40, count: 60 }, // Into the next arena, which it shares with none.
   ]) {
-    if (length === 0) cache.open(sequence, CAPACITY);
-    for (const batch of cache.arrange([{ sequence, count }])) {
+    if (position === 0) cache.open(sequence, CAPACITY);
+    for (const batch of cache.arrange([{ sequence, position, count }])) {
       const { heads, width } = plainLayout(SHAPE).keys[0]!;
       const rows = new Float32Array(SHAPE.planes * heads * count * width).fill(NaN);
       cache.append(batch, [rows]);
@@ -217,7 +220,7 @@ test('a sequence that leaves what is no number behind harms none that comes afte
   }
   cache.close('bad');
   cache.open('next', CAPACITY);
-  for (const batch of cache.arrange([{ sequence: 'next', count: 1 }])) {
+  for (const batch of cache.arrange([{ sequence: 'next', position: 0, count: 1 }])) {
     const { arena, firstSlot } = batch;
     for (let plane = 0; plane < SHAPE.planes; plane++)
       for (const values of arena.view(plane, firstSlot, 1)) expect(values.every(Number.isFinite)).toBe(true);

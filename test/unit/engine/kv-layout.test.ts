@@ -1,6 +1,4 @@
-import { int8Layout } from '../../../services/lib/engine/kv/int8-layout.js';
-import { bytesPerToken } from '../../../services/lib/engine/kv/kv-layout.js';
-import { plainLayout } from '../../../services/lib/engine/kv/plain-layout.js';
+import { bytesPerToken, int8Layout, plainLayout } from '../../../services/lib/engine/kv/kv-layout.js';
 
 test('a token takes four bytes for each value, or one and four for each row', () => {
   const shape = { planes: 4, kvHeads: 2, headDim: 3 };

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
-import { plainLayout } from '../../../services/lib/engine/kv/plain-layout.js';
+import { plainLayout } from '../../../services/lib/engine/kv/kv-layout.js';
 import type { Engine, Precision } from '../../../services/lib/engine/types.js';
-import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
 import { cachedRows } from '../../support/cached-rows.js';
 import { largestDifference, stepThrough } from '../../support/engine-steps.js';
 import { smallModels } from '../../support/engines.js';
@@ -34,11 +34,13 @@ describe('the KV cache', () => {
           expect(cached).toBeLessThanOrEqual(blocks * PREFIX_BLOCK);
           expect(cache.length('s')).toBe(cached);
           if (cached < tokens.length) {
-            for (const batch of cache.arrange([{ sequence: 's', count: tokens.length - cached }]))
+            for (const batch of cache.arrange([
+              { sequence: 's', position: cached, count: tokens.length - cached },
+            ]))
               cache.append(batch, rowsOf(tokens.slice(cached)));
           }
           cache.rewind('s', tokens.length - 1);
-          const [batch] = cache.arrange([{ sequence: 's', count: 1 }]);
+          const [batch] = cache.arrange([{ sequence: 's', position: tokens.length - 1, count: 1 }]);
           const [expected] = rowsOf(tokens);
           for (let plane = 0; plane < SHAPE.planes; plane++) {
             for (let head = 0; head < SHAPE.kvHeads; head++) {
@@ -61,7 +63,7 @@ describe('the KV cache', () => {
     const tokens = randomTokens(3 * PREFIX_BLOCK);
     const names = prefixBlocks(tokens);
     cache.open('short', 100);
-    for (const batch of cache.arrange([{ sequence: 'short', count: 70 }]))
+    for (const batch of cache.arrange([{ sequence: 'short', position: 0, count: 70 }]))
       cache.append(batch, rowsOf(tokens.slice(0, 70)));
     cache.close('short', names);
     expect(cache.open('next', 100, names)).toBe(2 * PREFIX_BLOCK);
@@ -73,7 +75,7 @@ describe('the KV cache', () => {
     const tokens = randomTokens(2 * PREFIX_BLOCK);
     const names = prefixBlocks(tokens);
     cache.open('first', 100);
-    for (const batch of cache.arrange([{ sequence: 'first', count: tokens.length }]))
+    for (const batch of cache.arrange([{ sequence: 'first', position: 0, count: tokens.length }]))
       cache.append(batch, rowsOf(tokens));
     cache.close('first', names);
     expect(cache.open('whole', 100, names)).toBe(2 * PREFIX_BLOCK);
@@ -86,12 +88,10 @@ describe('the KV cache', () => {
     const cache = new KvCache(LAYOUT, 100, 1_000 * BLOCK_BYTES);
     for (let round = 0; round < 5; round++) {
       cache.open('s', 100);
-      for (const batch of cache.arrange([{ sequence: 's', count: 100 }]))
+      for (const batch of cache.arrange([{ sequence: 's', position: 0, count: 100 }]))
         cache.append(batch, rowsOf(randomTokens(100, round)));
       cache.open('t', 1);
-      expect((await thrownBy(() => cache.requireRoom([{ sequence: 't', count: 1 }]))).code).toBe(
-        'kv_exhausted',
-      );
+      expect((await thrownBy(() => cache.requireRoom([{ count: 1 }]))).code).toBe('kv_exhausted');
       cache.close('t');
       cache.close('s', prefixBlocks(randomTokens(100, round)));
       expect(cache.usage.used).toBe(0);

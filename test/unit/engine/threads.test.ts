@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { availableThreads, engineThreads } from '../../../services/lib/engine/threads.js';
+import { availableThreads, engineThreads } from '../../../services/lib/engine/processors.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

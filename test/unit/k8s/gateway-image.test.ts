@@ -29,7 +29,7 @@ describe("the gateway's image", () => {
   });
 
   it('would be found out: the same look at a stage sees both', () => {
-    const loaded = loadedWith('services/stage/engine-worker.ts');
+    const loaded = loadedWith('services/stage/engine/engine-worker.ts');
     expect(loaded).toContain('onnxruntime-node');
     expect(loaded).toContain('services/lib/engine/onnx-engine.ts');
   });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
-import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
 import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
 import {

@@ -2,7 +2,7 @@ import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.j
 import { startTracing } from '../../../services/lib/telemetry/tracing.js';
 import { Admission } from '../../../services/gateway/admission.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
-import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 
 /** Of other programs: the collector's span metrics, the sidecars', and what Prometheus has of itself. */
 const OF_OTHERS = [

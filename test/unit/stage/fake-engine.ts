@@ -1,7 +1,7 @@
 import type { StepInput } from '../../../services/lib/engine/types.js';
 import type { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { PREFIX_BLOCK } from '../../../services/lib/wire/prefix-blocks.js';
-import type { SamplerSpec, StepResult } from '../../../services/stage/engine-messages.js';
+import { PREFIX_BLOCK } from '../../../services/lib/model/prefix-blocks.js';
+import type { SamplerSpec, StepResult } from '../../../services/stage/engine/engine-messages.js';
 import type { StageOptions } from '../../../services/stage/stage.js';
 
 /** Says what it was asked, in the order of its asking, and answers by `result`; it computes nothing. */

@@ -75,7 +75,7 @@ describe('the head', () => {
     expect(tokens()[0]).toMatchObject([{ sequence: 'a', position: 3, tokens: [8, 7] }]);
   });
 
-  it('fails a sequence whose logits can not be sampled, and answers the others', async () => {
+  it('fails a sequence whose logits cannot be sampled, and answers the others', async () => {
     await start(() => ({ tokens: [{ code: 'logits_invalid', message: 'NaN' }, [7]] }));
     await open('a', 'b');
     const want = { logits: 1 };

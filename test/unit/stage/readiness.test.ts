@@ -141,7 +141,7 @@ describe('a replica that starts', () => {
     expect(readiness.reason).toBeNull();
   });
 
-  it('is not ready while the registry can not be read', async () => {
+  it('is not ready while the registry cannot be read', async () => {
     await announce('stage-1', 10, 20);
     store.broken = true;
     const readiness = new Readiness({
@@ -153,7 +153,7 @@ describe('a replica that starts', () => {
     });
     started.push(readiness);
     void readiness.settle();
-    await eventually('a look', () => readiness.reason === 'the registry can not be read: no store');
+    await eventually('a look', () => readiness.reason === 'the registry cannot be read: no store');
     store.broken = false;
     await settled(readiness);
   });

@@ -7,8 +7,10 @@ import type { Identity } from '../../../services/lib/mesh/identity.js';
 import { message, type BodyOf, type MessageCase } from '../../../services/lib/wire/codec.js';
 import { packFrames, type Rows } from '../../../services/lib/wire/frames.js';
 import { SamplingSchema, StatusSchema, type Message } from '../../../services/lib/wire/gen/stage_pb.js';
-import { createStageMetrics } from '../../../services/stage/metrics.js';
+import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
+import { PlainScheduler } from '../../../services/stage/scheduling/scheduler.js';
 import { Stage, type StageOptions } from '../../../services/stage/stage.js';
+import { dividePart } from '../../../services/stage/step/part.js';
 import { streamPair } from '../../support/stream-pair.js';
 
 const nothing = (): number => 0;
@@ -23,7 +25,7 @@ export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Parti
     labels: { index: 0, layers: '0-0', replica: 'me' },
     rowsIn: { hidden: null, activations: 'f32', vocabulary: 1_000 },
     compute: { owner: 'here', processors: 2, threads: 2 },
-    batching: { limits: { maxRows: 8, maxSequences: 4 }, parallelSteps: () => Infinity, promptShare: 1 },
+    scheduler: new PlainScheduler({ maxRows: 8, maxSequences: 4 }, dividePart),
     metrics,
     tracer: trace.getTracer('test'),
     ...options,

@@ -3,8 +3,10 @@ import { StageTimeSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
-import { prefixBlocks } from '../../../services/lib/wire/prefix-blocks.js';
+import { prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
+import { GroupedScheduler } from '../../../services/stage/scheduling/grouped-scheduler.js';
 import type { Stage } from '../../../services/stage/stage.js';
+import { dividePart } from '../../../services/stage/step/part.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeEngine } from './fake-engine.js';
 import {
@@ -179,6 +181,31 @@ describe('the first stage', () => {
       await eventually('its close', () => !engine.sequences.has('c/1'));
     });
 
+    it('one that finds none alone is tried again when another has given way', async () => {
+      await open('a', 'b', 'c');
+      const problems = [null, 'internal', null, 'kv_exhausted'] as const;
+      engine.result = (input) => {
+        const code = problems[engine.steps.length - 1] ?? null;
+        if (code !== null) throw new ServingError(code, 'as told');
+        return embed(input);
+      };
+      const feed = (position: number) =>
+        gateway.link.sendFrame(
+          frameOf(...['a', 'b', 'c'].map((sequence) => tokensOf(sequence, position, [1]))),
+        );
+      feed(0);
+      await eventually('the first rows', () => next.inbox.all('frame').length === 1);
+      feed(1);
+      await eventually('two of the second', () => next.inbox.all('frame').length === 3);
+      expect(engine.steps.slice(1).map((step) => itemsOf(step).join())).toEqual([
+        'a/1@1+1,b/1@1+1,c/1@1+1',
+        'a/1@1+1',
+        'b/1@1+1',
+        'b/1@1+1',
+      ]);
+      expect(failures()).toEqual(['c/1 kv_exhausted']);
+    });
+
     it('fails one that does not fit even alone', async () => {
       startWith(6);
       await open('a');
@@ -272,11 +299,12 @@ describe('the first stage', () => {
       stage = stageWith({
         engine,
         next: next.links,
-        batching: {
+        scheduler: new GroupedScheduler({
           limits: { maxRows: 8, maxSequences: 4 },
           parallelSteps: () => stage.parallelSteps,
           promptShare: 1,
-        },
+          divide: dividePart,
+        }),
       });
     });
     /** A group is waited for in proportion to its step. */

@@ -7,10 +7,10 @@ import {
   bytesPerActivation,
   newActivations,
 } from '../../../services/lib/model/activations.js';
+import { MAX_DRAFT } from '../../../services/lib/model/step.js';
 import { decodeMessage, encodeMessage, MAX_FRAME_BYTES, message } from '../../../services/lib/wire/codec.js';
 import {
   frameCost,
-  MAX_DRAFT,
   maxRowsPerFrame,
   packFrames,
   unpackFrame,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
-import { availableThreads } from '../../../../services/lib/engine/threads.js';
+import { availableThreads } from '../../../../services/lib/engine/processors.js';
 
 export interface Machine {
   readonly cpu: string;

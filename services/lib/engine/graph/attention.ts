@@ -1,9 +1,8 @@
 import type { ModelConfig } from '../../model/types.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import type { StepInputs } from './inputs.js';
-import { linear } from './linear.js';
+import { linear, type Weights } from './linear.js';
 import type { Past } from './past.js';
-import type { Weights } from './weights.js';
 
 export interface Attention {
   /** `[R, hidden]` */
@@ -18,7 +17,7 @@ export interface Attention {
  * step's own keys are computed apart, share one softmax, and weigh the past and the new values apart. So
  * nothing has to be appended to the cache inside the graph, and only the new rows leave it.
  *
- * `qkv` puts the query heads of a KV head and its key head side by side (`prepare/qkv-order.ts`), and the
+ * `qkv` puts the query heads of a KV head and its key head side by side (`prepare/tensor-rows.ts`), and the
  * queries come scaled by 1 / sqrt(headDim).
  */
 export function attention(

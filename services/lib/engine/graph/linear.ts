@@ -1,6 +1,37 @@
+import { ServingError } from '../../errors/serving-error.js';
+import type { FileRecord, TensorRecord } from '../../model/shards/format.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
-import { quantizeRows } from './quantize-rows.js';
-import type { Weights } from './weights.js';
+
+/** The tensors of one shard file, as values of a graph. */
+export class Weights {
+  readonly #graph: GraphBuilder;
+  readonly #file: FileRecord;
+
+  constructor(graph: GraphBuilder, file: FileRecord) {
+    this.#graph = graph;
+    this.#file = file;
+  }
+
+  has(name: string): boolean {
+    return name in this.#file.tensors;
+  }
+
+  shape(name: string): readonly number[] {
+    return this.#tensor(name).shape;
+  }
+
+  value(name: string): Value {
+    return this.#graph.weight(name, { ...this.#tensor(name), file: this.#file.name });
+  }
+
+  #tensor(name: string): TensorRecord {
+    const tensor = this.#file.tensors[name];
+    if (tensor === undefined) {
+      throw new ServingError('shards_invalid', `${this.#file.name} has no tensor ${name}`);
+    }
+    return tensor;
+  }
+}
 
 /** Rows `[R, n]` that are still to be multiplied by a factor each, `[R, 1]`; null where there is none. */
 export interface ScaledRows {
@@ -74,4 +105,26 @@ function int8Products(
     ),
     scale: whole,
   }));
+}
+
+interface QuantizedRows {
+  /** u8, 128 standing for zero. */
+  readonly values: Value;
+  readonly zeroPoint: Value;
+  /** The step of `values`, for a row whose largest magnitude is 1. */
+  readonly unit: Value;
+  /** Each row's largest magnitude, `[..., 1]`. */
+  readonly scale: Value;
+}
+
+/**
+ * Quantises each row (token) by its own largest magnitude, so that a token's result does not depend on what
+ * else is in the batch. A row of zeros becomes 0/0, which quantises to anything and is then scaled by 0.
+ */
+function quantizeRows(graph: GraphBuilder, x: Value): QuantizedRows {
+  const scale = graph.node('ReduceMax', [graph.node('Abs', [x]), graph.ints(-1)]);
+  const unit = graph.scalar('f32', 1 / 127);
+  const zeroPoint = graph.scalar('u8', 128);
+  const values = graph.node('QuantizeLinear', [graph.node('Div', [x, scale]), unit, zeroPoint]);
+  return { values, zeroPoint, unit, scale };
 }

@@ -1,7 +1,6 @@
 import type { WeightRule } from '../../model/quantize/weight-rule.js';
 import type { CacheArray, KvLayout } from '../kv/kv-layout.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
-import { pastName } from './names.js';
 
 /** What attention asks of the cache of one layer; `T`, `M` and `P` as in `StepInputs`. */
 export interface Past {
@@ -10,6 +9,9 @@ export interface Past {
   /** The cached values, weighed by `[B, kvHeads, T, M, P]`: `[B, kvHeads, T, M, headDim]`. */
   mix(weights: Value): Value;
 }
+
+/** The input that holds an array of a layer's cache (`kv/kv-layout.ts`). */
+export const pastName = (layer: number, array: string): string => `layer.${layer}.past_${array}`;
 
 /** How the cache is kept and multiplied. */
 export interface CacheKind {

@@ -2,16 +2,15 @@ import type { ActivationType } from '../../model/activations.js';
 import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
 import type { KvLayout } from '../kv/kv-layout.js';
-import { DataType } from '../onnx/data-type.js';
-import { type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
+import { DataType, type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
 import { type LayerRange, ownsEmbedding, ownsHead } from '../../model/split.js';
-import { block } from './block.js';
+import { block, normed, type Residual, sum } from './block.js';
 import { stepInputs } from './inputs.js';
-import { NEW_ROWS } from './names.js';
-import { linear } from './linear.js';
-import { normed, type Residual, sum } from './norm.js';
+import { linear, Weights } from './linear.js';
 import type { CacheKind } from './past.js';
-import { Weights } from './weights.js';
+
+/** The outputs that hold the new rows of the cache, one for each array of its layout. */
+export const NEW_ROWS = ['new_rows', 'new_scales'] as const;
 
 /** The shard files that a range reads, and no other. */
 export function filesOf(range: LayerRange): string[] {

@@ -1,6 +1,9 @@
 import { arraysOf, type CacheValues, type KvLayout } from './kv-layout.js';
 import { type NewRows, SlotArray } from './slot-array.js';
 
+/** Token rows of the smallest slot; each next size is twice as large. */
+export const SMALLEST_BUCKET = 64;
+
 /**
  * The caches of sequences that share a length bucket, of each plane the arrays of its layout. Neighbouring slots
  * are a batch that needs no copy. Slots in use are always the first ones.

@@ -1,32 +1,22 @@
 import { ServingError } from '../../errors/serving-error.js';
-import { PREFIX_BLOCK } from '../../wire/prefix-blocks.js';
+import { PREFIX_BLOCK } from '../../model/prefix-blocks.js';
+import type { StepItem } from '../../model/step.js';
 import type { KvUsage } from '../types.js';
-import { KvArena } from './arena.js';
-import { contiguous } from './contiguous.js';
+import { KvArena, SMALLEST_BUCKET } from './arena.js';
+import { contiguous, groupByPadding, SHORT_ROWS } from './arrange.js';
 import { bytesPerToken, type CacheValues, type KvLayout } from './kv-layout.js';
-import { groupByPadding, SHORT_ROWS } from './padding.js';
 import { PrefixStore } from './prefix-store.js';
 
-/** `count` new tokens of a sequence. */
-export interface Extension {
-  readonly sequence: string;
-  readonly count: number;
-}
+/** What the cache looks at of a step's item: the sequence has just `position` tokens cached, and `count` come. */
+export type Extension = Pick<StepItem, 'sequence' | 'position' | 'count'>;
 
-/** One sequence of a batch: `length` tokens are cached, `count` come. */
-export interface KvMember {
-  readonly sequence: string;
-  readonly length: number;
-  readonly count: number;
-}
-
-/** Sequences whose extensions run as one batch: `members` are the arena's slots from `firstSlot` on. */
-export interface KvBatch {
+/** Items that run as one batch: `members` are the arena's slots from `firstSlot` on. */
+export interface KvBatch<Item extends Extension = Extension> {
   readonly arena: KvArena;
   readonly firstSlot: number;
   /** Rows that each member has in the run: those of the longest; shorter ones are padded at their end. */
   readonly count: number;
-  readonly members: readonly KvMember[];
+  readonly members: readonly Item[];
 }
 
 interface Entry {
@@ -35,8 +25,6 @@ interface Entry {
   arena: KvArena;
   slot: number;
 }
-
-const SMALLEST_BUCKET = 64;
 
 /**
  * The KV cache of one stage. Sequences live in arenas by length, in powers of two: one that outgrows its arena
@@ -118,35 +106,35 @@ export class KvCache {
     entry.length = length;
   }
 
-  /** Throws `kv_exhausted` unless there is room for the extensions. */
-  requireRoom(extensions: readonly Extension[]): void {
-    const wanted = extensions.reduce((sum, { count }) => sum + count, 0);
+  /** Throws `kv_exhausted` unless there is room for the items' tokens. */
+  requireRoom(items: readonly Pick<Extension, 'count'>[]): void {
+    const wanted = items.reduce((sum, { count }) => sum + count, 0);
     if (this.#used + wanted <= this.#capacity) return;
     const problem = `${wanted} tokens do not fit: ${this.#used} of ${this.#capacity} are in use`;
     throw new ServingError('kv_exhausted', problem);
   }
 
   /**
-   * Makes room for the extensions and groups them into batches: short ones of an arena together where that
+   * Makes room for the items' tokens and groups them into batches: short ones of an arena together where that
    * pays (`groupByPadding`), longer ones alone. A batch has to be a contiguous range of slots, so sequences
    * that run together are swapped to be neighbours, and stay so: a steady set of sequences moves once. No
    * content changes, however often this is repeated.
    *
    * Each batch is arranged when it is asked for, and holds until the next one is.
    */
-  *arrange(extensions: readonly Extension[]): Generator<KvBatch, void> {
-    for (const { sequence, count } of extensions) this.#enlarge(this.#entry(sequence), count);
-    const short = new Map<KvArena, Extension[]>();
-    const alone: Extension[] = [];
-    for (const extension of extensions) {
-      const { arena } = this.#entry(extension.sequence);
-      if (extension.count > SHORT_ROWS) alone.push(extension);
-      else short.set(arena, [...(short.get(arena) ?? []), extension]);
+  *arrange<Item extends Extension>(items: readonly Item[]): Generator<KvBatch<Item>, void> {
+    for (const { sequence, count } of items) this.#enlarge(this.#entry(sequence), count);
+    const short = new Map<KvArena, Item[]>();
+    const alone: Item[] = [];
+    for (const item of items) {
+      const { arena } = this.#entry(item.sequence);
+      if (item.count > SHORT_ROWS) alone.push(item);
+      else short.set(arena, [...(short.get(arena) ?? []), item]);
     }
     for (const [arena, sharing] of short) {
       for (const group of groupByPadding(sharing)) yield this.#batch(arena, group);
     }
-    for (const extension of alone) yield this.#batch(this.#entry(extension.sequence).arena, [extension]);
+    for (const item of alone) yield this.#batch(this.#entry(item.sequence).arena, [item]);
   }
 
   /**
@@ -155,30 +143,28 @@ export class KvCache {
    */
   append({ members, count: rows }: KvBatch, newRows: readonly CacheValues[]): void {
     const { planes } = this.layout.shape;
-    for (const [index, { sequence, length, count }] of members.entries()) {
+    for (const [index, { sequence, position, count }] of members.entries()) {
       const entry = this.#entry(sequence);
       for (let plane = 0; plane < planes; plane++) {
         const member = plane * members.length + index;
         const ofMember = newRows.map((values) => ({ values, member, rows }));
-        entry.arena.append(plane, entry.slot, length, ofMember, count);
+        entry.arena.append(plane, entry.slot, position, ofMember, count);
       }
       this.#used += count;
-      entry.length = length + count;
+      entry.length = position + count;
     }
   }
 
   /** Brings the sequences of one arena together. */
-  #batch(arena: KvArena, extensions: readonly Extension[]): KvBatch {
-    const slots = extensions.map(({ sequence }) => this.#entry(sequence).slot);
+  #batch<Item extends Extension>(arena: KvArena, items: readonly Item[]): KvBatch<Item> {
+    const slots = items.map(({ sequence }) => this.#entry(sequence).slot);
     const { first, swaps } = contiguous(slots, arena.sequences.length);
     for (const [a, b] of swaps) this.#swap(arena, a, b);
-    const counts = new Map(extensions.map(({ sequence, count }) => [sequence, count]));
-    const members = arena.sequences.slice(first, first + extensions.length).map((sequence) => ({
-      sequence,
-      length: this.#entry(sequence).length,
-      count: counts.get(sequence)!,
-    }));
-    return { arena, firstSlot: first, count: Math.max(...counts.values()), members };
+    const bySequence = new Map(items.map((item) => [item.sequence, item]));
+    const members = arena.sequences
+      .slice(first, first + items.length)
+      .map((sequence) => bySequence.get(sequence)!);
+    return { arena, firstSlot: first, count: Math.max(...items.map(({ count }) => count)), members };
   }
 
   /** Moves a sequence to the smallest arena that holds `count` more tokens. */

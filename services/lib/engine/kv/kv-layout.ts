@@ -45,3 +45,44 @@ export function bytesPerToken({ keys, values, shape }: KvLayout): number {
   );
   return (bytes * shape.planes) / 2;
 }
+
+/** Keys and values as they are computed. */
+export function plainLayout(shape: KvShape): KvLayout {
+  const { kvHeads, headDim } = shape;
+  const array = (name: string): CacheArray => cacheArray(name, 'f32', kvHeads, headDim);
+  return { precision: 'f32', shape, keys: [array('key')], values: [array('value')] };
+}
+
+/**
+ * Keys and values in 8 bits, each row by its own largest magnitude: a quarter of the memory to hold, move and,
+ * in every step, read. Keys lie transposed, since integer products do not transpose.
+ */
+export function int8Layout(shape: KvShape): KvLayout {
+  const { kvHeads, headDim } = shape;
+  const keys = cacheArray('key', 'i8', kvHeads, headDim, true);
+  const values = cacheArray('value', 'i8', kvHeads, headDim);
+  // The model takes them as columns, and rows of one value lie as a column does.
+  const scales = ({ name }: CacheArray): CacheArray => ({
+    ...cacheArray(`${name}_scale`, 'f32', kvHeads, 1, true),
+    transposed: false,
+  });
+  return { precision: 'int8', shape, keys: [keys, scales(keys)], values: [values, scales(values)] };
+}
+
+function cacheArray(
+  name: string,
+  dtype: CacheArray['dtype'],
+  heads: number,
+  width: number,
+  transposed = false,
+): CacheArray {
+  return {
+    name,
+    dtype,
+    heads,
+    width,
+    transposed,
+    shape: (sequences, rows) =>
+      transposed ? [sequences, heads, 1, width, rows] : [sequences, heads, 1, rows, width],
+  };
+}

@@ -1,5 +1,5 @@
 /**
- * The keys and values of finished sequences, in blocks by name (`wire/prefix-blocks.ts`), the least recently
+ * The keys and values of finished sequences, in blocks by name (`model/prefix-blocks.ts`), the least recently
  * used evicted first. Sequences that begin alike share their blocks.
  *
  * A block is always more recently used than those that follow it in a sequence. So a block is never evicted

@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { type AttributeValue, toAttribute } from './attribute.js';
-import { DataType, type DataTypeName } from './data-type.js';
 import {
+  type AttributeProto,
+  AttributeProtoSchema,
   type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -9,6 +9,17 @@ import {
   TensorProtoSchema,
   ValueInfoProtoSchema,
 } from './gen/onnx_pb.js';
+
+/** ONNX's TensorProto.DataType, as far as Layermesh uses it. */
+export const DataType = { f32: 1, u8: 2, i8: 3, i64: 7, f16: 10 } as const;
+
+export type DataTypeName = keyof typeof DataType;
+
+/** ONNX tells integers from floats; JavaScript does not, so floats are marked. */
+type AttributeValue = number | readonly number[] | { readonly float: number };
+
+/** AttributeProto.AttributeType. */
+const AttributeType = { float: 1, int: 2, ints: 7 } as const;
 
 /** The name of a tensor in the graph. */
 export type Value = string;
@@ -165,4 +176,14 @@ function valueInfo(name: string, dtype: DataTypeName, shape: readonly Dimension[
     name,
     type: { value: { case: 'tensorType', value: { elemType: DataType[dtype], shape: { dim } } } },
   });
+}
+
+function toAttribute(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === 'number') {
+    return create(AttributeProtoSchema, { name, type: AttributeType.int, i: BigInt(value) });
+  }
+  if ('float' in value) {
+    return create(AttributeProtoSchema, { name, type: AttributeType.float, f: value.float });
+  }
+  return create(AttributeProtoSchema, { name, type: AttributeType.ints, ints: value.map(BigInt) });
 }

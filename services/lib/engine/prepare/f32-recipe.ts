@@ -1,11 +1,9 @@
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, LayerTensor, TensorName } from '../../model/types.js';
-import { allRows, qkvOrder, type TensorRows } from './qkv-order.js';
-import type { Recipe } from './recipe.js';
-import { rowBlocks } from './row-blocks.js';
+import { allRows, qkvOrder, rowBlocks, type TensorRows } from './tensor-rows.js';
 
 /** Tensors at f32: the checkpoint's own, copied row by row. */
-export class F32Recipe implements Recipe {
+export class F32Recipe {
   readonly #checkpoint: Checkpoint;
 
   constructor(checkpoint: Checkpoint) {

@@ -4,9 +4,7 @@ import { greatestPowerOfTwoIn, Rotation } from '../../model/quantize/rotation.js
 import type { WeightRule } from '../../model/quantize/weight-rule.js';
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, ModelConfig, TensorName } from '../../model/types.js';
-import { allRows, qkvOrder, type TensorRows } from './qkv-order.js';
-import type { Recipe } from './recipe.js';
-import { type Transform, transformedBlocks } from './transform.js';
+import { allRows, qkvOrder, type TensorRows, type Transform, transformedBlocks } from './tensor-rows.js';
 
 /** The down projection's input is rotated in runs of so many values: long enough to spread outliers. */
 const LONGEST_RUN = 64;
@@ -23,7 +21,7 @@ const LONGEST_RUN = 64;
  *
  * Needs no calibration text. `docs/adr/003-int8-quantisation.md` has the measurements.
  */
-export class Int8Recipe implements Recipe {
+export class Int8Recipe {
   readonly #checkpoint: Checkpoint;
   readonly #rule: WeightRule;
   readonly #residual: Rotation;

@@ -2,6 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ServingError } from '../../errors/serving-error.js';
 import {
+  EMBED_FILE,
+  HEAD_FILE,
+  layerFile,
   MODEL_FILE,
   type ModelFile,
   SHARD_FORMAT_VERSION,
@@ -9,12 +12,21 @@ import {
   TOKENIZER_FILE,
 } from '../../model/shards/format.js';
 import { openShards } from '../../model/shards/open-shards.js';
-import { checkWeightRule } from '../../model/quantize/weight-rule.js';
+import { checkWeightRule, weightRule } from '../../model/quantize/weight-rule.js';
+import { ShardFolder } from '../../model/shards/shard-folder.js';
+import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { SamplingDefaults } from '../../model/sampling-defaults.js';
 import { writeJson } from '../../model/write-whole.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
-import { type PrepareProgress, writeShards } from './write-shards.js';
+import { F32Recipe } from './f32-recipe.js';
+import { Int8Recipe } from './int8-recipe.js';
+
+/** Files written, of how many. */
+export interface PrepareProgress {
+  readonly done: number;
+  readonly total: number;
+}
 
 export interface PrepareOptions {
   readonly precision: Precision;
@@ -40,15 +52,16 @@ export interface PreparedModel {
  */
 export async function prepareCheckpoint(
   checkpoint: Checkpoint,
-  { precision, cache, sampling, signal, onProgress }: PrepareOptions,
+  options: PrepareOptions,
 ): Promise<PreparedModel> {
+  const { precision, cache, sampling } = options;
   const { config, digest } = checkpoint;
   const directory = path.join(cache, 'shards', digest);
   await mkdir(directory, { recursive: true });
   // Each time: what is read out of the same checkpoint may be more than when its shards were written.
   await writeModelFiles(directory, checkpoint, sampling);
   if (!(await isPrepared(directory, precision))) {
-    await writeShards(checkpoint, path.join(directory, precision), precision, { signal, onProgress });
+    await writeShards(checkpoint, path.join(directory, precision), options);
   }
   return { directory, digest, config, precision };
 }
@@ -80,4 +93,33 @@ async function writeModelFiles(
     config: config as ModelFile['config'],
   };
   await writeJson(path.join(directory, MODEL_FILE), model);
+}
+
+/** Writes the folder of one precision, or what an interrupted attempt left to do. */
+async function writeShards(
+  checkpoint: Checkpoint,
+  directory: string,
+  { precision, signal, onProgress }: PrepareOptions,
+): Promise<void> {
+  const { digest } = checkpoint;
+  const { layers } = checkpoint.config;
+  const rule = precision === 'int8' ? weightRule() : null;
+  const recipe = rule === null ? new F32Recipe(checkpoint) : new Int8Recipe(checkpoint, rule);
+  const header = { version: SHARD_FORMAT_VERSION, digest, precision, weightRule: rule } as const;
+  const folder = await ShardFolder.open(directory, header, signal);
+  const files = [...filesOf(recipe, layers)];
+  for (const [index, [name, tensors]] of files.entries()) {
+    if (!folder.has(name)) await folder.write(name, tensors, signal);
+    onProgress?.({ done: index + 1, total: files.length });
+  }
+  await folder.finish();
+}
+
+type Tensors = Iterable<TensorSource> | AsyncIterable<TensorSource>;
+
+/** Tensors are made when they are asked for, so that of a file that is skipped none are. */
+function* filesOf(recipe: F32Recipe | Int8Recipe, layers: number): Generator<[string, Tensors]> {
+  yield [EMBED_FILE, recipe.embed()];
+  for (let layer = 0; layer < layers; layer++) yield [layerFile(layer), recipe.layer(layer)];
+  yield [HEAD_FILE, recipe.head()];
 }

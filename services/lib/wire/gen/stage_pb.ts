@@ -13,7 +13,7 @@
 //   Frame            ─────────────────▶             a step's token ids or activations, of several sequences
 //                    ◀─────────────────  Tokens     from the head to the gateway: what was sampled
 //   Close            ─────────────────▶             the sequence leaves this route; travels all of it
-//                    ◀─────────────────  Failed     the sequence can not go on; travels back to the gateway
+//                    ◀─────────────────  Failed     the sequence cannot go on; travels back to the gateway
 //                    ◀─────────────────  Credit     so many bytes of frames have been consumed
 //   Ping             ─────────────────▶
 //                    ◀─────────────────  Pong       with the replica's status
@@ -489,7 +489,7 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
   prompt: number[];
 
   /**
-   * Names of the blocks that the prompt and `sampled` begin with (services/lib/wire/prefix-blocks.ts). A stage that
+   * Names of the blocks that the prompt and `sampled` begin with (services/lib/model/prefix-blocks.ts). A stage that
    * must let the sequence go before its end keeps what it has computed of them for the next attempt.
    *
    * @generated from field: repeated string prefix = 8;

@@ -5,7 +5,7 @@ import { MeshBackend } from '../../../../services/gateway/generation/mesh-backen
 import type { SpeculationMetrics } from '../../../../services/gateway/speculation/drafter.js';
 import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
-import { PREFIX_BLOCK, prefixBlocks } from '../../../../services/lib/wire/prefix-blocks.js';
+import { PREFIX_BLOCK, prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';
 import { thrownBy } from '../../../support/thrown-by.js';
 import { greedy, MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';

@@ -6,7 +6,7 @@ import {
   type MeshBackendOptions,
 } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
-import { prefixBlocks } from '../../../../services/lib/wire/prefix-blocks.js';
+import { prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';
 import { thrownBy } from '../../../support/thrown-by.js';
 import { greedy, plan } from './memory-mesh.js';

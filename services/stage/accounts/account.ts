@@ -1,0 +1,153 @@
+import type { Tracer } from '@opentelemetry/api';
+import type { ServingError } from '../../lib/errors/serving-error.js';
+import type { Open } from '../../lib/wire/gen/stage_pb.js';
+import { NO_STEPS, type Totals } from '../../lib/wire/step-totals.js';
+import { phaseOf, type Phase } from '../scheduling/work-queue.js';
+import type { Part } from '../step/part.js';
+import { BusyMeter } from './busy-meter.js';
+import type { StageMetrics } from './metrics.js';
+import { SequenceAccount, type Arrival } from './sequence-account.js';
+import { spansOf, type StageLabels, type TracedStep } from './sequence-spans.js';
+
+export interface AccountOptions {
+  readonly metrics: StageMetrics;
+  readonly tracer: Tracer;
+  readonly labels: StageLabels;
+}
+
+/** What a part's rows took in this stage, from their arrival until their step was over, for whoever they go to. */
+export interface PartTime {
+  readonly queue: number;
+  readonly compute: number;
+  /** The id of the part's span, under which the next stage's belongs; '' where the gateway asked for none. */
+  readonly span: string;
+}
+
+/** This process's monotonic clock, seconds. */
+export const now = (): number => performance.now() / 1000;
+
+/**
+ * The stage's one account of time. It hears of everything that happens in the stage, and metrics, spans, the status and
+ * the times that go out with the rows are all made from what it books. Seconds; who tells others converts.
+ */
+export class Account {
+  readonly #options: AccountOptions;
+  readonly #busy = new BusyMeter(now());
+  /** Over all steps so far: whoever reads them twice knows what happened in between. */
+  readonly #totals: Readonly<Record<Phase, Mutable<Totals>>> = {
+    prefill: { ...NO_STEPS },
+    decode: { ...NO_STEPS },
+  };
+  #steps = 0;
+  /** The step that runs: when it began, and what its parts had waited, in all. */
+  #running: { readonly began: number; readonly queued: number } | null = null;
+
+  constructor(options: AccountOptions) {
+    this.#options = options;
+  }
+
+  /** Share of the last seconds in which the engine computed, sums over all steps, and how long the one that runs has. */
+  status(): { busyRatio: number; stepSeconds: number } & Readonly<Record<Phase, Totals>> {
+    const { prefill, decode } = this.#totals;
+    // A process has one account of its processors, which both carry.
+    const process = processTimes();
+    return {
+      busyRatio: this.#busy.ratio(now()),
+      stepSeconds: this.#running === null ? 0 : now() - this.#running.began,
+      prefill: { ...prefill, ...process },
+      decode: { ...decode, ...process },
+    };
+  }
+
+  sequenceOpened(open: Open, link: { readonly traceparent: string }): SequenceAccount {
+    const { tracer, labels } = this.#options;
+    return new SequenceAccount(spansOf(tracer, labels, open, link));
+  }
+
+  sequenceEnded({ spans }: SequenceAccount, reason?: ServingError): void {
+    spans?.end(reason);
+  }
+
+  /** Payload of frames, bytes. */
+  received(bytes: number): void {
+    this.#options.metrics.linkBytes.inc({ direction: 'in' }, bytes);
+  }
+
+  /** Payload of frames, bytes. */
+  sent(bytes: number): void {
+    this.#options.metrics.linkBytes.inc({ direction: 'out' }, bytes);
+  }
+
+  rowsArrived(sequence: SequenceAccount): Arrival {
+    const at = now();
+    return { at, computed: sequence.computed(at) };
+  }
+
+  stepBegan(parts: readonly Part[]): void {
+    const began = now();
+    const phase = phaseOfStep(parts);
+    let queued = 0;
+    for (const { sequence, arrival } of parts) {
+      const waited = began - sequence.account.waitingSince(arrival.at);
+      sequence.account.begin(began);
+      this.#options.metrics.queueSeconds.observe({ phase }, waited);
+      queued += waited;
+    }
+    this.#running = { began, queued };
+  }
+
+  /** The engine has thrown. The clocks of the parts run on: they are tried again, or fail. */
+  stepFailed(): void {
+    this.#running = null;
+  }
+
+  /** The engine has answered, and says itself that it computed for `busy` seconds. Returns each part's time. */
+  stepEnded(parts: readonly Part[], busy: number): { readonly ended: number; readonly times: PartTime[] } {
+    const { metrics } = this.#options;
+    const { began: started, queued } = this.#running!;
+    this.#running = null;
+    const ended = now();
+    const phase = phaseOfStep(parts);
+    metrics.batchSize.observe({ phase }, parts.length);
+    metrics.stepSeconds.observe({ phase }, busy);
+    metrics.busySeconds.inc(busy);
+    this.#busy.add(busy, ended);
+    addStep(this.#totals[phase], parts.length, busy, queued);
+    const run = { started, ended, batchSize: parts.length, step: ++this.#steps };
+    return { ended, times: parts.map((part) => partTime(part, run)) };
+  }
+}
+
+type Mutable<Type> = { -readonly [Field in keyof Type]: Type[Field] };
+
+/** A step is prefill as soon as it has rows of a prompt. */
+const phaseOfStep = (parts: readonly Part[]): Phase =>
+  parts.some(({ item }) => phaseOf(item) === 'prefill') ? 'prefill' : 'decode';
+
+function addStep(totals: Mutable<Totals>, parts: number, busy: number, queued: number): void {
+  totals.steps += 1;
+  totals.parts += parts;
+  totals.busySeconds += busy;
+  totals.queueSeconds += queued;
+  totals.partsSquared += parts ** 2;
+  totals.partsBySeconds += parts * busy;
+}
+
+/** Books a part's step in its sequence's account, and its span unless the sequence has ended meanwhile. */
+function partTime(
+  { sequence: { account, isOpen }, item, arrival }: Part,
+  run: Pick<TracedStep, 'started' | 'ended' | 'batchSize' | 'step'>,
+): PartTime {
+  const since = Math.min(run.started, account.waitingSince(arrival.at));
+  account.end(run.ended);
+  const compute = account.computed(run.ended) - arrival.computed;
+  const queue = run.ended - arrival.at - compute;
+  if (account.spans === null || !isOpen) return { queue, compute, span: '' };
+  const step = { ...run, phase: phaseOf(item), since, tokens: item.count };
+  return { queue, compute, span: account.spans.ran(step, item.parent ?? '') };
+}
+
+function processTimes(): Pick<Totals, 'processorSeconds' | 'uptimeSeconds'> {
+  const { user, system } = process.cpuUsage();
+  return { processorSeconds: (user + system) / 1e6, uptimeSeconds: process.uptime() };
+}

@@ -1,0 +1,121 @@
+import { Worker } from 'node:worker_threads';
+import type { KvUsage } from '../../lib/engine/types.js';
+import { ServingError } from '../../lib/errors/serving-error.js';
+import type {
+  DraftedInput,
+  EngineReply,
+  EngineRequest,
+  EngineWorkerData,
+  SamplerSpec,
+  StepResult,
+} from './engine-messages.js';
+
+type Done = Extract<EngineReply, { type: 'done' }>;
+
+interface Waiting {
+  resolve(reply: Done): void;
+  reject(reason: ServingError): void;
+}
+
+export function startEngineWorker(data: EngineWorkerData): Worker {
+  return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data });
+}
+
+/** The engine as the event loop sees it: every call is a message to the worker thread, answered in order. */
+export class EngineClient {
+  /** As of the last answer, tokens. */
+  kv: KvUsage;
+  readonly #worker: Worker;
+  readonly #onCrash: (reason: ServingError) => void;
+  readonly #waiting: Waiting[] = [];
+  /** What everybody hears once the worker has died: their sequences can go on elsewhere. */
+  #gone: ServingError | null = null;
+  #stopped = false;
+
+  private constructor(worker: Worker, kv: KvUsage, onCrash: (reason: ServingError) => void) {
+    this.#worker = worker;
+    this.#onCrash = onCrash;
+    this.kv = kv;
+    worker.on('message', (reply: EngineReply) => this.#receive(reply));
+    worker.on('error', (cause) => this.#crashed(crashOf(cause)));
+    worker.on('exit', (code) => this.#crashed(crashOf(`its thread ended with ${code}`)));
+  }
+
+  /**
+   * Waits until the worker has loaded the weights. Rejects with what went wrong in there (`shards_invalid`, …).
+   * `onCrash` is called once if the worker dies later on; what it was asked then rejects, too.
+   */
+  static start(worker: Worker, onCrash: (reason: ServingError) => void): Promise<EngineClient> {
+    return new Promise((resolve, reject) => {
+      worker.once('message', (reply: EngineReply) => {
+        if (reply.type === 'ready') resolve(new EngineClient(worker, reply.kv, onCrash));
+        else if (reply.type === 'failed') reject(new ServingError(reply.error.code, reply.error.message));
+      });
+      worker.once('error', (cause) => reject(crashOf(cause)));
+      worker.once('exit', (code) => reject(crashOf(`its thread ended with ${code}`)));
+    });
+  }
+
+  /**
+   * Reserves room for `maxLength` tokens; rejects with `kv_exhausted`. Resolves with how many tokens of the blocks
+   * that it begins with are cached.
+   */
+  async open(
+    sequence: string,
+    maxLength: number,
+    sampler: SamplerSpec | null,
+    prefix: readonly string[] = [],
+  ): Promise<number> {
+    const { cached } = await this.#ask({ type: 'open', sequence, maxLength, sampler, prefix });
+    return cached;
+  }
+
+  /**
+   * Frees a sequence, and keeps the blocks that it begins with. An engine that cannot would leak its room: that
+   * counts as a crash.
+   */
+  close(sequence: string, prefix: readonly string[] = []): void {
+    this.#ask({ type: 'close', sequence, prefix }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
+  }
+
+  /** Runs a step; the arrays of `input` are handed over and cannot be used any more. */
+  async step(input: DraftedInput): Promise<{ result: StepResult; seconds: number }> {
+    const rows = input.hidden ?? input.tokens;
+    const { result, seconds } = await this.#ask({ type: 'step', input }, [rows.buffer as ArrayBuffer]);
+    return { result: result!, seconds };
+  }
+
+  async stop(): Promise<void> {
+    await this.#ask({ type: 'stop' });
+    this.#stopped = true;
+    await this.#worker.terminate();
+  }
+
+  #ask(request: EngineRequest, transfer: ArrayBuffer[] = []): Promise<Done> {
+    if (this.#gone !== null) return Promise.reject(this.#gone);
+    return new Promise((resolve, reject) => {
+      this.#worker.postMessage(request, transfer);
+      this.#waiting.push({ resolve, reject });
+    });
+  }
+
+  #receive(reply: EngineReply): void {
+    const waiting = this.#waiting.shift();
+    if (reply.type === 'done') {
+      this.kv = reply.kv;
+      waiting?.resolve(reply);
+    } else if (reply.type === 'failed') {
+      waiting?.reject(new ServingError(reply.error.code, reply.error.message));
+    }
+  }
+
+  #crashed(reason: ServingError): void {
+    if (this.#gone !== null || this.#stopped) return;
+    this.#gone = new ServingError('stage_unavailable', reason.message, { cause: reason });
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#gone);
+    this.#onCrash(reason);
+  }
+}
+
+const crashOf = (cause: unknown): ServingError =>
+  new ServingError('internal', `the engine crashed: ${String(cause)}`, { cause });

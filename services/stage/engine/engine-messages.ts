@@ -1,0 +1,75 @@
+import type { KvUsage, Precision, StepInput } from '../../lib/engine/types.js';
+import type { LayerRange } from '../../lib/model/split.js';
+import type { Activations, ActivationType } from '../../lib/model/activations.js';
+import type { DraftedItem } from '../../lib/model/step.js';
+import type { ErrorCode } from '../../lib/errors/catalogue.js';
+import type { SamplingParams } from '../../lib/sampling/params.js';
+
+/** A delay put into a stage on purpose, so that tests know what telemetry must show. Milliseconds. */
+export interface Fault {
+  readonly perStep: number;
+  readonly perSequence: number;
+}
+
+/** How the worker thread starts. */
+export interface EngineWorkerData {
+  /** Folder of the prepared model. */
+  readonly shards: string;
+  readonly precision: Precision;
+  /** Of the KV cache. */
+  readonly kvPrecision: Precision;
+  readonly activations: ActivationType;
+  readonly range: LayerRange;
+  readonly threads: number;
+  readonly kvTokens: number;
+  /** Room for what is kept of closed sequences, bytes. */
+  readonly prefixBytes: number;
+  readonly fault: Fault;
+}
+
+/** How the head samples a sequence. */
+export interface SamplerSpec {
+  readonly params: SamplingParams;
+  readonly prompt: readonly number[];
+  /** Tokens that were sampled before it came here. */
+  readonly sampled: readonly number[];
+}
+
+export type DraftedInput = StepInput<DraftedItem>;
+
+export type EngineRequest =
+  | {
+      readonly type: 'open';
+      readonly sequence: string;
+      readonly maxLength: number;
+      readonly sampler: SamplerSpec | null;
+      /** Names of the blocks that it begins with. */
+      readonly prefix: readonly string[];
+    }
+  | { readonly type: 'close'; readonly sequence: string; readonly prefix: readonly string[] }
+  | { readonly type: 'step'; readonly input: DraftedInput }
+  | { readonly type: 'stop' };
+
+/** A step's result: activations of every row, or the head's tokens for each item that wanted some. */
+export type StepResult =
+  | { readonly hidden: Activations }
+  /** In the order of the items that wanted some; an error where its logits could not be sampled. */
+  | { readonly tokens: readonly (readonly number[] | EngineFailure)[] };
+
+export interface EngineFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type EngineReply =
+  | { readonly type: 'ready'; readonly kv: KvUsage }
+  | {
+      readonly type: 'done';
+      readonly kv: KvUsage;
+      /** Of a step; what the engine itself took, seconds. */
+      readonly seconds: number;
+      readonly result: StepResult | null;
+      /** Of an open: tokens that the sequence starts with. */
+      readonly cached: number;
+    }
+  | { readonly type: 'failed'; readonly error: EngineFailure };

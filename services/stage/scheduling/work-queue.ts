@@ -1,0 +1,144 @@
+import type { StepItem } from '../../lib/model/step.js';
+
+/** A sequence's next rows, waiting for the engine: what scheduling looks at of them. */
+export interface Work {
+  readonly sequence: object;
+  readonly item: Pick<StepItem, 'position' | 'count' | 'logits'>;
+}
+
+export type Phase = 'prefill' | 'decode';
+
+/** A piece of a prompt, which may be divided, or a running sequence's next rows, drafted ones too, which may not. */
+export const phaseOf = ({ count, logits }: Pick<StepItem, 'count' | 'logits'>): Phase =>
+  logits < count ? 'prefill' : 'decode';
+
+export interface BatchLimits {
+  readonly maxRows: number;
+  readonly maxSequences: number;
+}
+
+/** What the moment allows in a step, beside the limits. */
+export interface Allowance<Part> {
+  /** Running sequences. */
+  readonly decodes: number;
+  /** Rows of prompts, beside so many running sequences, when these prompts wait, oldest first; 0 for none. */
+  promptRows(decodes: number, prompts: readonly Part[]): number;
+}
+
+const UNLIMITED: Allowance<unknown> = { decodes: Infinity, promptRows: () => Infinity };
+
+/** Fewer rows than this cost almost as much as so many, so a prompt is not cut smaller. */
+export const SMALLEST_PIECE = 16;
+
+/**
+ * Forms the steps of iteration-level batching out of what is waiting: all running sequences, then prompts,
+ * each oldest first. A prompt that does not fit is divided: its rest stays where it waited. Pure: no clock,
+ * no I/O.
+ *
+ * A sequence has at most one part in a step, since its next rows read the keys and values of these. Unless it
+ * is a prompt and none is allowed, the oldest part is in every step, so that none waits for ever.
+ */
+export class WorkQueue<Part extends Work> {
+  readonly #limits: BatchLimits;
+  readonly #divide: (part: Part, rows: number) => readonly [Part, Part];
+  #waiting: Part[] = [];
+
+  /** `divide` cuts a part after so many rows. */
+  constructor(limits: BatchLimits, divide: (part: Part, rows: number) => readonly [Part, Part]) {
+    this.#limits = limits;
+    this.#divide = divide;
+  }
+
+  get depth(): number {
+    return this.#waiting.length;
+  }
+
+  /** Parts of running sequences that wait. */
+  get decodes(): number {
+    return this.#waiting.filter(isDecode).length;
+  }
+
+  /** Rows of running sequences that wait, with their drafts. */
+  get decodeRows(): number {
+    return this.#waiting.reduce((sum, part) => sum + (isDecode(part) ? part.item.count : 0), 0);
+  }
+
+  enqueue(part: Part): void {
+    this.#waiting.push(part);
+  }
+
+  /**
+   * Takes the parts of the next step, running sequences first; there may be none. Sequences for which
+   * `mayRun` is false stay where they are. Rows that cannot be divided and pass the limit run alone.
+   */
+  next(mayRun: (part: Part) => boolean, allowance: Allowance<Part> = UNLIMITED): Part[] {
+    const ready = firstOfEach(this.#waiting).filter(mayRun);
+    const prompts = ready.filter((part) => !isDecode(part));
+    const reserved = ready[0] === prompts[0] ? (prompts[0] ?? null) : null;
+    const batch = this.#runningOnes(ready, reserved, allowance.decodes);
+    const budget = prompts.length === 0 ? 0 : allowance.promptRows(batch.length, prompts);
+    const rests = this.#addPrompts(batch, prompts, budget);
+    const taken = new Set<object>(batch.map(({ sequence }) => sequence));
+    this.#waiting = this.#waiting.flatMap((part) => {
+      // Of a sequence that is taken, its first part is gone, or its rest.
+      if (!taken.delete(part.sequence)) return [part];
+      return rests.get(part.sequence) ?? [];
+    });
+    return batch;
+  }
+
+  /** Takes out everything that waits for a sequence. */
+  remove(sequence: object): Part[] {
+    const removed = this.#waiting.filter((part) => part.sequence === sequence);
+    if (removed.length > 0) this.#waiting = this.#waiting.filter((part) => part.sequence !== sequence);
+    return removed;
+  }
+
+  /** Leaves room for the prompt that is the oldest of all, if there is one. */
+  #runningOnes(ready: readonly Part[], reserved: Part | null, most: number): Part[] {
+    const { maxRows, maxSequences } = this.#limits;
+    const sequencesLeft = Math.min(most, maxSequences - (reserved === null ? 0 : 1));
+    const rowsLeft = maxRows - (reserved === null ? 0 : Math.min(reserved.item.count, SMALLEST_PIECE));
+    const batch: Part[] = [];
+    let rows = 0;
+    for (const part of ready) {
+      if (batch.length >= sequencesLeft) break;
+      const { count } = part.item;
+      const fits = rows + count <= rowsLeft || (batch.length === 0 && reserved === null);
+      if (!isDecode(part) || !fits) continue;
+      batch.push(part);
+      rows += count;
+    }
+    return batch;
+  }
+
+  /** Only the first is divided, into what there is room for; returns its rest. */
+  #addPrompts(batch: Part[], prompts: readonly Part[], budget: number): Map<object, Part> {
+    const rests = new Map<object, Part>();
+    const room = this.#limits.maxRows - batch.reduce((sum, { item }) => sum + item.count, 0);
+    let left = Math.min(room, budget);
+    for (const [index, part] of prompts.entries()) {
+      if (left <= 0 || batch.length === this.#limits.maxSequences) break;
+      const { count } = part.item;
+      // A tail that would be less than a piece goes along.
+      const whole = count <= left || (count < left + SMALLEST_PIECE && count <= room && index === 0);
+      if (whole) {
+        batch.push(part);
+        left -= count;
+      } else if (index === 0) {
+        const [piece, rest] = this.#divide(part, left);
+        batch.push(piece);
+        rests.set(part.sequence, rest);
+        left = 0;
+      }
+    }
+    return rests;
+  }
+}
+
+const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';
+
+function firstOfEach<Part extends Work>(parts: readonly Part[]): Part[] {
+  const seen = new Set<object>();
+  return parts.filter(({ sequence }) => !seen.has(sequence) && seen.add(sequence));
+}

@@ -1,0 +1,103 @@
+import type { CalleeLink } from '../../lib/mesh/callee-link.js';
+import type { CallerLink } from '../../lib/mesh/caller-link.js';
+import { message } from '../../lib/wire/codec.js';
+import { PREFIX_BLOCK } from '../../lib/model/prefix-blocks.js';
+import type { Open } from '../../lib/wire/gen/stage_pb.js';
+import type { ServingError } from '../../lib/errors/serving-error.js';
+import type { Rows } from '../../lib/wire/frames.js';
+import type { SequenceAccount } from '../accounts/sequence-account.js';
+import { SeenTokens } from './seen-tokens.js';
+
+/** One running generation as a stage sees it: where its rows come from, and where they go. */
+export class Sequence {
+  readonly id: string;
+  readonly epoch: number;
+  /** Where its frames come from, and its failures go. */
+  readonly upstream: CalleeLink;
+  /** The next stage's replica, or, in the head, the gateway that wants the tokens. */
+  readonly downstream: Downstream;
+  readonly account: SequenceAccount;
+  /** Tokens that the engine has of it; none while it waits for its first step. */
+  cached = 0;
+  /** Until it is closed here, or has failed: what is computed of it is still wanted. */
+  isOpen = true;
+  readonly #maxLength: number;
+  readonly #prefix: readonly string[];
+  /** Null but in stage 0. */
+  #seen: SeenTokens | null = null;
+  /** Rows received so far; the position of the next one. */
+  #received = 0;
+
+  constructor(open: Open, upstream: CalleeLink, downstream: Downstream, account: SequenceAccount) {
+    this.id = open.sequence;
+    this.epoch = open.epoch;
+    this.upstream = upstream;
+    this.downstream = downstream;
+    this.account = account;
+    this.#maxLength = open.maxLength;
+    this.#prefix = open.prefix;
+  }
+
+  /** The engine's name for it: a sequence that comes back in a new epoch is another one to the engine. */
+  get key(): string {
+    return `${this.id}/${this.epoch}`;
+  }
+
+  /** Books an item's rows, which may replace the last ones; false when they would leave a gap or pass the length. */
+  advance(content: Rows): boolean {
+    const { position, count } = content.item;
+    if (position > this.#received || position + count > this.#maxLength) return false;
+    this.#received = position + count;
+    if ('tokens' in content) this.#seen?.add(position, content.tokens);
+    return true;
+  }
+
+  /** Of the names of blocks that it begins with, those under which they may be kept. */
+  verified(names: readonly string[]): readonly string[] {
+    return this.#seen === null ? names : this.#seen.verified(names);
+  }
+
+  /** What may be kept of it when it must go before its end: the engine knows how far it has come. */
+  get begun(): readonly string[] {
+    return this.verified(this.#prefix);
+  }
+
+  /**
+   * Room is reserved here, and so many tokens are cached: asks the next stage, or tells the gateway that the
+   * whole route has agreed. Where rows are token ids, as in stage 0, they are seen from now on.
+   */
+  opened(open: Open, cachedTokens: number, takesTokens: boolean): void {
+    const { downstream, id, epoch } = this;
+    this.#received = cachedTokens;
+    this.cached = cachedTokens;
+    if (takesTokens) this.#seen = new SeenTokens(open, cachedTokens);
+    if (downstream.to === 'stage') {
+      const cachedBlocks = cachedTokens / PREFIX_BLOCK;
+      const traceparent = this.account.spans?.traceparent ?? '';
+      downstream.link.send(message({ case: 'open', value: { ...open, cachedBlocks, traceparent } }));
+    } else {
+      downstream.link.send(message({ case: 'opened', value: { sequence: id, epoch, cachedTokens } }));
+    }
+  }
+
+  /** Tells upstream that the sequence cannot go on. */
+  fail(reason: ServingError): void {
+    this.upstream.send(failed(this, reason));
+  }
+
+  /** Passes the end on, with the blocks that may be kept. */
+  closeDownstream(prefix: readonly string[]): void {
+    if (this.downstream.to === 'stage') this.downstream.link.send(closed(this, prefix));
+  }
+}
+
+export type Downstream =
+  { readonly to: 'stage'; readonly link: CallerLink } | { readonly to: 'gateway'; readonly link: CalleeLink };
+
+type Named = Pick<Sequence, 'id' | 'epoch'>;
+
+export const failed = ({ id, epoch }: Named, { code, message: text }: ServingError) =>
+  message({ case: 'failed', value: { sequence: id, epoch, code, message: text } });
+
+const closed = ({ id, epoch }: Named, prefix: readonly string[]) =>
+  message({ case: 'close', value: { sequence: id, epoch, prefix: [...prefix] } });

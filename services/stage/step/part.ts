@@ -1,0 +1,57 @@
+import { joinActivations } from '../../lib/model/activations.js';
+import { rowsCost, type Rows } from '../../lib/wire/frames.js';
+import type { Arrival } from '../accounts/sequence-account.js';
+import type { DraftedInput } from '../engine/engine-messages.js';
+import type { Sequence } from '../sequences/sequence.js';
+
+/** A sequence's rows that wait for the engine, and still count against the credit of the link that they came over. */
+export type Part = Rows & {
+  readonly sequence: Sequence;
+  readonly arrival: Arrival;
+};
+
+/** A sequence's rows as they arrived. Every item passes here, and to spread it would cost ten times as much. */
+export const partOf = (rows: Rows, sequence: Sequence, arrival: Arrival): Part =>
+  'tokens' in rows
+    ? { item: rows.item, tokens: rows.tokens, sequence, arrival }
+    : { item: rows.item, activations: rows.activations, sequence, arrival };
+
+/** The engine takes the rows, or nobody does any more: who sent them may send as many anew. */
+export function release(part: Part): void {
+  part.sequence.upstream.consumed(rowsCost(part));
+}
+
+/** Cuts a part of a prompt in two after so many rows; only the end of a prompt wants a token. */
+export function dividePart(part: Part, rows: number): readonly [Part, Part] {
+  const { item } = part;
+  const first = { ...item, count: rows, logits: 0, draft: [] };
+  const rest = { ...item, position: item.position + rows, count: item.count - rows };
+  if ('tokens' in part) {
+    const { tokens } = part;
+    return [
+      { ...part, item: first, tokens: tokens.slice(0, rows) },
+      { ...part, item: rest, tokens: tokens.slice(rows) },
+    ];
+  }
+  const { activations } = part;
+  const end = (activations.length / item.count) * rows;
+  return [
+    { ...part, item: first, activations: activations.subarray(0, end) },
+    { ...part, item: rest, activations: activations.subarray(end) },
+  ];
+}
+
+/** One step's input, its rows copied together into an array that can be handed to the worker thread. */
+export function toStepInput(parts: readonly Part[]): DraftedInput {
+  const items = parts.map(({ sequence, item: { position, count, logits, draft } }) => ({
+    sequence: sequence.key,
+    position,
+    count,
+    logits,
+    draft,
+  }));
+  const tokens = parts.flatMap((part) => ('tokens' in part ? part.tokens : []));
+  if (tokens.length > 0) return { items, tokens: Int32Array.from(tokens) };
+  const chunks = parts.flatMap((part) => ('activations' in part ? [part.activations] : []));
+  return { items, hidden: joinActivations(chunks) };
+}

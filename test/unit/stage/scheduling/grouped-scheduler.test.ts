@@ -1,0 +1,196 @@
+import fc from 'fast-check';
+import { PlainScheduler } from '../../../../services/stage/scheduling/scheduler.js';
+import { simulate, type Outcome } from './pipeline-simulation.js';
+import {
+  GroupedScheduler,
+  type GroupingOptions,
+} from '../../../../services/stage/scheduling/grouped-scheduler.js';
+import type { Work } from '../../../../services/stage/scheduling/work-queue.js';
+
+const always = (): boolean => true;
+const options: GroupingOptions<Work> = {
+  limits: { maxRows: 512, maxSequences: 64 },
+  parallelSteps: () => 1,
+  promptShare: 0.5,
+  divide: ({ sequence, item }, rows) => [
+    { sequence, item: { ...item, count: rows, logits: 0 } },
+    { sequence, item: { ...item, position: item.position + rows, count: item.count - rows } },
+  ],
+};
+const schedulerWith = (changed: Partial<GroupingOptions<Work>> = {}): GroupedScheduler<Work> =>
+  new GroupedScheduler({ ...options, ...changed });
+const decode = (sequence: object, rows = 1): Work => ({
+  sequence,
+  item: { position: 100, count: rows, logits: rows },
+});
+const prompt = (sequence: object, rows = 100): Work => ({
+  sequence,
+  item: { position: 0, count: rows, logits: 1 },
+});
+const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
+
+/** At 0.24 s `a` is out, whose decode step took 30 ms, and a prompt of `b` waits; a row of a prompt takes 1 ms. */
+function runningBesidePrompt(): GroupedScheduler<Work> {
+  const scheduler = schedulerWith();
+  scheduler.enqueue(prompt(a), 0);
+  scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
+  scheduler.enqueue(decode(a), 0.2);
+  scheduler.ran(scheduler.next(always, 0.2), 0.03, always, 0.23);
+  scheduler.enqueue(prompt(b), 0.24);
+  return scheduler;
+}
+
+describe('the grouped scheduler', () => {
+  it('waits until a whole group is back', () => {
+    const scheduler = schedulerWith();
+    for (const sequence of [a, b]) scheduler.enqueue(decode(sequence), 0);
+    const step = scheduler.next(always, 0);
+    expect(step).toHaveLength(2);
+    scheduler.ran(step, 0.01, always, 0.01);
+    scheduler.enqueue(decode(a), 0.03);
+    expect(scheduler.next(always, 0.03)).toEqual([]);
+    scheduler.enqueue(decode(b), 0.031);
+    expect(scheduler.next(always, 0.031)).toHaveLength(2);
+    expect(scheduler.deadline).toBeNull();
+  });
+
+  it('waits for nobody where no limit is', () => {
+    const scheduler = schedulerWith({ parallelSteps: () => Infinity });
+    for (const sequence of [a, b]) scheduler.enqueue(decode(sequence), 0);
+    scheduler.ran(scheduler.next(always, 0), 0.01, always, 0.01);
+    scheduler.enqueue(decode(a), 0.03);
+    expect(scheduler.next(always, 0.03)).toHaveLength(1);
+  });
+
+  it('waits no longer than until a group is late', () => {
+    const scheduler = schedulerWith();
+    for (const sequence of [a, b]) scheduler.enqueue(decode(sequence), 0);
+    scheduler.ran(scheduler.next(always, 0), 0.01, always, 0.01);
+    expect(scheduler.deadline).toBeNull();
+    scheduler.enqueue(decode(a), 0.03);
+    const deadline = scheduler.deadline!;
+    expect(scheduler.next(always, deadline - 1e-6)).toEqual([]);
+    expect(scheduler.next(always, deadline)).toHaveLength(1);
+  });
+
+  it('does not wait for what has ended, or has ended during its step', () => {
+    const scheduler = schedulerWith();
+    for (const sequence of [a, b, c]) scheduler.enqueue(decode(sequence), 0);
+    const step = scheduler.next(always, 0);
+    scheduler.remove(b);
+    scheduler.ran(step, 0.01, ({ sequence }) => sequence !== b, 0.01);
+    scheduler.remove(c);
+    scheduler.enqueue(decode(a), 0.02);
+    expect(scheduler.next(always, 0.02)).toHaveLength(1);
+  });
+
+  it('lets a prompt that arrives while a group is out join the group when it is back, in pieces', () => {
+    const scheduler = runningBesidePrompt();
+    expect(scheduler.next(always, 0.24)).toEqual([]);
+    scheduler.enqueue(decode(a), 0.25);
+    // With half of the time, 30 rows.
+    const mixed = scheduler.next(always, 0.25);
+    expect(mixed.map(({ sequence, item }) => [sequence, item.count, item.logits > 0])).toEqual([
+      [a, 1, true],
+      [b, 30, false],
+    ]);
+    expect(scheduler.depth).toBe(1);
+  });
+
+  it('does not take a prompt whole because those that run are late', () => {
+    const scheduler = runningBesidePrompt();
+    const late = scheduler.deadline!;
+    expect(scheduler.next(always, late).map(({ item }) => item.count)).toEqual([30]);
+    // One whose client does not read stalls no prompt for ever.
+    expect(scheduler.next(always, late + 60).map(({ item }) => item.count)).toEqual([70]);
+  });
+
+  it('lets prompts follow one another as long as nobody runs', () => {
+    const scheduler = schedulerWith();
+    scheduler.enqueue(prompt(a, 400), 0);
+    scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
+    scheduler.enqueue(prompt(b, 400), 0.1);
+    expect(scheduler.next(always, 0.1).map(({ item }) => item.count)).toEqual([400]);
+  });
+
+  it('makes groups of equal size where several may be out', () => {
+    const scheduler = schedulerWith({ parallelSteps: () => 3 });
+    for (let index = 0; index < 16; index++) scheduler.enqueue(decode({ index }), 0);
+    const sizes: number[] = [];
+    for (let step = scheduler.next(always, 0); step.length > 0; step = scheduler.next(always, 0)) {
+      sizes.push(step.length);
+      scheduler.ran(step, 0.01, always, 0);
+    }
+    expect(sizes).toEqual([6, 6, 4]);
+  });
+
+  it.each([
+    ['lets out one more than can be computed where groups are large', { computed: 2, rows: 6 }, [3, 3, 2]],
+    ['lets out none more where they would have fewer than sixteen rows', { computed: 2, rows: 5 }, [4, 4]],
+    ['lets out a single one where one can be computed', { computed: 1, rows: 16 }, [8]],
+  ])('%s', (_name, { computed, rows }, expected) => {
+    const scheduler = schedulerWith({ parallelSteps: () => computed });
+    for (let index = 0; index < 8; index++) scheduler.enqueue(decode({ index }, rows), 0);
+    const sizes: number[] = [];
+    for (let step = scheduler.next(always, 0); step.length > 0; step = scheduler.next(always, 0)) {
+      sizes.push(step.length);
+      scheduler.ran(step, 0.01, always, 0);
+    }
+    expect(sizes).toEqual(expected);
+  });
+});
+
+it('forms the steps of the plain one where it holds nothing back', () => {
+  const sequences = [a, b, c];
+  const arrivals = fc.array(
+    fc.record({
+      sequence: fc.constantFrom(...sequences),
+      rows: fc.integer({ min: 1, max: 40 }),
+      isPrompt: fc.boolean(),
+    }),
+    { maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(fc.array(arrivals, { maxLength: 10 }), (rounds) => {
+      const limits = { maxRows: 48, maxSequences: 2 };
+      const grouped = schedulerWith({ limits, parallelSteps: () => Infinity, promptShare: 1 });
+      const plain = new PlainScheduler<Work>(limits, (part, rows) => options.divide(part, rows));
+      for (const [now, round] of rounds.entries()) {
+        for (const { sequence, rows, isPrompt } of round) {
+          const work = isPrompt ? prompt(sequence, rows) : decode(sequence, rows);
+          for (const scheduler of [grouped, plain]) scheduler.enqueue(work, now);
+        }
+        const step = grouped.next(always, now);
+        expect(step).toEqual(plain.next(always));
+        expect(grouped.depth).toBe(plain.depth);
+        grouped.ran(step, 0.01, always, now);
+      }
+    }),
+  );
+});
+
+describe('sixteen clients over three stages', () => {
+  const costs = { perStep: 0.004, perSequence: 0.0005, hop: 0.0005 };
+  const run = (shared: boolean, parallelSteps: number): Outcome =>
+    simulate(schedulerWith({ parallelSteps: () => parallelSteps }), {
+      clients: 16,
+      stages: 3,
+      shared,
+      rounds: 100,
+      ...costs,
+    });
+
+  it('stay one batch where the stages share processors, and gain by it', () => {
+    const [together, greedy] = [run(true, 1), run(true, Infinity)];
+    expect(together.meanBatch).toBeGreaterThan(15);
+    expect(greedy.meanBatch).toBeLessThan(12);
+    expect(together.tokensPerSecond).toBeGreaterThan(1.2 * greedy.tokensPerSecond);
+  });
+
+  it('keep all stages busy where each has its own processors', () => {
+    const [three, one] = [run(false, 3), run(false, 1)];
+    expect(three.busy).toBeGreaterThan(0.85);
+    expect(three.tokensPerSecond).toBeGreaterThan(1.3 * one.tokensPerSecond);
+    expect(three.tokensPerSecond).toBeGreaterThan(0.95 * run(false, Infinity).tokensPerSecond);
+  });
+});
