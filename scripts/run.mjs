@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { cacheDirectory } from './bootstrap/cache.mjs';
 import { ensureCompiled } from './bootstrap/compile.mjs';
+import { daprdStep } from './bootstrap/daprd.mjs';
 import { digestOf } from './bootstrap/digest.mjs';
 import { ensureInstalled } from './bootstrap/install.mjs';
 import { withLock } from './bootstrap/lock.mjs';
@@ -24,6 +25,10 @@ function requireCommand(name) {
   throw new SetupError('unknown_command', `there is no command "${name}"`, `use one of ${known.join(', ')}`);
 }
 
+/** What a fresh clone begins with, and needs a sidecar for. */
+const startsSidecars =
+  ['up', 'check'].includes(command) && !args.some((each) => /^--help$|^-h$|direct$/.test(each));
+
 // Exiting by hand runs the exit handlers, which stop npm or the compiler and give the lock back.
 const interrupted = () => process.exit(130);
 process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
@@ -31,6 +36,8 @@ process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
 try {
   requireNode(root);
   requireCommand(command);
+  // Where there is none it takes Go minutes to build, so that all else is done beside it. The command waits for it.
+  if (startsSidecars) void daprdStep(root);
   // Two commands started at once on a fresh clone: the second waits, then finds everything done.
   const lock = join(cacheDirectory(), 'locks', `setup-${digestOf(root).slice(0, 12)}`);
   await withLock(lock, async () => {

@@ -1,7 +1,14 @@
 // @ts-check
+import { shared } from './shared.mjs';
 
 const TERMINAL_MS = 250;
 const PLAIN_MS = 15_000;
+
+/**
+ * How each step that runs is going; on a terminal they share the one line that is rewritten.
+ * @type {Set<() => string>}
+ */
+const running = shared('steps', () => new Set());
 
 /**
  * Runs one step of a command and tells how it goes: on a terminal one line that is rewritten, elsewhere a line
@@ -22,8 +29,13 @@ export const runStep = async (name, work, { output = process.stderr, quietBelowM
   const clear = output.isTTY ? '\r\x1b[K' : '';
   let detail = '';
   const label = () => (detail === '' ? name : `${name}: ${detail}`);
-  const draw = () =>
-    output.write(`${clear}… ${label()}, ${seconds().toFixed(0)} s${output.isTTY ? '' : '\n'}`);
+  const going = () => `${label()}, ${seconds().toFixed(0)} s`;
+  const draw = () => {
+    if (!output.isTTY) return output.write(`… ${going()}\n`);
+    const line = `… ${[...running].map((each) => each()).join(' · ')}`;
+    return output.write(`${clear}${line.slice(0, output.columns - 1)}`);
+  };
+  running.add(going);
   const timer = setInterval(draw, output.isTTY ? TERMINAL_MS : PLAIN_MS);
   try {
     const result = await work((text) => {
@@ -37,5 +49,6 @@ export const runStep = async (name, work, { output = process.stderr, quietBelowM
     throw error;
   } finally {
     clearInterval(timer);
+    running.delete(going);
   }
 };

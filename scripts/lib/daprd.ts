@@ -1,107 +1,27 @@
-import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { basename, delimiter, dirname, join } from 'node:path';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
-import { cacheDirectory } from '../bootstrap/cache.mjs';
-import { digestOf } from '../bootstrap/digest.mjs';
-import { withLock } from '../bootstrap/lock.mjs';
-import { isAtLeast } from '../bootstrap/node-version.mjs';
-import { runTool } from '../bootstrap/tool.mjs';
+import type { ErrorCode } from '../../services/lib/errors/catalogue.js';
+import { daprdStep, findDaprd } from '../bootstrap/daprd.mjs';
 import type { LongStepOptions } from './long-step.js';
 import { repositoryRoot } from './repository.js';
-
-const VERSION = '1.18.0';
-
-/** The Go package of the resolver that several replicas of one app-id on one host need (docs/architecture.md). */
-const SQLITE_RESOLVER = 'components-contrib/nameresolution/sqlite';
-
-const BUILD_FLAGS = [
-  '-mod=readonly',
-  '-tags=allcomponents',
-  `-ldflags=-s -w -X github.com/dapr/dapr/pkg/buildinfo.version=${VERSION} -X github.com/dapr/kit/logger.DaprVersion=${VERSION}`,
-];
 
 export interface DaprdOptions extends LongStepOptions {
   /** Where an installed one may be, in order. */
   readonly folders?: readonly string[];
 }
 
-/**
- * The path of a daprd that can serve: an installed one, or the one in the cache, or else built with Go into the
- * cache (once; ten minutes on two cores). Null where there is neither a daprd nor Go.
- */
-export async function ensureDaprd(options: DaprdOptions = {}): Promise<string | null> {
-  const { signal, onProgress, folders = installFolders() } = options;
-  for (const path of folders.map((folder) => join(folder, 'daprd'))) {
-    if (existsSync(path) && (await isSuitable(path, signal))) {
-      onProgress?.(path);
-      return path;
-    }
-  }
-  const built = await cachedPath();
-  if (existsSync(built)) return built;
-  return withLock(
-    join(cacheDirectory(), 'locks', 'daprd'),
-    async () => (existsSync(built) || (await build(built, options)) ? built : null),
-    { signal, onWait: (owner) => onProgress?.(`waiting for the build by ${owner}`) },
-  );
+/** The path of a daprd that can serve, built where none is; null where there is neither a daprd nor Go. */
+export function ensureDaprd(options: DaprdOptions = {}): Promise<string | null> {
+  return findDaprd(repositoryRoot, options).catch(inOurWords);
 }
 
-const installFolders = (): string[] => [
-  ...(process.env['PATH'] ?? '').split(delimiter),
-  join(homedir(), '.dapr', 'bin'),
-];
-
-/** New enough, and with the SQLite resolver, whose package name stays in the binary even when stripped. */
-async function isSuitable(path: string, signal?: AbortSignal): Promise<boolean> {
-  const { code, output } = await runTool(path, ['--version'], { cwd: repositoryRoot, signal });
-  return code === 0 && isAtLeast(output.trim(), VERSION) && (await readFile(path)).includes(SQLITE_RESOLVER);
+/** The same as a step of the command, which `scripts/run.mjs` may have begun. */
+export function ensureDaprdStep(signal: AbortSignal): Promise<string | null> {
+  return daprdStep(repositoryRoot, signal).catch(inOurWords);
 }
 
-/** Named after everything that decides what is built, so that a changed pin is built anew. */
-async function cachedPath(): Promise<string> {
-  const pins = await Promise.all(['go.mod', 'go.sum'].map((name) => readFile(join(moduleFolder, name))));
-  const key = digestOf(...pins, ...BUILD_FLAGS).slice(0, 12);
-  return join(cacheDirectory(), 'bin', `daprd-${VERSION}-${key}`);
-}
-
-const moduleFolder = join(repositoryRoot, 'scripts', 'dapr');
-
-/**
- * Go verifies every module against go.sum, and its own cache makes an interrupted build go on where it was.
- * False where there is no Go.
- */
-async function build(path: string, { signal, onProgress }: LongStepOptions): Promise<boolean> {
-  const unfinished = `${path}.unfinished`;
-  await mkdir(dirname(path), { recursive: true });
-  let packages = 0;
-  const onText = (text: string): void => {
-    packages += text.split('\n').length - 1;
-    onProgress?.(`building ${VERSION} with Go, ${packages} packages (once; ten minutes on two cores)`);
-  };
-  const args = ['build', '-v', ...BUILD_FLAGS, '-o', unfinished, 'github.com/dapr/dapr/cmd/daprd'];
-  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' };
-  const result = await runTool('go', args, { cwd: moduleFolder, env, signal, onText }).catch(nullIfAbsent);
-  if (result === null) return false;
-  if (result.code !== 0) {
-    const line = result.output.trim().split('\n').at(-1) ?? '';
-    throw new ServingError('sidecar_missing', `building daprd failed: ${line}`);
-  }
-  await rename(unfinished, path);
-  await removeOlder(path);
-  return true;
-}
-
-function nullIfAbsent(error: unknown): null {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-  throw error;
-}
-
-async function removeOlder(path: string): Promise<void> {
-  const folder = dirname(path);
-  const older = (await readdir(folder)).filter(
-    (name) => name.startsWith('daprd-') && name !== basename(path),
-  );
-  await Promise.all(older.map((name) => rm(join(folder, name))));
+/** Before there are any packages what goes wrong is a SetupError, of either copy of scripts/bootstrap; its codes are ours. */
+function inOurWords(reason: unknown): never {
+  if (!(reason instanceof Error && reason.name === 'SetupError')) throw reason;
+  const { code, message, hint } = reason as Error & { readonly code: ErrorCode; readonly hint: string };
+  throw new ServingError(code, message, { hint, cause: reason });
 }

@@ -3,8 +3,7 @@ import { read } from '../../services/lib/config/environment.js';
 import { gateway } from '../../services/lib/config/variables.js';
 import type { ModelConfig } from '../../services/lib/model/types.js';
 import { evenSplit, parseSplit } from '../../services/lib/model/split.js';
-import { runStep } from '../bootstrap/step.mjs';
-import { ensureDaprd } from './daprd.js';
+import { ensureDaprdStep } from './daprd.js';
 import { requireFreePort, type SystemOptions } from './local-system.js';
 import { locateModel, prepare } from './prepare.js';
 import { parseReplicaCounts, requireStages } from './replica-counts.js';
@@ -21,9 +20,10 @@ export async function planSystem(options: UpOptions, signal: AbortSignal): Promi
   const replicas = parseReplicaCounts(options.replicas);
   const env = environmentOf(options);
   const runFile = await readRunFile();
-  const daprd = options.mesh === 'direct' ? null : await findDaprd(signal);
-  const path = await locateModel(options.model, signal);
-  const { directory, config } = await prepare(path, options.precision, signal);
+  const [daprd, { path, directory, config }] = await Promise.all([
+    options.mesh === 'direct' ? null : findDaprd(signal),
+    findModel(options, signal),
+  ]);
   const split = chooseSplit(options, config, runFile);
   requireStages(replicas, split.length + 1);
   return {
@@ -51,8 +51,13 @@ function environmentOf({ kvTokens, threads, alias = [] }: UpOptions): Record<str
   };
 }
 
+async function findModel({ model, precision }: UpOptions, signal: AbortSignal) {
+  const path = await locateModel(model, signal);
+  return { path, ...(await prepare(path, precision, signal)) };
+}
+
 async function findDaprd(signal: AbortSignal): Promise<string | null> {
-  const daprd = await runStep('daprd', (onProgress) => ensureDaprd({ signal, onProgress }));
+  const daprd = await ensureDaprdStep(signal);
   if (daprd === null) {
     console.error(
       'warning[sidecar_missing]: serving with --mesh direct, for there is no daprd 1.18 and no Go to build it ' +

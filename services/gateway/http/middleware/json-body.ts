@@ -31,7 +31,9 @@ const tooDeep = `arrays and objects are nested more than ${MAX_DEPTH} deep`;
 function isDeeperThan(limit: number, value: unknown): boolean {
   let level = [value].filter(isNest);
   for (let depth = 0; depth < limit && level.length > 0; depth += 1) {
-    level = level.flatMap((nest): unknown[] => Object.values(nest)).filter(isNest);
+    const next: object[] = [];
+    for (const nest of level) for (const each of Object.values(nest)) if (isNest(each)) next.push(each);
+    level = next;
   }
   return level.length > 0;
 }
