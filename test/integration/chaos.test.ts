@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
-import type { Percentiles } from '../../scripts/lib/bench/measure/statistics.js';
+import type { Percentiles } from '../../scripts/lib/measure/figures/statistics.js';
 import type { Observed } from '../../scripts/lib/chaos/report.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { temporaryFolder } from '../support/temporary-folder.js';

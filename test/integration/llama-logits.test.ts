@@ -3,7 +3,7 @@ import { cacheDirectory } from '../../services/lib/config/model-config.js';
 import { Environment } from '../../services/lib/config/env.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
-import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
 import { prepareModel } from '../support/prepare-model.js';
 
 interface Fixture {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readProcess } from '../bench/measure/proc.js';
-import type { LocalSystem } from '../local-system.js';
+import { readProcess } from '../measure/figures/usage.js';
+import type { LocalSystem } from '../local/local-system.js';
 
 /** Of one process: its open handles by what they are, and its threads. */
 export interface Holdings {

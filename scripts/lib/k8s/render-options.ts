@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
-import { wholeNumber } from '../whole-number.js';
-import { callerPath } from '../caller-path.js';
+import { callerPath, wholeNumber } from '../cli/options.js';
 
 /** What the stages of an overlay are to be. */
 export interface RenderOptions {
@@ -40,7 +39,7 @@ const QUANTITY = /^(stage-\d+=)?\d+(\.\d+)?(m|Ki|Mi|Gi)?$/;
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export function renderCommand(action: (options: RenderOptions) => Promise<void>): Command {
-  return new Command('k8s-render')
+  return new Command('render')
     .description(
       'Writes the stages of a Kustomize overlay, and the rest of it where there is none yet; apply it with kubectl.',
     )

@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { createRandom } from '../../../services/lib/sampling/random.js';
 import { askOn, learnAnswers } from '../../../scripts/lib/chaos/good-clients.js';
 import { hostileClients, type HostileKind } from '../../../scripts/lib/chaos/hostile-clients.js';
-import { Ledger, type Endings } from '../../../scripts/lib/chaos/ledger.js';
+import { Ledger, type Endings } from '../../../scripts/lib/chaos/report.js';
 
 const never = new AbortController().signal;
 

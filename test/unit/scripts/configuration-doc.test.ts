@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
-import { upCommand } from '../../../scripts/lib/up-options.js';
+import { upCommand } from '../../../scripts/lib/local/up-options.js';
 
 const doc = readFileSync(join(repositoryRoot, 'docs', 'configuration.md'), 'utf8');
 const documented = new Set([...doc.matchAll(/^\| `(LAYERMESH_\w+)`/gm)].map(([, name]) => name!));

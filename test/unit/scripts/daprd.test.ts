@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ensureDaprd } from '../../../scripts/lib/daprd.js';
+import { ensureDaprd } from '../../../scripts/lib/local/daprd.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

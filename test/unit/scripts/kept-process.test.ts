@@ -1,8 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KeptProcess } from '../../../scripts/lib/kept-process.js';
-import type { ProcessSpec } from '../../../scripts/lib/managed-process.js';
-import { commandOf, isStillRunning } from '../../../scripts/lib/run-state.js';
+import { KeptProcess, type ProcessSpec } from '../../../scripts/lib/local/processes.js';
+import { commandOf, isStillRunning } from '../../../scripts/lib/local/run-state.js';
 import { eventually } from '../../support/eventually.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
