@@ -40,7 +40,7 @@ describe('npm run chaos', () => {
   it.each([
     ['--duration', '9'],
     ['--faults', 'kill,murder'],
-  ])('fails in one line where it can not do as it is told: %s %s', async (...args) => {
+  ])('fails in one line where it cannot do as it is told: %s %s', async (...args) => {
     const { code, output } = await chaos(...args);
     expect(output).toMatch(/^error\[invalid_config\]: .*\n$/);
     expect(code).toBe(1);

@@ -43,7 +43,7 @@ export async function takeCensus({ gateway, members }: LocalSystem): Promise<Cen
       replicas.map(({ pid, sequences, kv_used: kvUsed }) => ({ name: nameOf(pid), sequences, kvUsed })),
     ),
     processes: members
-      .flatMap(({ service, sidecar }) => (sidecar === null ? [service] : [service, sidecar]))
+      .flatMap(({ processes }) => processes)
       .flatMap(({ name, pid }) => countProcess(name, pid) ?? []),
   };
 }

@@ -186,7 +186,7 @@ async function longWord(scene: Scene): Promise<void> {
   await Promise.all(Array.from({ length: clients }, () => expectRefusal(scene, 'long-word', path, body)));
 }
 
-/** Something that can not be served. */
+/** Something that cannot be served. */
 async function badInput(scene: Scene): Promise<void> {
   await expectRefusal(scene, 'bad-input', ...oneOf(scene.random, BAD_REQUESTS));
 }

@@ -40,7 +40,7 @@ const messages = [{ role: 'user', content: 'Hello' }];
 /** Deeper than JSON is meant to be. */
 const brackets = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
 
-/** Paths and bodies that can not be served, each for a reason of its own. */
+/** Paths and bodies that cannot be served, each for a reason of its own. */
 export const BAD_REQUESTS: readonly (readonly [path: string, body: string | object])[] = [
   [PATH, ''],
   [PATH, '{"prompt": "a'],

@@ -82,7 +82,7 @@ function namespaceName(value: string): string {
   throw new InvalidArgumentError('It must be of at most 63 small letters, digits and "-".');
 }
 
-/** What a command line of `npm run k8s:render` asks for. Throws commander's error for one that can not be. */
+/** What a command line of `npm run k8s:render` asks for. Throws commander's error for one that cannot be. */
 export function parseRenderOptions(args: readonly string[]): RenderOptions {
   let options: RenderOptions | undefined;
   const command = renderCommand((given) => {

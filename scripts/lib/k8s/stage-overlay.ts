@@ -124,7 +124,7 @@ export interface StageSettings {
   readonly memory: string | undefined;
 }
 
-/** Throws `invalid_split` or `invalid_config` for what can not be, as far as that shows without the model. */
+/** Throws `invalid_split` or `invalid_config` for what cannot be, as far as that shows without the model. */
 export function stageSettings(options: RenderOptions): StageSettings[] {
   const count = parseSplit(options.split, Number.MAX_SAFE_INTEGER).length;
   const replicas = parseReplicaCounts(options.replicas);

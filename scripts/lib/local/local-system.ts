@@ -12,7 +12,6 @@ import { RunFolder } from './run-folder.js';
 import { commandOf, leftIn, type RecordedProcess, stopRecorded, writeRunState } from './run-state.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
-import type { Scraped } from './telemetry/targets.js';
 
 export interface SystemOptions {
   /** Folder of the prepared model. */
@@ -164,7 +163,7 @@ export class LocalSystem {
       await this.#startMembers(replicasOf(app, newest + 1, newest + count - members.length));
       await Promise.all(members.slice(count).map((member) => this.#drain(member)));
       for (const member of members) member.retry();
-      return await this.#waitUntilComplete(this.#of(appId), signal);
+      return await this.waitUntilComplete(signal, this.#of(appId));
     } catch (error) {
       await Promise.all(this.#members.filter(({ kept }) => !kept).map((member) => this.#drain(member)));
       throw error;
@@ -177,16 +176,14 @@ export class LocalSystem {
 
   /** Several at once; when one does not start, those that did are stopped with the rest. */
   async #startMembers(replicas: readonly Replica[]): Promise<void> {
-    const results = await Promise.allSettled(replicas.map((each) => this.#startMember(each)));
+    const shared = { folder: this.folder, daprd: this.#options.daprd, onEvent: this.#onEvent };
+    const starts = replicas.map(async ({ app, replica }) => {
+      this.#members.push(await Member.start({ app, replica, ...shared, env: this.#environment(app) }));
+      this.#record();
+    });
+    const results = await Promise.allSettled(starts);
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
-  }
-
-  async #startMember({ app, replica }: Replica): Promise<void> {
-    const [{ folder }, { daprd }] = [this, this.#options];
-    const shared = { folder, daprd, env: this.#environment(app), onEvent: this.#onEvent };
-    this.#members.push(await Member.start({ app, replica, ...shared }));
-    this.#record();
   }
 
   async #drain(member: Member): Promise<void> {
@@ -195,16 +192,15 @@ export class LocalSystem {
     this.#record();
   }
 
-  /** Waits until the topology lists every process that is to run, and no other. */
-  waitUntilComplete(signal: AbortSignal): Promise<Topology> {
-    return this.#waitUntilComplete(this.#members, signal);
-  }
-
   /**
-   * Waits until the topology lists every one of these members, and no other of their app-ids. From then on they are kept:
-   * what dies before it has served once is badly configured, and trying again would only hide it.
+   * Waits until the topology lists every one of these members, of all that are to run where none are named, and no other
+   * of their app-ids. From then on they are kept: what dies before it has served once is badly configured, and trying
+   * again would only hide it.
    */
-  async #waitUntilComplete(members: readonly Member[], signal: AbortSignal): Promise<Topology> {
+  async waitUntilComplete(
+    signal: AbortSignal,
+    members: readonly Member[] = this.#members,
+  ): Promise<Topology> {
     const done = new AbortController();
     const isComplete = ({ stages }: Topology): boolean => {
       const appIds = new Set(members.map(({ appId }) => appId));
@@ -250,12 +246,14 @@ export class LocalSystem {
       processes,
       ...(telemetry !== null && { telemetry: telemetry.urls }),
     });
-    telemetry?.scrape(this.#members.map((member) => this.#scraped(member)));
-  }
-
-  #scraped({ appId, replica, healthPort, sidecar, ports }: Member): Scraped {
-    const metricsPort = appId === 'gateway' ? this.#port : healthPort;
-    return { appId, replica, metricsPort, sidecarMetricsPort: sidecar === null ? null : ports.metrics };
+    telemetry?.scrape(
+      this.#members.map(({ appId, replica, healthPort, sidecar, ports }) => ({
+        appId,
+        replica,
+        metricsPort: appId === 'gateway' ? this.#port : healthPort,
+        sidecarMetricsPort: sidecar === null ? null : ports.metrics,
+      })),
+    );
   }
 
   #environment(app: AppEntry): Record<string, string> {
@@ -274,9 +272,8 @@ export class LocalSystem {
   }
 
   async #stop(): Promise<void> {
-    const stages = this.#members.filter(({ appId }) => appId !== 'gateway');
-    const gateways = this.#members.filter(({ appId }) => appId === 'gateway');
-    for (const members of [gateways, stages]) {
+    for (const gateways of [true, false]) {
+      const members = this.#members.filter(({ appId }) => (appId === 'gateway') === gateways);
       await Promise.all(members.map(({ service }) => service.stop(STOP_GRACE_MS)));
     }
     await Promise.all(this.#members.map((member) => member.stopSidecar()));

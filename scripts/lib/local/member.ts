@@ -72,12 +72,16 @@ export class Member {
       daprd === null
         ? null
         : start(`${name}.daprd`, [daprd, ...sidecarArguments(app, this.ports)], process.env);
-    this.lost = Promise.race([this.service.lost, ...(this.sidecar === null ? [] : [this.sidecar.lost])]);
+    this.lost = Promise.race(this.processes.map(({ lost }) => lost));
+  }
+
+  get processes(): readonly KeptProcess[] {
+    return this.sidecar === null ? [this.service] : [this.service, this.sidecar];
   }
 
   /** Whether both processes run. */
   get running(): boolean {
-    return this.service.running && this.sidecar?.running !== false;
+    return this.processes.every(({ running }) => running);
   }
 
   /** Has both started again from now on, however often they die. Before, a death says that they cannot run at all. */
@@ -91,8 +95,7 @@ export class Member {
 
   /** Starts now what waits to be started again. */
   retry(): void {
-    this.service.retry();
-    this.sidecar?.retry();
+    for (const each of this.processes) each.retry();
   }
 
   /** The service first: it needs its sidecar to say goodbye. */

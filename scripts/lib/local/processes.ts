@@ -38,9 +38,9 @@ export class ManagedProcess {
     this.#logPath = spec.logPath;
     this.#child = spawnLogged(spec);
     if (this.#child.pid === undefined) {
-      // The reason comes later as an event, and is always that the program can not be run.
+      // The reason comes later as an event, and is always that the program cannot be run.
       this.#child.once('error', () => undefined);
-      throw new ServingError('process_failed', `${spec.name}: can not run ${spec.command[0] ?? ''}`);
+      throw new ServingError('process_failed', `${spec.name}: cannot run ${spec.command[0] ?? ''}`);
     }
     this.pid = this.#child.pid;
     killedAtExit.add(this);
@@ -194,7 +194,7 @@ export class KeptProcess {
     return !this.#stopping;
   }
 
-  /** False when it can not be started at present. */
+  /** False when it cannot be started at present. */
   #restart(): boolean {
     this.#startedAt = performance.now();
     try {

@@ -6,19 +6,7 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { repositoryRoot } from '../repository.js';
 
 /** An app of the local system, with what the file says of all apps already merged in. Paths are absolute. */
-export interface AppEntry {
-  readonly appId: string;
-  readonly directory: string;
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly configPath: string;
-  readonly resourcesPaths: readonly string[];
-  readonly appProtocol: string;
-  readonly maxBodySize: string;
-  readonly logLevel: string;
-  /** Whether the sidecar calls the app. */
-  readonly serves: boolean;
-}
+export type AppEntry = Readonly<ReturnType<typeof toEntry>>;
 
 export interface RunFile {
   readonly gateway: AppEntry;
@@ -76,7 +64,7 @@ export function entriesOfStages(stages: readonly AppEntry[], count: number): App
 
 const stageId = (index: number): string => `stage-${index}`;
 
-function toEntry(entry: z.infer<typeof app>, common: z.infer<typeof shared>, directory: string): AppEntry {
+function toEntry(entry: z.infer<typeof app>, common: z.infer<typeof shared>, directory: string) {
   const merged = { ...common, ...entry };
   if (merged.configFilePath === undefined) throw invalid(`${entry.appID} has no configFilePath`);
   return {
@@ -89,6 +77,7 @@ function toEntry(entry: z.infer<typeof app>, common: z.infer<typeof shared>, dir
     appProtocol: merged.appProtocol ?? 'http',
     maxBodySize: merged.maxBodySize ?? '4Mi',
     logLevel: merged.logLevel ?? 'info',
+    /** Whether the sidecar calls the app. */
     serves: entry.appPort !== undefined,
   };
 }

@@ -66,7 +66,7 @@ const isOpening = (error: unknown): error is NodeJS.ErrnoException =>
   (error as NodeJS.ErrnoException).syscall === 'open';
 
 const notWritable = (file: string, cause: Error): ServingError =>
-  new ServingError('invalid_config', `${file} can not be written: ${cause.message}`, {
+  new ServingError('invalid_config', `${file} cannot be written: ${cause.message}`, {
     hint: 'choose another place with --out',
     cause,
   });

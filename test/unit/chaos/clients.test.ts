@@ -129,7 +129,7 @@ describe('clients of chaos', () => {
       expect(await harm('flood')).toMatchObject([{ answered: 60, refused: 60, failed: 120 }]);
     });
 
-    it('have something else that can not be served with every seed', async () => {
+    it('have something else that cannot be served with every seed', async () => {
       const bodies = new Set<string>();
       const noted = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
         bodies.add(await text(request));

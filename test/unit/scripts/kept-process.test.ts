@@ -101,10 +101,10 @@ describe('a kept process', () => {
     expect(commandOf(kept.pid)).toBeNull();
   });
 
-  it('that can not be run says so', () => {
+  it('that cannot be run says so', () => {
     const spec = { ...nodeProcess('absent', ''), command: ['/no/such/program'] };
     expect(() => new KeptProcess(spec, { mayRestart: () => true, onEvent: () => undefined })).toThrow(
-      'absent: can not run /no/such/program',
+      'absent: cannot run /no/such/program',
     );
   });
 });

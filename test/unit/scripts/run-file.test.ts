@@ -85,7 +85,7 @@ describe('the split', () => {
     expect(await choose({ stages: 5 })).toHaveLength(4);
   });
 
-  it('is refused when it can not be', async () => {
+  it('is refused when it cannot be', async () => {
     await expect(choose({ split: '20,10' })).rejects.toMatchObject({ code: 'invalid_split' });
     await expect(choose({ stages: 31 })).rejects.toMatchObject({ code: 'invalid_split' });
   });

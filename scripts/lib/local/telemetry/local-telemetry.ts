@@ -69,7 +69,7 @@ export class LocalTelemetry {
     };
   }
 
-  /** Starts what is installed, without waiting for it. Throws `process_failed` for a program that can not be run. */
+  /** Starts what is installed, without waiting for it. Throws `process_failed` for a program that cannot be run. */
   static async start(options: TelemetryOptions): Promise<LocalTelemetry> {
     const telemetry = new LocalTelemetry(options, await choosePorts());
     await mkdir(telemetry.#folder, { recursive: true });

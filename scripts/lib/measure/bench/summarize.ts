@@ -14,28 +14,11 @@ import {
   type Latency,
   type ServiceLevel,
 } from '../figures/requests.js';
-import { percentiles, ratio, spread, sum, type Percentiles, type Spread } from '../figures/statistics.js';
+import { percentiles, ratio, spread, sum, type Spread } from '../figures/statistics.js';
 import type { RequestRecord, Trial } from '../types.js';
 
 /** One arm under one load over all rounds. */
-export interface Summary {
-  readonly arm: string;
-  readonly requests: number;
-  readonly failed: number;
-  /** Tokens a second, of the rounds. */
-  readonly output: Spread | null;
-  readonly total: Spread | null;
-  /** Requests that meet the service level: a second, and of all. */
-  readonly goodput: number;
-  readonly attainment: number;
-  /** CPU seconds per 1000 output tokens of everything that serves; null where its processes are not known. */
-  readonly cpuPerThousand: number | null;
-  readonly clientCpuPerThousand: number;
-  /** Mean number of processors that others kept busy. */
-  readonly otherLoad: number | null;
-}
-
-export function summarize(arm: string, trials: readonly Trial[], level: ServiceLevel): Summary {
+export function summarize(arm: string, trials: readonly Trial[], level: ServiceLevel) {
   const records = trials.flatMap((trial) => trial.records);
   const thousands = sum(trials.map(outputTokensOf)) / 1000;
   const seconds = sum(trials.map(durationOf));
@@ -47,25 +30,22 @@ export function summarize(arm: string, trials: readonly Trial[], level: ServiceL
     arm,
     requests: records.length,
     failed: failedOf({ records }).length,
+    /** Tokens a second, of the rounds. */
     output: spread(trials.map(throughputOf)),
     total: spread(trials.map(totalThroughputOf)),
+    /** Requests that meet the service level: a second, and of all. */
     goodput: good / seconds,
     attainment: good / records.length,
+    /** CPU seconds per 1000 output tokens of everything that serves; null where its processes are not known. */
     cpuPerThousand: usages.some(({ processes }) => processes.length > 0) ? cpu / thousands : null,
     clientCpuPerThousand: sum(usages.map(({ clientSeconds }) => clientSeconds)) / thousands,
+    /** Mean number of processors that others kept busy. */
     otherLoad: others.includes(null) ? null : sum(others.map((value) => value ?? 0)) / seconds,
   };
 }
 
-/** Of the requests of one kind, over all rounds; milliseconds. */
-export interface Latencies {
-  readonly kind: string;
-  readonly ttft: Percentiles | null;
-  readonly itl: Percentiles | null;
-  readonly tpot: Percentiles | null;
-}
-
-export const latenciesOf = (records: readonly RequestRecord[]): Latencies[] =>
+/** Of the requests of each kind, over all rounds; milliseconds. */
+export const latenciesOf = (records: readonly RequestRecord[]) =>
   byKind(records).map(({ kind, records: own }) => ({
     kind,
     ttft: latencies({ records: own }, timeToFirstToken),
@@ -74,13 +54,7 @@ export const latenciesOf = (records: readonly RequestRecord[]): Latencies[] =>
   }));
 
 /** One arm beside another under one load: each figure is a ratio within a round, and its spread over the rounds. */
-export interface Ratio {
-  readonly output: Spread | null;
-  readonly ttft: Spread | null;
-  readonly tpot: Spread | null;
-}
-
-export function ratioOf(arm: readonly Trial[], base: readonly Trial[]): Ratio {
+export function ratioOf(arm: readonly Trial[], base: readonly Trial[]) {
   const of = (figure: (trial: Trial) => number | null): Spread | null =>
     spread(
       arm.flatMap((trial) => {
@@ -91,3 +65,5 @@ export function ratioOf(arm: readonly Trial[], base: readonly Trial[]): Ratio {
   const median = (latency: Latency) => of((trial) => latencyAt(trial, latency, 50));
   return { output: of(throughputOf), ttft: median(timeToFirstToken), tpot: median(timePerOutputToken) };
 }
+
+export type Ratio = ReturnType<typeof ratioOf>;

@@ -119,7 +119,7 @@ export interface Sampling {
   stop(): void;
 }
 
-/** Looks at a system every second. What can not be seen in one second is seen in another: a failure leaves a gap. */
+/** Looks at a system every second. What cannot be seen in one second is seen in another: a failure leaves a gap. */
 export function startSampling(deployed: Pick<Deployed, 'observe'>, signal: AbortSignal): Sampling {
   const stopped = new AbortController();
   const observations: Observation[] = [];

@@ -1,7 +1,7 @@
 import type { Observation, PodLife, PodView, Trial, Used } from '../experiment/types.js';
 import type { PlannedRequest } from '../types.js';
 import { outputTokensOf, promptTokensOf } from './requests.js';
-import { spread, sum, type Spread } from './statistics.js';
+import { spread, sum } from './statistics.js';
 
 /** What a trial used, from its first observation to its last; services, sidecars and gateway together. */
 export interface Costs {
@@ -83,19 +83,11 @@ export function tokenCosts(trial: Pick<Trial, 'records' | 'observations'>): Toke
 export const workOf = (requests: readonly PlannedRequest[], { prompt, output }: TokenCost): number =>
   sum(requests.map(({ promptTokens, outputTokens }) => promptTokens * prompt + outputTokens * output));
 
-/** How long pods of an app take from nothing to ready, milliseconds over all that were seen to become ready. */
-export interface ColdStart {
-  readonly app: string;
-  readonly pods: number;
-  /** From its creation to the start of the service's container: scheduling, network, sidecar. */
-  readonly toStarted: Spread | null;
-  /** From there to ready: the process, its weights, its links. */
-  readonly toReady: Spread | null;
-  readonly whole: Spread | null;
-}
-
-/** Of the pods of several trials of an arm; a pod that lived through more than one counts once. */
-export function coldStarts(trials: readonly Pick<Trial, 'lives'>[]): ColdStart[] {
+/**
+ * How long pods of an app take from nothing to ready, milliseconds over all that were seen to become ready, in several
+ * trials of an arm; a pod that lived through more than one counts once.
+ */
+export function coldStarts(trials: readonly Pick<Trial, 'lives'>[]) {
   const lives = new Map<string, PodLife>();
   for (const life of trials.flatMap((trial) => trial.lives)) lives.set(life.name, life);
   const apps = [...new Set([...lives.values()].map(({ app }) => app))].sort();
@@ -104,7 +96,9 @@ export function coldStarts(trials: readonly Pick<Trial, 'lives'>[]): ColdStart[]
     return {
       app,
       pods: own.length,
+      /** From its creation to the start of the service's container: scheduling, network, sidecar. */
       toStarted: spread(own.flatMap(({ created, started }) => (started === null ? [] : [started - created]))),
+      /** From there to ready: the process, its weights, its links. */
       toReady: spread(own.flatMap(({ started, ready }) => (started === null ? [] : [ready! - started]))),
       whole: spread(own.map(({ created, ready }) => ready! - created)),
     };

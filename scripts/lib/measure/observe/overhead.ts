@@ -63,7 +63,7 @@ function processorSeconds({ members, telemetry }: LocalSystem): { serving: numbe
   const of = (processes: Iterable<{ readonly pid: number }>): number =>
     sum([...processes].map(({ pid }) => readProcess(pid)?.cpuSeconds ?? 0));
   return {
-    serving: of(members.flatMap(({ service, sidecar }) => [service, ...(sidecar === null ? [] : [sidecar])])),
+    serving: of(members.flatMap(({ processes }) => processes)),
     telemetry: of(telemetry?.processes.values() ?? []),
   };
 }

@@ -43,23 +43,15 @@ export async function reportOf(system: LocalSystem, seconds: number, signal: Abo
   return system.gateway.report(Math.min(600, Math.ceil(seconds + STATUS_MS / 1000)));
 }
 
-/** So many clients, each with so many requests one after another. */
-export interface ClosedLoad {
-  readonly clients: number;
-  readonly requests: number;
-  readonly promptTokens: number;
-  readonly outputTokens: number;
-  readonly seed: number;
-}
-
-export interface Loaded {
-  readonly tokensPerSecond: number;
-  /** From the first request to the last token, seconds. */
-  readonly seconds: number;
-}
-
-/** Puts a system under load as the benchmark does. Throws when a request fails: its numbers would mean nothing. */
-export async function load(url: string, closed: ClosedLoad, signal: AbortSignal): Promise<Loaded> {
+/**
+ * Puts a system under load as the benchmark does: so many clients, each with so many requests one after another.
+ * Throws when a request fails: its numbers would mean nothing.
+ */
+export async function load(
+  url: string,
+  closed: Readonly<Record<'clients' | 'requests' | 'promptTokens' | 'outputTokens' | 'seed', number>>,
+  signal: AbortSignal,
+): Promise<{ tokensPerSecond: number; seconds: number }> {
   const { clients, requests, promptTokens, outputTokens, seed } = closed;
   const schedule = closedSchedule(clients, clients * requests, {
     kind: 'closed',

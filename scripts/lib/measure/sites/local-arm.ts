@@ -32,9 +32,7 @@ function servedBy(system: LocalSystem, modelName: string): Served {
   return {
     target: new HttpTarget(system.url, openAiDialect(modelName)),
     version: ownVersion(),
-    processes: members
-      .flatMap(({ service, sidecar }) => (sidecar === null ? [service] : [service, sidecar]))
-      .map(({ name, pid }) => ({ name, pid })),
+    processes: members.flatMap(({ processes }) => processes.map(({ name, pid }) => ({ name, pid }))),
     stages: members
       .filter(({ appId }) => appId !== 'gateway')
       .map(({ service: { name }, healthPort }) => ({

@@ -76,7 +76,7 @@ def rule(others, target):
     match = ["OUTPUT", "-d", others, "!", "-o", "lo", "-m", "comment", "--comment", MARK, *target]
     added = iptables("-A", *match)
     if added.returncode != 0:
-        sys.exit(f"packets can not be watched: {added.stderr.strip()}")
+        sys.exit(f"packets cannot be watched: {added.stderr.strip()}")
     try:
         print("ready", flush=True)
         yield
