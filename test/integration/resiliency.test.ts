@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
-import { Scrape } from '../../scripts/lib/measure/figures/stage-counters.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { ensureDaprd } from '../../scripts/lib/local/daprd.js';
 import { ManagedProcess } from '../../scripts/lib/local/processes.js';
 import { freePorts } from '../../scripts/lib/local/ports.js';

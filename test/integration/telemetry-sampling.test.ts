@@ -7,7 +7,7 @@ import {
   type TelemetryPorts,
 } from '../../scripts/lib/local/telemetry/targets.js';
 import { findTelemetryPrograms } from '../../scripts/lib/local/telemetry/programs.js';
-import { Scrape } from '../../scripts/lib/measure/figures/stage-counters.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { eventually } from '../support/eventually.js';
 import { findTrace } from '../../scripts/lib/local/telemetry/traces.js';
 import { sendTrace } from '../support/otlp.js';

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
-import { callerPath, wholeNumber } from '../cli/options.js';
+import { callerPath, collect, count, precisionOption } from '../cli/options.js';
 
 /** What the stages of an overlay are to be. */
 export interface RenderOptions {
@@ -25,8 +25,6 @@ export interface RenderOptions {
   readonly out: string;
 }
 
-const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
-
 /** Parses values of one form, and collects them. */
 const each =
   (form: RegExp, such: string) =>
@@ -45,13 +43,13 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
     )
     .option('--split <boundaries>', 'cut the model at these layers; "" is one stage', '10,20')
     .option('--replicas <stage=n>', 'least, or without autoscaler all, such as stage-1=2', collect, [])
-    .addOption(new Option('--max-replicas <n>', 'of each stage').argParser(wholeNumber(1, 1_000)).default(4))
+    .addOption(count('--max-replicas <n>', 'of each stage', 4, [1, 1_000]))
     .addOption(
       new Option('--autoscaler <autoscaler>', 'who owns the replicas')
         .choices(['hpa', 'keda', 'none'])
         .default('hpa'),
     )
-    .addOption(new Option('--scale-down-after <seconds>', 'of less load').argParser(wholeNumber(0, 3_600)))
+    .addOption(count('--scale-down-after <seconds>', 'of less load', undefined, [0, 3_600]))
     .option('--cpu <quantity>', 'of all stages, or stage-1=300m', each(QUANTITY, '500m or stage-1=300m'), [])
     .option(
       '--cpu-request <quantity>',
@@ -60,9 +58,7 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
       [],
     )
     .option('--memory <quantity>', 'likewise', each(QUANTITY, '768Mi or stage-1=1Gi'), [])
-    .addOption(
-      new Option('--precision <precision>', 'of the weights').choices(['int8', 'f32']).default('int8'),
-    )
+    .addOption(precisionOption())
     .option(
       '--env <name=value>',
       'of every service; may be repeated',

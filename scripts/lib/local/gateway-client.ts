@@ -2,6 +2,7 @@ import type { Topology } from '../../../services/gateway/backend.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { waitUntil } from '../wait-until.js';
+import { Scrape } from './metrics-page.js';
 
 const POLL_MS = 100;
 const CALL_TIMEOUT_MS = 5_000;
@@ -37,13 +38,10 @@ export class GatewayClient {
     throw ServingError.received(code, message);
   }
 
-  /** The value of a metric with just these labels, none by default; 0 when it has not been counted yet. */
-  async metrics(labels = ''): Promise<(name: string) => number> {
-    const text = await (await this.#get('/metrics')).text();
-    return (name) => {
-      const braces = labels === '' ? '(?:\\{\\})?' : `\\{${labels}\\}`;
-      return Number(new RegExp(`^layermesh_${name}${braces} (\\S+)`, 'm').exec(text)?.[1] ?? 0);
-    };
+  /** The values of its metrics, with this label where one is named; 0 of what has not been counted yet. */
+  async metrics(label = ''): Promise<(name: string) => number> {
+    const scrape = new Scrape(await (await this.#get('/metrics')).text());
+    return (name) => scrape.total(`layermesh_${name}`, label);
   }
 
   /**

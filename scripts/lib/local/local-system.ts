@@ -1,15 +1,14 @@
 import { rm } from 'node:fs/promises';
 import type { Topology } from '../../../services/gateway/backend.js';
 import type { Precision } from '../../../services/lib/engine/types.js';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { type ReplicaCounts, requireStages } from '../cli/options.js';
 import { GatewayClient } from './gateway-client.js';
 import { Member, randomToken } from './member.js';
-import { freePort, isFree } from './ports.js';
+import { freePort } from './ports.js';
 import type { KeptProcess } from './processes.js';
 import { type AppEntry, entriesOfStages, readRunFile } from './run-file.js';
 import { RunFolder } from './run-folder.js';
-import { commandOf, leftIn, type RecordedProcess, stopRecorded, writeRunState } from './run-state.js';
+import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
 
@@ -36,20 +35,6 @@ const READY_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 10_000;
 /** A replica that leaves a running system first finishes, or hands over, its sequences. */
 const DRAIN_GRACE_MS = 60_000;
-
-/**
- * Throws `port_in_use` where a system, or something else, has the port; asked before anything is started. What a killed
- * supervisor left there is no obstacle: it is stopped by `LocalSystem.start`.
- */
-export async function requireFreePort(port: number): Promise<void> {
-  const folder = new RunFolder(port);
-  if (folder.owner !== null) throw folder.inUse();
-  if (leftIn(folder).length > 0) return;
-  if (!(await isFree(port))) throw listening(port);
-}
-
-const listening = (port: number): ServingError =>
-  new ServingError('port_in_use', `something listens on 127.0.0.1:${port}`);
 
 /** The gateway, every replica of every stage and their sidecars on this machine, as dapr/dapr.yaml describes them. */
 export class LocalSystem {
@@ -81,7 +66,7 @@ export class LocalSystem {
     const port = options.port ?? (await freePort());
     const folder = new RunFolder(port);
     const disown = folder.own();
-    await clear(folder, port, options).catch((error: unknown) => {
+    await clearPort(port, options.onEvent).catch((error: unknown) => {
       disown();
       throw error;
     });
@@ -281,14 +266,6 @@ export class LocalSystem {
     await rm(this.folder.state, { force: true });
     this.#disown();
   }
-}
-
-/** Stops what a killed supervisor left, for its record is erased next. Throws `port_in_use` for others' processes. */
-async function clear(folder: RunFolder, port: number, { onEvent }: SystemOptions): Promise<void> {
-  const left = leftIn(folder);
-  if (left.length > 0) onEvent?.(`stopping ${left.length} processes that a killed supervisor left`);
-  await stopRecorded(left);
-  if (!(await isFree(port))) throw listening(port);
 }
 
 const toRecord = ({ name, pid }: KeptProcess, kind: RecordedProcess['kind']): RecordedProcess => ({

@@ -5,8 +5,9 @@ import { runStep } from '../../bootstrap/step.mjs';
 import { parseReplicaCounts, requireStages } from '../cli/options.js';
 import { locateModel, prepare } from '../model/prepare.js';
 import { ensureDaprd } from './daprd.js';
-import { requireFreePort, type SystemOptions } from './local-system.js';
+import type { SystemOptions } from './local-system.js';
 import { readRunFile, type RunFile } from './run-file.js';
+import { requireFreePort } from './run-state.js';
 import { findTelemetryPrograms, missingPrograms, type TelemetryPrograms } from './telemetry/programs.js';
 import type { UpOptions } from './up-options.js';
 

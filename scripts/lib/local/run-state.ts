@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { writeWhole } from '../repository.js';
 import { waitUntil } from '../wait-until.js';
-import type { RunFolder } from './run-folder.js';
+import { isFree } from './ports.js';
+import { RunFolder } from './run-folder.js';
 import type { TelemetryUrls } from './telemetry/local-telemetry.js';
 import { telemetryPrograms } from './telemetry/programs.js';
 
@@ -93,4 +94,29 @@ function send(signal: NodeJS.Signals, recorded: RecordedProcess): void {
     // It ended in between.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/**
+ * Throws `port_in_use` where a system, or something else, has the port; asked before anything is started. What a killed
+ * supervisor left there is no obstacle: it is stopped by `LocalSystem.start`.
+ */
+export async function requireFreePort(port: number): Promise<void> {
+  const folder = new RunFolder(port);
+  if (folder.owner !== null) throw folder.inUse();
+  if (leftIn(folder).length > 0) return;
+  if (!(await isFree(port))) throw listening(port);
+}
+
+const listening = (port: number): ServingError =>
+  new ServingError('port_in_use', `something listens on 127.0.0.1:${port}`);
+
+/**
+ * Stops what a killed supervisor left on a port, for its record is erased next. Throws `port_in_use` for others'
+ * processes.
+ */
+export async function clearPort(port: number, onEvent?: (message: string) => void): Promise<void> {
+  const left = leftIn(new RunFolder(port));
+  if (left.length > 0) onEvent?.(`stopping ${left.length} processes that a killed supervisor left`);
+  await stopRecorded(left);
+  if (!(await isFree(port))) throw listening(port);
 }

@@ -5,10 +5,10 @@ import {
   readMachineCpu,
   readProcess,
 } from '../../../scripts/lib/measure/figures/usage.js';
+import { Scrape } from '../../../scripts/lib/local/metrics-page.js';
 import {
   difference,
   phaseMeans,
-  Scrape,
   stageCountersOf,
   total,
 } from '../../../scripts/lib/measure/figures/stage-counters.js';

@@ -1,7 +1,8 @@
 import { metricPath, podMetrics, type MetricList, type Pod } from '../../k8s/objects.js';
 import { isScaled } from '../experiment/arms.js';
 import type { Arm, Observation, PodLife, PodView, Used } from '../experiment/types.js';
-import { readPage, Scrape, stageCountersOf } from '../figures/stage-counters.js';
+import { readPage, Scrape } from '../../local/metrics-page.js';
+import { stageCountersOf } from '../figures/stage-counters.js';
 import type { ClusterApi } from './cluster-api.js';
 import { appOf, cpuLimitOf, lifeOf, scaleViews, type Autoscaler, type Deployment } from './cluster-views.js';
 

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Topology } from '../../../../services/gateway/backend.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
+import { readPage } from '../../local/metrics-page.js';
 import { RunFolder } from '../../local/run-folder.js';
 import { leftIn } from '../../local/run-state.js';
 import { HttpTarget, openAiDialect } from '../http-target.js';
@@ -46,11 +47,7 @@ async function listedProcesses(url: string, signal: AbortSignal): Promise<Watche
 }
 
 async function getJson(url: string, signal: AbortSignal): Promise<unknown> {
-  try {
-    const response = await fetch(url, { signal });
-    return response.ok ? await response.json() : null;
-  } catch {
-    signal.throwIfAborted();
-    return null;
-  }
+  const page = await readPage(url, signal);
+  signal.throwIfAborted();
+  return page === null ? null : JSON.parse(page);
 }
