@@ -1,18 +1,16 @@
-import { homedir } from 'node:os';
 import { basename } from 'node:path';
-import { benchCommand, type BenchOptions } from './lib/bench/bench-options.js';
-import { loadsOf } from './lib/bench/loads.js';
-import { planArms } from './lib/bench/plan-arms.js';
-import { barsReport } from './lib/bench/report/bars.js';
-import { loadReport } from './lib/bench/report/load-report.js';
-import { describeMachine } from './lib/bench/report/machine.js';
-import { writeRawRows } from './lib/bench/report/raw-rows.js';
-import { unpublishableReason } from './lib/bench/report/publishable.js';
-import { writeResults } from './lib/bench/report/results-page.js';
-import { headerText, type RunHeader } from './lib/bench/report/run-header.js';
-import { runBench } from './lib/bench/run-bench.js';
-import { throughputOf, type Trial } from './lib/bench/trial.js';
-import { runCommand, stopSignal } from './lib/command.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { planArms } from './lib/measure/bench/arms.js';
+import { barsReport } from './lib/measure/bench/bars.js';
+import { headerText, loadReport } from './lib/measure/bench/load-report.js';
+import { loadsOf } from './lib/measure/bench/loads.js';
+import { benchCommand, type BenchOptions } from './lib/measure/bench/options.js';
+import { unpublishableReason, writeRawRows, type RunHeader } from './lib/measure/bench/rows.js';
+import { runBench } from './lib/measure/bench/run-bench.js';
+import { describeMachine } from './lib/measure/figures/machine.js';
+import { failedOf, throughputOf } from './lib/measure/figures/requests.js';
+import { commandLine, writeResults } from './lib/measure/results-page.js';
+import type { Trial } from './lib/measure/types.js';
 
 await runCommand(benchCommand(bench));
 
@@ -37,7 +35,7 @@ async function bench(options: BenchOptions): Promise<void> {
 
   const header: RunHeader = {
     date,
-    command: ['npm run bench --', ...process.argv.slice(2)].join(' ').replaceAll(homedir(), '~'),
+    command: commandLine('bench'),
     model: options.model === undefined ? 'the demo model' : basename(options.model),
     machine: describeMachine(),
     rounds,
@@ -49,7 +47,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const report = [headerText(header), ...bars, ...sections].join('\n\n');
   console.log(report);
   if (options.json !== undefined) writeRawRows(options.json, header, trials);
-  if (trials.some(({ records }) => records.some(({ error }) => error !== null))) process.exitCode = 1;
+  if (trials.some((trial) => failedOf(trial).length > 0)) process.exitCode = 1;
   if (options.docs) publish(report, trials);
 }
 

@@ -1,21 +1,22 @@
 import { writeFileSync } from 'node:fs';
 import { runStep } from './bootstrap/step.mjs';
-import { chaosCommand, type ChaosOptions } from './lib/chaos/options.js';
+import { chaosCommand, type ChaosOptions } from './lib/chaos/plan.js';
 import { brokenRules, reportJson, reportText } from './lib/chaos/report.js';
 import { runChaos } from './lib/chaos/run-chaos.js';
-import { runCommand, stopSignal } from './lib/command.js';
-import { LocalSystem } from './lib/local-system.js';
-import { planSystem } from './lib/plan-system.js';
-import { freePorts } from './lib/ports.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { LocalSystem } from './lib/local/local-system.js';
+import { planSystem } from './lib/local/plan-system.js';
 
 await runCommand(chaosCommand(chaos));
 
 async function chaos(options: ChaosOptions): Promise<void> {
   const signal = stopSignal();
-  const { seed, duration, faults: kinds, clients, json } = options;
+  const { stages = 3, seed, duration, faults: kinds, clients, json } = options;
+  const replicas = Array.from({ length: stages }, (_, stage) => `stage-${stage}=${options.replicas}`);
+  const plan = await planSystem({ ...options, stages, replicas }, signal);
   // Without the last lines of a log: most deaths are meant.
   const onEvent = (message: string): void => console.error(message.split('; its last lines')[0]);
-  const system = await start(options, onEvent, signal);
+  const system = await runStep('layer services', () => LocalSystem.start({ ...plan, onEvent }, signal));
   let sound = false;
   try {
     const observed = await runChaos(system, { seed, duration, kinds, clients, onEvent }, signal);
@@ -28,28 +29,4 @@ async function chaos(options: ChaosOptions): Promise<void> {
     if (sound) await system.folder.remove();
     else console.error(`The logs are in ${system.folder.path}`);
   }
-}
-
-/** So many replicas of every stage. */
-async function start(
-  { model, stages = 3, replicas, precision, mesh }: ChaosOptions,
-  onEvent: (message: string) => void,
-  signal: AbortSignal,
-): Promise<LocalSystem> {
-  const [port] = (await freePorts(1)) as [number];
-  const plan = await planSystem(
-    {
-      ...(model !== undefined && { model }),
-      stages,
-      replicas: Array.from({ length: stages }, (_, stage) => `stage-${stage}=${replicas}`),
-      precision,
-      mesh,
-      port,
-      state: 'sqlite',
-      trace: false,
-      detach: false,
-    },
-    signal,
-  );
-  return runStep('layer services', () => LocalSystem.start({ ...plan, onEvent }, signal));
 }

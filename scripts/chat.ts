@@ -1,10 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
-import { streamChat, type ChatMessage, type ChatRequest } from './lib/chat-stream.js';
-import { runCommand, stopSignal } from './lib/command.js';
-import { portOption } from './lib/port-option.js';
-import { wholeNumber } from './lib/whole-number.js';
+import { streamChat, type ChatMessage, type ChatRequest } from './lib/cli/chat-stream.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { portOption, wholeNumber } from './lib/cli/options.js';
 
 await runCommand(
   new Command('chat')

@@ -1,14 +1,20 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { setUpStep, toolStep, type CheckStep, type Outcome } from './lib/check-step.js';
-import { runCommand, stopSignal } from './lib/command.js';
-import { generatedStep } from './lib/generated-step.js';
-import { integrationNeeds } from './lib/integration-needs.js';
-import { jestStep } from './lib/jest-step.js';
-import { kustomize } from './lib/k8s/kustomize.js';
+import { ServingError } from '../services/lib/errors/serving-error.js';
+import { setUpStep, toolStep, type CheckStep, type Outcome } from './lib/check/check-step.js';
+import { generatedStep } from './lib/check/generated-step.js';
+import { integrationNeeds } from './lib/check/integration-needs.js';
+import { jestStep } from './lib/check/jest-step.js';
+import { conclude, inOrder } from './lib/check/run-steps.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { kustomize } from './lib/k8s/kubectl.js';
+import {
+  findPromtool,
+  findTelemetryPrograms,
+  missingPrograms,
+  telemetryPrograms,
+} from './lib/local/telemetry/programs.js';
 import { repositoryRoot } from './lib/repository.js';
-import { conclude, inOrder } from './lib/run-steps.js';
-import { findTelemetryPrograms, missingPrograms } from './lib/telemetry/programs.js';
 
 /** What must be there before. */
 const setUp: readonly CheckStep[] = [
@@ -25,13 +31,44 @@ const lanes: readonly (readonly CheckStep[])[] = [
 /** Alone, because they run whole systems and wait for them. */
 const whole: readonly CheckStep[] = [jestStep('integration', '--runInBand')];
 
+/** Without these, tests are skipped; with `--telemetry` that is a failure. */
+const programs: CheckStep = {
+  name: 'programs',
+  run: (_signal, print) => {
+    const missing = missingPrograms(findTelemetryPrograms());
+    if (findPromtool() === null) {
+      missing.push(new ServingError('telemetry_missing', 'there is no promtool: the rules are not tested'));
+    }
+    missing.forEach((each) => print(`${each.toLine()}\n`));
+    return Promise.resolve({
+      passed: telemetryPrograms.length + 1 - missing.length,
+      failed: missing.length,
+    });
+  },
+};
+
+const telemetry: readonly CheckStep[] = [
+  programs,
+  ...integrationNeeds,
+  jestStep('integration', '--runInBand', '--testPathPatterns', 'telemetry'),
+];
+
 await runCommand(
   new Command('check')
     .description(
       'Everything that must hold: format, lint, types, generated code, unit and integration tests.',
     )
-    .action(async () => {
+    .option(
+      '--telemetry',
+      'only the tests of the telemetry pipeline, whose programs must be installed',
+      false,
+    )
+    .action(async (options: { telemetry: boolean }) => {
       const signal = stopSignal();
+      if (options.telemetry) {
+        conclude(await inOrder(telemetry, false, signal));
+        return;
+      }
       const outcomes: Outcome[] = [];
       for (const group of [[setUp], lanes, [whole]]) {
         const results = await Promise.all(group.map((steps) => inOrder(steps, group.length > 1, signal)));

@@ -1,18 +1,16 @@
 import { rm } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import { runStep } from './bootstrap/step.mjs';
-import { runCommand } from './lib/command.js';
-import { giveOrder } from './lib/control.js';
-import { portOption } from './lib/port-option.js';
-import { RunFolder } from './lib/run-folder.js';
-import { readRunState } from './lib/run-state.js';
-import { stopRecorded } from './lib/stop-recorded.js';
+import { runCommand } from './lib/cli/command.js';
+import { portOption } from './lib/cli/options.js';
+import { RunFolder } from './lib/local/run-folder.js';
+import { readRunState, stopRecorded } from './lib/local/run-state.js';
+import { giveOrder } from './lib/local/supervisor.js';
+import { waitUntil } from './lib/wait-until.js';
 
 /** A supervisor stops its processes within less. */
 const PATIENCE_MS = 60_000;
-const POLL_MS = 50;
 
 await runCommand(
   new Command('down')
@@ -34,15 +32,11 @@ async function askToStop(folder: RunFolder, supervisor: number): Promise<void> {
     if (!(error instanceof ServingError && error.code === 'not_running')) throw error;
     if (folder.owner === supervisor) process.kill(supervisor, 'SIGTERM');
   }
-  const deadline = performance.now() + PATIENCE_MS;
-  while (folder.owner === supervisor) {
-    if (performance.now() > deadline) {
-      throw new ServingError('process_failed', `the supervisor (pid ${supervisor}) does not stop`, {
-        hint: 'kill it, and run npm run down again for what it leaves',
-      });
-    }
-    await sleep(POLL_MS);
-  }
+  const gone = await waitUntil(() => folder.owner !== supervisor, { every: 50, limit: PATIENCE_MS });
+  if (gone !== null) return;
+  throw new ServingError('process_failed', `the supervisor (pid ${supervisor}) does not stop`, {
+    hint: 'kill it, and run npm run down again for what it leaves',
+  });
 }
 
 async function stopLeft(folder: RunFolder): Promise<void> {

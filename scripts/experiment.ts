@@ -1,17 +1,16 @@
 import { mkdtempSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand, stopSignal } from './lib/command.js';
-import { measureArms } from './lib/experiment/measure-arms.js';
-import { DELAYS, measureNetwork } from './lib/experiment/network/measure-network.js';
-import { experimentCommand, type ExperimentOptions } from './lib/experiment/options.js';
-import { planOf } from './lib/experiment/plan.js';
-import { resultsPage } from './lib/experiment/report/page.js';
-import { writePage } from './lib/experiment/report/write-page.js';
-import { RowStore } from './lib/experiment/rows.js';
-import { ClusterSite } from './lib/experiment/site/cluster-site.js';
-import { LocalSite } from './lib/experiment/site/local-site.js';
-import type { Site } from './lib/experiment/types.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { measureArms } from './lib/measure/experiment/measure-arms.js';
+import { DELAYS, measureNetwork } from './lib/measure/experiment/network.js';
+import { experimentCommand, type ExperimentOptions } from './lib/measure/experiment/options.js';
+import { planOf, RowStore } from './lib/measure/experiment/plan.js';
+import { resultsPage, writePage } from './lib/measure/experiment/page.js';
+import { commandLine } from './lib/measure/results-page.js';
+import { ClusterSite } from './lib/measure/sites/cluster-site.js';
+import { LocalSite } from './lib/measure/sites/local-site.js';
+import type { Site } from './lib/measure/experiment/types.js';
 import { repositoryRoot } from './lib/repository.js';
 
 /** Enough to pass through every part that needs no cluster, and no more. */
@@ -64,8 +63,7 @@ async function measure(
     : [];
   const results = await measureArms(what, plan, shared, signal);
 
-  const command = ['npm run experiment --', ...process.argv.slice(2)].join(' ').replaceAll(homedir(), '~');
-  const page = resultsPage(plan, results, network, command);
+  const page = resultsPage(plan, results, network, commandLine('experiment'));
   writePage(page, store.folder);
   console.log(`${page.text}\n\nWritten to ${store.folder}`);
   if (options.docs) writePage(page, join(repositoryRoot, 'docs'));

@@ -1,19 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { writeResults } from './lib/bench/report/results-page.js';
 import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/command.js';
-import { exampleTrace } from './lib/observe/example-trace.js';
-import { measureOverhead } from './lib/observe/overhead.js';
-import { resultsOf } from './lib/observe/page.js';
-import { measurePredictions } from './lib/observe/prediction.js';
-import { measureTruth } from './lib/observe/truth.js';
-import { planSystem } from './lib/plan-system.js';
-import { freePorts } from './lib/ports.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { count } from './lib/cli/options.js';
+import { planSystem } from './lib/local/plan-system.js';
+import { findTelemetryPrograms, missingPrograms } from './lib/local/telemetry/programs.js';
+import { exampleTrace } from './lib/measure/observe/example-trace.js';
+import { measureOverhead } from './lib/measure/observe/overhead.js';
+import { resultsOf } from './lib/measure/observe/page.js';
+import { measurePredictions, measureTruth } from './lib/measure/observe/slow-stage.js';
+import { writeResults } from './lib/measure/results-page.js';
 import { repositoryRoot } from './lib/repository.js';
-import { findTelemetryPrograms, missingPrograms } from './lib/telemetry/programs.js';
-import { wholeNumber } from './lib/whole-number.js';
 
 const PAGE = join(repositoryRoot, 'docs', 'observability.md');
 const TRACE = join(repositoryRoot, 'docs', 'observability', 'trace.json');
@@ -24,24 +22,14 @@ await runCommand(
       'Measures what traces and reports are worth: a trace of one request, a slow stage that is found, a prediction ' +
         'that comes true, and what tracing costs. About ten minutes; needs the collector, Jaeger and Prometheus.',
     )
-    .option('--rounds <n>', 'of the comparison with and without tracing', wholeNumber(1, 100), 5)
+    .addOption(count('--rounds <n>', 'of the comparison with and without tracing', 5, [1, 100]))
     .option('--docs', 'write the results into docs/observability.md')
     .action(async ({ rounds, docs }: { rounds: number; docs?: true }) => {
       const signal = stopSignal();
       const programs = findTelemetryPrograms();
       const [missing] = missingPrograms(programs);
       if (missing !== undefined) throw missing;
-      const [port] = (await freePorts(1)) as [number];
-      const options = {
-        port,
-        replicas: [],
-        precision: 'int8',
-        mesh: 'dapr',
-        state: 'sqlite',
-        trace: false,
-        detach: false,
-      } as const;
-      const plan = await planSystem(options, signal);
+      const plan = await planSystem({}, signal);
       const observed = {
         model: `${plan.modelName} ${plan.precision}`,
         split: plan.split,

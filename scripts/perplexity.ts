@@ -6,11 +6,10 @@ import type { Engine, Precision } from '../services/lib/engine/types.js';
 import { ACTIVATION_TYPES, type ActivationType } from '../services/lib/model/activations.js';
 import { openCheckpoint } from '../services/lib/model/open-checkpoint.js';
 import { parseSplit } from '../services/lib/model/split.js';
-import { ChainedEngine } from './lib/chained-engine.js';
-import { runCommand, stopSignal } from './lib/command.js';
-import { compareEngines, windowsOf } from './lib/compare-engines.js';
-import { locateModel, prepare } from './lib/prepare.js';
-import { callerModel, callerPath } from './lib/caller-path.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { ChainedEngine, compareEngines, windowsOf } from './lib/model/compare-engines.js';
+import { locateModel, prepare } from './lib/model/prepare.js';
+import { callerPath, modelOption } from './lib/cli/options.js';
 
 const WINDOW = 256;
 const MOST_WINDOWS = 16;
@@ -71,11 +70,7 @@ async function windowsOfFile(model: string, text: string, signal: AbortSignal): 
 await runCommand(
   new Command('perplexity')
     .description('Measures what int8, and the split, cost in quality against unsplit f32.')
-    .option(
-      '--model <path|hub-id>',
-      'GGUF file or Hugging Face folder (default: the demo model)',
-      callerModel,
-    )
+    .addOption(modelOption())
     .option('--text <file>', 'text to read', callerPath, 'test/fixtures/tom-sawyer.txt')
     .option('--split <layers>', 'boundaries between the stages of the int8 model, such as 10,20', '')
     .addOption(

@@ -1,8 +1,8 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Precision } from '../services/lib/engine/types.js';
-import { runCommand, stopSignal } from './lib/command.js';
-import { locateModel, prepare } from './lib/prepare.js';
-import { callerModel } from './lib/caller-path.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { modelOption, precisionOption } from './lib/cli/options.js';
+import { locateModel, prepare } from './lib/model/prepare.js';
 
 interface Options {
   readonly model?: string;
@@ -14,14 +14,8 @@ await runCommand(
     .description(
       'Converts a checkpoint to shards, once, and prints their folder, which services take as LAYERMESH_PREPARED.',
     )
-    .option(
-      '--model <path|hub-id>',
-      'GGUF file or Hugging Face folder (default: the demo model)',
-      callerModel,
-    )
-    .addOption(
-      new Option('--precision <precision>', 'of the weights').choices(['int8', 'f32']).default('int8'),
-    )
+    .addOption(modelOption())
+    .addOption(precisionOption())
     .action(async ({ model, precision }: Options) => {
       const signal = stopSignal();
       const { directory } = await prepare(await locateModel(model, signal), precision, signal);

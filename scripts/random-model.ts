@@ -1,12 +1,10 @@
 import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/command.js';
-import { randomEncodings, type TypeName } from './lib/random-model/random-blocks.js';
-import { configOf, shapes, type Shape, type ShapeName } from './lib/random-model/shapes.js';
-import { writeRandomModel } from './lib/random-model/write-random-model.js';
-import { wholeNumber } from './lib/whole-number.js';
-import { callerPath } from './lib/caller-path.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { randomEncodings, type TypeName } from './lib/model/random-weights.js';
+import { configOf, type Shape, type ShapeName, shapes, writeRandomModel } from './lib/model/random-model.js';
+import { callerPath, count, seedOption } from './lib/cli/options.js';
 
 interface Options extends Partial<Shape> {
   readonly shape: ShapeName;
@@ -36,7 +34,7 @@ async function randomModel({ shape, type, seed, out, ...changes }: Options): Pro
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 const size = (flags: string, what: string): Option =>
-  new Option(flags, `${what} (default: the shape's)`).argParser(wholeNumber(1, 1 << 20));
+  count(flags, `${what} (default: the shape's)`, undefined, [1, 1 << 20]);
 
 await runCommand(
   new Command('random-model')
@@ -47,7 +45,7 @@ await runCommand(
     .addOption(
       new Option('--type <type>', 'of the matrices').choices(Object.keys(randomEncodings)).default('Q8_0'),
     )
-    .addOption(new Option('--seed <n>', 'of the weights').argParser(wholeNumber(0, 2 ** 31)).default(1))
+    .addOption(seedOption('of the weights'))
     .requiredOption('--out <file>', 'where to write it', callerPath)
     .optionsGroup('Another shape:')
     .addOption(size('--layers <n>', 'layers'))

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
-import { runCommand } from './lib/command.js';
-import { GatewayClient } from './lib/gateway-client.js';
-import { portOption } from './lib/port-option.js';
-import { reportText } from './lib/report-text.js';
-import { wholeNumber } from './lib/whole-number.js';
+import { runCommand } from './lib/cli/command.js';
+import { GatewayClient } from './lib/local/gateway-client.js';
+import { portOption, wholeNumber } from './lib/cli/options.js';
+import { reportText } from './lib/cli/report-text.js';
 
 await runCommand(
   new Command('report')

@@ -1,12 +1,11 @@
 import { Command } from 'commander';
 import type { Topology } from '../services/gateway/generation/backend.js';
 import { runStep } from './bootstrap/step.mjs';
-import { runCommand } from './lib/command.js';
-import { giveOrder } from './lib/control.js';
-import { portOption } from './lib/port-option.js';
-import { parseReplicaCounts } from './lib/replica-counts.js';
-import { RunFolder } from './lib/run-folder.js';
-import { topologyTable } from './lib/topology-table.js';
+import { runCommand } from './lib/cli/command.js';
+import { giveOrder } from './lib/local/supervisor.js';
+import { parseReplicaCounts, portOption } from './lib/cli/options.js';
+import { RunFolder } from './lib/local/run-folder.js';
+import { topologyTable } from './lib/cli/report-text.js';
 
 await runCommand(
   new Command('scale')

@@ -1,18 +1,17 @@
 import { whenAborted } from '../services/lib/process/run-service.js';
 import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/command.js';
-import { serveControl } from './lib/control.js';
-import { runDetached, SERVING } from './lib/detach.js';
-import { GatewayClient } from './lib/gateway-client.js';
-import { LocalSystem, type SystemOptions } from './lib/local-system.js';
-import { planSystem } from './lib/plan-system.js';
-import { readRunState } from './lib/run-state.js';
-import { RunFolder } from './lib/run-folder.js';
-import { showStatus } from './lib/status-line.js';
-import { watchTraces } from './lib/telemetry/last-trace.js';
-import type { TelemetryUrls } from './lib/telemetry/local-telemetry.js';
-import { topologyTable } from './lib/topology-table.js';
-import { upCommand, type UpOptions } from './lib/up-options.js';
+import { runCommand, stopSignal } from './lib/cli/command.js';
+import { runDetached, serveControl, SERVING } from './lib/local/supervisor.js';
+import { GatewayClient } from './lib/local/gateway-client.js';
+import { LocalSystem, type SystemOptions } from './lib/local/local-system.js';
+import { planSystem } from './lib/local/plan-system.js';
+import { readRunState } from './lib/local/run-state.js';
+import { RunFolder } from './lib/local/run-folder.js';
+import { showStatus } from './lib/cli/status-line.js';
+import { watchTraces } from './lib/local/telemetry/traces.js';
+import type { TelemetryUrls } from './lib/local/telemetry/local-telemetry.js';
+import { topologyTable } from './lib/cli/report-text.js';
+import { upCommand, type UpOptions } from './lib/local/up-options.js';
 
 await runCommand(upCommand(up));
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
-import { percentile } from '../../scripts/lib/bench/measure/statistics.js';
+import { percentile } from '../../scripts/lib/measure/figures/statistics.js';
 import { readStageConfig } from '../../services/lib/config/config.js';
 import { connect, type CallerLink } from '../../services/lib/mesh/caller-link.js';
 import { DirectMesh } from '../../services/lib/mesh/direct-mesh.js';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { parallelSteps } from '../../services/stage/scheduling/parallel-steps.js';
 import { post } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';

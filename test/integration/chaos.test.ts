@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
-import type { Percentiles } from '../../scripts/lib/bench/measure/statistics.js';
+import type { Percentiles } from '../../scripts/lib/measure/figures/statistics.js';
 import type { Observed } from '../../scripts/lib/chaos/report.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -40,7 +40,7 @@ describe('npm run chaos', () => {
   it.each([
     ['--duration', '9'],
     ['--faults', 'kill,murder'],
-  ])('fails in one line where it can not do as it is told: %s %s', async (...args) => {
+  ])('fails in one line where it cannot do as it is told: %s %s', async (...args) => {
     const { code, output } = await chaos(...args);
     expect(output).toMatch(/^error\[invalid_config\]: .*\n$/);
     expect(code).toBe(1);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
-import { compareEngines, windowsOf } from '../../scripts/lib/compare-engines.js';
-import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+import { compareEngines, windowsOf } from '../../scripts/lib/model/compare-engines.js';
+import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';

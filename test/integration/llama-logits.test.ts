@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { cacheDirectory } from '../../services/lib/config/config.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
-import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
+import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
 import { prepareModel } from '../support/prepare-model.js';
 
 interface Fixture {

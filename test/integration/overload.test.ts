@@ -1,4 +1,4 @@
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { greedyTokens, post } from '../support/completions.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import type { StageTopology } from '../../services/gateway/generation/backend.js';
 import { startStream, type RunningStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';

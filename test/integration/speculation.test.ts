@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { post } from '../support/completions.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
 import { stepsRun } from '../support/stage-metrics.js';

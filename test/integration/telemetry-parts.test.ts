@@ -1,9 +1,9 @@
-import { freePorts } from '../../scripts/lib/ports.js';
-import { RunFolder } from '../../scripts/lib/run-folder.js';
-import { LocalTelemetry } from '../../scripts/lib/telemetry/local-telemetry.js';
-import { findTelemetryPrograms, type TelemetryProgram } from '../../scripts/lib/telemetry/programs.js';
+import { freePorts } from '../../scripts/lib/local/ports.js';
+import { RunFolder } from '../../scripts/lib/local/run-folder.js';
+import { LocalTelemetry } from '../../scripts/lib/local/telemetry/local-telemetry.js';
+import { findTelemetryPrograms, type TelemetryProgram } from '../../scripts/lib/local/telemetry/programs.js';
 import { eventually } from '../support/eventually.js';
-import { findTrace } from '../../scripts/lib/telemetry/jaeger-trace.js';
+import { findTrace } from '../../scripts/lib/local/telemetry/traces.js';
 import { sendTrace } from '../support/otlp.js';
 import { query } from '../support/prometheus.js';
 import { describeTelemetry } from '../support/telemetry.js';

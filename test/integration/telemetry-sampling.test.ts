@@ -1,11 +1,15 @@
 import { join } from 'node:path';
-import { ManagedProcess } from '../../scripts/lib/managed-process.js';
+import { ManagedProcess } from '../../scripts/lib/local/processes.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { choosePorts, portVariables, type TelemetryPorts } from '../../scripts/lib/telemetry/ports.js';
-import { findTelemetryPrograms } from '../../scripts/lib/telemetry/programs.js';
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import {
+  choosePorts,
+  portVariables,
+  type TelemetryPorts,
+} from '../../scripts/lib/local/telemetry/targets.js';
+import { findTelemetryPrograms } from '../../scripts/lib/local/telemetry/programs.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { eventually } from '../support/eventually.js';
-import { findTrace } from '../../scripts/lib/telemetry/jaeger-trace.js';
+import { findTrace } from '../../scripts/lib/local/telemetry/traces.js';
 import { sendTrace } from '../support/otlp.js';
 import { describeTelemetry } from '../support/telemetry.js';
 import { temporaryFolder } from '../support/temporary-folder.js';

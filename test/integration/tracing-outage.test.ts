@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { METRICS } from '../../services/lib/telemetry/names.js';
 import { greedyTokens } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';

@@ -4,7 +4,7 @@ import {
   tagOf,
   type JaegerSpan,
   type JaegerTrace,
-} from '../../scripts/lib/telemetry/jaeger-trace.js';
+} from '../../scripts/lib/local/telemetry/traces.js';
 import { ATTRIBUTES, METRICS, SPANS } from '../../services/lib/telemetry/names.js';
 import { post } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';

@@ -4,10 +4,10 @@ import { createServer } from 'node:net';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
-import { freePorts } from '../../scripts/lib/ports.js';
+import { freePorts } from '../../scripts/lib/local/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { RunFolder } from '../../scripts/lib/run-folder.js';
-import { isStillRunning, readRunState } from '../../scripts/lib/run-state.js';
+import { RunFolder } from '../../scripts/lib/local/run-folder.js';
+import { isStillRunning, readRunState } from '../../scripts/lib/local/run-state.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
 import { eventually } from '../support/eventually.js';
 

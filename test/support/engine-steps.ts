@@ -1,4 +1,4 @@
-import { ChainedEngine } from '../../scripts/lib/chained-engine.js';
+import { ChainedEngine } from '../../scripts/lib/model/compare-engines.js';
 import type { Engine } from '../../services/lib/engine/types.js';
 
 /** Tokens of one sequence in a step. */

@@ -1,4 +1,4 @@
-import { alignmentOf, ggufHeader, paddingOf, type GgufValue } from '../../scripts/lib/gguf/gguf-header.js';
+import { alignmentOf, ggufHeader, paddingOf, type GgufValue } from '../../scripts/lib/model/gguf-header.js';
 
 export type { GgufValue };
 

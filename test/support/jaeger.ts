@@ -1,4 +1,4 @@
-import type { JaegerSpan, JaegerTrace } from '../../scripts/lib/telemetry/jaeger-trace.js';
+import type { JaegerSpan, JaegerTrace } from '../../scripts/lib/local/telemetry/traces.js';
 
 /** Parent and child of each edge between two spans of a trace, such as `gateway:decode → stage-0:stage.decode`. */
 export function edgesOf({ spans, processes }: JaegerTrace): string[] {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { Manifest } from '../../scripts/lib/k8s/manifest.js';
+import type { Manifest } from '../../scripts/lib/k8s/objects.js';
 
 interface Schemas {
   readonly $defs: object;

@@ -4,14 +4,14 @@ import { evenSplit } from '../../services/lib/model/split.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
 import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
-import { ensureDaprd } from '../../scripts/lib/daprd.js';
-import { ensureDemoModel } from '../../scripts/lib/demo-model.js';
-import { LocalSystem } from '../../scripts/lib/local-system.js';
-import { freePorts } from '../../scripts/lib/ports.js';
+import { ensureDaprd } from '../../scripts/lib/local/daprd.js';
+import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
+import { LocalSystem } from '../../scripts/lib/local/local-system.js';
+import { freePorts } from '../../scripts/lib/local/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import type { SidecarPorts } from '../../scripts/lib/sidecar.js';
-import type { TelemetryUrls } from '../../scripts/lib/telemetry/local-telemetry.js';
-import { findTelemetryPrograms } from '../../scripts/lib/telemetry/programs.js';
+import type { SidecarPorts } from '../../scripts/lib/local/member.js';
+import type { TelemetryUrls } from '../../scripts/lib/local/telemetry/local-telemetry.js';
+import { findTelemetryPrograms } from '../../scripts/lib/local/telemetry/programs.js';
 import { prepareModel } from './prepare-model.js';
 
 export interface TestSystemOptions {

@@ -3,7 +3,7 @@ import {
   type PreparedModel,
   type PrepareOptions,
 } from '../../services/lib/engine/prepare/prepare-model.js';
-import { samplingOf } from '../../scripts/lib/demo-model.js';
+import { samplingOf } from '../../scripts/lib/model/demo-model.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
 
 /** The shards of a GGUF file or a Hugging Face folder, without the lock and the progress of the commands. */

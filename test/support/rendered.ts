@@ -1,10 +1,10 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { kustomize } from '../../scripts/lib/k8s/kustomize.js';
-import type { Manifest } from '../../scripts/lib/k8s/manifest.js';
+import { kustomize } from '../../scripts/lib/k8s/kubectl.js';
+import type { Manifest } from '../../scripts/lib/k8s/objects.js';
 import { parseRenderOptions } from '../../scripts/lib/k8s/render-options.js';
-import { writeOverlay } from '../../scripts/lib/k8s/write-overlay.js';
+import { writeOverlay } from '../../scripts/lib/k8s/overlay.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 
 export const k8sFolder = join(repositoryRoot, 'k8s');

@@ -1,4 +1,4 @@
-import { Scrape } from '../../scripts/lib/bench/measure/prometheus.js';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import type { TestMember } from './local-system.js';
 
 /** A stage's own metric, summed over its labels, as of now: `/topology` may be two seconds behind. */

@@ -2,7 +2,7 @@ import {
   findPromtool,
   findTelemetryPrograms,
   missingPrograms,
-} from '../../scripts/lib/telemetry/programs.js';
+} from '../../scripts/lib/local/telemetry/programs.js';
 
 const missing = missingPrograms(findTelemetryPrograms()).map(({ message }) => message);
 

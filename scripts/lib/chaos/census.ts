@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readProcess } from '../bench/measure/proc.js';
-import type { LocalSystem } from '../local-system.js';
+import { readProcess } from '../measure/figures/usage.js';
+import type { LocalSystem } from '../local/local-system.js';
 
 /** Of one process: its open handles by what they are, and its threads. */
 export interface Holdings {
@@ -43,7 +43,7 @@ export async function takeCensus({ gateway, members }: LocalSystem): Promise<Cen
       replicas.map(({ pid, sequences, kv_used: kvUsed }) => ({ name: nameOf(pid), sequences, kvUsed })),
     ),
     processes: members
-      .flatMap(({ service, sidecar }) => (sidecar === null ? [service] : [service, sidecar]))
+      .flatMap(({ processes }) => processes)
       .flatMap(({ name, pid }) => countProcess(name, pid) ?? []),
   };
 }

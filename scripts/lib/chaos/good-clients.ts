@@ -1,9 +1,9 @@
 import { json } from 'node:stream/consumers';
 import { createRandom } from '../../../services/lib/sampling/random.js';
-import { SseData } from '../bench/targets/sse-data.js';
-import type { Ledger } from './ledger.js';
-import { described, postPatiently } from './patiently.js';
-import { GOOD } from './report.js';
+import { SseData } from '../measure/http-target.js';
+import { GOOD, type Ledger } from './report.js';
+import { within } from '../wait-until.js';
+import { described, postPatiently } from './requests.js';
 
 /** Something to ask, and what is answered when nothing is disturbed. */
 export interface KnownAnswer {
@@ -76,23 +76,12 @@ async function ask(
   { path, body, stream }: { path: string; body: object; stream: boolean },
   signal: AbortSignal,
 ): Promise<Answer> {
-  // By a timer that is held: a timeout signal inside another may be collected before it fires.
-  const late = new AbortController();
-  const timer = setTimeout(
-    () => late.abort(new Error(`no answer in ${REQUEST_TIMEOUT_MS / 1000} s`)),
-    REQUEST_TIMEOUT_MS,
-  );
-  const limit = AbortSignal.any([signal, late.signal]);
-  try {
+  return within(REQUEST_TIMEOUT_MS, signal, async (limit) => {
     const response = await postPatiently(`${url}${path}`, { ...body, stream }, limit);
     if (response.statusCode !== 200) throw new Error(await described(response));
     if (!stream) return { text: textOf((await json(response)) as Completion), longestPause: null };
-    return await readStream(response);
-  } catch (reason) {
-    throw late.signal.aborted ? late.signal.reason : reason;
-  } finally {
-    clearTimeout(timer);
-  }
+    return readStream(response);
+  });
 }
 
 async function readStream(pieces: AsyncIterable<unknown>): Promise<Answer> {

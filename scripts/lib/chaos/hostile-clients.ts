@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { postJson } from '../bench/targets/http-target.js';
-import { BAD_REQUESTS } from './bad-requests.js';
-import type { Ledger } from './ledger.js';
-import { described, isBusy, postPatiently } from './patiently.js';
+import { postJson } from '../measure/http-target.js';
+import { BAD_REQUESTS, described, isBusy, postPatiently } from './requests.js';
+import type { Ledger } from './report.js';
 import type { FaultKind } from './plan.js';
 import { RawConnection, requestText } from './raw-connection.js';
 
@@ -192,7 +191,7 @@ async function longWord(scene: Scene): Promise<void> {
   );
 }
 
-/** Something that can not be served. */
+/** Something that cannot be served. */
 async function badInput(scene: Scene): Promise<void> {
   await expectRefusal(scene, 'bad-input', ...oneOf(scene.random, BAD_REQUESTS));
 }

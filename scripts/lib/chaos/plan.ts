@@ -1,4 +1,17 @@
+import { Command, Option } from 'commander';
+import type { Precision } from '../../../services/lib/engine/types.js';
 import { createRandom } from '../../../services/lib/sampling/random.js';
+import {
+  callerPath,
+  count,
+  listOf,
+  meshOption,
+  modelOption,
+  oneOf,
+  precisionOption,
+  seedOption,
+  stagesOption,
+} from '../cli/options.js';
 
 /** Every kind of fault, and how often it comes: once in so many seconds, at a time drawn within them. */
 const PERIODS = {
@@ -41,4 +54,50 @@ function faultsOf(kind: FaultKind, seed: number, duration: number): PlannedFault
     kind,
     seed: Math.floor(random() * 2 ** 32),
   }));
+}
+
+export interface ChaosOptions {
+  readonly duration: number;
+  readonly seed: number;
+  readonly faults: readonly FaultKind[];
+  readonly clients: number;
+  readonly model?: string;
+  readonly stages?: number;
+  readonly replicas: number;
+  readonly precision: Precision;
+  readonly mesh: 'dapr' | 'direct';
+  readonly json?: string;
+}
+
+export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): Command {
+  return new Command('chaos')
+    .description(
+      'Serves a model, lets clients ask it, does it harm meanwhile in ways that a seed draws, and tells what failed, ' +
+        'what changed and what was left behind. It fails when anything did.',
+    )
+    .optionsGroup('What happens:')
+    .addOption(count('--duration <s>', 'of the load', 60, [10, 86_400]))
+    .addOption(seedOption('of the faults and of what is asked'))
+    .addOption(
+      new Option('--faults <kinds>', 'some of them, with commas between')
+        .argParser(faultKinds)
+        .default(FAULT_KINDS, FAULT_KINDS.join()),
+    )
+    .addOption(count('--clients <n>', 'that behave well, each with one request at a time', 4, [1, 64]))
+    .optionsGroup('How it is served:')
+    .addOption(new Option('--site <site>', 'processes of this machine').choices(['local']).default('local'))
+    .addOption(modelOption())
+    .addOption(stagesOption())
+    .addOption(count('--replicas <n>', 'of every stage', 2, [1, 8]))
+    .addOption(precisionOption('of the weights; only in f32 is a text the same on every route', 'f32'))
+    .addOption(meshOption())
+    .optionsGroup('What is made of it:')
+    .option('--json <file>', 'writes the report, with every process before and after', callerPath)
+    .action(action);
+}
+
+/** In their own order. */
+function faultKinds(text: string): FaultKind[] {
+  const asked = listOf(oneOf(FAULT_KINDS))(text);
+  return FAULT_KINDS.filter((kind) => asked.includes(kind));
 }

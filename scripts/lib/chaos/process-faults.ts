@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import type { KeptProcess } from '../kept-process.js';
-import type { LocalSystem } from '../local-system.js';
+import type { KeptProcess } from '../local/processes.js';
+import type { LocalSystem } from '../local/local-system.js';
+import { waitUntil, within } from '../wait-until.js';
 import type { FaultKind } from './plan.js';
 
 export type ProcessFault = Extract<FaultKind, 'kill' | 'stop'>;
@@ -32,21 +33,15 @@ export async function disturbProcess(
 async function kill(victim: KeptProcess, system: LocalSystem, signal: AbortSignal): Promise<string | null> {
   const { name, pid } = victim;
   if (!send(pid, 'SIGKILL')) return `${name} did not run when it was to be killed`;
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), RETURN_TIMEOUT_MS);
-  const limit = AbortSignal.any([signal, late.signal]);
   try {
-    while (victim.pid === pid) await delay(LOOK_MS, undefined, { signal: limit });
-    await system.waitUntilComplete(limit);
+    await within(RETURN_TIMEOUT_MS, signal, async (limit) => {
+      await waitUntil(() => victim.pid !== pid, { every: LOOK_MS, signal: limit });
+      await system.waitUntilComplete(limit);
+    });
     return null;
   } catch (reason) {
     signal.throwIfAborted();
-    const why = late.signal.aborted
-      ? `not within ${RETURN_TIMEOUT_MS / 1000} s`
-      : ServingError.from(reason).message;
-    return `${name} was killed and has not come back: ${why}`;
-  } finally {
-    clearTimeout(timer);
+    return `${name} was killed and has not come back: ${ServingError.from(reason).message}`;
   }
 }
 

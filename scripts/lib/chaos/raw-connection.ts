@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitUntil } from '../wait-until.js';
 
-/** The bytes of a request. `length` may promise more than comes. */
-export function requestText(path: string, body = '', length = Buffer.byteLength(body)): string {
+/** The bytes of a request. */
+export function requestText(path: string, body = ''): string {
   const head = [
-    `${body === '' && length === 0 ? 'GET' : 'POST'} ${path} HTTP/1.1`,
+    `${body === '' ? 'GET' : 'POST'} ${path} HTTP/1.1`,
     'Host: 127.0.0.1',
     'Content-Type: application/json',
-    `Content-Length: ${length}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
   ];
   return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
@@ -77,11 +77,8 @@ export class RawConnection {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const deadline = performance.now() + timeoutMs;
-    while (!holds(this.#received)) {
-      if (this.#ended || performance.now() > deadline) return false;
-      await delay(POLL_MS, undefined, { signal });
-    }
-    return true;
+    const over = (): boolean => this.#ended || holds(this.#received);
+    await waitUntil(over, { every: POLL_MS, limit: timeoutMs, signal });
+    return holds(this.#received);
   }
 }

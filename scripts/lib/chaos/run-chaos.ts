@@ -1,16 +1,16 @@
-import { setMaxListeners } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createRandom } from '../../../services/lib/sampling/random.js';
-import type { LocalSystem } from '../local-system.js';
-import { leftovers, takeCensus, type Census } from './census.js';
+import type { LocalSystem } from '../local/local-system.js';
+import { waitUntil } from '../wait-until.js';
+import { type Census, leftovers, takeCensus } from './census.js';
 import { askOn, learnAnswers } from './good-clients.js';
 import { hostileClients } from './hostile-clients.js';
-import { Ledger } from './ledger.js';
-import { planFaults, type FaultKind, type PlannedFault } from './plan.js';
-import { disturbProcess } from './process-faults.js';
-import type { Observed } from './report.js';
-import { watchHealth } from './watch-health.js';
+import { type FaultKind, planFaults, type PlannedFault } from './plan.js';
+import { disturbProcess, type ProcessFault } from './process-faults.js';
+import { Ledger, type Observed } from './report.js';
 
 export interface Chaos {
   readonly seed: number;
@@ -25,7 +25,6 @@ export interface Chaos {
 /** Stages tell every two seconds what they have; this is longer. */
 const QUIET_MS = 3_000;
 const SETTLE_TIMEOUT_MS = 60_000;
-const LOOK_MS = 1_000;
 
 /** Harms a system that runs while clients use it, and tells what was seen. */
 export async function runChaos(system: LocalSystem, chaos: Chaos, signal: AbortSignal): Promise<Observed> {
@@ -100,12 +99,11 @@ async function harm(
   const unrecovered: string[] = [];
   let processes: Promise<void> = Promise.resolve();
   const begin = async (fault: PlannedFault): Promise<void> => {
-    const { kind, seed } = fault;
-    const random = createRandom(seed);
     if (signal.aborted) return;
     done.push(fault);
-    if (kind !== 'kill' && kind !== 'stop')
-      return hostileClients[kind]({ url: system.url, random, ledger, signal });
+    const { kind, seed } = fault;
+    const random = createRandom(seed);
+    if (!isProcessFault(kind)) return hostileClients[kind]({ url: system.url, random, ledger, signal });
     const problem = await disturbProcess(kind, system, random, signal);
     if (problem === null) return;
     unrecovered.push(problem);
@@ -113,24 +111,57 @@ async function harm(
   };
   const running = plan.map(async (fault) => {
     await delay(Math.max(0, fault.at * 1_000 - (performance.now() - started)), undefined, { signal });
-    if (fault.kind !== 'kill' && fault.kind !== 'stop') return begin(fault);
+    if (!isProcessFault(fault.kind)) return begin(fault);
     processes = processes.then(() => begin(fault));
     return processes;
   });
-  const broken = (await Promise.allSettled(running)).find(
-    (result) => result.status === 'rejected' && !signal.aborted,
-  );
-  if (broken?.status === 'rejected') throw broken.reason;
+  for (const result of await Promise.allSettled(running)) {
+    if (result.status === 'rejected' && !signal.aborted) throw result.reason;
+  }
   return { done, unrecovered };
 }
+
+const isProcessFault = (kind: FaultKind): kind is ProcessFault => kind === 'kill' || kind === 'stop';
 
 /** Looks until nothing is left over, but not for ever; returns what there is then. */
 async function settle(system: LocalSystem, before: Census, signal: AbortSignal): Promise<Census> {
   await delay(QUIET_MS, undefined, { signal });
-  const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-  for (;;) {
-    const census = await takeCensus(system);
-    if (leftovers(before, census).length === 0 || performance.now() > deadline) return census;
-    await delay(LOOK_MS, undefined, { signal });
+  let census!: Census;
+  const isSettled = async (): Promise<boolean> => {
+    census = await takeCensus(system);
+    return leftovers(before, census).length === 0;
+  };
+  await waitUntil(isSettled, { every: 1_000, limit: SETTLE_TIMEOUT_MS, signal });
+  return census;
+}
+
+const PERIOD_MS = 100;
+/** A liveness probe waits no longer. */
+const TIMEOUT_MS = 5_000;
+
+export interface Health {
+  /** How long each answer took, milliseconds. */
+  readonly times: readonly number[];
+  /** How often none came in time. */
+  readonly failures: number;
+}
+
+/** Asks for `/health` ten times a second, each time over a connection of its own as a probe does, until told to stop. */
+export async function watchHealth(url: string, stop: AbortSignal): Promise<Health> {
+  const times: number[] = [];
+  let failures = 0;
+  while (!stop.aborted) {
+    const asked = performance.now();
+    try {
+      const call = get(`${url}/health`, { agent: false, timeout: TIMEOUT_MS });
+      call.once('timeout', () => call.destroy(new Error('late')));
+      const [response] = (await once(call, 'response')) as [IncomingMessage];
+      response.resume();
+      times.push(performance.now() - asked);
+    } catch {
+      failures++;
+    }
+    await delay(PERIOD_MS, undefined, { signal: stop }).catch(() => undefined);
   }
+  return { times, failures };
 }

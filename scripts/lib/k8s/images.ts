@@ -75,7 +75,7 @@ async function run(program: string, args: readonly string[], signal: AbortSignal
   const { code, output } = await runTool(program, args, { cwd: repositoryRoot, signal }).catch(
     (cause: unknown) => {
       signal.throwIfAborted();
-      throw new ServingError('process_failed', `can not run ${program}`, { cause });
+      throw new ServingError('process_failed', `cannot run ${program}`, { cause });
     },
   );
   if (code === 0) return;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from './kubectl.js';
 
 export interface LoadOptions {
   /** Requests at once. */
@@ -64,4 +65,27 @@ async function complete(url: string, prompt: string, maxTokens: number): Promise
   if (usage.completion_tokens !== maxTokens)
     throw new Error(`${usage.completion_tokens} of ${maxTokens} tokens`);
   return usage.completion_tokens;
+}
+
+/** What became of the requests that ran while `work` did. Throws `cluster_failed` when any failed, or none was answered. */
+export async function underLoad(
+  what: string,
+  url: string,
+  options: LoadOptions,
+  work: () => Promise<void>,
+): Promise<LoadResult> {
+  const stop = new AbortController();
+  const load = makeLoad(url, options, stop.signal);
+  try {
+    await work();
+  } finally {
+    stop.abort();
+    await load;
+  }
+  const { answered, failures } = await load;
+  const reasons = [...new Set(failures)].slice(0, 3).join('; ');
+  const all = answered + failures.length;
+  expect(failures.length === 0, `${what}: ${failures.length} of ${all} failed: ${reasons}`);
+  expect(answered > 0, `${what}: nothing was answered`);
+  return load;
 }

@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
-import { wholeNumber } from '../whole-number.js';
-import { callerPath } from '../caller-path.js';
+import { callerPath, collect, count, precisionOption } from '../cli/options.js';
 
 /** What the stages of an overlay are to be. */
 export interface RenderOptions {
@@ -26,8 +25,6 @@ export interface RenderOptions {
   readonly out: string;
 }
 
-const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
-
 /** Parses values of one form, and collects them. */
 const each =
   (form: RegExp, such: string) =>
@@ -40,19 +37,19 @@ const QUANTITY = /^(stage-\d+=)?\d+(\.\d+)?(m|Ki|Mi|Gi)?$/;
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export function renderCommand(action: (options: RenderOptions) => Promise<void>): Command {
-  return new Command('k8s-render')
+  return new Command('render')
     .description(
       'Writes the stages of a Kustomize overlay, and the rest of it where there is none yet; apply it with kubectl.',
     )
     .option('--split <boundaries>', 'cut the model at these layers; "" is one stage', '10,20')
     .option('--replicas <stage=n>', 'least, or without autoscaler all, such as stage-1=2', collect, [])
-    .addOption(new Option('--max-replicas <n>', 'of each stage').argParser(wholeNumber(1, 1_000)).default(4))
+    .addOption(count('--max-replicas <n>', 'of each stage', 4, [1, 1_000]))
     .addOption(
       new Option('--autoscaler <autoscaler>', 'who owns the replicas')
         .choices(['hpa', 'keda', 'none'])
         .default('hpa'),
     )
-    .addOption(new Option('--scale-down-after <seconds>', 'of less load').argParser(wholeNumber(0, 3_600)))
+    .addOption(count('--scale-down-after <seconds>', 'of less load', undefined, [0, 3_600]))
     .option('--cpu <quantity>', 'of all stages, or stage-1=300m', each(QUANTITY, '500m or stage-1=300m'), [])
     .option(
       '--cpu-request <quantity>',
@@ -61,9 +58,7 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
       [],
     )
     .option('--memory <quantity>', 'likewise', each(QUANTITY, '768Mi or stage-1=1Gi'), [])
-    .addOption(
-      new Option('--precision <precision>', 'of the weights').choices(['int8', 'f32']).default('int8'),
-    )
+    .addOption(precisionOption())
     .option(
       '--env <name=value>',
       'of every service; may be repeated',
@@ -83,7 +78,7 @@ function namespaceName(value: string): string {
   throw new InvalidArgumentError('It must be of at most 63 small letters, digits and "-".');
 }
 
-/** What a command line of `npm run k8s:render` asks for. Throws commander's error for one that can not be. */
+/** What a command line of `npm run k8s:render` asks for. Throws commander's error for one that cannot be. */
 export function parseRenderOptions(args: readonly string[]): RenderOptions {
   let options: RenderOptions | undefined;
   const command = renderCommand((given) => {

@@ -1,6 +1,5 @@
-import { runSchedule } from '../../../scripts/lib/bench/drivers/run-schedule.js';
-import type { Send } from '../../../scripts/lib/bench/drivers/send.js';
-import type { PlannedRequest } from '../../../scripts/lib/bench/types.js';
+import { runSchedule, type Send } from '../../../scripts/lib/measure/drivers.js';
+import type { PlannedRequest } from '../../../scripts/lib/measure/types.js';
 import { eventually } from '../../support/eventually.js';
 import { recordOf } from './records.js';
 

@@ -1,12 +1,14 @@
-import { meets } from '../../../scripts/lib/bench/measure/goodput.js';
-import { injectionEffect } from '../../../scripts/lib/bench/measure/injection.js';
 import {
+  durationOf,
+  injectionEffect,
   interTokenLatencies,
+  meets,
+  throughputOf,
   timePerOutputToken,
   timeToFirstToken,
-} from '../../../scripts/lib/bench/measure/latency.js';
-import { percentile, percentiles, spread } from '../../../scripts/lib/bench/measure/statistics.js';
-import { durationOf, throughputOf, totalThroughputOf } from '../../../scripts/lib/bench/trial.js';
+  totalThroughputOf,
+} from '../../../scripts/lib/measure/figures/requests.js';
+import { percentile, percentiles, spread } from '../../../scripts/lib/measure/figures/statistics.js';
 import { recordOf } from './records.js';
 
 describe('percentiles by nearest rank', () => {

@@ -1,6 +1,4 @@
-import type { Usage } from '../../../scripts/lib/bench/measure/watch.js';
-import type { Trial } from '../../../scripts/lib/bench/trial.js';
-import type { RequestRecord } from '../../../scripts/lib/bench/types.js';
+import type { RequestRecord, Trial, Usage } from '../../../scripts/lib/measure/types.js';
 
 /** A record of what matters to a test. */
 export const recordOf = (what: Partial<RequestRecord>): RequestRecord => ({

@@ -1,11 +1,8 @@
-import { decidingFlags } from '../../../scripts/lib/bench/report/machine.js';
-import { unpublishableReason } from '../../../scripts/lib/bench/report/publishable.js';
-import { ratioOf } from '../../../scripts/lib/bench/report/ratios.js';
-import { rawRows } from '../../../scripts/lib/bench/report/raw-rows.js';
-import { withResults } from '../../../scripts/lib/bench/report/results-page.js';
-import type { RunHeader } from '../../../scripts/lib/bench/report/run-header.js';
-import { latenciesOf, summarize } from '../../../scripts/lib/bench/report/summarize.js';
-import { figure, table } from '../../../scripts/lib/bench/report/table.js';
+import { decidingFlags } from '../../../scripts/lib/measure/figures/machine.js';
+import { rawRows, type RunHeader, unpublishableReason } from '../../../scripts/lib/measure/bench/rows.js';
+import { latenciesOf, ratioOf, summarize } from '../../../scripts/lib/measure/bench/summarize.js';
+import { withResults } from '../../../scripts/lib/measure/results-page.js';
+import { figure, table } from '../../../scripts/lib/cli/tables.js';
 import { recordOf, trialOf } from './records.js';
 
 const process = (cpuSeconds: number) => ({

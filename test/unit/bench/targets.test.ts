@@ -1,10 +1,13 @@
 import { PassThrough } from 'node:stream';
-import { createSend } from '../../../scripts/lib/bench/drivers/send.js';
-import { timeToFirstToken } from '../../../scripts/lib/bench/measure/latency.js';
-import { llamaDialect, openAiDialect } from '../../../scripts/lib/bench/targets/dialect.js';
-import { HttpTarget } from '../../../scripts/lib/bench/targets/http-target.js';
-import { PipeTarget } from '../../../scripts/lib/bench/targets/pipe-target.js';
-import { SseData } from '../../../scripts/lib/bench/targets/sse-data.js';
+import { createSend } from '../../../scripts/lib/measure/drivers.js';
+import { timeToFirstToken } from '../../../scripts/lib/measure/figures/requests.js';
+import {
+  HttpTarget,
+  llamaDialect,
+  openAiDialect,
+  SseData,
+} from '../../../scripts/lib/measure/http-target.js';
+import { PipeTarget } from '../../../scripts/lib/measure/sites/openvino-genai-arm.js';
 import { scriptedSse, type ScriptedSse } from './scripted-sse.js';
 
 const never = new AbortController().signal;

@@ -4,10 +4,14 @@ import {
   machineCpuOf,
   readMachineCpu,
   readProcess,
-} from '../../../scripts/lib/bench/measure/proc.js';
-import { Scrape } from '../../../scripts/lib/bench/measure/prometheus.js';
-import { phaseMeans, stageCountersOf } from '../../../scripts/lib/bench/measure/stage-counters.js';
-import { difference, total } from '../../../scripts/lib/bench/measure/counters.js';
+} from '../../../scripts/lib/measure/figures/usage.js';
+import { Scrape } from '../../../scripts/lib/local/metrics-page.js';
+import {
+  difference,
+  phaseMeans,
+  stageCountersOf,
+  total,
+} from '../../../scripts/lib/measure/figures/stage-counters.js';
 import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 
 describe('/proc', () => {

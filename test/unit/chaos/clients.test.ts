@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { createRandom } from '../../../services/lib/sampling/random.js';
 import { askOn, learnAnswers } from '../../../scripts/lib/chaos/good-clients.js';
 import { hostileClients, type HostileKind } from '../../../scripts/lib/chaos/hostile-clients.js';
-import { Ledger, type Endings } from '../../../scripts/lib/chaos/ledger.js';
+import { Ledger, type Endings } from '../../../scripts/lib/chaos/report.js';
 
 const never = new AbortController().signal;
 
@@ -129,7 +129,7 @@ describe('clients of chaos', () => {
       expect(await harm('flood')).toMatchObject([{ answered: 60, refused: 60, failed: 120 }]);
     });
 
-    it('have something else that can not be served with every seed', async () => {
+    it('have something else that cannot be served with every seed', async () => {
       const bodies = new Set<string>();
       const noted = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
         bodies.add(await text(request));

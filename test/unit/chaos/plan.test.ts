@@ -1,5 +1,4 @@
-import { chaosCommand, type ChaosOptions } from '../../../scripts/lib/chaos/options.js';
-import { FAULT_KINDS, planFaults } from '../../../scripts/lib/chaos/plan.js';
+import { chaosCommand, type ChaosOptions, FAULT_KINDS, planFaults } from '../../../scripts/lib/chaos/plan.js';
 
 describe('the plan of faults', () => {
   it('is a function of seed and duration alone', () => {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { disturbProcess } from '../../../scripts/lib/chaos/process-faults.js';
-import type { LocalSystem } from '../../../scripts/lib/local-system.js';
+import type { LocalSystem } from '../../../scripts/lib/local/local-system.js';
 import { eventually } from '../../support/eventually.js';
 
 const never = new AbortController().signal;

@@ -1,11 +1,11 @@
 import { leftovers, TOLERANCE, type Census, type CountedProcess } from '../../../scripts/lib/chaos/census.js';
-import { Ledger } from '../../../scripts/lib/chaos/ledger.js';
 import {
   brokenRules,
   GOOD,
+  Ledger,
+  type Observed,
   reportJson,
   reportText,
-  type Observed,
 } from '../../../scripts/lib/chaos/report.js';
 
 const process = (name: string, more: Partial<CountedProcess> = {}): CountedProcess => ({

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import { armOf, mostMilliCpu, networkArm, singleArms } from '../../../scripts/lib/experiment/arms.js';
-import { writeArmOverlay } from '../../../scripts/lib/experiment/site/arm-overlay.js';
-import type { Arm } from '../../../scripts/lib/experiment/types.js';
-import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
+import { armOf, mostMilliCpu, networkArm, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
+import { writeArmOverlay } from '../../../scripts/lib/measure/sites/arm-overlay.js';
+import type { Arm } from '../../../scripts/lib/measure/experiment/types.js';
+import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
 import {
   ofKind,
   quantity,
   type Autoscaler,
   type Deployment,
   type Manifest,
-} from '../../../scripts/lib/k8s/manifest.js';
+} from '../../../scripts/lib/k8s/objects.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

@@ -1,17 +1,31 @@
-import { lineChart, type LineChart } from '../../../scripts/lib/experiment/chart/line-chart.js';
-import { linearTicks, logTicks } from '../../../scripts/lib/experiment/chart/ticks.js';
+import { lineChart, type LineChart } from '../../../scripts/lib/measure/figures/line-chart.js';
 
 const chart = (what: Partial<LineChart>): string =>
   lineChart({ title: 'a < b', xLabel: 's', yLabel: 'ms', series: [], ...what });
 
 const line = (svg: string): string => /<path d="([^"]*)" fill="none" stroke="red"/.exec(svg)![1]!;
 
-describe('ticks', () => {
-  it('are round and few', () => {
-    expect(linearTicks(0, 75, 8)).toEqual([0, 10, 20, 30, 40, 50, 60, 70]);
-    expect(linearTicks(0, 0.9, 5)).toEqual([0, 0.2, 0.4, 0.6, 0.8]);
-    expect(logTicks(0.15, 12)).toEqual([0.2, 0.5, 1, 2, 5, 10]);
-  });
+/** The numbers at an axis: beside it at the left, or below it. */
+const ticksOf = (svg: string, anchor: 'end' | 'middle'): number[] =>
+  [...svg.matchAll(new RegExp(`text-anchor="${anchor}">([\\d.]+)</text>`, 'g'))].map(([, tick]) =>
+    Number(tick),
+  );
+
+it('ticks are round and few', () => {
+  const upTo = (at: number, value: number): LineChart['series'] => [
+    {
+      name: 'one',
+      color: 'red',
+      points: [
+        { at: 0, value: 0.165 },
+        { at, value },
+      ],
+    },
+  ];
+  expect(ticksOf(chart({ series: upTo(75, 0.85) }), 'middle')).toEqual([0, 10, 20, 30, 40, 50, 60, 70]);
+  expect(ticksOf(chart({ series: upTo(75, 0.85) }), 'end')).toEqual([0, 0.2, 0.4, 0.6, 0.8]);
+  const logarithmic = chart({ series: upTo(75, 11), logarithmic: true });
+  expect(ticksOf(logarithmic, 'end')).toEqual([0.2, 0.5, 1, 2, 5, 10]);
 });
 
 describe('a chart', () => {
@@ -23,12 +37,12 @@ describe('a chart', () => {
   const series = [{ name: 'one', color: 'red', points }];
 
   it('draws each point at its place: later is further right, more is higher', () => {
-    expect(line(chart({ series }))).toBe('M64 145L404 45.9L744 244');
+    expect(line(chart({ series }))).toBe('M64,145L404,45.9L744,244');
   });
 
   it('draws steps, which hold until the next', () => {
     expect(line(chart({ series: [{ ...series[0]!, stepped: true }] }))).toMatch(
-      /^M64 [\d.]+H404V[\d.]+H744V244$/,
+      /^M64,([\d.]+)L404,\1L404,([\d.]+)L744,\2L744,244$/,
     );
   });
 
@@ -36,7 +50,7 @@ describe('a chart', () => {
     expect(line(chart({ series, logarithmic: true })).match(/[ML]/g)).toEqual(['M', 'L']);
   });
 
-  it('is a whole file with title, legend and text that can not break it', () => {
+  it('is a whole file with title, legend and text that cannot break it', () => {
     const svg = chart({ series });
     expect(svg).toMatch(/^<svg [^]*<title>a &lt; b<\/title>[^]*>one<\/text>[^]*<\/svg>\n$/);
     expect(svg).not.toContain('a < b');

@@ -1,3 +1,4 @@
+import type { Pod } from '../../../scripts/lib/k8s/objects.js';
 import {
   appOf,
   cpuLimitOf,
@@ -5,8 +6,7 @@ import {
   scaleViews,
   type Autoscaler,
   type Deployment,
-  type Pod,
-} from '../../../scripts/lib/experiment/site/cluster-views.js';
+} from '../../../scripts/lib/measure/sites/cluster-views.js';
 
 const pod = (status: Pod['status'], appId = 'stage-1'): Pod => ({
   metadata: {
@@ -15,12 +15,13 @@ const pod = (status: Pod['status'], appId = 'stage-1'): Pod => ({
     annotations: { 'dapr.io/app-id': appId },
   },
   spec: {
-    containers: [{ resources: { limits: { cpu: '200m' } } }, {}],
-    initContainers: [{ resources: { limits: { cpu: '100m' } } }],
+    containers: [{ name: 'stage', resources: { limits: { cpu: '200m' } } }, { name: 'other' }],
+    initContainers: [{ name: 'daprd', resources: { limits: { cpu: '100m' } } }],
   },
   status,
 });
 
+const container = { ready: true, restartCount: 0 };
 const condition = (type: string, lastTransitionTime: string, status = 'True') => ({
   type,
   status,
@@ -47,8 +48,8 @@ describe('a pod', () => {
         condition('Ready', '2026-11-27T07:00:09Z'),
       ],
       containerStatuses: [
-        { name: 'daprd', state: { running: { startedAt: '2026-11-27T07:00:02Z' } } },
-        { name: 'stage', state: { running: { startedAt: '2026-11-27T07:00:04Z' } } },
+        { ...container, name: 'daprd', state: { running: { startedAt: '2026-11-27T07:00:02Z' } } },
+        { ...container, name: 'stage', state: { running: { startedAt: '2026-11-27T07:00:04Z' } } },
       ],
     };
     expect(lifeOf(pod(status), 'stage-1')).toEqual({
@@ -64,7 +65,7 @@ describe('a pod', () => {
   it('has not come to what is not so yet', () => {
     const status = {
       conditions: [condition('Ready', '2026-11-27T07:00:00Z', 'False')],
-      containerStatuses: [{ name: 'stage', state: {} }],
+      containerStatuses: [{ ...container, name: 'stage', state: {} }],
     };
     expect(lifeOf(pod(status), 'stage-1')).toMatchObject({ scheduled: null, started: null, ready: null });
   });

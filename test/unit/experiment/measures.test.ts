@@ -1,8 +1,16 @@
-import { costsOf, integral } from '../../../scripts/lib/experiment/measure/costs.js';
-import { coldStarts } from '../../../scripts/lib/experiment/measure/cold-start.js';
-import { tokenCosts, workOf } from '../../../scripts/lib/experiment/measure/capacity.js';
-import { deviation, idealReplicas } from '../../../scripts/lib/experiment/measure/ideal.js';
-import { percentileOverTime, throughputOverTime } from '../../../scripts/lib/experiment/measure/over-time.js';
+import {
+  coldStarts,
+  costsOf,
+  integral,
+  tokenCosts,
+  workOf,
+} from '../../../scripts/lib/measure/figures/costs.js';
+import {
+  deviation,
+  idealReplicas,
+  percentileOverTime,
+  throughputOverTime,
+} from '../../../scripts/lib/measure/figures/over-time.js';
 import { recordOf } from '../bench/records.js';
 import { lifeOf, podOf, seenAt } from './seen.js';
 

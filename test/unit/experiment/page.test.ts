@@ -1,12 +1,11 @@
-import { armOf, singleArms } from '../../../scripts/lib/experiment/arms.js';
-import { openLoad } from '../../../scripts/lib/experiment/loads.js';
-import type { ArmResults } from '../../../scripts/lib/experiment/measure-arms.js';
-import type { NetworkTrial } from '../../../scripts/lib/experiment/network/measure-network.js';
-import { lineChart } from '../../../scripts/lib/experiment/chart/line-chart.js';
-import { losses } from '../../../scripts/lib/experiment/report/losses.js';
-import { networkSection } from '../../../scripts/lib/experiment/report/network-section.js';
-import { resultsPage } from '../../../scripts/lib/experiment/report/page.js';
-import type { Plan, Trial } from '../../../scripts/lib/experiment/types.js';
+import { armOf, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
+import { openLoad } from '../../../scripts/lib/measure/experiment/loads.js';
+import type { ArmResults } from '../../../scripts/lib/measure/experiment/measure-arms.js';
+import type { NetworkTrial } from '../../../scripts/lib/measure/experiment/network.js';
+import { lineChart } from '../../../scripts/lib/measure/figures/line-chart.js';
+import { losses, resultsPage } from '../../../scripts/lib/measure/experiment/page.js';
+import { networkSection } from '../../../scripts/lib/measure/experiment/network-section.js';
+import type { Plan, Trial } from '../../../scripts/lib/measure/experiment/types.js';
 import { recordOf } from '../bench/records.js';
 import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';
 

@@ -1,7 +1,6 @@
-import { armOf, mostMilliCpu, shareOut, singleArms } from '../../../scripts/lib/experiment/arms.js';
-import { LOADS, openLoad } from '../../../scripts/lib/experiment/loads.js';
-import { planOf } from '../../../scripts/lib/experiment/plan.js';
-import { RowStore } from '../../../scripts/lib/experiment/rows.js';
+import { armOf, mostMilliCpu, shareOut, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
+import { LOADS, openLoad } from '../../../scripts/lib/measure/experiment/loads.js';
+import { planOf, RowStore } from '../../../scripts/lib/measure/experiment/plan.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { thrownBy } from '../../support/thrown-by.js';
 

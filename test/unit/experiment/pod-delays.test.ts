@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { delayPods } from '../../../scripts/lib/experiment/network/pod-delays.js';
+import { delayPods } from '../../../scripts/lib/measure/sites/pod-delays.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
@@ -37,10 +37,10 @@ it('every pod is delayed towards all others, and what each app sent is told', as
   expect(await stop()).toEqual({ gateway: 1_000, 'stage-0': 2_000 });
 });
 
-it('fails with what the program wrote when one pod can not be delayed', async () => {
+it('fails with what the program wrote when one pod cannot be delayed', async () => {
   const error = await thrownBy(() => delayed([{ app: 'stage-1', address: '10.0.0.9' }]));
   expect(error.code).toBe('process_failed');
-  expect(error.message).toBe('a pod can not be delayed: no such pod');
+  expect(error.message).toBe('a pod cannot be delayed: no such pod');
 });
 
 it('fails when there is no such program', async () => {

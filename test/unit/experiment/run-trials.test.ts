@@ -1,6 +1,6 @@
-import { RowStore } from '../../../scripts/lib/experiment/rows.js';
-import { runTrials, type PlannedTrial } from '../../../scripts/lib/experiment/run-trials.js';
-import type { Arm, Site } from '../../../scripts/lib/experiment/types.js';
+import { RowStore } from '../../../scripts/lib/measure/experiment/plan.js';
+import { runTrials, type PlannedTrial } from '../../../scripts/lib/measure/experiment/run-trials.js';
+import type { Arm, Site } from '../../../scripts/lib/measure/experiment/types.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { lifeOf, podOf, seenAt } from './seen.js';
 

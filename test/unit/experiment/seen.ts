@@ -1,5 +1,10 @@
-import type { StageCounters } from '../../../scripts/lib/bench/measure/stage-counters.js';
-import type { Observation, PodLife, PodView, ScaleView } from '../../../scripts/lib/experiment/types.js';
+import type { StageCounters } from '../../../scripts/lib/measure/figures/stage-counters.js';
+import type {
+  Observation,
+  PodLife,
+  PodView,
+  ScaleView,
+} from '../../../scripts/lib/measure/experiment/types.js';
 
 const NOTHING: StageCounters = {
   busySeconds: 0,

@@ -1,4 +1,4 @@
-import { applyOverlay, TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
+import { applyOverlay, TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
 
 interface Secret {
   readonly kind: string;

@@ -4,7 +4,7 @@ import { lookPatiently, type Finding } from '../../../scripts/lib/k8s/doctor/fin
 import { checkPods } from '../../../scripts/lib/k8s/doctor/pods.js';
 import type { Cluster } from '../../../scripts/lib/k8s/kubectl.js';
 import type { LoadResult } from '../../../scripts/lib/k8s/load.js';
-import type { Manifest } from '../../../scripts/lib/k8s/manifest.js';
+import type { Named } from '../../../scripts/lib/k8s/objects.js';
 
 const POD = 'stage-1-abc';
 
@@ -105,7 +105,7 @@ const metric = (value: string, name = POD, ageMs = 0): string =>
 /** Answers as it is told; a `raw` that throws is a cluster that refuses. */
 function cluster(objects: Record<string, unknown[]>, raw: (path: string) => string): Cluster {
   return {
-    list: <Kind extends Manifest>(kind: string) => Promise.resolve((objects[kind] ?? []) as Kind[]),
+    list: <Kind extends Named>(kind: string) => Promise.resolve((objects[kind] ?? []) as Kind[]),
     raw: (path) => new Promise((resolve) => resolve(raw(path))),
   };
 }

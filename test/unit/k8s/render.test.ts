@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
-import { ofKind, type Autoscaler, type Deployment } from '../../../scripts/lib/k8s/manifest.js';
+import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
+import { ofKind, type Autoscaler, type Deployment } from '../../../scripts/lib/k8s/objects.js';
 import { parseRenderOptions } from '../../../scripts/lib/k8s/render-options.js';
-import { stageFiles } from '../../../scripts/lib/k8s/write-overlay.js';
+import { stageFiles } from '../../../scripts/lib/k8s/overlay.js';
 import { k8sFolder, render } from '../../support/rendered.js';
 
 const stagesOf = (objects: Awaited<ReturnType<typeof render>>) =>

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
 import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
-import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/apply-overlay.js';
-import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
+import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
+import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
 import {
   ofKind,
   podMetrics,
@@ -14,7 +14,7 @@ import {
   type Deployment,
   type Manifest,
   type PodTemplate,
-} from '../../../scripts/lib/k8s/manifest.js';
+} from '../../../scripts/lib/k8s/objects.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
 import { k8sFolder, render } from '../../support/rendered.js';
 

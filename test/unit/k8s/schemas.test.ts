@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { kustomize } from '../../../scripts/lib/k8s/kustomize.js';
-import type { Manifest } from '../../../scripts/lib/k8s/manifest.js';
+import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
+import type { Manifest } from '../../../scripts/lib/k8s/objects.js';
 import { schemaProblems } from '../../support/kubernetes-schemas.js';
 import { k8sFolder, render, renderWith } from '../../support/rendered.js';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory } from '../../../services/lib/config/config.js';
-import { samplingOf } from '../../../scripts/lib/demo-model.js';
+import { samplingOf } from '../../../scripts/lib/model/demo-model.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import type { Checkpoint, TensorName } from '../../../services/lib/model/types.js';
 

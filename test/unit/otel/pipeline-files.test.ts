@@ -2,9 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
-import { choosePorts, portVariables } from '../../../scripts/lib/telemetry/ports.js';
-import { missingPrograms } from '../../../scripts/lib/telemetry/programs.js';
-import { targetsOf, writeTargets, type TargetGroup } from '../../../scripts/lib/telemetry/targets.js';
+import {
+  choosePorts,
+  portVariables,
+  type TargetGroup,
+  targetsOf,
+  writeTargets,
+} from '../../../scripts/lib/local/telemetry/targets.js';
+import { missingPrograms } from '../../../scripts/lib/local/telemetry/programs.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const read = (...path: string[]): string => readFileSync(join(repositoryRoot, 'otel', ...path), 'utf8');

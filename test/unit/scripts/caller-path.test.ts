@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { upCommand } from '../../../scripts/lib/up-options.js';
-import { callerModel, callerPath } from '../../../scripts/lib/caller-path.js';
+import { upCommand } from '../../../scripts/lib/local/up-options.js';
+import { callerModel, callerPath } from '../../../scripts/lib/cli/options.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { VARIABLES } from '../../../services/lib/config/variables.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
-import { upCommand } from '../../../scripts/lib/up-options.js';
+import { upCommand } from '../../../scripts/lib/local/up-options.js';
 
 const doc = readFileSync(join(repositoryRoot, 'docs', 'configuration.md'), 'utf8');
 

@@ -1,6 +1,5 @@
-import { criticalPath } from '../../../scripts/lib/observe/critical-path.js';
-import type { JaegerSpan, JaegerTrace } from '../../../scripts/lib/telemetry/jaeger-trace.js';
-import { traceText } from '../../../scripts/lib/observe/trace-text.js';
+import { criticalPath, traceText } from '../../../scripts/lib/measure/observe/trace-text.js';
+import type { JaegerSpan, JaegerTrace } from '../../../scripts/lib/local/telemetry/traces.js';
 
 let count = 0;
 const span = (

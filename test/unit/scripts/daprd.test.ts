@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { daprdStep, findDaprd } from '../../../scripts/bootstrap/daprd.mjs';
-import { ensureDaprd } from '../../../scripts/lib/daprd.js';
+import { ensureDaprd } from '../../../scripts/lib/local/daprd.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

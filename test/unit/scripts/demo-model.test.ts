@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { ensureDemoModel } from '../../../scripts/lib/demo-model.js';
+import { ensureDemoModel } from '../../../scripts/lib/model/demo-model.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

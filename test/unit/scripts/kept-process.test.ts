@@ -1,8 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KeptProcess } from '../../../scripts/lib/kept-process.js';
-import type { ProcessSpec } from '../../../scripts/lib/managed-process.js';
-import { commandOf, isStillRunning } from '../../../scripts/lib/run-state.js';
+import { KeptProcess, type ProcessSpec } from '../../../scripts/lib/local/processes.js';
+import { commandOf, isStillRunning } from '../../../scripts/lib/local/run-state.js';
 import { eventually } from '../../support/eventually.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -102,10 +101,10 @@ describe('a kept process', () => {
     expect(commandOf(kept.pid)).toBeNull();
   });
 
-  it('that can not be run says so', () => {
+  it('that cannot be run says so', () => {
     const spec = { ...nodeProcess('absent', ''), command: ['/no/such/program'] };
     expect(() => new KeptProcess(spec, { mayRestart: () => true, onEvent: () => undefined })).toThrow(
-      'absent: can not run /no/such/program',
+      'absent: cannot run /no/such/program',
     );
   });
 });

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withLock } from '../../../scripts/bootstrap/lock.mjs';
-import { prepare } from '../../../scripts/lib/prepare.js';
+import { prepare } from '../../../scripts/lib/model/prepare.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { writeGguf } from '../../support/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';

@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { configOf } from '../../../scripts/lib/random-model/shapes.js';
-import { writeRandomModel } from '../../../scripts/lib/random-model/write-random-model.js';
+import { configOf, writeRandomModel } from '../../../scripts/lib/model/random-model.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';

@@ -1,5 +1,5 @@
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { parseReplicaCounts, requireStages } from '../../../scripts/lib/replica-counts.js';
+import { parseReplicaCounts, requireStages } from '../../../scripts/lib/cli/options.js';
 
 describe('replica counts', () => {
   it('are read from assignments, the last of a stage counts', () => {

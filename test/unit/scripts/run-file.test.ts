@@ -1,8 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chooseSplit } from '../../../scripts/lib/plan-system.js';
+import { chooseSplit } from '../../../scripts/lib/local/plan-system.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
-import { entriesOfStages, parseRunFile, readRunFile, runFilePath } from '../../../scripts/lib/run-file.js';
+import {
+  entriesOfStages,
+  parseRunFile,
+  readRunFile,
+  runFilePath,
+} from '../../../scripts/lib/local/run-file.js';
 import type { ModelConfig } from '../../../services/lib/model/types.js';
 
 const committed = readFileSync(runFilePath, 'utf8');
@@ -80,7 +85,7 @@ describe('the split', () => {
     expect(await choose({ stages: 5 })).toHaveLength(4);
   });
 
-  it('is refused when it can not be', async () => {
+  it('is refused when it cannot be', async () => {
     await expect(choose({ split: '20,10' })).rejects.toMatchObject({ code: 'invalid_split' });
     await expect(choose({ stages: 31 })).rejects.toMatchObject({ code: 'invalid_split' });
   });

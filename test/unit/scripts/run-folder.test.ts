@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { readRunFile } from '../../../scripts/lib/run-file.js';
-import { RunFolder } from '../../../scripts/lib/run-folder.js';
+import { readRunFile } from '../../../scripts/lib/local/run-file.js';
+import { RunFolder } from '../../../scripts/lib/local/run-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 describe('the folder of a run', () => {

@@ -1,9 +1,18 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { Cluster } from '../kubectl.js';
-import { podMetrics, quantity, type Autoscaler } from '../manifest.js';
+import {
+  appIdOf,
+  isReady,
+  metricPath,
+  podMetrics,
+  quantity,
+  STAGES,
+  staying,
+  type Autoscaler,
+  type MetricList,
+  type Pod,
+} from '../objects.js';
 import { finding, type Finding } from './finding.js';
-import { readMetric, type MetricValue } from './metric.js';
-import { appIdOf, isReady, STAGES, staying, type Condition, type Pod } from './pod.js';
 
 /** How far a metric must pass its target before the autoscaler acts (Kubernetes' default). */
 const TOLERANCE = 0.1;
@@ -11,13 +20,9 @@ const TOLERANCE = 0.1;
 /** What a metric can be at most; others have no end. */
 const HIGHEST: Readonly<Record<string, number>> = { layermesh_stage_busy_ratio: 1 };
 
-export interface LiveAutoscaler extends Autoscaler {
-  readonly status?: { readonly conditions?: readonly Condition[] };
-}
-
 /** Whether each autoscaler sees its metrics, and could ever act on them. */
 export async function checkAutoscalers(cluster: Cluster, namespace: string): Promise<Finding[]> {
-  const autoscalers = await cluster.list<LiveAutoscaler>('horizontalpodautoscalers', STAGES);
+  const autoscalers = await cluster.list<Autoscaler>('horizontalpodautoscalers', STAGES);
   if (autoscalers.length === 0) {
     return [{ what: 'no autoscalers of stages: replicas are fixed, or KEDA scales them', fix: null }];
   }
@@ -36,7 +41,7 @@ export async function checkAutoscalers(cluster: Cluster, namespace: string): Pro
   return (await Promise.all(findings)).flat();
 }
 
-function checkBounds({ metadata, spec, status }: LiveAutoscaler): Finding[] {
+function checkBounds({ metadata, spec, status }: Autoscaler): Finding[] {
   const active = status?.conditions?.find(({ type }) => type === 'ScalingActive');
   return [
     finding(
@@ -91,4 +96,16 @@ async function checkMetric(
       `it is ${highest} at most, and must pass the target by a tenth: lower averageValue`,
     ),
   ];
+}
+
+/** What the autoscaler would see of a metric, a value for each pod. */
+export interface MetricValue {
+  readonly pod: string;
+  readonly value: number;
+}
+
+/** Throws `cluster_failed` when no metrics API is there, or the adapter does not know the metric. */
+export async function readMetric(cluster: Cluster, namespace: string, name: string): Promise<MetricValue[]> {
+  const { items } = JSON.parse(await cluster.raw(metricPath(namespace, name))) as MetricList;
+  return items.map(({ describedObject, value }) => ({ pod: describedObject.name, value: quantity(value) }));
 }

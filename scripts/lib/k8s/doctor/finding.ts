@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitUntil } from '../../wait-until.js';
 
 /** One thing that was looked at: in order, or what to do about it. */
 export interface Finding {
@@ -20,11 +20,11 @@ export async function lookPatiently(
   patienceMs: number,
   pauseMs = 3_000,
 ): Promise<Finding[]> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    const findings = await look();
-    const well = findings.every(({ fix }) => fix === null);
-    if (well || performance.now() + pauseMs > deadline) return findings;
-    await delay(pauseMs);
-  }
+  let findings!: Finding[];
+  const isWell = async (): Promise<boolean> => {
+    findings = await look();
+    return findings.every(({ fix }) => fix === null);
+  };
+  await waitUntil(isWell, { every: pauseMs, limit: patienceMs - pauseMs });
+  return findings;
 }

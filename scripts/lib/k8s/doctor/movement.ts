@@ -1,21 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { waitUntil } from '../../wait-until.js';
 import type { Cluster } from '../kubectl.js';
-import { podMetrics, quantity, type Autoscaler } from '../manifest.js';
 import type { LoadResult } from '../load.js';
+import { appIdOf, podMetrics, quantity, STAGES, type Autoscaler, type Pod } from '../objects.js';
+import { readMetric } from './autoscalers.js';
 import { finding, type Finding } from './finding.js';
-import { readMetric } from './metric.js';
-import { appIdOf, STAGES, type Pod } from './pod.js';
 
 const LOOK_MS = 1_000;
 
-/** Of a metric: the highest of a stage's pods' values, and the target that it is held against. */
+/** The highest value of a metric among a stage's pods, and the target that it is held against. */
 interface Peak {
+  readonly stage: string;
+  readonly metric: string;
   readonly value: number;
   readonly target: number;
 }
-
-/** By stage, then by metric. */
-type Peaks = Map<string, Map<string, Peak>>;
 
 /** Above this share of its target a metric shows that there is load. Below may be what a probe or a rounding leaves. */
 const SHOWS = 0.02;
@@ -34,21 +33,22 @@ export async function checkMovement(
 ): Promise<Finding[]> {
   const stop = new AbortController();
   const loading = load(stop.signal);
-  const started = performance.now();
-  const peaks: Peaks = new Map();
+  const peaks = new Map<string, Peak>();
+  const allShow = async (): Promise<boolean> => {
+    for (const peak of await readPeaks(cluster, namespace)) {
+      const key = `${peak.stage} ${peak.metric}`;
+      if (peak.value >= (peaks.get(key)?.value ?? 0)) peaks.set(key, peak);
+    }
+    return byStage(peaks).every(([, own]) => own.some(showsLoad));
+  };
   try {
-    do {
-      await delay(LOOK_MS);
-      raise(peaks, await readPeaks(cluster, namespace));
-    } while (
-      [...peaks.values()].some((stage) => !showsLoad(stage)) &&
-      performance.now() - started < patienceMs
-    );
+    await delay(LOOK_MS);
+    await waitUntil(allShow, { every: LOOK_MS, limit: patienceMs });
   } finally {
     stop.abort();
     await loading;
   }
-  return [answers(await loading), ...[...peaks].map(([stage, metrics]) => shown(stage, metrics))];
+  return [answers(await loading), ...byStage(peaks).map(([stage, own]) => shown(stage, own))];
 }
 
 const answers = ({ answered, failures }: LoadResult): Finding =>
@@ -58,46 +58,37 @@ const answers = ({ answered, failures }: LoadResult): Finding =>
     failures[0] ?? 'none came back in time',
   );
 
-const showsLoad = (metrics: ReadonlyMap<string, Peak>): boolean =>
-  [...metrics.values()].some(({ value, target }) => value > SHOWS * target);
+const showsLoad = ({ value, target }: Peak): boolean => value > SHOWS * target;
 
-function shown(stage: string, metrics: ReadonlyMap<string, Peak>): Finding {
-  const values = [...metrics].map(([name, { value, target }]) => `${name} ${value.toFixed(3)} of ${target}`);
+function shown(stage: string, peaks: readonly Peak[]): Finding {
+  const values = peaks.map(({ metric, value, target }) => `${metric} ${value.toFixed(3)} of ${target}`);
   return finding(
     `${stage}: its metrics show the load (${values.join(', ')})`,
-    showsLoad(metrics),
+    peaks.some(showsLoad),
     'they stay where they are without: does Prometheus scrape the pods, four times in the window of k8s/adapter/rules.yaml?',
   );
 }
 
-function raise(peaks: Peaks, now: Peaks): void {
-  for (const [stage, metrics] of now) {
-    const before = peaks.get(stage) ?? new Map<string, Peak>();
-    for (const [name, peak] of metrics) {
-      if (peak.value >= (before.get(name)?.value ?? 0)) before.set(name, peak);
-    }
-    peaks.set(stage, before);
-  }
+function byStage(peaks: ReadonlyMap<string, Peak>): [stage: string, peaks: Peak[]][] {
+  const all = [...peaks.values()];
+  return [...new Set(all.map(({ stage }) => stage))].map((stage) => [
+    stage,
+    all.filter((peak) => peak.stage === stage),
+  ]);
 }
 
-async function readPeaks(cluster: Cluster, namespace: string): Promise<Peaks> {
+async function readPeaks(cluster: Cluster, namespace: string): Promise<Peak[]> {
   const autoscalers = await cluster.list<Autoscaler>('horizontalpodautoscalers', STAGES);
-  const stageOf = new Map(
-    (await cluster.list<Pod>('pods', STAGES)).map((pod) => [pod.metadata.name, appIdOf(pod)]),
+  const pods = await cluster.list<Pod>('pods', STAGES);
+  const peaks = autoscalers.flatMap((autoscaler) =>
+    podMetrics(autoscaler).map(async ({ metric: { name: metric }, target }): Promise<Peak> => {
+      const stage = autoscaler.metadata.name;
+      const own = new Set(pods.filter((pod) => appIdOf(pod) === stage).map(({ metadata }) => metadata.name));
+      const values = (await readMetric(cluster, namespace, metric).catch(() => []))
+        .filter(({ pod }) => own.has(pod))
+        .map(({ value }) => value);
+      return { stage, metric, value: Math.max(0, ...values), target: quantity(target.averageValue) };
+    }),
   );
-  const names = new Set(autoscalers.flatMap((each) => podMetrics(each).map(({ metric }) => metric.name)));
-  const peaks: Peaks = new Map();
-  for (const name of names) {
-    const values = await readMetric(cluster, namespace, name).catch(() => []);
-    for (const autoscaler of autoscalers) {
-      const { metadata } = autoscaler;
-      const metric = podMetrics(autoscaler).find((each) => each.metric.name === name);
-      if (metric === undefined) continue;
-      const target = quantity(metric.target.averageValue);
-      const own = values.filter(({ pod }) => stageOf.get(pod) === metadata.name).map(({ value }) => value);
-      const stage = peaks.get(metadata.name) ?? new Map<string, Peak>();
-      peaks.set(metadata.name, stage.set(name, { value: Math.max(0, ...own), target }));
-    }
-  }
-  return peaks;
+  return Promise.all(peaks);
 }

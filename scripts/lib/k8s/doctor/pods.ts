@@ -1,22 +1,22 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { Cluster } from '../kubectl.js';
-import type { Deployment, Manifest } from '../manifest.js';
-import { finding, type Finding } from './finding.js';
-import { lastWarning, lastWords } from './last-words.js';
-import { checkPlans } from './plans.js';
 import {
   appIdOf,
+  holds,
   isInjected,
   isReady,
-  SERVICES,
   serviceOf,
+  SERVICES,
   sidecarOf,
   statusesOf,
   staying,
-  type Condition,
+  type Deployment,
+  type LiveContainer,
+  type Named,
   type Pod,
-} from './pod.js';
-import { troublesOf, type Trouble } from './troubles.js';
+} from '../objects.js';
+import { finding, type Finding } from './finding.js';
+import { lastWarning, lastWords, type Trouble, troublesOf } from './troubles.js';
 
 /** Where a sidecar answers from outside its pod: health and metadata, nothing else. */
 const PUBLIC_PORT = 3501;
@@ -26,16 +26,11 @@ const START_MS = 120_000;
 
 interface Metadata {
   readonly id: string;
-  readonly runtimeVersion?: string;
   readonly components?: readonly { readonly name: string }[];
   readonly resiliencies?: readonly { readonly name: string }[];
 }
 
-interface LiveDeployment extends Deployment {
-  readonly status?: { readonly conditions?: readonly Condition[] };
-}
-
-interface Event extends Manifest {
+interface Event extends Named {
   readonly type: string;
   readonly message?: string;
   readonly lastTimestamp?: string | null;
@@ -49,7 +44,7 @@ interface Event extends Manifest {
  */
 export async function checkPods(cluster: Cluster, namespace: string): Promise<Finding[]> {
   const pods = staying(await cluster.list<Pod>('pods', SERVICES));
-  const deployments = await cluster.list<LiveDeployment>('deployments', SERVICES);
+  const deployments = await cluster.list<Deployment>('deployments', SERVICES);
   if (pods.length === 0 && deployments.length === 0) {
     return [finding(`pods in ${namespace}`, false, 'there are none: kubectl apply -k k8s/overlays/local')];
   }
@@ -64,15 +59,13 @@ export async function checkPods(cluster: Cluster, namespace: string): Promise<Fi
 /** A pod that a quota or Pod Security has refused is in no list of pods. */
 function checkDeployment(
   namespace: string,
-  { metadata, spec, status }: LiveDeployment,
+  { metadata, spec, status }: Deployment,
   pods: readonly Pod[],
 ): Finding {
   const app = spec.template.metadata?.annotations?.['dapr.io/app-id'];
   const wanted = spec.replicas ?? 1;
   const own = pods.filter((pod) => appIdOf(pod) === app).length;
-  const refusal = status?.conditions?.find(
-    ({ type, status: value }) => type === 'ReplicaFailure' && value === 'True',
-  );
+  const refusal = holds(status?.conditions, 'ReplicaFailure');
   return finding(
     `${metadata.name}: ${own} of ${wanted} pods are there`,
     own >= wanted,
@@ -117,7 +110,7 @@ async function checkStart(cluster: Cluster, namespace: string, pod: Pod): Promis
   const said = runs
     ? await lastWarning(cluster, { namespace, pod: name, container })
     : await lastEvent(cluster, name);
-  const age = Date.now() - Date.parse(creationTimestamp ?? '');
+  const age = Date.now() - Date.parse(creationTimestamp);
   if (age < START_MS && !(part === 'service' && said?.startsWith('not ready'))) {
     return { what: `${name}: the ${part} is starting, for ${Math.round(age / 1000)} s`, fix: null };
   }
@@ -125,7 +118,7 @@ async function checkStart(cluster: Cluster, namespace: string, pod: Pod): Promis
   return finding(`${name}: the ${part} is ready`, false, said ?? look);
 }
 
-/** What Kubernetes warned of last, such as a volume that can not be mounted. */
+/** What Kubernetes warned of last, such as a volume that cannot be mounted. */
 async function lastEvent(cluster: Cluster, pod: string): Promise<string | null> {
   const events = await cluster.list<Event>('events').catch(() => []);
   const time = ({ lastTimestamp, eventTime }: Event): number => Date.parse(lastTimestamp ?? eventTime ?? '');
@@ -160,4 +153,53 @@ async function checkMetadata(cluster: Cluster, namespace: string, pod: Pod): Pro
       finding(`${name}: the sidecar tells what it has loaded`, false, ServingError.from(error).message),
     ];
   }
+}
+
+/** What all services of a mesh must be told alike. */
+const SHARED = ['LAYERMESH_SPLIT', 'LAYERMESH_PRECISION', 'LAYERMESH_ACTIVATIONS'] as const;
+
+interface ConfigMap extends Named {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** Whether all pods are told the same split, precision and activations: those that differ can talk to nobody. */
+async function checkPlans(cluster: Cluster, pods: readonly Pod[]): Promise<Finding[]> {
+  const maps = new Map(
+    (await cluster.list<ConfigMap>('configmaps')).map(({ metadata, data }) => [metadata.name, data ?? {}]),
+  );
+  return SHARED.flatMap((name) => {
+    const groups = new Map<string | undefined, Pod[]>();
+    for (const pod of pods) {
+      const value = variable(serviceOf(pod), name, maps);
+      groups.set(value, [...(groups.get(value) ?? []), pod]);
+    }
+    // Most services, not most pods: one stage may have many.
+    const [usual, ...others] = [...groups].toSorted(([, a], [, b]) => services(b) - services(a));
+    return others.flatMap(([value, odd]) =>
+      odd.map((pod) => {
+        const elsewhere = [...new Set(usual![1].map(appIdOf))].join(', ');
+        return finding(
+          `${pod.metadata.name}: ${name} is that of the others`,
+          false,
+          `it is ${shown(value)}, and ${shown(usual![0])} in ${elsewhere}: kubectl rollout undo deployment/${appIdOf(pod)}, or ` +
+            'change all services at once (k8s/README.md, Another split)',
+        );
+      }),
+    );
+  });
+}
+
+const services = (pods: readonly Pod[]): number => new Set(pods.map(appIdOf)).size;
+
+const shown = (value: string | undefined): string => (value === undefined ? 'not set' : `"${value}"`);
+
+function variable(
+  { env = [], envFrom = [] }: LiveContainer,
+  name: string,
+  maps: ReadonlyMap<string, Readonly<Record<string, string>>>,
+): string | undefined {
+  const own = env.find((each) => each.name === name)?.value;
+  // Of several sources the last one counts.
+  const shared = envFrom.map(({ configMapRef }) => configMapRef && maps.get(configMapRef.name)?.[name]);
+  return own ?? shared.findLast((value) => value !== undefined);
 }

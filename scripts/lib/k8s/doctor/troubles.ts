@@ -1,4 +1,5 @@
-import { containersOf, statusesOf, type ContainerStatus, type Ending, type Pod } from './pod.js';
+import type { Cluster } from '../kubectl.js';
+import { containersOf, type ContainerStatus, type Ending, type Pod, statusesOf } from '../objects.js';
 
 /** What Kubernetes says stands in a pod's way. */
 export interface Trouble {
@@ -84,3 +85,53 @@ function describe(ending: Ending | undefined): string {
 }
 
 const times = (restarts: number): string => (restarts === 1 ? 'once' : `${restarts} times`);
+
+const LINES = 400;
+const MAX_LENGTH = 400;
+const WARN = 40;
+
+/** Of which log is spoken. */
+interface LogOf {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+}
+
+/** The last warning or error that a container of a pod has logged; null where there is none, or no log. */
+export const lastWarning = async (cluster: Cluster, of: LogOf): Promise<string | null> =>
+  warningIn(await readLog(cluster, of));
+
+/** What a container said last before it ended; null where nobody knows. */
+export async function lastWords(cluster: Cluster, of: LogOf): Promise<string | null> {
+  const previous = await readLog(cluster, of, '&previous=true');
+  const lines = previous.length > 0 ? previous : await readLog(cluster, of);
+  return warningIn(lines) ?? lines.at(-1)?.slice(0, MAX_LENGTH) ?? null;
+}
+
+const warningIn = (lines: readonly string[]): string | null =>
+  lines.map(warningOf).findLast((each) => each !== null) ?? null;
+
+async function readLog(
+  cluster: Cluster,
+  { namespace, pod, container }: LogOf,
+  which = '',
+): Promise<string[]> {
+  const query = `container=${container}${which}&tailLines=${LINES}`;
+  const text = await cluster.raw(`/api/v1/namespaces/${namespace}/pods/${pod}/log?${query}`).catch(() => '');
+  return text.split('\n').filter((line) => line.trim() !== '');
+}
+
+/** Of a service: a line of its log at warning or above, or the one line it dies with. Of a sidecar: likewise. */
+function warningOf(line: string): string | null {
+  if (/^error\[|level=(warning|error|fatal)/.test(line)) return line.slice(0, MAX_LENGTH);
+  try {
+    const { level, msg, to, reason } = JSON.parse(line) as Partial<Record<string, unknown>>;
+    if (typeof level !== 'number' || level < WARN) return null;
+    return [msg, to, reason]
+      .filter((part) => typeof part === 'string')
+      .join(': ')
+      .slice(0, MAX_LENGTH);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,59 @@
+import { delimiter, join } from 'node:path';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { runTool } from '../../bootstrap/tool.mjs';
+import { repositoryRoot } from '../repository.js';
+
+/** How many things a step of `npm run check` has found to hold, and how many not. */
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+export interface CheckStep {
+  readonly name: string;
+  /** Never rejects because something does not hold; `print` shows what the step has to say. */
+  readonly run: (signal: AbortSignal, print: (text: string) => void) => Promise<Outcome>;
+}
+
+export const PASSED: Outcome = { passed: 1, failed: 0 };
+export const FAILED: Outcome = { passed: 0, failed: 1 };
+
+/** A program of node_modules/.bin that exits with 0 when all is well. What it writes matters only otherwise. */
+export function toolStep(name: string, program: string, ...args: string[]): CheckStep {
+  return {
+    name,
+    run: async (signal, print) => {
+      const { code, output } = await runPackageTool(program, args, { signal });
+      if (code !== 0) print(output);
+      return code === 0 ? PASSED : FAILED;
+    },
+  };
+}
+
+/** Something that must be there before other steps can run. */
+export function setUpStep(name: string, setUp: (signal: AbortSignal) => Promise<unknown>): CheckStep {
+  return {
+    name,
+    run: async (signal, print) => {
+      try {
+        await setUp(signal);
+        return PASSED;
+      } catch (error) {
+        signal.throwIfAborted();
+        print(`${ServingError.from(error).toLine()}\n`);
+        return FAILED;
+      }
+    },
+  };
+}
+
+/** Runs a program of node_modules/.bin in the repository; its own plugins are found on the PATH. */
+export function runPackageTool(
+  program: string,
+  args: readonly string[],
+  options: { signal: AbortSignal; onText?: (text: string) => void },
+): Promise<{ code: number; output: string }> {
+  const bin = join(repositoryRoot, 'node_modules', '.bin');
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
+  return runTool(join(bin, program), args, { cwd: repositoryRoot, env, ...options });
+}

@@ -1,0 +1,111 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+
+/** A parser of arguments that are whole numbers in `[min, max]`. */
+export const wholeNumber =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+
+export function positive(text: string): number {
+  const value = Number(text);
+  if (text !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+export const oneOf =
+  <Name extends string>(names: readonly Name[]) =>
+  (text: string): Name => {
+    const found = names.find((name) => name === text);
+    if (found !== undefined) return found;
+    throw new InvalidArgumentError(`Allowed are ${names.join(', ')}.`);
+  };
+
+/** A parser of several arguments with commas between. */
+export const listOf =
+  <Item>(parse: (text: string) => Item) =>
+  (text: string): Item[] =>
+    text.split(',').map((item) => parse(item.trim()));
+
+/** For an option that may be repeated. */
+export const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
+
+const MOST = 1 << 30;
+
+/** An option that takes a whole number; from 1 up unless `range` says otherwise. */
+export function count(
+  flags: string,
+  description: string,
+  fallback?: number,
+  range: readonly [min: number, max: number] = [1, MOST],
+): Option {
+  const option = new Option(flags, description).argParser(wholeNumber(...range));
+  return fallback === undefined ? option : option.default(fallback);
+}
+
+export const seedOption = (of: string): Option => count('--seed <n>', of, 1, [0, 2 ** 31]);
+
+/** Which local system a command is about, by the port of its gateway. */
+export const portOption = (): Option =>
+  count('--port <port>', 'of the gateway, on 127.0.0.1', 8_000, [1, 65_535]).env('LAYERMESH_PORT');
+
+export const modelOption = (): Option =>
+  new Option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)').argParser(
+    callerModel,
+  );
+
+export const stagesOption = (): Option =>
+  count('--stages <n>', 'cut the model into so many stages of even cost', undefined, [1, 1_000]);
+
+export const precisionOption = (of = 'of the weights', fallback: 'int8' | 'f32' = 'int8'): Option =>
+  new Option('--precision <precision>', of).choices(['int8', 'f32']).default(fallback);
+
+export const meshOption = (what = 'how the services reach each other'): Option =>
+  new Option('--mesh <mesh>', what).choices(['dapr', 'direct']).default('dapr');
+
+/**
+ * A path as the user meant it: npm runs commands in the repository, wherever the user stands, and tells in INIT_CWD
+ * where that is.
+ */
+export function callerPath(path: string): string {
+  return resolve(process.env['INIT_CWD'] ?? '', path);
+}
+
+/** A model's path as the user meant it; what is neither there nor looks like a path is a Hub id, and stays as it is. */
+export function callerModel(model: string): string {
+  const path = callerPath(model);
+  return existsSync(path) || /^[./]|^[^:]+\.gguf$/.test(model) ? path : model;
+}
+
+const MOST_REPLICAS = 64;
+
+/** How many replicas each app-id has; one where it is not named. */
+export type ReplicaCounts = ReadonlyMap<string, number>;
+
+/** Parses `stage-1=2` and the like; throws `invalid_config` for another form. */
+export function parseReplicaCounts(assignments: readonly string[]): ReplicaCounts {
+  const pairs = assignments.map((assignment): [string, number] => {
+    const [, appId = '', replicas = ''] = /^(stage-\d+)=(\d+)$/.exec(assignment) ?? [];
+    const number = Number(replicas);
+    if (appId !== '' && number >= 1 && number <= MOST_REPLICAS) return [appId, number];
+    throw new ServingError('invalid_config', `"${assignment}" names no stage and its replicas`, {
+      hint: `such as stage-1=2; from 1 to ${MOST_REPLICAS} replicas`,
+    });
+  });
+  return new Map(pairs);
+}
+
+/** Throws `invalid_config` unless every app-id is one of `stages` stages. */
+export function requireStages(counts: ReadonlyMap<string, unknown>, stages: number): void {
+  for (const appId of counts.keys()) {
+    if (Number(appId.slice('stage-'.length)) < stages) continue;
+    throw new ServingError('invalid_config', `there is no ${appId}`, {
+      hint: `the last stage is stage-${stages - 1}`,
+    });
+  }
+}

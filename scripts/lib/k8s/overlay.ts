@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { repositoryRoot } from '../repository.js';
+import type { RenderOptions } from './render-options.js';
+import { stageKustomization, stageSettings, text } from './stage-overlay.js';
+
+const k8s = join(repositoryRoot, 'k8s');
+
+/**
+ * Writes the stages of the overlay in `folder`, and the rest of the overlay unless it has a kustomization already,
+ * which is then the reader's own.
+ */
+export async function writeOverlay(folder: string, options: RenderOptions): Promise<void> {
+  const stages = stageFiles(folder, options);
+  const own = existsSync(join(folder, 'kustomization.yaml')) ? new Map() : overlayFiles(folder, options);
+  await rm(join(folder, 'stages'), { recursive: true, force: true });
+  for (const [name, content] of [...stages, ...own] as [string, string][]) {
+    const path = join(folder, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content);
+  }
+}
+
+/** The generated files by their paths in the overlay. */
+export function stageFiles(folder: string, options: RenderOptions): Map<string, string> {
+  const settings = stageSettings(options);
+  const files = new Map<string, string>();
+  files.set(
+    'stages/kustomization.yaml',
+    `# Written by: ${commandLine(folder, options)}\n# Change the command and run it again, not this folder.\n${text(
+      {
+        apiVersion: 'kustomize.config.k8s.io/v1beta1',
+        kind: 'Kustomization',
+        resources: settings.map(({ appId }) => appId),
+        // With a digest in its name, so that another split replaces the pods.
+        configMapGenerator: [{ name: 'layermesh', literals: sharedVariables(options) }],
+      },
+    )}`,
+  );
+  for (const stage of settings) {
+    const name = `stages/${stage.appId}/kustomization.yaml`;
+    const from = join(folder, dirname(name));
+    const base = relative(from, join(k8s, 'base', 'stage'));
+    const keda = relative(from, join(k8s, 'components', 'keda'));
+    files.set(name, text(stageKustomization(stage, options, { base, keda })));
+  }
+  return files;
+}
+
+/** What every process must be told alike. */
+const sharedVariables = ({ split, precision, env }: RenderOptions): string[] => [
+  `LAYERMESH_SPLIT=${split}`,
+  `LAYERMESH_PRECISION=${precision}`,
+  'LAYERMESH_MESH=dapr',
+  ...env,
+];
+
+/** An overlay to start from: like k8s/overlays/local. */
+function overlayFiles(folder: string, { namespace, tag }: RenderOptions): Map<string, string> {
+  const from = (...path: string[]): string => relative(folder, join(k8s, ...path));
+  const labels = Object.fromEntries(
+    ['enforce', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']),
+  );
+  return new Map([
+    ['namespace.yaml', text({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } })],
+    [
+      'kustomization.yaml',
+      text({
+        apiVersion: 'kustomize.config.k8s.io/v1beta1',
+        kind: 'Kustomization',
+        namespace,
+        resources: ['namespace.yaml', from('base'), 'stages'],
+        components: ['redis', 'tokens'].map((name) => from('components', name)),
+        images: ['gateway', 'stage'].map((image) => ({ name: `layermesh/${image}`, newTag: tag })),
+        replacements: [namespaceOfCallers],
+        sortOptions: sidecarsLast,
+      }),
+    ],
+  ]);
+}
+
+/** Who may call a stage is said with the namespace that the caller is in: that of the overlay, whichever it is. */
+const namespaceOfCallers = {
+  source: { kind: 'Configuration', name: 'gateway', fieldPath: 'metadata.namespace' },
+  targets: [
+    {
+      select: { kind: 'Configuration' },
+      reject: [{ name: 'gateway' }],
+      fieldPaths: ['spec.accessControl.policies.*.namespace'],
+    },
+  ],
+};
+
+/** A sidecar reads what is there when it starts, so Dapr's objects come before the pods. */
+const sidecarsLast = {
+  order: 'legacy',
+  legacySortOptions: {
+    orderFirst: ['Namespace', 'Component', 'Configuration', 'Resiliency', 'ServiceAccount', 'ConfigMap'],
+    orderLast: [],
+  },
+};
+
+/** The command that writes the same again. */
+export function commandLine(folder: string, options: RenderOptions): string {
+  const repeated = (name: string, values: readonly string[]): string[] =>
+    values.flatMap((value) => [`--${name}`, quoted(value)]);
+  const path = relative(repositoryRoot, folder);
+  return [
+    'npm run k8s:render -- --split',
+    quoted(options.split),
+    ...repeated('replicas', options.replicas),
+    `--max-replicas ${options.maxReplicas} --autoscaler ${options.autoscaler}`,
+    ...(options.scaleDownAfter === undefined ? [] : [`--scale-down-after ${options.scaleDownAfter}`]),
+    ...repeated('cpu', options.cpu),
+    ...repeated('cpu-request', options.cpuRequest),
+    ...repeated('memory', options.memory),
+    `--precision ${options.precision}`,
+    ...repeated('env', options.env),
+    ...(options.autoscaler === 'keda' ? [`--namespace ${options.namespace}`] : []),
+    '--out',
+    path.startsWith('..') ? quoted(folder) : path,
+  ].join(' ');
+}
+
+const quoted = (value: string): string => (/^[\w.,=/:-]+$/.test(value) ? value : `'${value}'`);

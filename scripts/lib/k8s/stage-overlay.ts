@@ -1,0 +1,158 @@
+import { stringify } from 'yaml';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { parseSplit } from '../../../services/lib/model/split.js';
+import { parseReplicaCounts, requireStages } from '../cli/options.js';
+import type { RenderOptions } from './render-options.js';
+
+/** A patch of Kustomize: what it is for, and a strategic merge or a list of JSON patch operations. */
+interface Patch {
+  readonly target: { readonly kind: string };
+  readonly patch: string;
+}
+
+/**
+ * The kustomization that makes one layer service of the base's: its number in every name, its app-id, the caller
+ * that stands before it, and its resources. `base` is the path of k8s/base/stage, `keda` that of the component.
+ */
+export function stageKustomization(
+  stage: StageSettings,
+  options: RenderOptions,
+  { base, keda }: { base: string; keda: string },
+): object {
+  return {
+    apiVersion: 'kustomize.config.k8s.io/v1beta1',
+    kind: 'Kustomization',
+    resources: [base],
+    ...(options.autoscaler === 'keda' && { components: [keda] }),
+    nameSuffix: `-${stage.index}`,
+    labels: [{ pairs: { 'layermesh.io/stage': String(stage.index) }, includeSelectors: true }],
+    patches: [deployment(stage, options), ...accessOfPrevious(stage), ...autoscaler(stage, options)],
+  };
+}
+
+function deployment(stage: StageSettings, { autoscaler }: RenderOptions): Patch {
+  const { appId, replicas } = stage;
+  const resources = resourcesOf(stage);
+  return merge('apps/v1', 'Deployment', {
+    ...(autoscaler === 'none' && { replicas }),
+    template: {
+      metadata: { annotations: { 'dapr.io/app-id': appId, 'dapr.io/config': appId } },
+      ...(resources !== null && { spec: { containers: [{ name: 'stage', resources }] } }),
+    },
+  });
+}
+
+/** Null where the base's are to stay. */
+function resourcesOf({ cpu, cpuRequest, memory }: StageSettings): object | null {
+  if (cpu === undefined && cpuRequest === undefined && memory === undefined) return null;
+  const ofMemory = memory === undefined ? {} : { memory };
+  return {
+    requests: { ...(cpuRequest !== undefined && { cpu: cpuRequest }), ...ofMemory },
+    limits: { ...(cpu !== undefined && { cpu }), ...ofMemory },
+  };
+}
+
+/** The first stage is called by the gateway alone. */
+function accessOfPrevious({ index }: StageSettings): Patch[] {
+  if (index === 0) return [];
+  const policy = {
+    appId: `stage-${index - 1}`,
+    namespace: 'default',
+    trustDomain: 'public',
+    defaultAction: 'deny',
+    operations: [{ name: '/layermesh.stage.v1.Stage/*', httpVerb: ['*'], action: 'allow' }],
+  };
+  return [operations('Configuration', { '/spec/accessControl/policies/-': policy }, 'add')];
+}
+
+function autoscaler(stage: StageSettings, options: RenderOptions): Patch[] {
+  const { maxReplicas, scaleDownAfter } = options;
+  const { appId, replicas } = stage;
+  switch (options.autoscaler) {
+    case 'none':
+      return [merge('autoscaling/v2', 'HorizontalPodAutoscaler', undefined)];
+    case 'hpa':
+      return [
+        merge('autoscaling/v2', 'HorizontalPodAutoscaler', {
+          minReplicas: replicas,
+          maxReplicas,
+          ...(scaleDownAfter !== undefined && {
+            behavior: { scaleDown: { stabilizationWindowSeconds: scaleDownAfter } },
+          }),
+        }),
+      ];
+    case 'keda':
+      return [
+        operations('ScaledObject', {
+          // Kustomize does not know that this is the name of a Deployment.
+          '/spec/scaleTargetRef/name': appId,
+          '/spec/minReplicaCount': replicas,
+          '/spec/maxReplicaCount': maxReplicas,
+          '/spec/triggers/0/metadata/query': busyReplicas(appId, options.namespace),
+        }),
+      ];
+  }
+}
+
+const busyReplicas = (appId: string, namespace: string): string =>
+  `sum(rate(layermesh_stage_busy_seconds_total{namespace="${namespace}",stage="${appId}"}[30s]))`;
+
+/** A strategic merge into the base's object called `stage`; without a spec, one that removes it. */
+function merge(apiVersion: string, kind: string, spec: object | undefined): Patch {
+  const content = spec === undefined ? { $patch: 'delete' } : { spec };
+  return { target: { kind }, patch: text({ apiVersion, kind, metadata: { name: 'stage' }, ...content }) };
+}
+
+function operations(kind: string, values: Record<string, unknown>, op: 'add' | 'replace' = 'replace'): Patch {
+  const list = Object.entries(values).map(([path, value]) => ({ op, path, value }));
+  return { target: { kind }, patch: text(list) };
+}
+
+/** As prettier would write it. */
+export const text = (document: unknown): string =>
+  stringify(document, { singleQuote: true, lineWidth: 0, aliasDuplicateObjects: false });
+
+/** What differs from one stage of an overlay to the next. */
+export interface StageSettings {
+  readonly index: number;
+  readonly appId: string;
+  /** Least, where an autoscaler owns them. */
+  readonly replicas: number;
+  /** Kubernetes quantities; undefined leaves the base's. */
+  readonly cpu: string | undefined;
+  readonly cpuRequest: string | undefined;
+  readonly memory: string | undefined;
+}
+
+/** Throws `invalid_split` or `invalid_config` for what cannot be, as far as that shows without the model. */
+export function stageSettings(options: RenderOptions): StageSettings[] {
+  const count = parseSplit(options.split, Number.MAX_SAFE_INTEGER).length;
+  const replicas = parseReplicaCounts(options.replicas);
+  const cpu = quantities(options.cpu);
+  const cpuRequest = quantities(options.cpuRequest);
+  const memory = quantities(options.memory);
+  for (const counts of [replicas, cpu.own, cpuRequest.own, memory.own]) requireStages(counts, count);
+  for (const [appId, least] of replicas) {
+    if (options.autoscaler === 'none' || least <= options.maxReplicas) continue;
+    throw new ServingError('invalid_config', `${appId} has more replicas than --max-replicas allows`);
+  }
+  return Array.from({ length: count }, (_, index) => {
+    const appId = `stage-${index}`;
+    return {
+      index,
+      appId,
+      replicas: replicas.get(appId) ?? 1,
+      cpu: cpu.of(appId),
+      cpuRequest: cpuRequest.of(appId) ?? cpu.of(appId),
+      memory: memory.of(appId),
+    };
+  });
+}
+
+/** What is given for one stage, and for all others. */
+function quantities(values: readonly string[]) {
+  const pairs = values.map((value) => value.split('=')).filter((parts) => parts.length === 2);
+  const own: ReadonlyMap<string, string> = new Map(pairs as [string, string][]);
+  const all = values.findLast((value) => !value.includes('='));
+  return { own, of: (appId: string): string | undefined => own.get(appId) ?? all };
+}

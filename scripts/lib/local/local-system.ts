@@ -1,0 +1,285 @@
+import { rm } from 'node:fs/promises';
+import type { Topology } from '../../../services/gateway/generation/backend.js';
+import type { Precision } from '../../../services/lib/engine/types.js';
+import { type ReplicaCounts, requireStages } from '../cli/options.js';
+import { GatewayClient } from './gateway-client.js';
+import { Member, randomToken } from './member.js';
+import { freePort } from './ports.js';
+import type { KeptProcess } from './processes.js';
+import { type AppEntry, entriesOfStages, readRunFile } from './run-file.js';
+import { RunFolder } from './run-folder.js';
+import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import { LocalTelemetry } from './telemetry/local-telemetry.js';
+import type { TelemetryPrograms } from './telemetry/programs.js';
+
+export interface SystemOptions {
+  /** Folder of the prepared model. */
+  readonly prepared: string;
+  readonly modelName: string;
+  readonly precision: Precision;
+  /** Boundaries between the stages; empty for one stage. */
+  readonly split: readonly number[];
+  readonly replicas: ReplicaCounts;
+  /** Path of the sidecar's program; null for the direct mesh. */
+  readonly daprd: string | null;
+  /** Where the gateway takes HTTP requests on 127.0.0.1; a free port where it is not said. */
+  readonly port?: number;
+  /** The programs that take traces and metrics; null for a run without them. */
+  readonly telemetry?: TelemetryPrograms | null;
+  /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onEvent?: (message: string) => void;
+}
+
+const READY_TIMEOUT_MS = 120_000;
+const STOP_GRACE_MS = 10_000;
+/** A replica that leaves a running system first finishes, or hands over, its sequences. */
+const DRAIN_GRACE_MS = 60_000;
+
+/** The gateway, every replica of every stage and their sidecars on this machine, as dapr/dapr.yaml describes them. */
+export class LocalSystem {
+  readonly url: string;
+  readonly folder: RunFolder;
+  readonly gateway: GatewayClient;
+  readonly #options: SystemOptions;
+  readonly #port: number;
+  readonly #members: Member[] = [];
+  readonly #disown: () => void;
+  /** What the services of this run show each other, so that no other process on this machine can open a link. */
+  readonly #meshToken = randomToken();
+  #stageApps: readonly AppEntry[] = [];
+  #telemetry: LocalTelemetry | null = null;
+  #scaling: Promise<unknown> = Promise.resolve();
+  #stopped: Promise<void> | null = null;
+
+  private constructor(options: SystemOptions, port: number, folder: RunFolder, disown: () => void) {
+    this.#options = options;
+    this.#port = port;
+    this.#disown = disown;
+    this.url = `http://127.0.0.1:${port}`;
+    this.folder = folder;
+    this.gateway = new GatewayClient(this.url);
+  }
+
+  /** Starts everything at once and returns when requests can be served by every replica asked for. */
+  static async start(options: SystemOptions, signal: AbortSignal): Promise<LocalSystem> {
+    const port = options.port ?? (await freePort());
+    const folder = new RunFolder(port);
+    const disown = folder.own();
+    await clearPort(port, options.onEvent).catch((error: unknown) => {
+      disown();
+      throw error;
+    });
+    const system = new LocalSystem(options, port, folder, disown);
+    try {
+      await system.#start(signal);
+      return system;
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+  }
+
+  get members(): readonly Member[] {
+    return this.#members;
+  }
+
+  /** Null in a run without traces. */
+  get telemetry(): LocalTelemetry | null {
+    return this.#telemetry;
+  }
+
+  topology(): Promise<Topology> {
+    return this.gateway.topology();
+  }
+
+  /** Starts or drains replicas of a stage until it has `count`; one change at a time. */
+  scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
+    const change = this.#scaling.then(() => this.#scale(appId, count, signal));
+    this.#scaling = change.catch(() => undefined);
+    return change;
+  }
+
+  /**
+   * In order: no new requests, then no stages, then no sidecars, then no telemetry. Calling it again waits for the
+   * same stop.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** `stop`, and nothing of the run is left in the cache. */
+  async remove(): Promise<void> {
+    await this.stop();
+    await this.folder.remove();
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    await this.folder.renew();
+    const { telemetry, modelName } = this.#options;
+    if (telemetry) {
+      const { folder } = this;
+      const started = { programs: telemetry, folder, modelName, onEvent: this.#onEvent };
+      this.#telemetry = await LocalTelemetry.start(started);
+    }
+    this.#record();
+    const otlpGrpc = this.#telemetry?.otlpGrpc ?? null;
+    const { gateway, stages } = await readRunFile();
+    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc)));
+    this.#stageApps = entriesOfStages(localStages, this.#options.split.length + 1);
+    await this.#startMembers([
+      { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
+      ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
+    ]);
+    await this.waitUntilComplete(signal);
+    await this.#telemetry?.waitUntilReady(signal);
+  }
+
+  async #scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
+    requireStages(new Map([[appId, count]]), this.#stageApps.length);
+    const app = this.#stageApps.find((each) => each.appId === appId)!;
+    // Who runs stays before who is dead, and the older before the younger.
+    const members = this.#of(appId).sort(
+      (one, other) => Number(other.running) - Number(one.running) || one.replica - other.replica,
+    );
+    const newest = Math.max(0, ...members.map(({ replica }) => replica));
+    try {
+      await this.#startMembers(replicasOf(app, newest + 1, newest + count - members.length));
+      await Promise.all(members.slice(count).map((member) => this.#drain(member)));
+      for (const member of members) member.retry();
+      return await this.waitUntilComplete(signal, this.#of(appId));
+    } catch (error) {
+      await Promise.all(this.#members.filter(({ kept }) => !kept).map((member) => this.#drain(member)));
+      throw error;
+    }
+  }
+
+  #of(appId: string): Member[] {
+    return this.#members.filter((member) => member.appId === appId);
+  }
+
+  /** Several at once; when one does not start, those that did are stopped with the rest. */
+  async #startMembers(replicas: readonly Replica[]): Promise<void> {
+    const shared = { folder: this.folder, daprd: this.#options.daprd, onEvent: this.#onEvent };
+    const starts = replicas.map(async ({ app, replica }) => {
+      this.#members.push(await Member.start({ app, replica, ...shared, env: this.#environment(app) }));
+      this.#record();
+    });
+    const results = await Promise.allSettled(starts);
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  async #drain(member: Member): Promise<void> {
+    await member.stop(DRAIN_GRACE_MS);
+    this.#members.splice(this.#members.indexOf(member), 1);
+    this.#record();
+  }
+
+  /**
+   * Waits until the topology lists every one of these members, of all that are to run where none are named, and no other
+   * of their app-ids. From then on they are kept: what dies before it has served once is badly configured, and trying
+   * again would only hide it.
+   */
+  async waitUntilComplete(
+    signal: AbortSignal,
+    members: readonly Member[] = this.#members,
+  ): Promise<Topology> {
+    const done = new AbortController();
+    const isComplete = ({ stages }: Topology): boolean => {
+      const appIds = new Set(members.map(({ appId }) => appId));
+      const listed = stages
+        .filter((stage) => appIds.has(stage.app_id))
+        .flatMap(({ replicas }) => replicas.map(({ pid }) => pid));
+      const running = members.filter(({ appId }) => appId !== 'gateway').map(({ service }) => service.pid);
+      return listed.sort().join() === running.sort().join();
+    };
+    const lost = Promise.race(members.map((member) => member.lost)).then((error) => {
+      throw error;
+    });
+    try {
+      const waiting = this.gateway.waitUntilReady(isComplete, {
+        timeoutMs: READY_TIMEOUT_MS,
+        signal: AbortSignal.any([signal, done.signal]),
+      });
+      const topology = await Promise.race([waiting, lost]);
+      for (const member of members) member.keep();
+      return topology;
+    } finally {
+      done.abort();
+    }
+  }
+
+  readonly #onEvent = (message: string): void => {
+    this.#record();
+    this.#options.onEvent?.(message);
+  };
+
+  /** After every change, so that `down` finds all processes even if this one is killed, and Prometheus all metrics. */
+  #record(): void {
+    const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
+      const kind: RecordedProcess['kind'] = appId === 'gateway' ? 'gateway' : 'stage';
+      return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];
+    });
+    const telemetry = this.#telemetry;
+    for (const [kind, kept] of telemetry?.processes ?? []) processes.push(toRecord(kept, kind));
+    writeRunState(this.folder.state, {
+      version: 1,
+      url: this.url,
+      supervisor: process.pid,
+      processes,
+      ...(telemetry !== null && { telemetry: telemetry.urls }),
+    });
+    telemetry?.scrape(
+      this.#members.map(({ appId, replica, healthPort, sidecar, ports }) => ({
+        appId,
+        replica,
+        metricsPort: appId === 'gateway' ? this.#port : healthPort,
+        sidecarMetricsPort: sidecar === null ? null : ports.metrics,
+      })),
+    );
+  }
+
+  #environment(app: AppEntry): Record<string, string> {
+    const { prepared, modelName, precision, split, daprd, env } = this.#options;
+    return {
+      ...this.#telemetry?.environment,
+      ...env,
+      LAYERMESH_PREPARED: prepared,
+      LAYERMESH_PRECISION: precision,
+      LAYERMESH_SPLIT: split.join(','),
+      LAYERMESH_MESH: daprd === null ? 'direct' : 'dapr',
+      LAYERMESH_REGISTRY_DIR: this.folder.registry,
+      LAYERMESH_MESH_TOKEN: this.#meshToken,
+      ...(app.appId === 'gateway' && { LAYERMESH_PORT: String(this.#port), LAYERMESH_MODEL_NAME: modelName }),
+    };
+  }
+
+  async #stop(): Promise<void> {
+    for (const gateways of [true, false]) {
+      const members = this.#members.filter(({ appId }) => (appId === 'gateway') === gateways);
+      await Promise.all(members.map(({ service }) => service.stop(STOP_GRACE_MS)));
+    }
+    await Promise.all(this.#members.map((member) => member.stopSidecar()));
+    await this.#telemetry?.stop();
+    await rm(this.folder.state, { force: true });
+    this.#disown();
+  }
+}
+
+const toRecord = ({ name, pid }: KeptProcess, kind: RecordedProcess['kind']): RecordedProcess => ({
+  name,
+  pid,
+  kind,
+  command: commandOf(pid) ?? '',
+});
+
+interface Replica {
+  readonly app: AppEntry;
+  /** Counts from 1. */
+  readonly replica: number;
+}
+
+const replicasOf = (app: AppEntry, first: number, last: number): Replica[] =>
+  Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => ({ app, replica: first + index }));

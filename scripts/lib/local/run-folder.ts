@@ -1,0 +1,138 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { cacheDirectory } from '../../bootstrap/cache.mjs';
+import { lockHolder, tryLock } from '../../bootstrap/lock.mjs';
+import type { AppEntry } from './run-file.js';
+
+/** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
+export class RunFolder {
+  readonly path: string;
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+    this.path = join(runsDirectory(), String(port));
+  }
+
+  get registry(): string {
+    return join(this.path, 'registry');
+  }
+
+  get state(): string {
+    return join(this.path, 'state.json');
+  }
+
+  get socket(): string {
+    return join(this.path, 'control.sock');
+  }
+
+  /** The living process that owns the folder; null where there is none. */
+  get owner(): number | null {
+    return lockHolder(this.#lock);
+  }
+
+  /**
+   * Makes this process the one that may write here and stop what is recorded here, until the function returned is
+   * called. Throws `port_in_use` while another is.
+   */
+  own(): () => void {
+    const release = tryLock(this.#lock);
+    if (release === null) throw this.inUse();
+    return release;
+  }
+
+  inUse(): ServingError {
+    const pid = this.owner === null ? '' : ` (pid ${this.owner})`;
+    return new ServingError('port_in_use', `a local system has port ${this.#port} already${pid}`, {
+      hint: 'npm run down stops it; --port starts another beside it',
+    });
+  }
+
+  log(name: string): string {
+    return join(this.path, 'logs', `${name}.log`);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  /** Beside the folder, which comes and goes. */
+  get #lock(): string {
+    return `${this.path}.lock`;
+  }
+
+  /** Removes what an earlier run left. */
+  async renew(): Promise<void> {
+    await this.remove();
+    await mkdir(join(this.path, 'logs'), { recursive: true });
+    await mkdir(this.registry);
+  }
+
+  /**
+   * Copies the app's Dapr files with the SQLite files of this run in them, and returns the app as it runs from
+   * the copies. Its sidecar exports spans to `otlpGrpc`, a host and a port, where that is not null.
+   */
+  async localize(app: AppEntry, otlpGrpc: string | null = null): Promise<AppEntry> {
+    const configPath = join(this.path, 'config.yaml');
+    const resources = join(this.path, 'resources');
+    await mkdir(resources, { recursive: true });
+    const configuration = withTracing(await readYaml(app.configPath), otlpGrpc);
+    await writeYaml(configPath, withOwnFiles(configuration, this.path));
+    for (const folder of app.resourcesPaths) {
+      for (const name of await readdir(folder)) {
+        const document = name.endsWith('.yaml') ? await readYaml(join(folder, name)) : null;
+        if (isResource(document)) await writeYaml(join(resources, name), withOwnFiles(document, this.path));
+      }
+    }
+    return { ...app, configPath, resourcesPaths: [resources] };
+  }
+}
+
+export const runsDirectory = (): string => join(cacheDirectory(), 'run');
+
+/** What a sidecar loads from its resources, not a configuration, a run file or a kustomization beside them. */
+function isResource(document: unknown): boolean {
+  const { apiVersion, kind } = (document ?? {}) as { apiVersion?: string; kind?: string };
+  return apiVersion?.startsWith('dapr.io/') === true && kind !== 'Configuration';
+}
+
+/**
+ * The document with the SQLite files in it moved into `folder`: a configuration names one under the key
+ * `connectionString`, a component in a metadata item of that name.
+ */
+export function withOwnFiles(value: unknown, folder: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => withOwnFiles(item, folder));
+  if (value === null || typeof value !== 'object') return value;
+  const isNamed = 'name' in value && value.name === 'connectionString';
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      key === 'connectionString' || (isNamed && key === 'value')
+        ? join(folder, String(item))
+        : withOwnFiles(item, folder),
+    ]),
+  );
+}
+
+const readYaml = async (path: string): Promise<unknown> => parse(await readFile(path, 'utf8'));
+
+const writeYaml = (path: string, document: unknown): Promise<void> => writeFile(path, stringify(document));
+
+/**
+ * Of how many streams that arrive unsampled Dapr begins a trace of its own: practically none. It must not be 0, which
+ * would make a sidecar ignore also what arrives sampled.
+ */
+const SAMPLING_RATE = '0.000000000001';
+
+/**
+ * The sidecar's configuration, exporting the spans of what arrives sampled to an OTLP endpoint (host and port of gRPC);
+ * unchanged without one.
+ */
+export function withTracing(configuration: unknown, endpoint: string | null): unknown {
+  if (endpoint === null) return configuration;
+  const { spec, ...rest } = configuration as { spec: object };
+  const otel = { endpointAddress: endpoint, isSecure: false, protocol: 'grpc' };
+  return { ...rest, spec: { ...spec, tracing: { samplingRate: SAMPLING_RATE, otel } } };
+}

@@ -1,0 +1,56 @@
+import { Command, Option } from 'commander';
+import type { Precision } from '../../../services/lib/engine/types.js';
+import {
+  collect,
+  count,
+  meshOption,
+  modelOption,
+  portOption,
+  precisionOption,
+  stagesOption,
+} from '../cli/options.js';
+
+/** What `up` was asked for; what is undefined is for the run file or the service to decide. */
+export interface UpOptions {
+  readonly model?: string;
+  /** Further names of the model. */
+  readonly alias?: readonly string[];
+  readonly stages?: number;
+  readonly split?: string;
+  readonly replicas: readonly string[];
+  readonly precision: Precision;
+  readonly mesh: 'dapr' | 'direct';
+  readonly port: number;
+  readonly kvTokens?: number;
+  readonly threads?: number;
+  readonly trace: boolean;
+  readonly detach: boolean;
+}
+
+/** Many of its options are set by a LAYERMESH variable of the same meaning too. */
+export function upCommand(action: (options: UpOptions) => Promise<void>): Command {
+  return new Command('up')
+    .description('Serves a model, split into layer services with a Dapr sidecar each, on this machine.')
+    .addOption(modelOption())
+    .option('--alias <name>', 'a further name of the model in the API; may be repeated', collect, [])
+    .addOption(stagesOption().conflicts('split'))
+    .addOption(
+      new Option('--split <boundaries>', 'cut the model at these layers, such as 10,20').env(
+        'LAYERMESH_SPLIT',
+      ),
+    )
+    .option('--replicas <stage=n>', 'such as stage-1=2; may be repeated', collect, [])
+    .addOption(precisionOption().env('LAYERMESH_PRECISION'))
+    .addOption(meshOption().env('LAYERMESH_MESH'))
+    .addOption(portOption())
+    .addOption(new Option('--state <store>', 'state store of the mesh').choices(['sqlite']).default('sqlite'))
+    .addOption(
+      count('--kv-tokens <n>', 'KV room of each replica', undefined, [64, 1 << 30]).env(
+        'LAYERMESH_KV_TOKENS',
+      ),
+    )
+    .addOption(count('--threads <n>', 'of each replica', undefined, [1, 1_024]).env('LAYERMESH_THREADS'))
+    .option('--trace', 'start a collector, Jaeger and Prometheus too, where they are installed', false)
+    .option('--detach', 'return once it serves; npm run down stops it', false)
+    .action(action);
+}

@@ -1,0 +1,65 @@
+import { closedSchedule } from '../drivers.js';
+import { type TokenCost, tokenCosts, workOf } from '../figures/costs.js';
+import { throughputOf } from '../figures/requests.js';
+import { ARM_NAMES, type ArmName, armOf, singleArms } from './arms.js';
+import { type LoadName, openLoad, type OpenLoad, REQUEST } from './loads.js';
+import { type PlannedTrial, runTrials, type TrialOptions } from './run-trials.js';
+import type { Arm, Plan, Trial } from './types.js';
+
+/** What all arms gave, and what they are judged by. */
+export interface ArmResults {
+  readonly arms: readonly Arm[];
+  readonly loads: readonly OpenLoad[];
+  readonly trials: readonly Trial[];
+  /** What one replica of each stage can carry, of the unsplit model and of the split. */
+  readonly single: { readonly a: Trial; readonly c: Trial };
+  /** Requests a second at ×1. */
+  readonly rate: number;
+}
+
+/** Of one replica's capacity, what is asked for at ×1: at ×4 it is twice what it can. */
+const LOW_SHARE = 0.5;
+
+export interface WhatToMeasure {
+  readonly arms: readonly ArmName[];
+  readonly loads: readonly LoadName[];
+  /** Null takes half of what one replica of each stage carries. */
+  readonly rate: number | null;
+  /** What measures one replica: as many clients as keep its batches full. */
+  readonly capacity: { readonly clients: number; readonly requests: number };
+}
+
+/** Measures first what one replica can carry, from which the load follows, and then every arm under every load. */
+export async function measureArms(
+  { arms: names, loads: loadNames, rate: asked, capacity }: WhatToMeasure,
+  plan: Plan,
+  options: TrialOptions,
+  signal: AbortSignal,
+): Promise<ArmResults> {
+  const saturating = capacityTrial(capacity);
+  const single = singleArms(plan);
+  const [c] = (await runTrials(single.c, [saturating], options, signal)) as [Trial];
+  const [a] = (await runTrials(single.a, [saturating], options, signal)) as [Trial];
+  const rate = asked ?? (LOW_SHARE * throughputOf(c)) / REQUEST.outputTokens;
+  options.onEvent(`×1 is ${rate.toFixed(2)} requests/s`);
+
+  const loads = loadNames.map((name) => openLoad(name, { ...plan, rate }));
+  const planned = loads.map(({ name, arrivals }): PlannedTrial => {
+    return { name, schedule: { type: 'open', arrivals }, delayMs: null };
+  });
+  const work = tokenCosts(c).map((cost) => workOf([REQUEST], cost));
+  const arms = ARM_NAMES.filter((name) => names.includes(name)).map((name) => armOf(name, plan, work));
+  const trials: Trial[] = [];
+  for (const arm of arms) trials.push(...(await runTrials(arm, planned, options, signal)));
+  return { arms, loads, trials, single: { a, c }, rate };
+}
+
+const capacityTrial = ({ clients, requests }: WhatToMeasure['capacity']): PlannedTrial => ({
+  name: 'capacity',
+  schedule: closedSchedule(clients, requests, REQUEST),
+  delayMs: null,
+});
+
+/** What a token costs one replica of each stage of an arm. */
+export const costsOfArm = ({ split }: Arm, { single }: Pick<ArmResults, 'single'>): TokenCost[] =>
+  tokenCosts(split.length === 0 ? single.a : single.c);

@@ -1,0 +1,147 @@
+import type { Machine } from '../figures/machine.js';
+import type { StageCounters } from '../figures/stage-counters.js';
+import type { RequestRecord, Target } from '../types.js';
+
+/** Everything that decides the figures: what is measured under one plan may stand in one report. */
+export interface Plan {
+  readonly split: readonly number[];
+  readonly serviceMilliCpu: number;
+  readonly sidecarMilliCpu: number;
+  /** Of each load, seconds. */
+  readonly duration: number;
+  readonly seed: number;
+  readonly machine: Machine;
+  /** ISO, of its beginning. */
+  readonly date: string;
+}
+
+/** One way to give a model the same budget of processors. */
+export interface Arm {
+  /** `a`, `b` or `c`. */
+  readonly name: string;
+  /** For the reader. */
+  readonly title: string;
+  /** Boundaries between its stages; empty for the unsplit model. */
+  readonly split: readonly number[];
+  readonly stages: readonly StageBounds[];
+  /** How its services reach each other. */
+  readonly mesh: 'dapr' | 'direct';
+}
+
+/** What a stage may take. Its replicas are fixed where `min` is `max`. */
+export interface StageBounds {
+  /** Its app-id. */
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  /** CPU limits in one replica, of the service and of its sidecar, thousandths of a processor. */
+  readonly milliCpu: number;
+  readonly sidecarMilliCpu: number;
+}
+
+/** What one process has used since it began. */
+export interface Used {
+  readonly cpuSeconds: number;
+  readonly rssBytes: number;
+}
+
+/** One pod at one moment. */
+export interface PodView {
+  readonly name: string;
+  /** App-id; `gateway` for the gateway. */
+  readonly app: string;
+  /** CPU limits of its containers together, processors; 0 where they have none. */
+  readonly cpuLimit: number;
+  /** Null where the process could not be read, such as before it listens. */
+  readonly service: Used | null;
+  /** Null where there is none, or it could not be read. */
+  readonly sidecar: Used | null;
+  /** Null for the gateway. */
+  readonly counters: StageCounters | null;
+}
+
+/** One stage's Deployment at one moment, and its autoscaler where it has one. */
+export interface ScaleView {
+  readonly app: string;
+  readonly desired: number;
+  readonly ready: number;
+  /** What its autoscaler looks at; empty where it has none. */
+  readonly metrics: readonly MetricView[];
+}
+
+/** A metric that a stage is scaled by. */
+export interface MetricView {
+  readonly name: string;
+  /** Mean over the replicas, as the metrics API tells it; null while it tells nothing. */
+  readonly value: number | null;
+  /** What the autoscaler keeps that mean at. */
+  readonly target: number;
+}
+
+/** Everything that was seen of a system at one moment. */
+export interface Observation {
+  /** Milliseconds since 1970, as the cluster's own timestamps are. */
+  readonly at: number;
+  readonly scales: readonly ScaleView[];
+  readonly pods: readonly PodView[];
+}
+
+/** When a pod came to what; milliseconds since 1970, null for what has not been. Kubernetes tells whole seconds. */
+export interface PodLife {
+  readonly name: string;
+  readonly app: string;
+  readonly created: number;
+  readonly scheduled: number | null;
+  /** The service's container runs. */
+  readonly started: number | null;
+  readonly ready: number | null;
+}
+
+/** One arm under one load. */
+export interface Trial {
+  readonly arm: string;
+  readonly load: string;
+  /** What it ran on, and which version. */
+  readonly site: string;
+  /** When its clock of requests began, milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly records: readonly RequestRecord[];
+  readonly observations: readonly Observation[];
+  /** Of every pod that was seen since the arm was deployed. */
+  readonly lives: readonly PodLife[];
+  /** Null where nobody counted. */
+  readonly wireBytes: WireBytes | null;
+  /** CPU seconds of all processes of the machine that plays the clients, and of that one alone; null where unknown. */
+  readonly machineCpuSeconds: number | null;
+  readonly clientCpuSeconds: number;
+}
+
+/** What the pods of each app have sent to other pods, bytes. */
+export type WireBytes = Readonly<Record<string, number>>;
+
+/** An arm that runs. */
+export interface Deployed {
+  readonly target: Target;
+  /** What is seen of it now. */
+  observe(signal: AbortSignal): Promise<Observation>;
+  /** Of every pod seen so far. */
+  lives(): readonly PodLife[];
+  /**
+   * Delays everything that a pod sends to another by so many milliseconds, until the function returned is called,
+   * which tells how much that was.
+   */
+  delay(ms: number, signal: AbortSignal): Promise<() => Promise<WireBytes>>;
+  /** Resolves when it is as it was at first: every stage at its least replicas, nothing starting or ending. */
+  settle(signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Where arms can run. */
+export interface Site {
+  /** For the reader: what it is and which versions run there. */
+  describe(signal: AbortSignal): Promise<string>;
+  /** Resolves when a request can be served by every replica asked for. */
+  deploy(arm: Arm, signal: AbortSignal): Promise<Deployed>;
+  /** Leaves nothing behind. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,94 @@
+import type { Observation, PodLife, PodView, ScaleView, Trial } from '../experiment/types.js';
+
+/**
+ * How an autoscaler came to one more replica of a stage; each a time in milliseconds since the load rose, null for what
+ * did not happen. Everything is seen once a second.
+ */
+export interface Reaction {
+  readonly app: string;
+  /** The engines of its replicas compute for a larger share of the time than the autoscaler's target. */
+  readonly breach: number;
+  /** The metrics API tells so, or of another metric above its target. */
+  readonly visible: number | null;
+  /** The Deployment asks for more replicas. */
+  readonly decided: number | null;
+  /** The first of the new pods has a node, */
+  readonly scheduled: number | null;
+  /** passes its readiness probe, */
+  readonly ready: number | null;
+  /** and has computed its first output tokens. */
+  readonly serving: number | null;
+}
+
+/** The metric that is the share of time in which an engine computes. */
+export const BUSY_RATIO = 'layermesh_stage_busy_ratio';
+
+/** Over which the engines' own share of time is taken: short, for the metric's own delay is to be seen. */
+const WINDOW_MS = 2_000;
+/** What Kubernetes tells is in whole seconds, rounded down. */
+const ROUNDING_MS = 1_000;
+
+type Seen = Pick<Trial, 'observations' | 'lives'>;
+
+/** The first reaction of each stage that has an autoscaler to a load that rose at `roseAt`, ms since 1970. */
+export function reactionsOf(trial: Seen, roseAt: number): Reaction[] {
+  const scaled = trial.observations[0]?.scales.filter(({ metrics }) => metrics.length > 0) ?? [];
+  return scaled.flatMap(({ app }) => reactionOf(app, trial, roseAt) ?? []);
+}
+
+function reactionOf(app: string, { observations, lives }: Seen, roseAt: number): Reaction | null {
+  const after = observations.filter(({ at }) => at >= roseAt);
+  const breach = after.find((each) => isBusy(each, observations, app));
+  if (breach === undefined) return null;
+  const later = after.filter(({ at }) => at >= breach.at);
+  const visible = later.find((each) => isAbove(scaleOf(each, app)));
+  const before = scaleOf(breach, app)?.desired ?? 0;
+  const decided = later.find((each) => (scaleOf(each, app)?.desired ?? 0) > before);
+  const born = firstBorn(app, lives, decided);
+  const serving = later.find(({ pods }) => pods.some((pod) => pod.name === born?.name && hasServed(pod)));
+  const since = (at: number | null | undefined): number | null => (at ? at - roseAt : null);
+  return {
+    app,
+    breach: breach.at - roseAt,
+    visible: since(visible?.at),
+    decided: since(decided?.at),
+    scheduled: since(born?.scheduled),
+    ready: since(born?.ready),
+    serving: since(serving?.at),
+  };
+}
+
+const scaleOf = ({ scales }: Observation, app: string): ScaleView | undefined =>
+  scales.find((scale) => scale.app === app);
+
+/** By what the replicas themselves tell, before anybody has scraped it. */
+function isBusy(now: Observation, all: readonly Observation[], app: string): boolean {
+  const before = all.findLast(({ at }) => at <= now.at - WINDOW_MS);
+  const target = scaleOf(now, app)?.metrics.find(({ name }) => name === BUSY_RATIO)?.target;
+  if (before === undefined || target === undefined) return false;
+  const shares = now.pods
+    .filter((pod) => pod.app === app)
+    .flatMap((pod) => {
+      const earlier = before.pods.find(({ name }) => name === pod.name)?.counters;
+      if (!earlier || pod.counters === null) return [];
+      return [(pod.counters.busySeconds - earlier.busySeconds) / ((now.at - before.at) / 1000)];
+    });
+  return shares.length > 0 && shares.reduce((sum, share) => sum + share, 0) / shares.length > target;
+}
+
+const isAbove = (scale: ScaleView | undefined): boolean =>
+  scale?.metrics.some(({ value, target }) => value !== null && value > target) ?? false;
+
+/** Of the pods that came of the decision, the one that was ready first. */
+function firstBorn(
+  app: string,
+  lives: readonly PodLife[],
+  decided: Observation | undefined,
+): PodLife | undefined {
+  if (decided === undefined) return undefined;
+  return lives
+    .filter((life) => life.app === app && life.created >= decided.at - 2 * ROUNDING_MS)
+    .sort((one, other) => (one.ready ?? Infinity) - (other.ready ?? Infinity))[0];
+}
+
+const hasServed = ({ counters }: PodView): boolean => counters !== null && counters.decodeSteps > 0;

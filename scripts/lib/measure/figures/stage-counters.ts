@@ -1,0 +1,71 @@
+import { Scrape } from '../../local/metrics-page.js';
+
+export type Phase = 'prefill' | 'decode';
+
+/** What a stage has done so far, from its own /metrics. A part is one sequence's rows in one step. */
+export type StageCounters = Readonly<
+  Record<
+    | 'busySeconds'
+    | 'hops'
+    | 'hopSeconds'
+    | 'bytesOut'
+    | `${Phase}${'Steps' | 'StepSeconds' | 'Parts' | 'QueueSeconds'}`,
+    number
+  >
+>;
+
+export async function readStage(metricsUrl: string): Promise<StageCounters> {
+  return stageCountersOf(await (await fetch(metricsUrl)).text());
+}
+
+export function stageCountersOf(page: string): StageCounters {
+  const scrape = new Scrape(page);
+  const of = (name: string, label?: string): number => scrape.total(`layermesh_stage_${name}`, label);
+  const [prefill, decode] = ['phase="prefill"', 'phase="decode"'];
+  return {
+    busySeconds: of('busy_seconds_total'),
+    hops: of('link_seconds_count'),
+    hopSeconds: of('link_seconds_sum'),
+    bytesOut: of('link_bytes_total', 'direction="out"'),
+    prefillSteps: of('step_seconds_count', prefill),
+    prefillStepSeconds: of('step_seconds_sum', prefill),
+    prefillParts: of('queue_seconds_count', prefill),
+    prefillQueueSeconds: of('queue_seconds_sum', prefill),
+    decodeSteps: of('step_seconds_count', decode),
+    decodeStepSeconds: of('step_seconds_sum', decode),
+    decodeParts: of('queue_seconds_count', decode),
+    decodeQueueSeconds: of('queue_seconds_sum', decode),
+  };
+}
+
+export const difference = (later: StageCounters, earlier: StageCounters): StageCounters =>
+  combine(later, earlier, (one, other) => one - other);
+
+export const total = (one: StageCounters, other: StageCounters): StageCounters =>
+  combine(one, other, (a, b) => a + b);
+
+function combine(
+  one: StageCounters,
+  other: StageCounters,
+  operation: (a: number, b: number) => number,
+): StageCounters {
+  const names = Object.keys(one) as (keyof StageCounters)[];
+  const pairs = names.map((name) => [name, operation(one[name], other[name])]);
+  return Object.fromEntries(pairs) as StageCounters;
+}
+
+/** Means per step and per part; null where a phase had none. */
+export function phaseMeans(
+  counters: StageCounters,
+  phase: Phase,
+): { steps: number; sequences: number; stepMs: number; queueMs: number } | null {
+  const steps = counters[`${phase}Steps`];
+  const parts = counters[`${phase}Parts`];
+  if (steps === 0) return null;
+  return {
+    steps,
+    sequences: parts / steps,
+    stepMs: (counters[`${phase}StepSeconds`] / steps) * 1000,
+    queueMs: (counters[`${phase}QueueSeconds`] / parts) * 1000,
+  };
+}

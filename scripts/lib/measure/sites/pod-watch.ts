@@ -1,0 +1,117 @@
+import { metricPath, podMetrics, type MetricList, type Pod } from '../../k8s/objects.js';
+import { isScaled } from '../experiment/arms.js';
+import type { Arm, Observation, PodLife, PodView, Used } from '../experiment/types.js';
+import { readPage, Scrape } from '../../local/metrics-page.js';
+import { stageCountersOf } from '../figures/stage-counters.js';
+import type { ClusterApi } from './cluster-api.js';
+import { appOf, cpuLimitOf, lifeOf, scaleViews, type Autoscaler, type Deployment } from './cluster-views.js';
+
+const SERVICE_PORT = { gateway: 8_000, stage: 7_100 };
+const SIDECAR_PORT = 9_090;
+
+interface List<Item> {
+  readonly items: readonly Item[];
+}
+
+/** Sees an arm through the cluster's API: its Deployments, autoscalers, pods, and what the pods tell of themselves. */
+export class PodWatch {
+  readonly #api: Pick<ClusterApi, 'url' | 'get'>;
+  readonly #arm: Arm;
+  readonly #namespace: string;
+  readonly #lives = new Map<string, PodLife>();
+
+  constructor(api: Pick<ClusterApi, 'url' | 'get'>, arm: Arm, namespace: string) {
+    this.#api = api;
+    this.#arm = arm;
+    this.#namespace = namespace;
+  }
+
+  get lives(): readonly PodLife[] {
+    return [...this.#lives.values()];
+  }
+
+  async observe(signal: AbortSignal): Promise<Observation> {
+    const at = Date.now();
+    const [scales, pods] = await Promise.all([this.#scales(signal), this.pods(signal)]);
+    const views = pods.map(({ pod, app }) => this.#view(pod, app, signal));
+    return { at, scales, pods: await Promise.all(views) };
+  }
+
+  /** Every pod of the gateway and of the stages, those that are ending too. */
+  async pods(signal: AbortSignal): Promise<{ readonly pod: Pod; readonly app: string }[]> {
+    const { items } = await this.#api.get<List<Pod>>(`/api/v1/namespaces/${this.#namespace}/pods`, signal);
+    const pods = items.flatMap((pod) => {
+      const app = appOf(pod);
+      return app === null ? [] : [{ pod, app }];
+    });
+    for (const { pod, app } of pods) this.#remember(lifeOf(pod, app));
+    return pods;
+  }
+
+  /** A pod that ends is not ready any more, but has been. */
+  #remember(life: PodLife): void {
+    const known = this.#lives.get(life.name);
+    this.#lives.set(life.name, {
+      ...life,
+      started: known?.started ?? life.started,
+      ready: known?.ready ?? life.ready,
+    });
+  }
+
+  async #scales(signal: AbortSignal): Promise<Observation['scales']> {
+    const list = async <Item>(group: string, kind: string): Promise<readonly Item[]> => {
+      const path = `/apis/${group}/namespaces/${this.#namespace}/${kind}`;
+      return (await this.#api.get<List<Item>>(path, signal)).items;
+    };
+    const deployments = list<Deployment>('apps/v1', 'deployments');
+    if (!isScaled(this.#arm)) return scaleViews(await deployments, [], new Map());
+    const autoscalers = await list<Autoscaler>('autoscaling/v2', 'horizontalpodautoscalers');
+    const names = new Set(autoscalers.flatMap((each) => podMetrics(each).map(({ metric }) => metric.name)));
+    const values = await Promise.all(
+      [...names].map(async (name) => [name, await this.#metric(name, signal)] as const),
+    );
+    return scaleViews(await deployments, autoscalers, new Map(values));
+  }
+
+  /** Nothing while the metric does not exist yet. */
+  async #metric(name: string, signal: AbortSignal): Promise<MetricList['items']> {
+    const list = this.#api.get<MetricList>(metricPath(this.#namespace, name), signal);
+    return (await list.catch(() => null))?.items ?? [];
+  }
+
+  async #view(pod: Pod, app: string, signal: AbortSignal): Promise<PodView> {
+    const { name } = pod.metadata;
+    const proxied = `${this.#api.url}/api/v1/namespaces/${this.#namespace}/pods/${name}`;
+    const read = (port: number): Promise<string | null> =>
+      readPage(`${proxied}:${port}/proxy/metrics`, signal);
+    const [service, sidecar] = await Promise.all([
+      read(app === 'gateway' ? SERVICE_PORT.gateway : SERVICE_PORT.stage),
+      this.#arm.mesh === 'dapr' ? read(SIDECAR_PORT) : null,
+    ]);
+    return podViewOf({ name, app, cpuLimit: cpuLimitOf(pod) }, service, sidecar);
+  }
+}
+
+/** A pod as the pages of its service and its sidecar tell; null for a page that cannot be had. */
+export function podViewOf(
+  pod: Pick<PodView, 'name' | 'app' | 'cpuLimit'>,
+  service: string | null,
+  sidecar: string | null,
+): PodView {
+  return {
+    ...pod,
+    service: usedOf(service),
+    sidecar: usedOf(sidecar),
+    counters: service === null || pod.app === 'gateway' ? null : stageCountersOf(service),
+  };
+}
+
+/** What a process has used, by the figures that every Prometheus client library gives. */
+function usedOf(page: string | null): Used | null {
+  if (page === null) return null;
+  const scrape = new Scrape(page);
+  return {
+    cpuSeconds: scrape.total('process_cpu_seconds_total'),
+    rssBytes: scrape.total('process_resident_memory_bytes'),
+  };
+}
