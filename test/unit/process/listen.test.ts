@@ -115,17 +115,23 @@ describe('a server', () => {
   });
 
   it('lets a client be that takes its time', async () => {
+    const [stallMs, pauses] = [1_000, 10];
     const size = 24 << 20;
-    await start({ stallMs: 200 }, (_request, response) => void response.end(Buffer.alloc(size)));
+    await start({ stallMs }, (_request, response) => void response.end(Buffer.alloc(size)));
     const client = await RawClient.connect(server.port);
     client.get('/');
     const began = performance.now();
-    client.socket.on('data', () => {
+    let read = 0;
+    client.socket.on('data', (part: Buffer) => {
+      // None of its pauses is too long, and all of them together are.
+      const isDue = Math.floor((read * pauses) / size) < Math.floor(((read + part.length) * pauses) / size);
+      read += part.length;
+      if (!isDue) return;
       client.socket.pause();
-      setTimeout(() => client.socket.resume(), 2);
+      setTimeout(() => client.socket.resume(), stallMs / 6);
     });
-    await eventually('it has all', () => client.received.length > size, 30_000);
-    expect(performance.now() - began).toBeGreaterThan(400);
+    await eventually('it has all', () => read > size, 30_000);
+    expect(performance.now() - began).toBeGreaterThan(stallMs);
     client.socket.destroy();
   });
 });

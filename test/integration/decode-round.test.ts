@@ -1,0 +1,65 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { repositoryRoot } from '../../scripts/lib/repository.js';
+import { startStream } from '../support/completions.js';
+import { eventually } from '../support/eventually.js';
+import { startSystem, type TestSystem } from '../support/local-system.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const DOCUMENT = join(repositoryRoot, 'docs', 'architecture.md');
+const SECTION = /^## A decode round, file by file\n(.*?)^## /ms;
+/** What a reader has to open to follow a token once round. */
+const MOST_FILES = 28;
+const ROUNDS = 40;
+
+/** The files that docs/architecture.md names, in its order. */
+async function documented(): Promise<string[]> {
+  const section = SECTION.exec(await readFile(DOCUMENT, 'utf8'))?.[1] ?? '';
+  return [...section.matchAll(/`((?:gateway|stage|lib)\/[\w/-]+\.ts)`/g)].map(([, file]) => file!);
+}
+
+/** Those with a function that was called once or more in each of so many rounds. */
+async function called(folder: string, rounds: number): Promise<Set<string>> {
+  const files = new Set<string>();
+  const compiled = pathToFileURL(join(repositoryRoot, 'dist', 'services')).href;
+  for (const name of await readdir(folder)) {
+    const counts = JSON.parse(await readFile(join(folder, name), 'utf8')) as [url: string, count: number][];
+    for (const [url, count] of counts) {
+      if (!url.startsWith(compiled) || url.includes('/gen/') || count < rounds) continue;
+      files.add(url.slice(compiled.length + 1).replace(/\.js$/, '.ts'));
+    }
+  }
+  return files;
+}
+
+describe('a decode round', () => {
+  const folder = temporaryFolder();
+  let system: TestSystem;
+  afterEach(() => system.stop());
+
+  it('goes through the files that docs/architecture.md names, which are few', async () => {
+    const hook = pathToFileURL(join(repositoryRoot, 'test', 'support', 'call-counts.mjs')).href;
+    system = await startSystem({
+      stages: 2,
+      env: { NODE_OPTIONS: `--import=${hook}`, CALL_COUNTS: folder.path, LAYERMESH_SPECULATION: 'off' },
+    });
+    const members = ['gateway', 'stage-0', 'stage-1'].flatMap((appId) => system.members(appId));
+    const signalAll = (): void => members.forEach(({ servicePid }) => process.kill(servicePid, 'SIGUSR2'));
+    const prompt = Array.from({ length: 8 }, (_, index) => 1_000 + index * 17);
+    const stream = await startStream(system.url, prompt, 3 * ROUNDS);
+    const tokens = (count: number) => eventually(`${count} tokens`, () => stream.tokens.length >= count, 60_000);
+    await tokens(10);
+    signalAll();
+    await tokens(20 + ROUNDS);
+    signalAll();
+    await stream.done;
+    // Of each process its event loop, and of each stage its engine's thread.
+    const written = async () => (await readdir(folder.path)).length >= members.length + 2;
+    await eventually('all counts', written);
+
+    const named = await documented();
+    expect(named.toSorted()).toEqual([...(await called(folder.path, ROUNDS))].toSorted());
+    expect(named.length).toBeLessThanOrEqual(MOST_FILES);
+  }, 180_000);
+});

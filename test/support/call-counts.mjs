@@ -1,0 +1,42 @@
+/**
+ * Counts the calls of every function of a service, in all its threads, between two SIGUSR2: to be loaded with
+ * `NODE_OPTIONS=--import=…/call-counts.mjs`. Writes a file of each thread into the folder CALL_COUNTS.
+ */
+import { writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector';
+import { join } from 'node:path';
+import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
+
+const session = new Session();
+session.connect();
+session.post('Profiler.enable');
+let counting = false;
+
+function toggle() {
+  counting = !counting;
+  if (counting) {
+    session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+    return;
+  }
+  session.post('Profiler.takePreciseCoverage', (error, coverage) => {
+    if (error !== null) throw error;
+    const counts = coverage.result.map(({ url, functions }) => [
+      url,
+      // The first is the module itself.
+      Math.max(0, ...functions.slice(1).map(({ ranges }) => ranges[0].count)),
+    ]);
+    writeFileSync(join(process.env.CALL_COUNTS, `${process.pid}-${threadId}.json`), JSON.stringify(counts));
+  });
+  session.post('Profiler.stopPreciseCoverage');
+}
+
+const threads = new BroadcastChannel('call-counts');
+threads.unref();
+if (isMainThread) {
+  process.on('SIGUSR2', () => {
+    threads.postMessage('toggle');
+    toggle();
+  });
+} else {
+  threads.onmessage = toggle;
+}
