@@ -1,4 +1,4 @@
-import type ort from 'onnxruntime-node';
+import ort from 'onnxruntime-node';
 import type { ActivationType } from '../model/activations.js';
 import { checkWeightRule } from '../model/shards/check-weight-rule.js';
 import { openShards, readModelFile } from '../model/shards/open-shards.js';
@@ -10,7 +10,6 @@ import { filesOf, NEW_ROWS, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { type CacheValues, int8Layout, plainLayout } from './kv/kv-layout.js';
 import { availableThreads } from './processors.js';
-import { openSession } from './session.js';
 import { StepRows } from './step-rows.js';
 import {
   type Engine,
@@ -112,4 +111,32 @@ class OnnxEngine implements Engine {
     for (const { batch, rows: appended } of finished) this.#cache.append(batch, appended);
     return rows.output;
   }
+}
+
+const ERRORS_ONLY = 3;
+
+/**
+ * How long a thread spins for its next share of a step before it blocks. A step has hundreds of shares, a few
+ * microseconds apart, and waking a thread costs as much: without spinning a step takes half as long again.
+ * Longer, and an idle engine takes time from others on the same processors (`docs/adr/004-shards-and-memory.md`).
+ */
+const SPIN_MICROSECONDS = '20';
+
+/** Opens a model whose weights lie in `weightsDirectory`. */
+export function openSession(
+  model: Uint8Array,
+  weightsDirectory: string,
+  threads: number,
+): Promise<ort.InferenceSession> {
+  return ort.InferenceSession.create(model, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: ERRORS_ONLY,
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: `${weightsDirectory}/`,
+        intra_op: { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS },
+      },
+    },
+  });
 }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { listen, type Listening } from '../../../services/lib/process/listen.js';
 import { asTextFormat } from '../../../services/lib/telemetry/metrics-page.js';
-import { createHttpApp } from '../../../services/stage/http.js';
+import { createHttpApp } from '../../../services/stage/readiness.js';
 import {
   createMetricsRegistry,
   type MetricsRegistry,

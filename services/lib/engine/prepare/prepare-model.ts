@@ -19,8 +19,7 @@ import { writeJson } from '../../model/shards/write-json.js';
 import type { TensorSource } from '../../model/shards/write-shard.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
-import { F32Recipe } from './f32-recipe.js';
-import { Int8Recipe } from './int8-recipe.js';
+import { F32Recipe, Int8Recipe } from './recipes.js';
 
 /** Files written, of how many. */
 export interface PrepareProgress {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { BusyMeter } from '../../../../services/stage/accounts/busy-meter.js';
+import { BusyMeter } from '../../../../services/stage/accounts/account.js';
 
 describe('the busy meter', () => {
   it('is idle at first and busy while all time is booked', () => {
