@@ -1,11 +1,11 @@
 import ort from 'onnxruntime-node';
+import type { LayerRange } from '../model/layer-range.js';
 import type { ModelConfig } from '../model/types.js';
 import { pastName } from './graph/inputs.js';
 import { rotaryAngles } from './graph/rotary.js';
 import { SHORT_ROWS } from './kv/arrange.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
-import type { LayerRange } from './types.js';
 
 type Feeds = Record<string, ort.Tensor>;
 

@@ -11,14 +11,7 @@ import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { type CacheValues, int8Layout, plainLayout } from './kv/kv-layout.js';
 import { availableThreads } from './processors.js';
 import { StepRows } from './step-rows.js';
-import {
-  type Engine,
-  type KvUsage,
-  type Precision,
-  type RowKind,
-  type StepInput,
-  type StepOutput,
-} from './types.js';
+import type { Engine, KvUsage, Precision, RowKind, StepInput, StepOutput } from './types.js';
 
 export interface OnnxEngineOptions {
   /** The prepared model, `shards/<digest>`. */

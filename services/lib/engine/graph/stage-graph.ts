@@ -1,9 +1,9 @@
 import type { ActivationType } from '../../model/activations.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../../model/layer-range.js';
 import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
 import type { KvLayout } from '../kv/kv-layout.js';
 import { DataType, type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../types.js';
 import { block, normed, type Residual, sum } from './block.js';
 import { type CacheKind, stepInputs } from './inputs.js';
 import { linear, Weights } from './linear.js';
