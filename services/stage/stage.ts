@@ -7,7 +7,7 @@ import { frameCost, rowsCost, unpackFrame, type Rows, type RowShape } from '../l
 import type { Frame, Message } from '../lib/wire/gen/stage_pb.js';
 import { Account, now } from './accounts/account.js';
 import type { StageMetrics } from './accounts/metrics.js';
-import type { StageLabels } from './accounts/sequence-spans.js';
+import type { StageLabels } from './accounts/sequence-account.js';
 import type { EngineClient } from './engine/engine-client.js';
 import { enginesOf, parallelSteps, type Compute } from './scheduling/parallel-steps.js';
 import type { Scheduler } from './scheduling/scheduler.js';

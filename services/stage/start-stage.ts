@@ -17,10 +17,10 @@ import { readPlan } from '../lib/model/plan.js';
 import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
+import { now } from './accounts/account.js';
 import { createStageMetrics } from './accounts/metrics.js';
 import { EngineClient, startEngineWorker } from './engine/engine-client.js';
-import { createHttpApp } from './http.js';
-import { Readiness } from './readiness.js';
+import { createHttpApp, Readiness } from './readiness.js';
 import { GroupedScheduler } from './scheduling/grouped-scheduler.js';
 import { PlainScheduler, type Scheduler } from './scheduling/scheduler.js';
 import { Stage } from './stage.js';
@@ -162,7 +162,7 @@ function schedulerOf(config: StageConfig, parallel: () => number): Scheduler<Par
 }
 
 async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {
-  const started = performance.now();
+  const started = now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
   const { kvPrecision, kvTokens, prefixBytes, served, fault } = config;
@@ -179,7 +179,7 @@ async function loadEngine(config: StageConfig, range: LayerRange, threads: numbe
     fault,
   });
   const engine = await EngineClient.start(worker, (reason) => crash(reason));
-  return { engine, crashed, seconds: (performance.now() - started) / 1000 };
+  return { engine, crashed, seconds: now() - started };
 }
 
 function linkToNext(

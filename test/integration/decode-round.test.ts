@@ -48,7 +48,8 @@ describe('a decode round', () => {
     const signalAll = (): void => members.forEach(({ servicePid }) => process.kill(servicePid, 'SIGUSR2'));
     const prompt = Array.from({ length: 8 }, (_, index) => 1_000 + index * 17);
     const stream = await startStream(system.url, prompt, 3 * ROUNDS);
-    const tokens = (count: number) => eventually(`${count} tokens`, () => stream.tokens.length >= count, 60_000);
+    const tokens = (count: number) =>
+      eventually(`${count} tokens`, () => stream.tokens.length >= count, 60_000);
     await tokens(10);
     signalAll();
     await tokens(20 + ROUNDS);

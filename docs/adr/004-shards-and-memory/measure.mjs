@@ -1,7 +1,7 @@
 // The numbers of ADR 004: load time, memory and speed of a range of the demo model, in a process of its own.
 //     npm run build
 //     node docs/adr/004-shards-and-memory/measure.mjs --precision int8 --start 0 --end 30 --batches 1,4,16
-// Session options are varied by editing `openSession` in dist/services/lib/engine/session.js.
+// Session options are varied by editing `openSession` in dist/services/lib/engine/onnx-engine.js.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createOnnxEngine } from '../../../dist/services/lib/engine/onnx-engine.js';

@@ -1,8 +1,8 @@
 import { ServingError } from '../errors/serving-error.js';
 import { areNumbers } from '../model/activations.js';
-import type { ModelConfig } from '../model/types.js';
 import { type LayerRange, ownsEmbedding } from '../model/split.js';
-import { type StepInput } from './types.js';
+import type { ModelConfig } from '../model/types.js';
+import type { StepInput } from './types.js';
 
 /** What a step may assume of a sequence. */
 export interface SequenceState {

@@ -1,12 +1,11 @@
 import ort from 'onnxruntime-node';
+import type { LayerRange } from '../model/split.js';
 import type { ModelConfig } from '../model/types.js';
-import { pastName } from './graph/past.js';
+import { pastName } from './graph/inputs.js';
 import { rotaryAngles } from './graph/rotary.js';
 import { SHORT_ROWS } from './kv/arrange.js';
 import type { KvBatch } from './kv/kv-cache.js';
 import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
-import { int64 } from './session.js';
-import type { LayerRange } from '../model/split.js';
 
 type Feeds = Record<string, ort.Tensor>;
 
@@ -85,3 +84,7 @@ function mask({ lengths, past, count }: RunShape, rows: number): ort.Tensor {
   }
   return new ort.Tensor('float32', values, [lengths.length, 1, 1, rows, keys]);
 }
+
+/** What ONNX takes as indices and shapes. */
+export const int64 = (values: readonly number[], shape: number[]): ort.Tensor =>
+  new ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);

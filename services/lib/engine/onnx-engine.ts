@@ -1,4 +1,4 @@
-import type ort from 'onnxruntime-node';
+import ort from 'onnxruntime-node';
 import type { ActivationType } from '../model/activations.js';
 import { checkWeightRule, weightRule } from '../model/quantize/weight-rule.js';
 import { openShards, readModelFile } from '../model/shards/open-shards.js';
@@ -9,16 +9,8 @@ import { filesOf, NEW_ROWS, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { type CacheValues, int8Layout, plainLayout } from './kv/kv-layout.js';
 import { availableThreads } from './processors.js';
-import { openSession } from './session.js';
 import { StepRows } from './step-rows.js';
-import {
-  type Engine,
-  type KvUsage,
-  type Precision,
-  type RowKind,
-  type StepInput,
-  type StepOutput,
-} from './types.js';
+import type { Engine, KvUsage, Precision, RowKind, StepInput, StepOutput } from './types.js';
 
 export interface OnnxEngineOptions {
   /** The prepared model, `shards/<digest>`. */
@@ -111,4 +103,34 @@ class OnnxEngine implements Engine {
     for (const { batch, rows: appended } of finished) this.#cache.append(batch, appended);
     return rows.output;
   }
+}
+
+const ERRORS_ONLY = 3;
+
+/**
+ * How long a thread spins for its next share of a step before it blocks. A step has hundreds of shares, a few
+ * microseconds apart, and waking a thread costs as much: without spinning a step takes half as long again.
+ * Longer, and an idle engine takes time from others on the same processors (`docs/adr/004-shards-and-memory.md`).
+ */
+const SPIN_MICROSECONDS = '20';
+
+/** Opens a model whose weights lie in `weightsDirectory`. */
+export function openSession(
+  model: Uint8Array,
+  weightsDirectory: string,
+  threads: number,
+): Promise<ort.InferenceSession> {
+  return ort.InferenceSession.create(model, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: ERRORS_ONLY,
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: `${weightsDirectory}/`,
+        // Softmax over what is masked makes denormals, each of which costs as much as a hundred other numbers.
+        set_denormal_as_zero: '1',
+        intra_op: { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS },
+      },
+    },
+  });
 }

@@ -1,10 +1,10 @@
-import type { Checkpoint, LayerTensor, ModelConfig } from '../model/types.js';
 import { ServingError } from '../errors/serving-error.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../model/split.js';
+import type { Checkpoint, LayerTensor, ModelConfig } from '../model/types.js';
 import { checkStep } from './check-step.js';
 import { inverseFrequencies } from './graph/rotary.js';
 import { add, matVec, rmsNorm, rotate, silu, softmax, weightedSum } from './reference-math.js';
-import { type Engine, type KvUsage, type StepInput, type StepOutput } from './types.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../model/split.js';
+import type { Engine, KvUsage, StepInput, StepOutput } from './types.js';
 
 type Layer = Readonly<Record<LayerTensor, Float32Array>>;
 

@@ -1,10 +1,10 @@
 import ort from 'onnxruntime-node';
 import { type Activations, newActivations } from '../model/activations.js';
-import type { StepItem } from '../model/step.js';
-import type { KvBatch } from './kv/kv-cache.js';
-import { int64 } from './session.js';
 import { ownsEmbedding, ownsHead } from '../model/split.js';
-import { type RowKind, type StepInput, type StepOutput } from './types.js';
+import type { StepItem } from '../model/step.js';
+import { int64 } from './feeds.js';
+import type { KvBatch } from './kv/kv-cache.js';
+import type { RowKind, StepInput, StepOutput } from './types.js';
 
 /** Where an item's rows begin in the step's input and output, and its rows of logits in the head's output. */
 interface Start {

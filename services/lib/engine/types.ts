@@ -57,8 +57,6 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-export { ownsEmbedding, ownsHead, type LayerRange } from '../model/split.js';
-
 export type Precision = 'f32' | 'int8';
 
 /** What the rows of a stage's steps are made of. */

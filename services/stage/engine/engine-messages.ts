@@ -1,6 +1,6 @@
-import type { KvUsage, Precision, StepInput } from '../../lib/engine/types.js';
-import type { LayerRange } from '../../lib/model/split.js';
-import type { Activations, ActivationType } from '../../lib/model/activations.js';
+import type { OnnxEngineOptions } from '../../lib/engine/onnx-engine.js';
+import type { KvUsage, StepInput } from '../../lib/engine/types.js';
+import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
 import type { ErrorCode } from '../../lib/errors/catalogue.js';
 import type { SamplingParams } from '../../lib/sampling/params.js';
@@ -12,20 +12,7 @@ export interface Fault {
 }
 
 /** How the worker thread starts. */
-export interface EngineWorkerData {
-  /** Folder of the prepared model. */
-  readonly shards: string;
-  readonly precision: Precision;
-  /** Of the KV cache. */
-  readonly kvPrecision: Precision;
-  readonly activations: ActivationType;
-  readonly range: LayerRange;
-  readonly threads: number;
-  readonly kvTokens: number;
-  /** Room for what is kept of closed sequences, bytes. */
-  readonly prefixBytes: number;
-  readonly fault: Fault;
-}
+export type EngineWorkerData = Required<OnnxEngineOptions> & { readonly fault: Fault };
 
 /** How the head samples a sequence. */
 export interface SamplerSpec {

@@ -5,7 +5,7 @@ import type { LinkManager } from '../../lib/mesh/link-manager.js';
 import { fromSamplingMessage } from '../../lib/sampling/params.js';
 import type { Close, Failed, Open } from '../../lib/wire/gen/stage_pb.js';
 import type { Account } from '../accounts/account.js';
-import type { StageLabels } from '../accounts/sequence-spans.js';
+import type { StageLabels } from '../accounts/sequence-account.js';
 import type { EngineClient } from '../engine/engine-client.js';
 import type { SamplerSpec } from '../engine/engine-messages.js';
 import { failed, Sequence, type Downstream } from './sequence.js';

@@ -1,7 +1,7 @@
 import ort from 'onnxruntime-node';
 import { linear, Weights } from '../../../services/lib/engine/graph/linear.js';
 import { GraphBuilder } from '../../../services/lib/engine/onnx/graph-builder.js';
-import { openSession } from '../../../services/lib/engine/session.js';
+import { openSession } from '../../../services/lib/engine/onnx-engine.js';
 import { Int8Matrix } from '../../../services/lib/model/quantize/int8-matrix.js';
 import { weightRule } from '../../../services/lib/model/quantize/weight-rule.js';
 import { writeShard } from '../../../services/lib/model/shards/write-shard.js';

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { listen, type Listening } from '../../../services/lib/process/listen.js';
-import { createHttpApp } from '../../../services/stage/http.js';
+import { createHttpApp } from '../../../services/stage/readiness.js';
 
 describe("a stage's HTTP server", () => {
   let reason: string | null = null;

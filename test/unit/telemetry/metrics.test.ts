@@ -5,7 +5,7 @@ import {
   createMetricsRegistry,
   type MetricsRegistry,
 } from '../../../services/lib/telemetry/metrics.js';
-import { createHttpApp } from '../../../services/stage/http.js';
+import { createHttpApp } from '../../../services/stage/readiness.js';
 
 const TRICKY = 'a # {b="c"} 1\n"\\';
 

@@ -1,8 +1,7 @@
 import type { ModelConfig } from '../../model/types.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
-import type { StepInputs } from './inputs.js';
+import type { Past, StepInputs } from './inputs.js';
 import { linear, type Weights } from './linear.js';
-import type { Past } from './past.js';
 
 export interface Attention {
   /** `[R, hidden]` */

@@ -2,9 +2,8 @@ import { layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 import { attention } from './attention.js';
-import type { StepInputs } from './inputs.js';
+import { type CacheKind, pastOf, type StepInputs } from './inputs.js';
 import { products, scaled, Weights } from './linear.js';
-import { type CacheKind, pastOf } from './past.js';
 
 /** The residual stream, and what the last block has computed but not yet added to it. */
 export interface Residual {

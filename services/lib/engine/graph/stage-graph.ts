@@ -1,13 +1,12 @@
 import type { ActivationType } from '../../model/activations.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../../model/split.js';
 import { EMBED_FILE, HEAD_FILE, layerFile } from '../../model/shards/format.js';
 import type { Shards } from '../../model/shards/open-shards.js';
 import type { KvLayout } from '../kv/kv-layout.js';
 import { DataType, type Dimension, GraphBuilder, type Value } from '../onnx/graph-builder.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../../model/split.js';
 import { block, normed, type Residual, sum } from './block.js';
-import { stepInputs } from './inputs.js';
+import { type CacheKind, stepInputs } from './inputs.js';
 import { linear, Weights } from './linear.js';
-import type { CacheKind } from './past.js';
 
 /** The outputs that hold the new rows of the cache, one for each array of its layout. */
 export const NEW_ROWS = ['new_rows', 'new_scales'] as const;

@@ -19,8 +19,7 @@ import type { SamplingDefaults } from '../../model/sampling-defaults.js';
 import { writeJson } from '../../model/write-whole.js';
 import type { Checkpoint, ModelConfig } from '../../model/types.js';
 import type { Precision } from '../types.js';
-import { F32Recipe } from './f32-recipe.js';
-import { Int8Recipe } from './int8-recipe.js';
+import { F32Recipe, Int8Recipe } from './recipes.js';
 
 /** Files written, of how many. */
 export interface PrepareProgress {

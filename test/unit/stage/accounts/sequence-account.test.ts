@@ -1,11 +1,11 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { contextOf } from '../../../../services/lib/telemetry/trace-context.js';
-import { SequenceAccount } from '../../../../services/stage/accounts/sequence-account.js';
 import {
+  SequenceAccount,
   spansOf,
   type SequenceSpans,
   type TracedStep,
-} from '../../../../services/stage/accounts/sequence-spans.js';
+} from '../../../../services/stage/accounts/sequence-account.js';
 import { trace } from '@opentelemetry/api';
 import { hasFailed, recordSpans } from '../../../support/spans.js';
 

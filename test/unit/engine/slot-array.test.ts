@@ -1,4 +1,4 @@
-import { copyRuns, type Runs } from '../../../services/lib/engine/kv/copy-runs.js';
+import { copyRuns, type Runs } from '../../../services/lib/engine/kv/slot-array.js';
 
 /** Start and stride of the source and of the target, and how many runs of which length. */
 const cases = [
