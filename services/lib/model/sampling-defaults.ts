@@ -50,12 +50,18 @@ function parse(
     const parsed = samplingDefaults.shape[field].safeParse(value ?? undefined);
     if (!parsed.success) {
       const problem = parsed.error.issues[0]!.message.replace(/^[^:]*: /, '');
-      warn(`${name} is ${JSON.stringify(value).slice(0, 80)}: ${problem}`, 'the value is not used');
+      warn(`${name}${shown(value)}: ${problem}`, 'the value is not used');
     } else if (parsed.data !== undefined) {
       found[field] = parsed.data;
     }
   }
   return found;
+}
+
+/** Of a list or an object, which may be of any depth, nothing. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return ` is ${JSON.stringify(value.slice(0, 80))}`;
+  return typeof value === 'number' || typeof value === 'boolean' ? ` is ${value}` : '';
 }
 
 /** A 32-bit float such as 0.2 as it was written, and not as the 64-bit number next to it; an integer of 64 bits as any other. */

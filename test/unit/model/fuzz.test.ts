@@ -23,6 +23,8 @@ const OPTIONAL_FIELDS = [
   'model_type',
 ];
 const OPTIONAL_KEYS = [
+  'general.sampling.temp',
+  'general.sampling.top_k',
   'llama.attention.key_length',
   'llama.attention.sliding_window',
   'llama.rope.freq_base',
@@ -137,7 +139,10 @@ it('a folder whose other files are any JSON is read or refused', async () => {
   const files = fc.record({
     'tokenizer.json': fc.oneof(part, fc.record({ added_tokens: part, model: part, post_processor: part })),
     'tokenizer_config.json': fc.oneof(part, fc.record({ eos_token: part, chat_template: part })),
-    'generation_config.json': fc.oneof(part, fc.record({ eos_token_id: part, bos_token_id: part })),
+    'generation_config.json': fc.oneof(
+      part,
+      fc.record({ eos_token_id: part, bos_token_id: part, temperature: part }),
+    ),
   });
   const property = fc.asyncProperty(files, async (contents) => {
     for (const [name, content] of Object.entries(contents))

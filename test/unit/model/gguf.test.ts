@@ -93,6 +93,7 @@ describe('a GGUF file', () => {
     expect(bad.sampling).toEqual({ min_p: 0.1 });
     expect(bad.warnings.map(({ message }) => message)).toEqual([
       'general.sampling.temp is 7: expected number to be <=2',
+      'general.sampling.top_p: expected number, received array',
       'general.sampling.top_k is "x": expected number, received string',
     ]);
   });
