@@ -6,7 +6,7 @@ import { StreamingDetokenizer } from '../../services/lib/model/text/detokenizer.
 import { tokenizerFromGguf } from '../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer, type Tokenizer } from '../../services/lib/model/text/tokenizer.js';
 import type { CheckpointText } from '../../services/lib/model/types.js';
-import type { TokenizerCase } from '../unit/text/vocabularies.js';
+import type { TokenizerCase } from '../unit/model/text/vocabularies.js';
 
 /** Made by scripts/fixtures/tokenizer_ids.py from llama.cpp's tokenizer. */
 const fixture = JSON.parse(

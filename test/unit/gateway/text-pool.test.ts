@@ -11,7 +11,7 @@ import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { eventually } from '../../support/eventually.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { typescriptWorker } from '../../support/typescript-worker.js';
-import { byteLevelMetadata } from '../text/vocabularies.js';
+import { byteLevelMetadata } from '../model/text/vocabularies.js';
 import { tokensOf } from './scripted-backend.js';
 import { say } from './byte-text.js';
 import { startTestGateway } from './test-gateway.js';

@@ -62,7 +62,7 @@ function hubError(reason: unknown, { id }: HubModel, { endpoint }: HubConfig): S
       },
     );
   }
-  return new ServingError('download_failed', `${id} can not be fetched from ${endpoint}: ${known.message}`, {
+  return new ServingError('download_failed', `${id} cannot be fetched from ${endpoint}: ${known.message}`, {
     cause: reason,
   });
 }

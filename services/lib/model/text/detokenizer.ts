@@ -14,7 +14,7 @@ export class StreamingDetokenizer {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #atStart = true;
 
-  /** `prompt`: the tokens before the first pushed one; a character begun there ends in the first piece. */
+  /** `prompt`: the tokens before the first pushed one; a character that begins there ends in the first piece. */
   constructor(tokenizer: Tokenizer, prompt: readonly number[] = []) {
     this.#tokenizer = tokenizer;
     // A decoder is as it would be after the whole prompt once it has seen more than it can hold back.

@@ -19,7 +19,7 @@ declare module '@huggingface/jinja' {
   export type Token = object;
   export interface Statement {
     readonly type: string;
-    readonly value?: string;
+    readonly value?: string | number;
   }
   export interface ForStatement extends Statement {
     readonly body: readonly Statement[];
@@ -61,6 +61,7 @@ declare module '@huggingface/jinja' {
     run(program: Program): RuntimeValue;
     evaluate(statement: Statement | undefined, environment: Environment): RuntimeValue;
     evaluateFor(node: ForStatement, environment: Environment): RuntimeValue;
+    evaluateFilterStatement(node: Statement, environment: Environment): RuntimeValue;
     evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue;
     evaluateCallExpression(node: CallExpression, environment: Environment): RuntimeValue;
     evaluateTestExpression(node: TestExpression, environment: Environment): RuntimeValue;

@@ -36,7 +36,7 @@ interface LoopBody extends Statement {
   ended: boolean;
 }
 
-/** The library's interpreter, with Python's ways to loop, print, compare, strip and test where it has its own. */
+/** The library's interpreter, with Python's ways to loop, print, divide, compare, strip and test where it has its own. */
 export class JinjaInterpreter extends Interpreter {
   /** `Break` or `Continue`, when a turn of the innermost loop is being left by it. */
   #leaving: 'Break' | 'Continue' | null = null;
@@ -74,17 +74,19 @@ export class JinjaInterpreter extends Interpreter {
     return this.#text(text, environment);
   }
 
+  /** What a filter's block sets is gone with it. */
+  override evaluateFilterStatement(node: Statement, environment: Environment): RuntimeValue {
+    return super.evaluateFilterStatement(node, new Environment(environment));
+  }
+
   override evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue {
     const operator = node.operator.value;
-    if (operator !== '~' && operator !== '==' && operator !== '!=') {
-      return super.evaluateBinaryExpression(node, environment);
-    }
+    if (!['~', '==', '!=', '%'].includes(operator)) return super.evaluateBinaryExpression(node, environment);
     const [left, right] = [this.evaluate(node.left, environment), this.evaluate(node.right, environment)];
     if (operator === '~') return this.#text(printed(left) + printed(right), environment);
-    return this.evaluate(
-      { type: 'Identifier', value: equal(left, right) === (operator === '==') ? 'true' : 'false' },
-      environment,
-    );
+    if (operator === '%') return this.evaluate(remainder(left, right), environment);
+    const value = equal(left, right) === (operator === '==') ? 'true' : 'false';
+    return this.evaluate({ type: 'Identifier', value }, environment);
   }
 
   /** The library strips white space, whichever characters it is told to strip. */
@@ -111,6 +113,16 @@ export class JinjaInterpreter extends Interpreter {
   #text(value: string, environment: Environment): RuntimeValue {
     return this.evaluate({ type: 'StringLiteral', value }, environment);
   }
+}
+
+/** Of a division that is rounded down: of the divisor's sign, as a literal. */
+function remainder(left: RuntimeValue, right: RuntimeValue): Statement {
+  const types = [left.type, right.type];
+  if (!types.every((type) => type === 'IntegerValue' || type === 'FloatValue') || right.value === 0) {
+    throw new Error(`cannot compute ${printed(left)} % ${printed(right)}`);
+  }
+  const [a, b] = [left.value as number, right.value as number];
+  return { type: types.includes('FloatValue') ? 'FloatLiteral' : 'IntegerLiteral', value: ((a % b) + b) % b };
 }
 
 /** By content; what is not defined equals nothing else, not even none. */

@@ -1,5 +1,5 @@
 import { BOS } from '../byte-text.js';
-import { tokenizers } from '../../text/vocabularies.js';
+import { tokenizers } from '../../model/text/vocabularies.js';
 import { tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 

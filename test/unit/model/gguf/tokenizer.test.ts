@@ -1,7 +1,7 @@
 import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
 import { preTokenizers } from '../../../../services/lib/model/gguf/pre-tokenizers.js';
 import { loadTokenizer, type Tokenizer } from '../../../../services/lib/model/text/tokenizer.js';
-import { byteLevelMetadata, sentencePieceFixture } from '../../text/vocabularies.js';
+import { byteLevelMetadata, sentencePieceFixture } from '../text/vocabularies.js';
 
 const load = (metadata: Record<string, unknown>): Tokenizer => loadTokenizer(tokenizerFromGguf(metadata));
 const tokensOf = (tokenizer: Tokenizer, text: string): (string | undefined)[] =>

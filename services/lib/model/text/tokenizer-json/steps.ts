@@ -54,7 +54,7 @@ export function expressionOf(pattern: Pattern): RegExp {
     if (expression !== null) return expression;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ServingError('unsupported_tokenizer', `the tokenizer's expression can not be read: ${reason}`, {
+    throw new ServingError('unsupported_tokenizer', `the tokenizer's expression cannot be read: ${reason}`, {
       cause,
     });
   }

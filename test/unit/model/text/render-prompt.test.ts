@@ -2,8 +2,8 @@ import {
   type ChatMessage,
   loadChatTemplate,
   renderPrompt,
-} from '../../../services/lib/model/text/chat-template.js';
-import { thrownBy } from '../../support/thrown-by.js';
+} from '../../../../services/lib/model/text/chat-template.js';
+import { thrownBy } from '../../../support/thrown-by.js';
 
 const template = (content: string) =>
   loadChatTemplate({

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
-import { loadTokenizer, type Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
+import { loadTokenizer, type Tokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 
 type Metadata = Record<string, unknown>;
 
@@ -14,7 +14,7 @@ export interface TokenizerCase {
 
 /** A vocabulary that sentencepiece trained, and what it makes of texts (scripts/fixtures/sentencepiece_ids.py). */
 export const sentencePieceFixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/sentencepiece.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/sentencepiece.json', import.meta.url), 'utf8'),
 ) as { metadata: Metadata; cases: TokenizerCase[] };
 
 /** GPT-2's alphabet of the 256 bytes, in the order of the bytes. */

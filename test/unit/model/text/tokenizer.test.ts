@@ -1,7 +1,7 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import fc from 'fast-check';
-import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
-import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
+import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 import { byteLevelMetadata, sentencePieceFixture, tokenizers } from './vocabularies.js';
 
 const bare = { addSpecialTokens: false };
@@ -108,6 +108,18 @@ describe('a tokenizer.json', () => {
     const tokenizer = load({ model: { vocab, merges: [] }, added_tokens });
     expect(tokenizer.encode('CHTTPS', bare)).toEqual([3, 5]);
     expect(tokenizer.encode('C HTTP,S', bare)).toEqual([3, 4, 5]);
+  });
+
+  it('takes no longer than its length for a run of spaces, whatever is done about them', () => {
+    const tokenizer = load({
+      model: { vocab, merges: [] },
+      normalizer: { type: 'Strip', strip_left: true, strip_right: true },
+      added_tokens: [{ id: 6, content: '\n', special: true, rstrip: true }],
+    });
+    // Looked through once for each space in it, such a run would take minutes.
+    const [spaces, lines] = [' '.repeat(300_000), '\n'.repeat(300_000)];
+    expect(tokenizer.encode(`a${spaces}b${spaces}`, bare)).toEqual([0, 1]);
+    expect(tokenizer.encode(`a${lines}b`, bare)).toHaveLength(300_002);
   });
 
   it('whose tokens outgrow the embedding refuses a text that has one', () => {

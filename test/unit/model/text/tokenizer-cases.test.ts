@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 import type { TokenizerCase } from './vocabularies.js';
 
 interface Group {
@@ -12,7 +12,7 @@ interface Group {
 
 /** Random files and texts, by Rust's library (scripts/fixtures/tokenizer_cases.py). */
 const { groups } = JSON.parse(
-  readFileSync(new URL('../../fixtures/tokenizer-cases.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/tokenizer-cases.json', import.meta.url), 'utf8'),
 ) as { groups: Group[] };
 
 function vocabulary({ tokens, bytesAt }: Group['tokenizer']['model']['vocab']): Record<string, number> {

@@ -1,5 +1,5 @@
-import { endTokens } from '../../../services/lib/model/text/end-tokens.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
+import { endTokens } from '../../../../services/lib/model/text/end-tokens.js';
+import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
 import { byteLevelMetadata } from './vocabularies.js';
 
 const added = (content: string, id: number, special = true) => ({ id, content, special });

@@ -3,11 +3,11 @@ import {
   type ChatMessage,
   type ChatTemplate,
   loadChatTemplate,
-} from '../../../services/lib/model/text/chat-template.js';
+} from '../../../../services/lib/model/text/chat-template.js';
 
 /** Made by scripts/fixtures/chat_templates.py. */
 const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/chat-templates.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/chat-templates.json', import.meta.url), 'utf8'),
 ) as {
   now: string;
   templates: Record<string, Record<string, unknown>>;
@@ -100,7 +100,9 @@ describe('a chat template', () => {
       '{% for i in [1, 2] %}{% for k in [3, 4] %}{{ k }}{% break %}{% endfor %}{{ i }}{% else %}e{% endfor %}',
       '3132',
     ],
-  ])('loops as Jinja2 does: %s', (chat_template, output) => {
+    ['{% set x = 1 %}{% filter upper %}{% set x = "a" %}{{ x }}{% endfilter %}{{ x }}', 'A1'],
+    ['{{ -7 % 3 }} {{ 7 % -3 }} {{ -7.5 % 2 }} {{ 6 % 3 }}', '2 -2 0.5 0'],
+  ])('does as Jinja2 does: %s', (chat_template, output) => {
     expect(load({ chat_template }).render([hi], prompt)).toBe(output);
   });
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { type ChatMessage, loadChatTemplate } from '../../../services/lib/model/text/chat-template.js';
-import { encodeChat, type ModelText } from '../../../services/lib/model/text/encode-chat.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
-import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { type ChatMessage, loadChatTemplate } from '../../../../services/lib/model/text/chat-template.js';
+import { encodeChat, type ModelText } from '../../../../services/lib/model/text/encode-chat.js';
+import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
+import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 import { byteLevelMetadata } from './vocabularies.js';
 
 const SPECIAL = [
@@ -21,7 +21,7 @@ const files = tokenizerFromGguf({
 const tokenizer = loadTokenizer(files);
 
 const { templates } = JSON.parse(
-  readFileSync(new URL('../../fixtures/chat-templates.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/chat-templates.json', import.meta.url), 'utf8'),
 ) as { templates: Record<string, Record<string, unknown>> };
 const REASONING = {
   chat_template:

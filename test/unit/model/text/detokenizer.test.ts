@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { StreamingDetokenizer } from '../../../services/lib/model/text/detokenizer.js';
-import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { StreamingDetokenizer } from '../../../../services/lib/model/text/detokenizer.js';
+import type { Tokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 import { tokenizers } from './vocabularies.js';
 
 const bare = { addSpecialTokens: false };

@@ -1,12 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
-import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
-import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
-import type { Checkpoint, ModelConfig } from '../../../services/lib/model/types.js';
-import { writeGguf, type GgufContent, type GgufTensor, type GgufValue } from '../../support/gguf-writer.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyConfig, tinyGguf, tinyMetadata, tinyWeights } from '../../support/tiny-model.js';
+import { openCheckpoint } from '../../../../services/lib/model/open-checkpoint.js';
+import { tensorNames, tensorShape } from '../../../../services/lib/model/tensor-names.js';
+import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
+import type { Checkpoint, ModelConfig } from '../../../../services/lib/model/types.js';
+import {
+  type GgufContent,
+  type GgufTensor,
+  type GgufValue,
+  writeGguf,
+} from '../../../support/gguf-writer.js';
+import { temporaryFolder } from '../../../support/temporary-folder.js';
+import { tinyConfig, tinyGguf, tinyMetadata, tinyWeights } from '../../../support/tiny-model.js';
 
 const folder = temporaryFolder();
 

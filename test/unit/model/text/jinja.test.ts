@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { type ChatMessage, loadChatTemplate } from '../../../services/lib/model/text/chat-template.js';
+import { type ChatMessage, loadChatTemplate } from '../../../../services/lib/model/text/chat-template.js';
+import { strftime } from '../../../../services/lib/model/text/jinja.js';
 
 /** Random templates, by Jinja2 as transformers sets it up (scripts/fixtures/template_cases.py). */
 const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/template-cases.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/template-cases.json', import.meta.url), 'utf8'),
 ) as {
   now: string;
   conversations: ChatMessage[][];
@@ -34,5 +35,23 @@ describe('Jinja2', () => {
     // Filters, methods and statements that the library lacks are refused by name, not served wrong.
     const refused = made.filter(({ own, output }) => own === null && output !== null);
     expect(refused.length).toBeLessThan(0.3 * made.length);
+  });
+});
+
+describe('strftime', () => {
+  it('writes dates as C does, in English', () => {
+    const date = new Date(2024, 6, 4, 9, 5, 7);
+    expect(strftime(date, '%d %b %Y')).toBe('04 Jul 2024');
+    expect(strftime(date, '%A, %B %d, %y at %I:%M %p')).toBe('Thursday, July 04, 24 at 09:05 AM');
+    expect(strftime(date, '%a %Y-%m-%dT%H:%M:%S')).toBe('Thu 2024-07-04T09:05:07');
+  });
+
+  it('counts the hours of both halves of the day from twelve', () => {
+    expect(strftime(new Date(2024, 0, 1, 0, 30), '%I%p')).toBe('12AM');
+    expect(strftime(new Date(2024, 0, 1, 13), '%I%p')).toBe('01PM');
+  });
+
+  it('leaves alone what it does not know', () => {
+    expect(strftime(new Date(2024, 0, 1), '100%% %Q %')).toBe('100% %Q %');
   });
 });
