@@ -7,7 +7,7 @@ import {
   openAiDialect,
   SseData,
 } from '../../../scripts/lib/measure/http-target.js';
-import { PipeTarget } from '../../../scripts/lib/measure/sites/openvino-genai-arm.js';
+import { PipeTarget } from '../../../scripts/lib/measure/sites/peers.js';
 import { scriptedSse, type ScriptedSse } from './scripted-sse.js';
 
 const never = new AbortController().signal;

@@ -6,7 +6,7 @@ import {
   scaleViews,
   type Autoscaler,
   type Deployment,
-} from '../../../scripts/lib/measure/sites/cluster-views.js';
+} from '../../../scripts/lib/measure/sites/pod-watch.js';
 
 const pod = (status: Pod['status'], appId = 'stage-1'): Pod => ({
   metadata: {

@@ -1,7 +1,6 @@
 import { armOf, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
 import { openLoad } from '../../../scripts/lib/measure/experiment/loads.js';
-import type { ArmResults } from '../../../scripts/lib/measure/experiment/measure-arms.js';
-import type { NetworkTrial } from '../../../scripts/lib/measure/experiment/network.js';
+import type { ArmResults, NetworkTrial } from '../../../scripts/lib/measure/experiment/measure.js';
 import { lineChart } from '../../../scripts/lib/measure/figures/line-chart.js';
 import { losses, resultsPage } from '../../../scripts/lib/measure/experiment/page.js';
 import { networkSection } from '../../../scripts/lib/measure/experiment/network-section.js';

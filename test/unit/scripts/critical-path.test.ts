@@ -1,4 +1,4 @@
-import { criticalPath, traceText } from '../../../scripts/lib/measure/observe/trace-text.js';
+import { criticalPath, traceText } from '../../../scripts/lib/measure/observe/trace.js';
 import type { JaegerSpan, JaegerTrace } from '../../../scripts/lib/local/telemetry/traces.js';
 
 let count = 0;
