@@ -1,7 +1,7 @@
-import { rewriter } from '../../../scripts/lib/measure/loads/prompts.js';
-import { vocabularyMetadata } from '../../../scripts/lib/model/random-model.js';
-import { tokenizerFromGguf } from '../../../services/lib/model/text/from-gguf.js';
-import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
+import { rewriter } from '../../../../scripts/lib/measure/loads/prompts.js';
+import { vocabularyMetadata } from '../../../../scripts/lib/model/random-model.js';
+import { tokenizerFromGguf } from '../../../../services/lib/model/text/from-gguf.js';
+import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 
 const metadata = { ...vocabularyMetadata(4_000), 'tokenizer.ggml.token_type': undefined };
 const text = tokenizerFromGguf(metadata);

@@ -1,5 +1,5 @@
-import { barsReport } from '../../../scripts/lib/measure/bench/bars.js';
-import type { Trial } from '../../../scripts/lib/measure/types.js';
+import { barsReport } from '../../../../scripts/lib/measure/bench/bars.js';
+import type { Trial } from '../../../../scripts/lib/measure/types.js';
 import { recordOf, trialOf } from './records.js';
 
 const arms = [

@@ -1,20 +1,20 @@
-import { PEERS, WORKLOADS } from '../../../scripts/lib/measure/bench/options.js';
-import { loadsOf } from '../../../scripts/lib/measure/bench/loads.js';
+import { PEERS, WORKLOADS } from '../../../../scripts/lib/measure/bench/options.js';
+import { loadsOf } from '../../../../scripts/lib/measure/bench/loads.js';
 import {
   randomPrompts,
   randomTokens,
   sharedPrefixPrompts,
   sharedPrefixWorkload,
-} from '../../../scripts/lib/measure/loads/prompts.js';
-import type { Arrival } from '../../../scripts/lib/measure/types.js';
+} from '../../../../scripts/lib/measure/loads/prompts.js';
+import type { Arrival } from '../../../../scripts/lib/measure/types.js';
 import {
   codeBurstsWorkload,
   conversationWorkload,
   evenTable,
   valueAt,
-} from '../../../scripts/lib/measure/loads/traces.js';
-import { exponential, gamma, poisson, stepWorkload } from '../../../scripts/lib/measure/loads/arrivals.js';
-import { createRandom } from '../../../services/lib/sampling/random.js';
+} from '../../../../scripts/lib/measure/loads/traces.js';
+import { exponential, gamma, poisson, stepWorkload } from '../../../../scripts/lib/measure/loads/arrivals.js';
+import { createRandom } from '../../../../services/lib/sampling/random.js';
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,4 +1,4 @@
-import type { RequestRecord, Trial, Usage } from '../../../scripts/lib/measure/types.js';
+import type { RequestRecord, Trial, Usage } from '../../../../scripts/lib/measure/types.js';
 
 /** A record of what matters to a test. */
 export const recordOf = (what: Partial<RequestRecord>): RequestRecord => ({

@@ -7,8 +7,8 @@ import {
   timePerOutputToken,
   timeToFirstToken,
   totalThroughputOf,
-} from '../../../scripts/lib/measure/figures/requests.js';
-import { percentile, percentiles, spread } from '../../../scripts/lib/measure/figures/statistics.js';
+} from '../../../../scripts/lib/measure/figures/requests.js';
+import { percentile, percentiles, spread } from '../../../../scripts/lib/measure/figures/statistics.js';
 import { recordOf } from './records.js';
 
 describe('percentiles by nearest rank', () => {

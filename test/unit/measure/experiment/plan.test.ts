@@ -1,8 +1,13 @@
-import { armOf, mostMilliCpu, shareOut, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
-import { LOADS, openLoad } from '../../../scripts/lib/measure/experiment/loads.js';
-import { planOf, RowStore } from '../../../scripts/lib/measure/experiment/plan.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
-import { thrownBy } from '../../support/thrown-by.js';
+import {
+  armOf,
+  mostMilliCpu,
+  shareOut,
+  singleArms,
+} from '../../../../scripts/lib/measure/experiment/arms.js';
+import { LOADS, openLoad } from '../../../../scripts/lib/measure/experiment/loads.js';
+import { planOf, RowStore } from '../../../../scripts/lib/measure/experiment/plan.js';
+import { temporaryFolder } from '../../../support/temporary-folder.js';
+import { thrownBy } from '../../../support/thrown-by.js';
 
 const budget = { split: [6, 24], serviceMilliCpu: 200, sidecarMilliCpu: 100 };
 

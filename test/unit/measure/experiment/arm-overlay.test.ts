@@ -1,16 +1,21 @@
 import { join } from 'node:path';
-import { armOf, mostMilliCpu, networkArm, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
-import { writeArmOverlay } from '../../../scripts/lib/measure/sites/arm-overlay.js';
-import type { Arm } from '../../../scripts/lib/measure/experiment/types.js';
-import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
+import {
+  armOf,
+  mostMilliCpu,
+  networkArm,
+  singleArms,
+} from '../../../../scripts/lib/measure/experiment/arms.js';
+import { writeArmOverlay } from '../../../../scripts/lib/measure/sites/arm-overlay.js';
+import type { Arm } from '../../../../scripts/lib/measure/experiment/types.js';
+import { kustomize } from '../../../../scripts/lib/k8s/kubectl.js';
 import {
   ofKind,
   quantity,
   type Autoscaler,
   type Deployment,
   type Manifest,
-} from '../../../scripts/lib/k8s/objects.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+} from '../../../../scripts/lib/k8s/objects.js';
+import { temporaryFolder } from '../../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const budget = { split: [6, 24], serviceMilliCpu: 200, sidecarMilliCpu: 100 };

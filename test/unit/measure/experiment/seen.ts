@@ -1,10 +1,10 @@
-import type { StageCounters } from '../../../scripts/lib/measure/figures/stage-counters.js';
+import type { StageCounters } from '../../../../scripts/lib/measure/figures/stage-counters.js';
 import type {
   Observation,
   PodLife,
   PodView,
   ScaleView,
-} from '../../../scripts/lib/measure/experiment/types.js';
+} from '../../../../scripts/lib/measure/experiment/types.js';
 
 const NOTHING: StageCounters = {
   busySeconds: 0,

@@ -1,4 +1,4 @@
-import type { Pod } from '../../../scripts/lib/k8s/objects.js';
+import type { Pod } from '../../../../scripts/lib/k8s/objects.js';
 import {
   appOf,
   cpuLimitOf,
@@ -6,7 +6,7 @@ import {
   scaleViews,
   type Autoscaler,
   type Deployment,
-} from '../../../scripts/lib/measure/sites/pod-watch.js';
+} from '../../../../scripts/lib/measure/sites/pod-watch.js';
 
 const pod = (status: Pod['status'], appId = 'stage-1'): Pod => ({
   metadata: {

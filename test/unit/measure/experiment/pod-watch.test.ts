@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { armOf } from '../../../scripts/lib/measure/experiment/arms.js';
-import { PodWatch } from '../../../scripts/lib/measure/sites/pod-watch.js';
+import { armOf } from '../../../../scripts/lib/measure/experiment/arms.js';
+import { PodWatch } from '../../../../scripts/lib/measure/sites/pod-watch.js';
 
 const never = new AbortController().signal;
 const NAMESPACE = '/api/v1/namespaces/trial';

@@ -1,10 +1,10 @@
-import { armOf, singleArms } from '../../../scripts/lib/measure/experiment/arms.js';
-import { openLoad } from '../../../scripts/lib/measure/experiment/loads.js';
-import type { ArmResults, NetworkTrial } from '../../../scripts/lib/measure/experiment/measure.js';
-import { lineChart } from '../../../scripts/lib/measure/figures/line-chart.js';
-import { losses, resultsPage } from '../../../scripts/lib/measure/experiment/page.js';
-import { networkSection } from '../../../scripts/lib/measure/experiment/network-section.js';
-import type { Plan, Trial } from '../../../scripts/lib/measure/experiment/types.js';
+import { armOf, singleArms } from '../../../../scripts/lib/measure/experiment/arms.js';
+import { openLoad } from '../../../../scripts/lib/measure/experiment/loads.js';
+import type { ArmResults, NetworkTrial } from '../../../../scripts/lib/measure/experiment/measure.js';
+import { lineChart } from '../../../../scripts/lib/measure/figures/line-chart.js';
+import { losses, resultsPage } from '../../../../scripts/lib/measure/experiment/page.js';
+import { networkSection } from '../../../../scripts/lib/measure/experiment/network-section.js';
+import type { Plan, Trial } from '../../../../scripts/lib/measure/experiment/types.js';
 import { recordOf } from '../bench/records.js';
 import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';
 

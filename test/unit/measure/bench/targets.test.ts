@@ -1,13 +1,13 @@
 import { PassThrough } from 'node:stream';
-import { createSend } from '../../../scripts/lib/measure/drivers.js';
-import { timeToFirstToken } from '../../../scripts/lib/measure/figures/requests.js';
+import { createSend } from '../../../../scripts/lib/measure/drivers.js';
+import { timeToFirstToken } from '../../../../scripts/lib/measure/figures/requests.js';
 import {
   HttpTarget,
   llamaDialect,
   openAiDialect,
   SseData,
-} from '../../../scripts/lib/measure/http-target.js';
-import { PipeTarget } from '../../../scripts/lib/measure/sites/peers.js';
+} from '../../../../scripts/lib/measure/http-target.js';
+import { PipeTarget } from '../../../../scripts/lib/measure/sites/peers.js';
 import { scriptedSse, type ScriptedSse } from './scripted-sse.js';
 
 const never = new AbortController().signal;

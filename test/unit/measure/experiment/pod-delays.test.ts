@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { delayPods } from '../../../scripts/lib/measure/sites/pod-delays.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
-import { thrownBy } from '../../support/thrown-by.js';
+import { delayPods } from '../../../../scripts/lib/measure/sites/pod-delays.js';
+import { temporaryFolder } from '../../../support/temporary-folder.js';
+import { thrownBy } from '../../../support/thrown-by.js';
 
 const folder = temporaryFolder();
 const never = new AbortController().signal;

@@ -1,5 +1,5 @@
-import { BUSY_RATIO, reactionsOf } from '../../../scripts/lib/measure/figures/reaction.js';
-import type { Observation, PodView } from '../../../scripts/lib/measure/experiment/types.js';
+import { BUSY_RATIO, reactionsOf } from '../../../../scripts/lib/measure/figures/reaction.js';
+import type { Observation, PodView } from '../../../../scripts/lib/measure/experiment/types.js';
 import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';
 
 /** The load rises at second 10; its replica is all busy from second 12 on. */

@@ -4,15 +4,15 @@ import {
   machineCpuOf,
   readMachineCpu,
   readProcess,
-} from '../../../scripts/lib/measure/figures/usage.js';
-import { Scrape } from '../../../scripts/lib/local/metrics-page.js';
+} from '../../../../scripts/lib/measure/figures/usage.js';
+import { Scrape } from '../../../../scripts/lib/local/metrics-page.js';
 import {
   difference,
   phaseMeans,
   stageCountersOf,
   total,
-} from '../../../scripts/lib/measure/figures/stage-counters.js';
-import { createStageMetrics } from '../../../services/stage/metrics.js';
+} from '../../../../scripts/lib/measure/figures/stage-counters.js';
+import { createStageMetrics } from '../../../../services/stage/metrics.js';
 
 describe('/proc', () => {
   it('CPU seconds are found behind any name of a program', () => {

@@ -1,4 +1,4 @@
-import { lineChart, type LineChart } from '../../../scripts/lib/measure/figures/line-chart.js';
+import { lineChart, type LineChart } from '../../../../scripts/lib/measure/figures/line-chart.js';
 
 const chart = (what: Partial<LineChart>): string =>
   lineChart({ title: 'a < b', xLabel: 's', yLabel: 'ms', series: [], ...what });

@@ -1,5 +1,5 @@
-import { criticalPath, traceText } from '../../../scripts/lib/measure/observe/trace.js';
-import type { JaegerSpan, JaegerTrace } from '../../../scripts/lib/local/telemetry/traces.js';
+import { criticalPath, traceText } from '../../../../scripts/lib/measure/observe/trace.js';
+import type { JaegerSpan, JaegerTrace } from '../../../../scripts/lib/local/telemetry/traces.js';
 
 let count = 0;
 const span = (

@@ -1,6 +1,6 @@
-import { runSchedule, type Send } from '../../../scripts/lib/measure/drivers.js';
-import type { PlannedRequest } from '../../../scripts/lib/measure/types.js';
-import { eventually } from '../../support/eventually.js';
+import { runSchedule, type Send } from '../../../../scripts/lib/measure/drivers.js';
+import type { PlannedRequest } from '../../../../scripts/lib/measure/types.js';
+import { eventually } from '../../../support/eventually.js';
 import { recordOf } from './records.js';
 
 const never = new AbortController().signal;

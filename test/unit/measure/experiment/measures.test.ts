@@ -4,13 +4,13 @@ import {
   integral,
   tokenCosts,
   workOf,
-} from '../../../scripts/lib/measure/figures/costs.js';
+} from '../../../../scripts/lib/measure/figures/costs.js';
 import {
   deviation,
   idealReplicas,
   percentileOverTime,
   throughputOverTime,
-} from '../../../scripts/lib/measure/figures/over-time.js';
+} from '../../../../scripts/lib/measure/figures/over-time.js';
 import { recordOf } from '../bench/records.js';
 import { lifeOf, podOf, seenAt } from './seen.js';
 
