@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import {
-  type CheckStep,
   conclude,
   inOrder,
-  type Outcome,
   setUpStep,
   toolStep,
+  type CheckStep,
+  type Outcome,
 } from './lib/check/check-step.js';
 import { generatedStep, jestStep } from './lib/check/project-steps.js';
 import { integrationNeeds } from './lib/check/integration-needs.js';

@@ -2,7 +2,7 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { runStep } from '../../bootstrap/step.mjs';
 import { ensureDaprd } from '../local/daprd.js';
 import { locateModel, prepare } from '../model/prepare.js';
-import { type CheckStep, setUpStep } from './check-step.js';
+import { setUpStep, type CheckStep } from './check-step.js';
 
 /** What the integration tests stand on. */
 export const integrationNeeds: readonly CheckStep[] = [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { runTool } from '../../bootstrap/tool.mjs';
 import { repositoryRoot } from '../repository.js';
-import { type CheckStep, FAILED, type Outcome, PASSED, runPackageTool } from './check-step.js';
+import { FAILED, PASSED, runPackageTool, type CheckStep, type Outcome } from './check-step.js';
 
 const report = z.object({
   numPassedTests: z.number(),

@@ -1,11 +1,11 @@
 import { closedSchedule } from '../drivers.js';
-import { type TokenCost, tokenCosts, workOf } from '../figures/costs.js';
+import { tokenCosts, workOf, type TokenCost } from '../figures/costs.js';
 import { throughputOf } from '../figures/requests.js';
 import type { Phase } from '../figures/stage-counters.js';
 import type { PlannedRequest } from '../types.js';
-import { ARM_NAMES, type ArmName, armOf, networkArm, singleArms } from './arms.js';
-import { type LoadName, openLoad, type OpenLoad, REQUEST } from './loads.js';
-import { type PlannedTrial, runTrials, type TrialOptions } from './run-trials.js';
+import { ARM_NAMES, armOf, networkArm, singleArms, type ArmName } from './arms.js';
+import { openLoad, REQUEST, type LoadName, type OpenLoad } from './loads.js';
+import { runTrials, type PlannedTrial, type TrialOptions } from './run-trials.js';
 import type { Arm, Plan, Trial } from './types.js';
 
 /** What all arms gave, and what they are judged by. */

@@ -3,7 +3,7 @@ import { spread } from '../figures/statistics.js';
 import type { JaegerTrace } from '../../local/telemetry/traces.js';
 import { describeMachine, ownVersion } from '../page.js';
 import type { OverheadRow } from './overhead.js';
-import { DELAY_MS, type PredictionRow, SLOW, type TruthRow } from './slow-stage.js';
+import { DELAY_MS, SLOW, type PredictionRow, type TruthRow } from './slow-stage.js';
 import { traceText } from './trace.js';
 
 /** All that was measured in one run. */

@@ -4,7 +4,7 @@ import { ATTRIBUTES, SPANS } from '../../../../services/lib/telemetry/names.js';
 import { columns } from '../../cli/tables.js';
 import type { SystemOptions } from '../../local/local-system.js';
 import type { TelemetryPrograms } from '../../local/telemetry/programs.js';
-import { findTrace, type JaegerSpan, type JaegerTrace, tagOf } from '../../local/telemetry/traces.js';
+import { findTrace, tagOf, type JaegerSpan, type JaegerTrace } from '../../local/telemetry/traces.js';
 import { waitUntil } from '../../wait-until.js';
 import { load, withSystem } from './systems.js';
 

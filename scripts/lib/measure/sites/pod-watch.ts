@@ -1,13 +1,13 @@
 import {
-  type Autoscaler as WrittenAutoscaler,
   containersOf,
   holds,
-  type MetricList,
   metricPath,
-  type Pod,
-  type PodMetric,
   podMetrics,
   quantity,
+  type Autoscaler as WrittenAutoscaler,
+  type MetricList,
+  type Pod,
+  type PodMetric,
 } from '../../k8s/objects.js';
 import { readPage, Scrape } from '../../local/metrics-page.js';
 import { isScaled } from '../experiment/arms.js';

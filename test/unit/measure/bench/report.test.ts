@@ -1,5 +1,5 @@
 import { decidingFlags, withResults } from '../../../../scripts/lib/measure/page.js';
-import { rawRows, type RunHeader, unpublishableReason } from '../../../../scripts/lib/measure/bench/rows.js';
+import { rawRows, unpublishableReason, type RunHeader } from '../../../../scripts/lib/measure/bench/rows.js';
 import { latenciesOf, ratioOf, summarize } from '../../../../scripts/lib/measure/bench/summarize.js';
 import { figure, table } from '../../../../scripts/lib/cli/tables.js';
 import { recordOf, trialOf } from './records.js';
