@@ -7,9 +7,8 @@ import { loadsOf } from './lib/measure/bench/loads.js';
 import { benchCommand, type BenchOptions } from './lib/measure/bench/options.js';
 import { unpublishableReason, writeRawRows, type RunHeader } from './lib/measure/bench/rows.js';
 import { runBench } from './lib/measure/bench/run-bench.js';
-import { describeMachine } from './lib/measure/figures/machine.js';
+import { commandLine, describeMachine, writeResults } from './lib/measure/page.js';
 import { failedOf, throughputOf } from './lib/measure/figures/requests.js';
-import { commandLine, writeResults } from './lib/measure/results-page.js';
 import type { Trial } from './lib/measure/types.js';
 
 await runCommand(benchCommand(bench));

@@ -1,11 +1,16 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
-import { setUpStep, toolStep, type CheckStep, type Outcome } from './lib/check/check-step.js';
-import { generatedStep } from './lib/check/generated-step.js';
+import {
+  conclude,
+  inOrder,
+  setUpStep,
+  toolStep,
+  type CheckStep,
+  type Outcome,
+} from './lib/check/check-step.js';
+import { generatedStep, jestStep } from './lib/check/project-steps.js';
 import { integrationNeeds } from './lib/check/integration-needs.js';
-import { jestStep } from './lib/check/jest-step.js';
-import { conclude, inOrder } from './lib/check/run-steps.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { kustomize } from './lib/k8s/kubectl.js';
 import {

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { runCommand } from './lib/cli/command.js';
 import { GatewayClient } from './lib/local/gateway-client.js';
 import { portOption, wholeNumber } from './lib/cli/options.js';
-import { reportText } from './lib/cli/report-text.js';
+import { reportText } from './lib/cli/terminal.js';
 
 await runCommand(
   new Command('report')

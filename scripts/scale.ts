@@ -5,7 +5,7 @@ import { runCommand } from './lib/cli/command.js';
 import { giveOrder } from './lib/local/supervisor.js';
 import { parseReplicaCounts, portOption } from './lib/cli/options.js';
 import { RunFolder } from './lib/local/run-folder.js';
-import { topologyTable } from './lib/cli/report-text.js';
+import { topologyTable } from './lib/cli/terminal.js';
 
 await runCommand(
   new Command('scale')

@@ -7,10 +7,9 @@ import { LocalSystem, type SystemOptions } from './lib/local/local-system.js';
 import { planSystem } from './lib/local/plan-system.js';
 import { readRunState } from './lib/local/run-state.js';
 import { RunFolder } from './lib/local/run-folder.js';
-import { showStatus } from './lib/cli/status-line.js';
+import { showStatus, topologyTable } from './lib/cli/terminal.js';
 import { watchTraces } from './lib/local/telemetry/traces.js';
 import type { TelemetryUrls } from './lib/local/telemetry/local-telemetry.js';
-import { topologyTable } from './lib/cli/report-text.js';
 import { upCommand, type UpOptions } from './lib/local/up-options.js';
 
 await runCommand(upCommand(up));

@@ -1,6 +1,6 @@
 import { figure, table } from '../cli/tables.js';
 import { percentiles, type Percentiles } from '../measure/figures/statistics.js';
-import { type Census, leftovers } from './census.js';
+import { leftovers, type Census } from './census.js';
 import type { FaultKind } from './plan.js';
 
 /**

@@ -5,10 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createRandom } from '../../../services/lib/sampling/random.js';
 import type { LocalSystem } from '../local/local-system.js';
 import { waitUntil } from '../wait-until.js';
-import { type Census, leftovers, takeCensus } from './census.js';
+import { leftovers, takeCensus, type Census } from './census.js';
 import { askOn, learnAnswers } from './good-clients.js';
-import { hostileClients } from './hostile-clients.js';
-import { type FaultKind, planFaults, type PlannedFault } from './plan.js';
+import { doHarm } from './hostile-clients.js';
+import { planFaults, type FaultKind, type PlannedFault } from './plan.js';
 import { disturbProcess, type ProcessFault } from './process-faults.js';
 import { Ledger, type Observed } from './report.js';
 
@@ -103,7 +103,7 @@ async function harm(
     done.push(fault);
     const { kind, seed } = fault;
     const random = createRandom(seed);
-    if (!isProcessFault(kind)) return hostileClients[kind]({ url: system.url, random, ledger, signal });
+    if (!isProcessFault(kind)) return doHarm(kind, ledger, { url: system.url, random, signal });
     const problem = await disturbProcess(kind, system, random, signal);
     if (problem === null) return;
     unrecovered.push(problem);

@@ -26,7 +26,7 @@ export function stageKustomization(
     ...(options.autoscaler === 'keda' && { components: [keda] }),
     nameSuffix: `-${stage.index}`,
     labels: [{ pairs: { 'layermesh.io/stage': String(stage.index) }, includeSelectors: true }],
-    patches: [deployment(stage, options), ...accessOfPrevious(stage), ...autoscaler(stage, options)],
+    patches: [deployment(stage, options), ...accessOfPrevious(stage), autoscaler(stage, options)],
   };
 }
 
@@ -42,14 +42,10 @@ function deployment(stage: StageSettings, { autoscaler }: RenderOptions): Patch 
   });
 }
 
-/** Null where the base's are to stay. */
+/** Null where the base's are to stay; what is undefined is not written. */
 function resourcesOf({ cpu, cpuRequest, memory }: StageSettings): object | null {
   if (cpu === undefined && cpuRequest === undefined && memory === undefined) return null;
-  const ofMemory = memory === undefined ? {} : { memory };
-  return {
-    requests: { ...(cpuRequest !== undefined && { cpu: cpuRequest }), ...ofMemory },
-    limits: { ...(cpu !== undefined && { cpu }), ...ofMemory },
-  };
+  return { requests: { cpu: cpuRequest, memory }, limits: { cpu, memory } };
 }
 
 /** The first stage is called by the gateway alone. */
@@ -65,32 +61,26 @@ function accessOfPrevious({ index }: StageSettings): Patch[] {
   return [operations('Configuration', { '/spec/accessControl/policies/-': policy }, 'add')];
 }
 
-function autoscaler(stage: StageSettings, options: RenderOptions): Patch[] {
-  const { maxReplicas, scaleDownAfter } = options;
-  const { appId, replicas } = stage;
+function autoscaler({ appId, replicas }: StageSettings, options: RenderOptions): Patch {
+  const { maxReplicas, scaleDownAfter: stabilizationWindowSeconds } = options;
+  const behavior = stabilizationWindowSeconds !== undefined && {
+    behavior: { scaleDown: { stabilizationWindowSeconds } },
+  };
   switch (options.autoscaler) {
     case 'none':
-      return [merge('autoscaling/v2', 'HorizontalPodAutoscaler', undefined)];
-    case 'hpa':
-      return [
-        merge('autoscaling/v2', 'HorizontalPodAutoscaler', {
-          minReplicas: replicas,
-          maxReplicas,
-          ...(scaleDownAfter !== undefined && {
-            behavior: { scaleDown: { stabilizationWindowSeconds: scaleDownAfter } },
-          }),
-        }),
-      ];
+      return merge('autoscaling/v2', 'HorizontalPodAutoscaler', undefined);
+    case 'hpa': {
+      const spec = { minReplicas: replicas, maxReplicas, ...behavior };
+      return merge('autoscaling/v2', 'HorizontalPodAutoscaler', spec);
+    }
     case 'keda':
-      return [
-        operations('ScaledObject', {
-          // Kustomize does not know that this is the name of a Deployment.
-          '/spec/scaleTargetRef/name': appId,
-          '/spec/minReplicaCount': replicas,
-          '/spec/maxReplicaCount': maxReplicas,
-          '/spec/triggers/0/metadata/query': busyReplicas(appId, options.namespace),
-        }),
-      ];
+      return operations('ScaledObject', {
+        // Kustomize does not know that this is the name of a Deployment.
+        '/spec/scaleTargetRef/name': appId,
+        '/spec/minReplicaCount': replicas,
+        '/spec/maxReplicaCount': maxReplicas,
+        '/spec/triggers/0/metadata/query': busyReplicas(appId, options.namespace),
+      });
   }
 }
 

@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises';
 import type { Topology } from '../../../services/gateway/generation/backend.js';
 import type { Precision } from '../../../services/lib/engine/types.js';
-import { type ReplicaCounts, requireStages } from '../cli/options.js';
+import { requireStages, type ReplicaCounts } from '../cli/options.js';
 import { GatewayClient } from './gateway-client.js';
 import { Member, randomToken } from './member.js';
 import { freePort } from './ports.js';
 import type { KeptProcess } from './processes.js';
-import { type AppEntry, entriesOfStages, readRunFile } from './run-file.js';
+import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';

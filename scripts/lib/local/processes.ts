@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 
 export interface ProcessSpec {
@@ -122,7 +123,7 @@ export class KeptProcess {
   #startedAt = performance.now();
   #pauseMs = 0;
   #stopping = false;
-  #endPause: () => void = () => undefined;
+  #wake = new AbortController();
 
   /** Starts it; throws `process_failed` when that is impossible. */
   constructor(spec: ProcessSpec, options: KeepOptions, timing: RestartTiming = TIMING) {
@@ -152,12 +153,12 @@ export class KeptProcess {
 
   /** Starts it now if it waits to be started again. */
   retry(): void {
-    this.#endPause();
+    this.#wake.abort();
   }
 
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
-    this.#endPause();
+    this.#wake.abort();
     await this.#process.stop(graceMs);
   }
 
@@ -184,13 +185,8 @@ export class KeptProcess {
     if (this.#pauseMs >= TELL_MS) {
       this.#options.onEvent(`${this.name} is started again in ${(this.#pauseMs / 1000).toFixed(0)} s`);
     }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#pauseMs);
-      this.#endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    this.#wake = new AbortController();
+    await delay(this.#pauseMs, undefined, { signal: this.#wake.signal }).catch(() => undefined);
     return !this.#stopping;
   }
 

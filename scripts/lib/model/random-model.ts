@@ -9,13 +9,13 @@ import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-nam
 import { BYTE_OF_CHARACTER } from '../../../services/lib/model/text/tokenizer-json/byte-level.js';
 import { TokenType } from '../../../services/lib/model/gguf/vocabulary.js';
 import type { ModelConfig, TensorName } from '../../../services/lib/model/types.js';
-import { ggufHeader, type GgufTensorInfo, type GgufValue, paddingOf } from './gguf-header.js';
+import { ggufHeader, paddingOf, type GgufTensorInfo, type GgufValue } from './gguf-header.js';
 import {
   fillBlocks,
   randomEncodings,
   RandomWords,
-  type TypeName,
   WEIGHTS_IN_BLOCK,
+  type TypeName,
 } from './random-weights.js';
 
 export interface RandomModelOptions {

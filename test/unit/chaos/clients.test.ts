@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createRandom } from '../../../services/lib/sampling/random.js';
 import { askOn, learnAnswers } from '../../../scripts/lib/chaos/good-clients.js';
-import { hostileClients, type HostileKind } from '../../../scripts/lib/chaos/hostile-clients.js';
+import { doHarm, type HostileKind } from '../../../scripts/lib/chaos/hostile-clients.js';
 import { Ledger, type Endings } from '../../../scripts/lib/chaos/report.js';
 
 const never = new AbortController().signal;
@@ -107,7 +107,7 @@ describe('clients of chaos', () => {
   describe('that are hostile', () => {
     const harm = async (kind: HostileKind, seed = 1): Promise<Endings[]> => {
       const ledger = new Ledger();
-      await hostileClients[kind]({ url, random: createRandom(seed), ledger, signal: never });
+      await doHarm(kind, ledger, { url, random: createRandom(seed), signal: never });
       return ledger.endings;
     };
 

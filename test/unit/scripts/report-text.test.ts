@@ -1,4 +1,4 @@
-import { reportText } from '../../../scripts/lib/cli/report-text.js';
+import { reportText } from '../../../scripts/lib/cli/terminal.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 
 const stage = (name: string, compute_ms: number): Report['stages'][number] => ({

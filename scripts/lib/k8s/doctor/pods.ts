@@ -16,7 +16,7 @@ import {
   type Pod,
 } from '../objects.js';
 import { finding, type Finding } from './finding.js';
-import { lastWarning, lastWords, type Trouble, troublesOf } from './troubles.js';
+import { lastWarning, lastWords, troublesOf, type Trouble } from './troubles.js';
 
 /** Where a sidecar answers from outside its pod: health and metadata, nothing else. */
 const PUBLIC_PORT = 3501;

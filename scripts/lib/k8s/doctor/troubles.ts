@@ -1,5 +1,5 @@
 import type { Cluster } from '../kubectl.js';
-import { containersOf, type ContainerStatus, type Ending, type Pod, statusesOf } from '../objects.js';
+import { containersOf, statusesOf, type ContainerStatus, type Ending, type Pod } from '../objects.js';
 
 /** What Kubernetes says stands in a pod's way. */
 export interface Trouble {

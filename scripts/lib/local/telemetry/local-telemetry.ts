@@ -5,15 +5,15 @@ import { repositoryRoot } from '../../repository.js';
 import { waitUntil } from '../../wait-until.js';
 import { KeptProcess } from '../processes.js';
 import type { RunFolder } from '../run-folder.js';
-import { type TelemetryProgram, telemetryPrograms, type TelemetryPrograms } from './programs.js';
+import { telemetryPrograms, type TelemetryProgram, type TelemetryPrograms } from './programs.js';
 import {
   choosePorts,
   HOST,
   portVariables,
-  type Scraped,
   targetsOf,
-  type TelemetryPorts,
   writeTargets,
+  type Scraped,
+  type TelemetryPorts,
 } from './targets.js';
 
 export interface TelemetryOptions {

@@ -1,5 +1,6 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '../../repository.js';
 import { freePorts } from '../ports.js';
 
 export const HOST = '127.0.0.1';
@@ -46,17 +47,15 @@ export interface Scraped {
   readonly sidecarMetricsPort: number | null;
 }
 
-/** Targets by job: the files that otel/prometheus/prometheus.yaml names. */
-export type Targets = Readonly<
-  Record<'gateway' | 'stage' | 'sidecar' | 'spans' | 'collector', readonly TargetGroup[]>
->;
-
-/** `collector`: the ports of its two pages of metrics, or null where there is no collector. */
+/**
+ * Targets by job: the files that otel/prometheus/prometheus.yaml names. `collector`: the ports of its two pages of
+ * metrics, or null where there is no collector.
+ */
 export function targetsOf(
   processes: readonly Scraped[],
   modelName: string,
   collector: { readonly spanMetrics: number; readonly metrics: number } | null,
-): Targets {
+) {
   const services = (isGateway: boolean): TargetGroup[] =>
     processes
       .filter(({ appId }) => (appId === 'gateway') === isGateway)
@@ -84,11 +83,9 @@ const identityOf = ({ appId, replica }: Scraped): Record<string, string> => ({
 });
 
 /** A file for each job; Prometheus sees each either as it was or as it is now. */
-export function writeTargets(folder: string, targets: Targets): void {
+export function writeTargets(folder: string, targets: ReturnType<typeof targetsOf>): void {
   mkdirSync(folder, { recursive: true });
   for (const [job, groups] of Object.entries(targets)) {
-    const path = join(folder, `${job}.json`);
-    writeFileSync(`${path}.unfinished`, JSON.stringify(groups, null, 2));
-    renameSync(`${path}.unfinished`, path);
+    writeWhole(join(folder, `${job}.json`), JSON.stringify(groups, null, 2));
   }
 }

@@ -2,9 +2,8 @@ import { availableThreads } from '../../../../services/lib/engine/processors.js'
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { planSystem } from '../../local/plan-system.js';
 import { locateModel } from '../../model/prepare.js';
-import { llamaServerArm } from '../sites/llama-server-arm.js';
+import { llamaServerArm, openVinoArm } from '../sites/peers.js';
 import { localArm } from '../sites/local-arm.js';
-import { openVinoArm } from '../sites/openvino-genai-arm.js';
 import { urlArm } from '../sites/url-arm.js';
 import type { Arm } from '../types.js';
 import type { ArmName, BenchOptions } from './options.js';

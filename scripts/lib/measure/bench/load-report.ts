@@ -4,7 +4,7 @@ import { phaseMeans, total, type Phase, type StageCounters } from '../figures/st
 import { percentilesText, spread, spreadText, sum } from '../figures/statistics.js';
 import type { Arm, Load, Trial } from '../types.js';
 import type { RunHeader } from './rows.js';
-import { machineText } from '../figures/machine.js';
+import { machineText } from '../page.js';
 import { latenciesOf, ratioOf, summarize } from './summarize.js';
 
 export interface ReportOptions {

@@ -1,5 +1,5 @@
 import { writeWhole } from '../../repository.js';
-import type { Machine } from '../figures/machine.js';
+import type { Machine } from '../page.js';
 import {
   durationOf,
   failedOf,

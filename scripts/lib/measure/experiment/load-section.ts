@@ -16,7 +16,7 @@ import {
 } from '../figures/requests.js';
 import { percentilesText, ratio } from '../figures/statistics.js';
 import type { OpenLoad } from './loads.js';
-import type { ArmResults } from './measure-arms.js';
+import type { ArmResults } from './measure.js';
 import type { Trial } from './types.js';
 
 /** Seconds that a point of a figure stands for. */

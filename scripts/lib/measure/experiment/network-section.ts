@@ -13,7 +13,7 @@ import {
 import type { Phase, StageCounters } from '../figures/stage-counters.js';
 import { ratio, sum } from '../figures/statistics.js';
 import { shownCharts, type Section } from './load-section.js';
-import { NETWORK_LOADS, type NetworkTrial } from './network.js';
+import { NETWORK_LOADS, type NetworkTrial } from './measure.js';
 import type { Trial } from './types.js';
 
 /** A trial by its mesh, delay and phase, where it was measured. */

@@ -4,15 +4,13 @@ import { figure, table } from '../../cli/tables.js';
 import { writeWhole } from '../../repository.js';
 import { coldStarts, limitsHeld, tokenCosts } from '../figures/costs.js';
 import { lineChart } from '../figures/line-chart.js';
-import { machineText } from '../figures/machine.js';
+import { machineText, withResults } from '../page.js';
 import { throughputOf } from '../figures/requests.js';
 import { spreadText } from '../figures/statistics.js';
-import { withResults } from '../results-page.js';
 import { mostMilliCpu } from './arms.js';
 import { comparedFigures, loadSection, type Section } from './load-section.js';
-import type { ArmResults } from './measure-arms.js';
+import type { ArmResults, NetworkTrial } from './measure.js';
 import { networkSection } from './network-section.js';
-import type { NetworkTrial } from './network.js';
 import { scalingSection } from './scaling-section.js';
 import type { Arm, Plan, Trial } from './types.js';
 

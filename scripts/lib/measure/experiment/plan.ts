@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { parseSplit } from '../../../../services/lib/model/split.js';
 import { writeWhole } from '../../repository.js';
-import { describeMachine } from '../figures/machine.js';
+import { describeMachine } from '../page.js';
 import type { ExperimentOptions } from './options.js';
 import type { Plan, Trial } from './types.js';
 

@@ -48,11 +48,16 @@ export async function runTrials(
       for (const trial of missing) {
         await deployed.settle(signal);
         onEvent(`${arm.name}: ${trial.name}`);
-        const seen = await onItsWay(deployed, trial.delayMs, signal, () =>
-          runTrial(deployed, trial, options.seed, signal),
-        );
-        store.writeTrial({ arm: arm.name, load: trial.name, site: description, ...seen });
-        onEvent(`  ${outcomeOf(seen.records)}`);
+        // Meanwhile what the pods send each other is delayed and counted, or is not.
+        const endDelay = trial.delayMs === null ? null : await deployed.delay(trial.delayMs, signal);
+        try {
+          const seen = await runTrial(deployed, trial, options.seed, signal);
+          const wireBytes = (await endDelay?.()) ?? null;
+          store.writeTrial({ arm: arm.name, load: trial.name, site: description, ...seen, wireBytes });
+          onEvent(`  ${outcomeOf(seen.records)}`);
+        } finally {
+          await endDelay?.();
+        }
       }
     } finally {
       await deployed.stop();
@@ -68,34 +73,18 @@ async function runTrial(
   signal: AbortSignal,
 ): Promise<Omit<Trial, 'arm' | 'load' | 'site' | 'wireBytes'>> {
   const used = watchMachine();
-  const sampling = startSampling(deployed, signal);
+  const over = new AbortController();
+  const observing = observeUntil(over.signal, deployed, signal);
   const startedAt = Date.now();
   // The same prompts for every arm, and others under every load.
   const send = createSend(deployed.target, randomPrompts(promptSeed(seed, name)), signal);
   const [records, observations] = await Promise.all([
-    runSchedule(schedule, send, signal).finally(() => sampling.stop()),
-    sampling.observations,
+    runSchedule(schedule, send, signal).finally(() => over.abort()),
+    observing,
   ]);
   const { machineSeconds: machineCpuSeconds, clientSeconds: clientCpuSeconds } = used();
   const lives = deployed.lives();
   return { startedAt, records, observations, lives, machineCpuSeconds, clientCpuSeconds };
-}
-
-/** Runs a trial while what the pods send each other is delayed and counted, or is not. */
-async function onItsWay<Seen>(
-  deployed: Deployed,
-  delayMs: number | null,
-  signal: AbortSignal,
-  run: () => Promise<Seen>,
-): Promise<Seen & Pick<Trial, 'wireBytes'>> {
-  if (delayMs === null) return { ...(await run()), wireBytes: null };
-  const stop = await deployed.delay(delayMs, signal);
-  try {
-    const seen = await run();
-    return { ...seen, wireBytes: await stop() };
-  } finally {
-    await stop();
-  }
 }
 
 function outcomeOf(records: readonly RequestRecord[]): string {
@@ -112,31 +101,26 @@ async function warmUp({ target }: Deployed, seed: number, signal: AbortSignal): 
 const PERIOD_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 
-export interface Sampling {
-  /** Everything that was seen, once it has been stopped. */
-  readonly observations: Promise<Observation[]>;
-  /** Makes it look once more, and no more after that. */
-  stop(): void;
-}
-
-/** Looks at a system every second. What cannot be seen in one second is seen in another: a failure leaves a gap. */
-export function startSampling(deployed: Pick<Deployed, 'observe'>, signal: AbortSignal): Sampling {
-  const stopped = new AbortController();
+/**
+ * Looks at a system every second, and once more at the end. What cannot be seen in one second is seen in another: a
+ * failure leaves a gap.
+ */
+async function observeUntil(
+  over: AbortSignal,
+  deployed: Pick<Deployed, 'observe'>,
+  signal: AbortSignal,
+): Promise<Observation[]> {
   const observations: Observation[] = [];
   const look = async (): Promise<void> => {
     const seen = await within(TIMEOUT_MS, signal, (limit) => deployed.observe(limit)).catch(() => null);
     if (seen !== null) observations.push(seen);
   };
-  const pause = (ms: number): Promise<boolean> =>
-    delay(ms, true, { signal: AbortSignal.any([signal, stopped.signal]) }).catch(() => false);
-  const looking = (async () => {
-    let due = performance.now();
-    do {
-      await look();
-      due = Math.max(due + PERIOD_MS, performance.now());
-    } while (await pause(due - performance.now()));
+  const ended = AbortSignal.any([signal, over]);
+  for (let due = performance.now(); !ended.aborted;) {
     await look();
-    return observations;
-  })();
-  return { observations: looking, stop: () => stopped.abort() };
+    due = Math.max(due + PERIOD_MS, performance.now());
+    await delay(due - performance.now(), undefined, { signal: ended }).catch(() => undefined);
+  }
+  await look();
+  return observations;
 }

@@ -1,4 +1,4 @@
-import type { Machine } from '../figures/machine.js';
+import type { Machine } from '../page.js';
 import type { StageCounters } from '../figures/stage-counters.js';
 import type { RequestRecord, Target } from '../types.js';
 

@@ -1,6 +1,6 @@
 import type { StageBounds } from '../experiment/types.js';
 import type { Arrival, RequestRecord } from '../types.js';
-import { type TokenCost, workOf } from './costs.js';
+import { workOf, type TokenCost } from './costs.js';
 import { percentile } from './statistics.js';
 
 /** A value of each stretch of time, at its middle; seconds since the load began. */

@@ -1,10 +1,10 @@
 import { table } from '../../cli/tables.js';
 import { spread } from '../figures/statistics.js';
 import type { JaegerTrace } from '../../local/telemetry/traces.js';
-import { describeMachine, ownVersion } from '../figures/machine.js';
+import { describeMachine, ownVersion } from '../page.js';
 import type { OverheadRow } from './overhead.js';
-import { DELAY_MS, type PredictionRow, SLOW, type TruthRow } from './slow-stage.js';
-import { traceText } from './trace-text.js';
+import { DELAY_MS, SLOW, type PredictionRow, type TruthRow } from './slow-stage.js';
+import { traceText } from './trace.js';
 
 /** All that was measured in one run. */
 export interface Observed {

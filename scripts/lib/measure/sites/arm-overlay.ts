@@ -56,25 +56,19 @@ const patchesOf = (arm: Arm, options: OverlayOptions): Patch[] => [
   ...(arm.mesh === 'direct' ? directMesh(arm, options.namespace) : []),
 ];
 
-interface Target {
-  readonly kind: string;
-  readonly name?: string;
-}
-
 interface Patch {
-  readonly target: Target;
+  readonly target: { readonly kind: string; readonly name?: string };
   readonly patch: string;
 }
 
 /** The names in a patch do not matter where it has a target. */
-const patch = (target: Target, content: object): Patch => ({
-  target,
-  patch: stringify({ apiVersion: 'v1', kind: target.kind, ...content, ...named(content) }),
-});
+function patch(target: Patch['target'], content: { metadata?: object; spec?: object }): Patch {
+  const metadata = { ...content.metadata, name: 'any' };
+  return { target, patch: stringify({ apiVersion: 'v1', kind: target.kind, ...content, metadata }) };
+}
 
-const named = (content: { readonly metadata?: object }): object => ({
-  metadata: { ...content.metadata, name: 'any' },
-});
+const podPatch = (name: string, annotations: object, spec?: object): Patch =>
+  patch({ kind: 'Deployment', name }, { spec: { template: { metadata: { annotations }, spec } } });
 
 const namespaceLabels = ({ mesh }: Arm): object => ({
   [DISPOSABLE]: 'true',
@@ -83,26 +77,14 @@ const namespaceLabels = ({ mesh }: Arm): object => ({
 });
 
 const sidecarLimit = ({ name, sidecarMilliCpu }: StageBounds): Patch =>
-  patch(
-    { kind: 'Deployment', name },
-    {
-      spec: {
-        template: { metadata: { annotations: { 'dapr.io/sidecar-cpu-limit': `${sidecarMilliCpu}m` } } },
-      },
-    },
-  );
+  podPatch(name, { 'dapr.io/sidecar-cpu-limit': `${sidecarMilliCpu}m` });
 
 /** Within the budget, and back at once. */
-const autoscaler = ({ name, max }: StageBounds): Patch =>
-  patch(
-    { kind: 'HorizontalPodAutoscaler', name },
-    {
-      spec: {
-        maxReplicas: max,
-        behavior: { scaleDown: { policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }] } },
-      },
-    },
-  );
+function autoscaler({ name, max }: StageBounds): Patch {
+  const scaleDown = { policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }] };
+  const spec = { maxReplicas: max, behavior: { scaleDown } };
+  return patch({ kind: 'HorizontalPodAutoscaler', name }, { spec });
+}
 
 /** Without sidecars: each process listens at its pod's own address, and a folder of the one node is the registry. */
 function directMesh({ stages }: Arm, namespace: string): Patch[] {
@@ -110,35 +92,16 @@ function directMesh({ stages }: Arm, namespace: string): Patch[] {
     { name: 'LAYERMESH_MESH', value: 'direct' },
     { name: 'LAYERMESH_REGISTRY_DIR', value: `/registry/${namespace}-${Date.now()}` },
   ];
-  const host = {
-    name: 'LAYERMESH_HOST',
-    value: null,
-    valueFrom: { fieldRef: { fieldPath: 'status.podIP' } },
-  };
-  const deployment = (name: string, container: string, more: object[]) =>
-    patch(
-      { kind: 'Deployment', name },
-      {
-        spec: {
-          template: {
-            metadata: { annotations: { 'dapr.io/enabled': 'false' } },
-            spec: {
-              containers: [
-                {
-                  name: container,
-                  env: [...env, ...more],
-                  volumeMounts: [{ name: 'registry', mountPath: '/registry' }],
-                },
-              ],
-              // Where every user may write.
-              volumes: [{ name: 'registry', hostPath: { path: '/tmp', type: 'Directory' } }],
-            },
-          },
-        },
-      },
+  const ownAddress = { fieldRef: { fieldPath: 'status.podIP' } };
+  const host = { name: 'LAYERMESH_HOST', value: null, valueFrom: ownAddress };
+  const volumeMounts = [{ name: 'registry', mountPath: '/registry' }];
+  // Where every user may write.
+  const volumes = [{ name: 'registry', hostPath: { path: '/tmp', type: 'Directory' } }];
+  const pod = (name: string, container: string, more: object[]): Patch =>
+    podPatch(
+      name,
+      { 'dapr.io/enabled': 'false' },
+      { containers: [{ name: container, env: [...env, ...more], volumeMounts }], volumes },
     );
-  return [
-    deployment('gateway', 'gateway', []),
-    ...stages.map(({ name }) => deployment(name, 'stage', [host])),
-  ];
+  return [pod('gateway', 'gateway', []), ...stages.map(({ name }) => pod(name, 'stage', [host]))];
 }

@@ -4,7 +4,7 @@ import { expectSoon, forwardGateway, Kubectl } from '../../k8s/kubectl.js';
 import { isReady } from '../../k8s/objects.js';
 import { GatewayClient } from '../../local/gateway-client.js';
 import type { Arm, Deployed, Site } from '../experiment/types.js';
-import { ownVersion } from '../figures/machine.js';
+import { ownVersion } from '../page.js';
 import { HttpTarget, openAiDialect } from '../http-target.js';
 import { writeArmOverlay } from './arm-overlay.js';
 import { ClusterApi } from './cluster-api.js';

@@ -1,5 +1,5 @@
 import { LocalSystem, type SystemOptions } from '../../local/local-system.js';
-import { ownVersion } from '../figures/machine.js';
+import { ownVersion } from '../page.js';
 import { HttpTarget, openAiDialect } from '../http-target.js';
 import type { Arm, Served, Size } from '../types.js';
 

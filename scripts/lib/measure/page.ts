@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { arch, cpus, homedir, platform, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { availableThreads } from '../../../services/lib/engine/processors.js';
+import { repositoryRoot, writeWhole } from '../repository.js';
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  /** Of the instruction sets that decide how fast a model runs. */
+  readonly flags: readonly string[];
+  readonly memoryGib: number;
+  readonly system: string;
+  readonly node: string;
+}
+
+/** For the reader. */
+export const machineText = ({ cpu, cores, flags, memoryGib, system, node }: Machine): string =>
+  `${cpu}, ${cores} cores, ${flags.join(' ')}, ${memoryGib} GiB, ${system}, Node ${node}`;
+
+const DECIDING_FLAGS = [
+  'avx2',
+  'avx_vnni',
+  'avx512f',
+  'avx512_vnni',
+  'avx512_bf16',
+  'amx_int8',
+  'amx_bf16',
+  'asimd',
+  'asimddp',
+  'i8mm',
+  'sve',
+];
+
+export function describeMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableThreads(),
+    flags: decidingFlags(cpuInfo()),
+    memoryGib: Math.round(totalmem() / 2 ** 30),
+    system: `${platform()} ${release()} ${arch()}`,
+    node: process.version,
+  };
+}
+
+/** `flags` on x86, `Features` on ARM. */
+export function decidingFlags(cpuinfo: string): string[] {
+  const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo)?.[1] ?? '';
+  const present = new Set(line.split(' '));
+  return DECIDING_FLAGS.filter((flag) => present.has(flag));
+}
+
+function cpuInfo(): string {
+  try {
+    return readFileSync('/proc/cpuinfo', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Version of this package and, in a clone, its commit; `-dirty` where that is not what was measured. */
+export function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  try {
+    const describe = ['describe', '--always', '--dirty', '--exclude', '*'];
+    const commit = execFileSync('git', describe, {
+      cwd: repositoryRoot,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return `layermesh ${version} (${commit.trim()})`;
+  } catch {
+    return `layermesh ${version}`;
+  }
+}
+
+const RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks.md');
+
+/** Everything from here to the end of the page is written by the script. */
+const HEADING = '## Results\n';
+
+/** The page with its results replaced. */
+export function withResults(page: string, results: string): string {
+  const at = page.indexOf(HEADING);
+  const before = at === -1 ? `${page.trimEnd()}\n\n` : page.slice(0, at);
+  return `${before}${HEADING}\n${results.trim()}\n`;
+}
+
+export const writeResults = (results: string, path = RESULTS_PAGE): void =>
+  writeWhole(path, withResults(readFileSync(path, 'utf8'), results));
+
+/** What repeats the measurement. */
+export const commandLine = (command: string): string =>
+  [`npm run ${command} --`, ...process.argv.slice(2)].join(' ').replaceAll(homedir(), '~');
