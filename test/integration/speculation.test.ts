@@ -29,8 +29,10 @@ describe('with speculation', () => {
   let off: TestSystem;
   beforeAll(async () => {
     const served = { mesh: 'direct', split: [10, 20], precision: 'f32' } as const;
-    auto = await startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'auto' } });
-    off = await startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'off' } });
+    [auto, off] = await Promise.all([
+      startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'auto' } }),
+      startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'off' } }),
+    ]);
   }, 120_000);
   afterAll(() => Promise.all([auto, off].map((system) => system.stop())));
 
