@@ -18,5 +18,7 @@ export default {
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    // What they assert is about time, so nothing else may run beside them.
+    { ...base, displayName: 'timed', testMatch: ['<rootDir>/test/timed/**/*.test.ts'] },
   ],
 };

@@ -27,14 +27,23 @@ const setUp: readonly CheckStep[] = [
   setUpStep('kustomize', () => kustomize(join(repositoryRoot, 'k8s', 'overlays', 'local'))),
 ];
 
-/** Side by side, because one alone leaves a core idle. */
+/** Two lanes of about as much work, because one alone leaves a core idle. */
 const lanes: readonly (readonly CheckStep[])[] = [
-  [toolStep('format', 'prettier', '--check', '.'), toolStep('lint', 'eslint', '.'), generatedStep],
-  [toolStep('types', 'tsc', '--noEmit'), jestStep('unit', '--maxWorkers=1')],
+  [toolStep('lint', 'eslint', '.'), jestStep('unit', '--maxWorkers=1', '--shard=3/3')],
+  [
+    toolStep('format', 'prettier', '--check', '.'),
+    generatedStep,
+    toolStep('types', 'tsc', '--noEmit'),
+    jestStep('unit', '--maxWorkers=1', '--shard=1/3'),
+    jestStep('unit', '--maxWorkers=1', '--shard=2/3'),
+  ],
 ];
 
-/** Alone, because they run whole systems and wait for them. */
-const whole: readonly CheckStep[] = [jestStep('integration', '--runInBand')];
+/** Whole systems wait as much as they compute, so that two share two cores; what is about time runs alone. */
+const whole: readonly CheckStep[] = [
+  jestStep('integration', '--maxWorkers=2'),
+  jestStep('timed', '--runInBand'),
+];
 
 /** Without these, tests are skipped; with `--telemetry` that is a failure. */
 const programs: CheckStep = {

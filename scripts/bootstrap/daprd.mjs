@@ -80,7 +80,9 @@ export async function findDaprd(root, { signal, onProgress, folders = installFol
 export function daprdStep(root, signal) {
   const { found, stop } = shared('daprd', () => {
     const stop = new AbortController();
-    const found = runStep('daprd', (onProgress) => findDaprd(root, { signal: stop.signal, onProgress }));
+    const find = (/** @type {(detail: string) => void} */ onProgress) =>
+      findDaprd(root, { signal: stop.signal, onProgress });
+    const found = runStep('daprd', find, { quietBelowMs: 1_000 });
     // Told to who waits for it, which may be later.
     found.catch(() => undefined);
     return { found, stop };

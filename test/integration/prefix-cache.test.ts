@@ -1,5 +1,5 @@
 import { startSystem, type TestSystem, type TestSystemOptions } from '../support/local-system.js';
-import { eventsOf, greedyTokens, post } from '../support/completions.js';
+import { eventsOf, post } from '../support/completions.js';
 
 /** Tokens that no other test asks for, and that begin like no others. */
 const prompt = (count: number, from: number): number[] =>
@@ -13,8 +13,8 @@ interface Answered {
   readonly ttft: number;
 }
 
-/** Greedy tokens from a stream, and when the first came. */
-async function ask(url: string, tokens: readonly number[], count = 8, more = {}): Promise<Answered> {
+/** Greedy tokens from a stream, and when the first came. A salt of its own keeps a request from what is cached. */
+async function ask(url: string, tokens: readonly number[], count = 8, salt?: string): Promise<Answered> {
   const started = performance.now();
   const response = await post(`${url}/v1/completions`, {
     prompt: tokens,
@@ -24,7 +24,7 @@ async function ask(url: string, tokens: readonly number[], count = 8, more = {})
     return_token_ids: true,
     stream: true,
     stream_options: { include_usage: true },
-    ...more,
+    ...(salt !== undefined && { cache_salt: salt }),
   });
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   const ids: number[] = [];
@@ -76,8 +76,8 @@ describe('the prefix cache', () => {
 
     // Two tenants with salts of their own, and one without, learn nothing of one another's prompts.
     const cached: number[] = [];
-    for (const cache_salt of ['one', 'one', 'two', undefined, 'two', undefined]) {
-      cached.push((await ask(system.url, prompt(200, 7_777), 8, { cache_salt })).cached);
+    for (const salt of ['one', 'one', 'two', undefined, 'two', undefined]) {
+      cached.push((await ask(system.url, prompt(200, 7_777), 8, salt)).cached);
     }
     expect(cached).toEqual([0, 192, 0, 0, 192, 192]);
   }, 120_000);
@@ -85,13 +85,16 @@ describe('the prefix cache', () => {
   it('changes no answer, of one request or of a conversation, nor where most of it has been evicted', async () => {
     const prompts = [prompt(150, 1), [...prompt(150, 1), 7, 8], prompt(120, 2), prompt(150, 1)];
     const plan = { mesh: 'direct', precision: 'f32', split: [10, 20] } as const;
-    await start({ ...plan, env: { LAYERMESH_PREFIX_CACHE_MB: '0' } });
+    await start(plan);
+    const uncached = async (tokens: readonly number[], salt: string): Promise<number[]> => {
+      const { ids, cached } = await ask(system.url, tokens, COUNT, salt);
+      expect(cached).toBe(0);
+      return ids;
+    };
     const expected: number[][] = [];
-    for (const tokens of prompts) expected.push(await greedyTokens(system.url, tokens, COUNT));
+    for (const [index, tokens] of prompts.entries()) expected.push(await uncached(tokens, `prompt ${index}`));
     const conversation = [...prompts[0]!, ...expected[0]!, 11, 12, 13];
-    const goesOn = await ask(system.url, conversation, COUNT);
-    expect(goesOn.cached).toBe(0);
-    await system.stop();
+    const goesOn = await uncached(conversation, 'conversation');
 
     const cachedOf = async (): Promise<number[]> => {
       const cached: number[] = [];
@@ -102,10 +105,9 @@ describe('the prefix cache', () => {
       }
       return cached;
     };
-    await start(plan);
     expect(await cachedOf()).toEqual([0, 128, 0, 128]);
     const answer = await ask(system.url, conversation, COUNT);
-    expect(answer.ids).toEqual(goesOn.ids);
+    expect(answer.ids).toEqual(goesOn);
     expect(answer.cached).toBe(160);
     await system.stop();
 

@@ -28,13 +28,15 @@ describe('with speculation', () => {
   let auto: TestSystem;
   let off: TestSystem;
   beforeAll(async () => {
-    const served = { mesh: 'direct', split: [10, 20], precision: 'f32' } as const;
-    auto = await startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'auto' } });
-    off = await startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'off' } });
+    const served = { mesh: 'direct', split: [15], precision: 'f32' } as const;
+    [auto, off] = await Promise.all([
+      startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'auto' } }),
+      startSystem({ ...served, env: { LAYERMESH_SPECULATION: 'off' } }),
+    ]);
   }, 120_000);
   afterAll(() => Promise.all([auto, off].map((system) => system.stop())));
 
-  const stepsOfHead = (system: TestSystem): Promise<number> => stepsRun(system.members('stage-2')[0]!);
+  const stepsOfHead = (system: TestSystem): Promise<number> => stepsRun(system.members('stage-1')[0]!);
   const counterOf = async ({ url }: TestSystem, name: string): Promise<number> =>
     new Scrape(await (await fetch(`${url}/metrics`)).text()).total(`layermesh_spec_decode_num_${name}_total`);
 

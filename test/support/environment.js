@@ -1,5 +1,10 @@
 import { TestEnvironment } from 'jest-environment-node';
 
+// Test files that run at once start their systems on ports of their own (scripts/lib/ports.ts).
+const PORTS = 3_000;
+const first = 20_000 + PORTS * ((Number(process.env['JEST_WORKER_ID'] ?? 1) - 1) % 4);
+process.env['LAYERMESH_PORT_RANGE'] = `${first}-${first + PORTS}`;
+
 /**
  * Jest runs tests in a realm of its own. ONNX Runtime, loaded natively, compares typed arrays against the
  * outer realm's constructors and refuses others, so the test realm borrows the outer ones.

@@ -1,8 +1,14 @@
 import { createServer } from 'node:net';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 
-/** Below every system's ephemeral range, so that no outgoing connection takes a port before its owner binds it. */
-const RANGE = { first: 20_000, last: 32_000 };
+/**
+ * Below every system's ephemeral range, so that no outgoing connection takes a port before its owner binds it. Test
+ * files that run at once are given a part each (test/support/environment.js).
+ */
+const [FIRST, LAST] = (process.env['LAYERMESH_PORT_RANGE'] ?? '20000-32000').split('-').map(Number) as [
+  number,
+  number,
+];
 
 /**
  * What this process has given out already: its owner may not listen yet, so the port still looks free. Never
@@ -12,17 +18,17 @@ const givenOut = new Set<number>();
 
 /** `count` ports that nothing listens on, from a random place so that two systems rarely look at the same ones. */
 export async function freePorts(count: number): Promise<number[]> {
-  const size = RANGE.last - RANGE.first;
+  const size = LAST - FIRST;
   const offset = Math.floor(Math.random() * size);
   const found: number[] = [];
   for (let step = 0; step < size && found.length < count; step++) {
-    const port = RANGE.first + ((offset + step) % size);
+    const port = FIRST + ((offset + step) % size);
     if (givenOut.has(port)) continue;
     givenOut.add(port);
     if (await isFree(port)) found.push(port);
   }
   if (found.length < count) {
-    throw new ServingError('port_in_use', `no ${count} ports are free from ${RANGE.first} to ${RANGE.last}`);
+    throw new ServingError('port_in_use', `no ${count} ports are free from ${FIRST} to ${LAST}`);
   }
   return found;
 }

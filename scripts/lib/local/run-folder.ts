@@ -63,11 +63,12 @@ export class RunFolder {
     return `${this.path}.lock`;
   }
 
-  /** Removes what an earlier run left. */
+  /** Removes what an earlier run left, and makes anew what all processes of a run share. */
   async renew(): Promise<void> {
     await this.remove();
     await mkdir(join(this.path, 'logs'), { recursive: true });
     await mkdir(this.registry);
+    for (const name of DATABASES) await writeFile(join(this.path, name), emptyDatabase());
   }
 
   /**
@@ -88,6 +89,28 @@ export class RunFolder {
     }
     return { ...app, configPath, resourcesPaths: [resources] };
   }
+}
+
+/** As dapr/config.yaml and components/ name them. */
+const DATABASES = ['layermesh-names.sqlite', 'layermesh-state.sqlite'];
+
+/**
+ * An SQLite file without tables (sqlite.org/fileformat.html), with a write-ahead log. Each sidecar would bring a new file into
+ * that mode, and of several that do so at once one in twenty finds it locked: there SQLite does not wait, and the
+ * sidecar goes on without names.
+ */
+function emptyDatabase(): Buffer {
+  const page = Buffer.alloc(4_096);
+  page.write('SQLite format 3\0', 'latin1');
+  page.writeUInt16BE(page.length, 16);
+  // Written and read with a write-ahead log; no bytes reserved; three constants.
+  page.set([2, 2, 0, 64, 32, 32], 18);
+  // Changed once, one page long, and the same change is what the version of SQLite is that of.
+  for (const offset of [24, 28, 92]) page.writeUInt32BE(1, offset);
+  page.writeUInt32BE(3_040_001, 96);
+  // The table of tables: a leaf whose cells would begin at the page's end, and without any.
+  page.set([13, 0, 0, 0, 0, page.length >> 8, 0, 0], 100);
+  return page;
 }
 
 export const runsDirectory = (): string => join(cacheDirectory(), 'run');

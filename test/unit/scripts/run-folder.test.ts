@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { runTool } from '../../../scripts/bootstrap/tool.mjs';
 import { readRunFile } from '../../../scripts/lib/local/run-file.js';
 import { RunFolder } from '../../../scripts/lib/local/run-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -39,6 +40,21 @@ describe('the folder of a run', () => {
         ],
       },
     });
+  });
+
+  it('has databases that sidecars need not bring into another mode', async () => {
+    const folder = new RunFolder(8123);
+    await folder.renew();
+    for (const name of ['layermesh-names.sqlite', 'layermesh-state.sqlite']) {
+      const script = [
+        'import sqlite3, sys',
+        'store = sqlite3.connect(sys.argv[1])',
+        'print(*store.execute("pragma journal_mode").fetchone(), *store.execute("pragma integrity_check").fetchone())',
+        'store.execute("create table t(x)")',
+      ].join('\n');
+      const args = ['-c', script, join(folder.path, name)];
+      expect(await runTool('python3', args, { cwd: folder.path })).toEqual({ code: 0, output: 'wal ok\n' });
+    }
   });
 
   it('has one owner at a time, and says who', () => {
