@@ -1,11 +1,11 @@
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/params.js';
 import { message } from '../../lib/wire/codec.js';
+import { packFrames, type Rows } from '../../lib/wire/frames.js';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
 import { prefixBlocks } from '../../lib/model/prefix-blocks.js';
 import type { GenerateRequest } from './backend.js';
 import type { Drafter } from '../speculation/drafter.js';
-import type { Outbox } from './outbox.js';
 
 export interface LegOptions {
   readonly id: string;
@@ -172,4 +172,47 @@ export class Leg {
     if (prefix === null || !this.#sampledHere) return prefix ?? [];
     return prefixBlocks(tokens.slice(0, -1), { known: prefix, salt: request.cacheSalt });
   }
+}
+
+/**
+ * Collects what leaves for stage 0 during one turn of the event loop, so that the next steps of all sequences
+ * whose tokens arrived together leave together, and are computed together.
+ */
+export class Outbox {
+  readonly #rows = new Map<CallerLink, Rows[]>();
+
+  add(link: CallerLink, rows: Rows): void {
+    if (this.#rows.size === 0) setImmediate(() => this.#flush());
+    const waiting = this.#rows.get(link);
+    if (waiting === undefined) this.#rows.set(link, [rows]);
+    else waiting.push(rows);
+  }
+
+  #flush(): void {
+    for (const [link, rows] of this.#rows) for (const frame of packFrames(rows)) link.sendFrame(frame);
+    this.#rows.clear();
+  }
+}
+
+/**
+ * Rows of a chunk of a prompt that is alone: so few that the stages work on it at the same time, and enough for
+ * their products to be nearly as fast as with more. A prompt of 128 tokens over three stages of one processor each
+ * took 251 ms to its first token instead of 346, with 32 rows 246.
+ */
+const ROWS_ALONE = 64;
+
+/** How much more a chunk may have, so that no short one is left: that would cost nearly as much, and comes last. */
+const STRETCH = 9 / 8;
+
+/**
+ * Rows of a chunk, at most `most`, of a prompt of which `rows` are to be computed: even ones while fewer sequences run
+ * than there are stages; several prompts keep all stages busy anyway.
+ */
+export function chunkRows(
+  most: number,
+  { rows, running, stages }: { rows: number; running: number; stages: number },
+): number {
+  if (running >= stages) return most;
+  const chunks = Math.ceil(rows / (ROWS_ALONE * STRETCH));
+  return Math.min(most, Math.ceil(rows / chunks));
 }

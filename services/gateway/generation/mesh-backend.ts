@@ -16,8 +16,8 @@ import type { Backend, GenerateRequest, Generation, Topology } from './backend.j
 import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
 import type { Leg } from './leg.js';
 import { MeshGeneration } from './mesh-generation.js';
-import { Outbox } from './outbox.js';
-import { chunkRows } from './prefill-chunk.js';
+import { Outbox } from './leg.js';
+import { chunkRows } from './leg.js';
 import { planRebalance } from '../routing/rebalance.js';
 import type { ReplicaTotals } from '../report/totals-log.js';
 import { RoomQueue } from '../routing/room-queue.js';

@@ -3,13 +3,12 @@ import type { ActivationType } from '../model/activations.js';
 import { checkWeightRule, weightRule } from '../model/quantize/weight-rule.js';
 import { openShards, readModelFile } from '../model/shards/open-shards.js';
 import { checkStep } from './check-step.js';
-import { cacheFeeds, runShape, sharedFeeds } from './feeds.js';
+import { cacheFeeds, runShape, sharedFeeds, StepRows } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
 import { filesOf, NEW_ROWS, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
 import { type CacheValues, int8Layout, plainLayout } from './kv/kv-layout.js';
 import { availableThreads } from './processors.js';
-import { StepRows } from './step-rows.js';
 import type { Engine, KvUsage, Precision, RowKind, StepInput, StepOutput } from './types.js';
 
 export interface OnnxEngineOptions {

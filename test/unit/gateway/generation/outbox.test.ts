@@ -1,5 +1,5 @@
 import { setImmediate as afterThisTurn } from 'node:timers/promises';
-import { Outbox } from '../../../../services/gateway/generation/outbox.js';
+import { Outbox } from '../../../../services/gateway/generation/leg.js';
 import type { CallerLink } from '../../../../services/lib/mesh/caller-link.js';
 import type { Frame } from '../../../../services/lib/wire/gen/stage_pb.js';
 

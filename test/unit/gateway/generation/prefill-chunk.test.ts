@@ -1,4 +1,4 @@
-import { chunkRows } from '../../../../services/gateway/generation/prefill-chunk.js';
+import { chunkRows } from '../../../../services/gateway/generation/leg.js';
 
 test.each([
   ['one prompt over several stages', { rows: 128, running: 1, stages: 3 }, 256, 64],
