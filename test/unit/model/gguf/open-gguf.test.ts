@@ -92,6 +92,7 @@ describe('a GGUF file', () => {
         'general.sampling.temp': 7,
         'general.sampling.top_k': 'x',
         'general.sampling.min_p': 0.1,
+        'general.sampling.top_p': [1],
       }),
     );
     await bad.close();
