@@ -5,7 +5,7 @@ const KEEP_CHARACTERS = 1 << 20;
 
 /**
  * Runs a program to its end and returns what it wrote (the last megabyte). It is stopped when this process exits
- * or the signal is aborted. Rejects only when it can not be started (`ENOENT`) or was aborted.
+ * or the signal is aborted. Rejects only when it cannot be started (`ENOENT`) or was aborted.
  *
  * @param {string} program
  * @param {readonly string[]} args

@@ -10,7 +10,7 @@ export interface Backend {
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation>;
   /** Null when a whole route exists and nothing drains; else why not. */
   notReadyReason(): string | null;
-  /** What does not keep requests from being served yet, such as a registry that can not be reached. */
+  /** What does not keep requests from being served yet, such as a registry that cannot be reached. */
   warnings(): string[];
   topology(): Topology;
 }

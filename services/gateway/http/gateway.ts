@@ -41,7 +41,7 @@ export interface Gateway {
   readonly backend: Backend;
   readonly text: ModelText;
   readonly textWork: Pick<TextWork, 'run'>;
-  /** Above which a prompt is refused unseen; null where that can not be told. */
+  /** Above which a prompt is refused unseen; null where that cannot be told. */
   readonly textLimit: TextLimit | null;
   readonly model: ServedModel;
   readonly admission: Admission;

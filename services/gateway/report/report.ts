@@ -120,7 +120,7 @@ const timesOf = ({ queue, compute }: { queue: number; compute: number }, hop: nu
   compute_ms: toMs(compute),
 });
 
-/** The stage whose replicas are the least idle: with more load it is the first that can not keep up. */
+/** The stage whose replicas are the least idle: with more load it is the first that cannot keep up. */
 function bottleneckOf({ stages }: Measured): Report['bottleneck'] {
   const [busiest, ...others] = [...stages].sort((a, b) => b.utilisation - a.utilisation);
   const { appId, utilisation, decode, batch, stepSeconds } = busiest!;

@@ -1,7 +1,7 @@
 import type { Candidate } from './router.js';
 
 /** A sequence, as far as it takes up replicas. */
-export interface Tenant<Link> {
+export interface Occupant<Link> {
   /** One replica of each stage; empty while it has no route. */
   readonly route: readonly Link[];
   /** KV room that it takes up in each of them, or is likely to before long, tokens. */
@@ -17,23 +17,23 @@ export const demandOf = (length: number, maxLength: number): number =>
 
 /** What runs on each replica, as of when this was made. */
 export class Occupancy<Link extends Candidate> {
-  readonly #tenants = new Map<Link, { sequences: number; demand: number }>();
+  readonly #occupants = new Map<Link, { sequences: number; demand: number }>();
   readonly #left: (link: Link) => number;
 
   /** `left`: tokens of sequences that a replica has let go since it last told what it holds. */
-  constructor(tenants: Iterable<Tenant<Link>>, left: (link: Link) => number = () => 0) {
+  constructor(occupants: Iterable<Occupant<Link>>, left: (link: Link) => number = () => 0) {
     this.#left = left;
-    for (const { route, demand } of tenants) for (const link of route) this.#add(link, 1, demand);
+    for (const { route, demand } of occupants) for (const link of route) this.#add(link, 1, demand);
   }
 
   sequences(link: Link): number {
-    return this.#tenants.get(link)?.sequences ?? 0;
+    return this.#occupants.get(link)?.sequences ?? 0;
   }
 
   /** Tokens. A replica's own word may be two seconds old, so at least what we know to run there is not free. */
   freeRoom(link: Link): number {
     const { kvUsed, kvCapacity } = link.status;
-    return kvCapacity - Math.max(kvUsed - this.#left(link), this.#tenants.get(link)?.demand ?? 0);
+    return kvCapacity - Math.max(kvUsed - this.#left(link), this.#occupants.get(link)?.demand ?? 0);
   }
 
   /** As if a sequence went from one replica to another. */
@@ -43,7 +43,7 @@ export class Occupancy<Link extends Candidate> {
   }
 
   #add(link: Link, sequences: number, demand: number): void {
-    const before = this.#tenants.get(link) ?? { sequences: 0, demand: 0 };
-    this.#tenants.set(link, { sequences: before.sequences + sequences, demand: before.demand + demand });
+    const before = this.#occupants.get(link) ?? { sequences: 0, demand: 0 };
+    this.#occupants.set(link, { sequences: before.sequences + sequences, demand: before.demand + demand });
   }
 }

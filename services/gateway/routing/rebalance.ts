@@ -1,8 +1,8 @@
-import { Occupancy, type Tenant } from './occupancy.js';
+import { Occupancy, type Occupant } from './occupancy.js';
 import type { Candidate } from './router.js';
 
 /** A running sequence, as the policy sees it. */
-export interface Movable<Link> extends Tenant<Link> {
+export interface Movable<Link> extends Occupant<Link> {
   /** Tokens that it has: what is computed again if it moves. */
   readonly length: number;
   /** Tokens that it may get to. */

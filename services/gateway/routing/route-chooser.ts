@@ -1,6 +1,6 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
 import { PREFIX_BLOCK } from '../../lib/model/prefix-blocks.js';
-import { Occupancy, type Tenant } from './occupancy.js';
+import { Occupancy, type Occupant } from './occupancy.js';
 import { PrefixIndex } from './prefix-index.js';
 import { loadOf, pickRoute, type Candidate } from './router.js';
 
@@ -21,15 +21,15 @@ const AVOIDED = 1e6;
 /** Chooses routes by what the gateway knows of each replica: what runs there, its room, what it holds of a prompt. */
 export class RouteChooser<Link extends Candidate> {
   readonly #stages: () => readonly (readonly Link[])[];
-  readonly #tenants: () => Iterable<Tenant<Link>>;
+  readonly #occupants: () => Iterable<Occupant<Link>>;
   readonly #prefixes = new PrefixIndex<Link>();
   /** What left each replica since the status with which it is remembered. */
   readonly #left = new WeakMap<Link, { status: Link['status']; tokens: number }>();
 
-  /** `stages`: links to the replicas of each stage, stage 0 first; `tenants`: what runs. Both as of the call. */
-  constructor(stages: () => readonly (readonly Link[])[], tenants: () => Iterable<Tenant<Link>>) {
+  /** `stages`: links to the replicas of each stage, stage 0 first; `occupants`: what runs. Both as of the call. */
+  constructor(stages: () => readonly (readonly Link[])[], occupants: () => Iterable<Occupant<Link>>) {
     this.#stages = stages;
-    this.#tenants = tenants;
+    this.#occupants = occupants;
   }
 
   /**
@@ -52,7 +52,7 @@ export class RouteChooser<Link extends Candidate> {
   }
 
   /** Whether a sequence could leave the draining replicas of its route: there are others, and they have room. */
-  canLeaveDraining({ route, demand }: Tenant<Link>): boolean {
+  canLeaveDraining({ route, demand }: Occupant<Link>): boolean {
     const occupancy = this.#occupancy();
     try {
       const other = pickRoute(this.#stages(), (link) => (occupancy.freeRoom(link) < demand ? 1 : 0));
@@ -84,6 +84,6 @@ export class RouteChooser<Link extends Candidate> {
   }
 
   #occupancy(): Occupancy<Link> {
-    return new Occupancy(this.#tenants(), (link) => this.#leftOf(link));
+    return new Occupancy(this.#occupants(), (link) => this.#leftOf(link));
   }
 }

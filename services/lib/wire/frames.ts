@@ -3,6 +3,7 @@ import { ServingError } from '../errors/serving-error.js';
 import {
   type Activations,
   type ActivationType,
+  areNumbers,
   bytesPerActivation,
   joinActivations,
   viewActivations,
@@ -97,7 +98,7 @@ export interface Unpacked {
 
 /**
  * Takes a received frame apart. An item is refused with `invalid_frame` where it has no rows, a token id that is not
- * below `vocabulary`, or not one drafted token for each row of logits but the first. Where the rows are not
+ * below `vocabulary`, an activation that is no number, or not one drafted token for each row of logits but the first. Where the rows are not
  * exactly as many as the items announce (token ids when `hidden` is null, else rows of `hidden` activations), nobody
  * knows whose they are, and every item is refused.
  */
@@ -133,7 +134,9 @@ function problemOfItem(entry: Rows, { vocabulary }: RowShape): string | null {
   if (count === 0) return 'an item without rows';
   if (logits > count || draft.length !== Math.max(0, logits - 1) || draft.length > MAX_DRAFT)
     return `${logits} rows of logits of ${count}, ${draft.length} drafted`;
-  const wrong = 'tokens' in entry ? entry.tokens.find((token) => token >= vocabulary) : undefined;
+  // Here and not only in the engine, where they would cost the others of their step that they are computed together.
+  if ('activations' in entry) return areNumbers(entry.activations) ? null : 'activations that are no numbers';
+  const wrong = entry.tokens.find((token) => token >= vocabulary);
   return wrong === undefined ? null : `token ${wrong} of ${vocabulary}`;
 }
 

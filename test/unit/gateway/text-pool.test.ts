@@ -114,7 +114,7 @@ describe('the text workers', () => {
     expect((await pool.run(prompt('ab'), never)).ids[0]).toHaveLength(2);
   });
 
-  it('fail what they can not begin', async () => {
+  it('fail what they cannot begin', async () => {
     pool = new TextPool(() => new Worker('throw new Error("no room")', { eval: true }));
     const message = 'the text worker failed: Error: no room';
     expect(await thrownBy(() => pool.run(prompt('a'), never))).toMatchObject({ code: 'internal', message });
@@ -154,7 +154,7 @@ describe('the text workers', () => {
     await gateway.close();
   });
 
-  it('are not asked for what can not fit the context', async () => {
+  it('are not asked for what cannot fit the context', async () => {
     start();
     const limit = textLimitOf(files, tokenizer, 100)!;
     // Its longest token is <user-defined>.

@@ -21,6 +21,8 @@ import {
 
 const WIDTH = 2;
 const VOCABULARY = 1_000;
+/** As `stageWith` limits it. */
+const SEQUENCES_OF_STEP = 4;
 const CONFIG = { hidden: WIDTH, vocabulary: VOCABULARY } as ModelConfig;
 
 interface Place {
@@ -116,7 +118,7 @@ describe.each(Object.entries(places))('in %s, beside others that run', (_, { ind
           .flatMap(({ items }) => items.map(({ sequence, position }) => `${sequence}@${position}`));
 
   /** All others have a row in the frame in which the bad one comes, and take one more after it. */
-  async function expectOnlyItFails(send: () => void): Promise<void> {
+  async function expectOnlyItFails(send: () => void, reachesEngine = false): Promise<void> {
     send();
     await eventually('the failure', () => failures().length);
     before.link.sendFrame(frameOf(...rowsOfOthers(1)));
@@ -125,6 +127,8 @@ describe.each(Object.entries(places))('in %s, beside others that run', (_, { ind
     expect(failures()).toEqual(['bad/1 invalid_frame']);
     expect(delivered().filter((row) => row.startsWith('bad'))).toEqual([]);
     expect([...engine.sequences.keys()]).toEqual(others.map((other) => `${other}/1`));
+    // So many as without it.
+    if (!reachesEngine) expect(engine.steps).toHaveLength(2 * Math.ceil(others.length / SEQUENCES_OF_STEP));
     if (!isHead) expect(next.inbox.all('close').map(({ sequence }) => sequence)).toEqual(['bad']);
   }
 
@@ -180,7 +184,8 @@ describe.each(Object.entries(places))('in %s, beside others that run', (_, { ind
       if (values.includes(666)) throw new ServingError('invalid_frame', 'no');
       return compute(input);
     };
-    await expectOnlyItFails(() => before.link.sendFrame(frameOf(rowsOf('bad', 0, [666]), ...rowsOfOthers())));
+    const frame = frameOf(rowsOf('bad', 0, [666]), ...rowsOfOthers());
+    await expectOnlyItFails(() => before.link.sendFrame(frame), true);
   });
 
   it('frames and closes of another link count for nothing', async () => {

@@ -45,7 +45,7 @@ export function respondWithError({
   };
 }
 
-/** Express meets a path that it can not decode before any route does. */
+/** Express meets a path that it cannot decode before any route does. */
 function toServingError(reason: unknown): ServingError {
   if (!(reason instanceof URIError)) return ServingError.from(reason);
   return new ServingError('route_not_found', reason.message, { cause: reason });

@@ -6,7 +6,7 @@ const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/;
 
 /**
  * Refuses names that are not this machine's: a page in a browser may point its own name at a loopback address, and
- * would read the answers as its own. A gateway that listens elsewhere is reached by names that it can not know.
+ * would read the answers as its own. A gateway that listens elsewhere is reached by names that it cannot know.
  */
 export function knownHost(listening: string, allowed: readonly string[]): RequestHandler {
   const names = new Set([listening, ...allowed].map((name) => name.toLowerCase()));

@@ -15,7 +15,7 @@ export const health: RequestHandler = (_request, response) => void response.json
 
 /**
  * `GET /ready`: 200 once a whole route exists and nothing drains, else 503 with the reason. It is an answer,
- * not a failure: nothing is logged. Links outlive the registry, so one that can not be reached is a warning as long as
+ * not a failure: nothing is logged. Links outlive the registry, so one that cannot be reached is a warning as long as
  * there is a route: 503 would take a mesh that serves off its Service, every gateway at once.
  */
 export function ready({ backend }: Gateway): RequestHandler {

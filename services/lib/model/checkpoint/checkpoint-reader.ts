@@ -1,4 +1,5 @@
 import { ServingError } from '../../errors/serving-error.js';
+import { areNumbers } from '../activations.js';
 import { tensorKind } from '../tensor-names.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import type { Checkpoint, CheckpointText, ModelConfig, RowRange, TensorName } from '../types.js';
@@ -38,6 +39,7 @@ export class CheckpointReader implements Checkpoint {
     const weights = await (interleaved
       ? readHalfSplit(tensor, checkedRows(tensor, rows), this.config.headDim)
       : readTensor(tensor, rows));
+    // With one that is none, all that the model answers would be none.
     if (areNumbers(weights)) return weights;
     const problem = `tensor "${tensor.name}" holds a weight that is no finite number`;
     throw new ServingError('checkpoint_invalid', problem);
@@ -52,13 +54,6 @@ export class CheckpointReader implements Checkpoint {
     if (tensor === undefined) throw new ServingError('internal', `the model has no tensor "${name}"`);
     return tensor;
   }
-}
-
-/** A NaN or an infinity, whose product with 0 is none, would be all that the model answers. */
-function areNumbers(weights: Float32Array): boolean {
-  let zero = 0;
-  for (const weight of weights) zero += weight * 0;
-  return zero === 0;
 }
 
 /** Rows in half-split rotary order of a matrix that is stored in interleaved order: whole heads are read. */

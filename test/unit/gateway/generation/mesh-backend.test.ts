@@ -90,7 +90,7 @@ describe('the mesh backend', () => {
     expect(await thrownBy(generate)).toMatchObject({ code: 'stage_unavailable' });
   });
 
-  it('says which plan the replicas have that it can not talk to', async () => {
+  it('says which plan the replicas have that it cannot talk to', async () => {
     await start();
     for (const head of heads) {
       head.announced = announcedPlan({ ...plan, split: [2] });

@@ -73,7 +73,7 @@ describe('a generation whose route breaks', () => {
       return happening(item, open);
     };
   };
-  /** The first stage says that the sequence can not go on. */
+  /** The first stage says that the sequence cannot go on. */
   const breakRoute =
     (code: string): Happening =>
     ({ sequence, epoch }, { route }) => {

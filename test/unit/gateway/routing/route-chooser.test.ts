@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { Tenant } from '../../../../services/gateway/routing/occupancy.js';
+import type { Occupant } from '../../../../services/gateway/routing/occupancy.js';
 import { RouteChooser } from '../../../../services/gateway/routing/route-chooser.js';
 import type { Candidate } from '../../../../services/gateway/routing/router.js';
 import { StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
@@ -10,34 +10,34 @@ const replica = (id: string, fields: { kvUsed?: number; draining?: boolean } = {
   draining: fields.draining ?? false,
   status: create(StatusSchema, { kvUsed: fields.kvUsed ?? 0, kvCapacity: 1_000 }),
 });
-const tenant = (link: Candidate, demand = 100): Tenant<Candidate> => ({ route: [link], demand });
+const occupant = (link: Candidate, demand = 100): Occupant<Candidate> => ({ route: [link], demand });
 
 describe('choosing a route', () => {
   const choose = (
     links: Candidate[],
-    tenants: Tenant<Candidate>[],
+    occupants: Occupant<Candidate>[],
     { demand = 100, avoid = [] as Candidate[] } = {},
   ): string => {
     const chooser = new RouteChooser(
       () => [links],
-      () => tenants,
+      () => occupants,
     );
     return chooser.choose({ length: 1, demand, prefix: [], avoid: new Set(avoid) })?.[0]!.replica ?? '';
   };
   const [x, y] = [replica('x'), replica('y')];
 
   it('takes the one that runs least', () => {
-    expect(choose([x, y], [tenant(x)])).toBe('y');
+    expect(choose([x, y], [occupant(x)])).toBe('y');
   });
 
   it('avoids what it is told to, unless there is no other', () => {
-    expect(choose([x, y], [tenant(x)], { avoid: [y] })).toBe('x');
+    expect(choose([x, y], [occupant(x)], { avoid: [y] })).toBe('x');
     expect(choose([y], [], { avoid: [y] })).toBe('y');
   });
 
   it('avoids who says that it has no room, and who can have none by what we know to run there', () => {
-    expect(choose([replica('full', { kvUsed: 950 }), y], [tenant(y)])).toBe('y');
-    expect(choose([x, y], [tenant(x, 950), tenant(y), tenant(y)])).toBe('y');
+    expect(choose([replica('full', { kvUsed: 950 }), y], [occupant(y)])).toBe('y');
+    expect(choose([x, y], [occupant(x, 950), occupant(y), occupant(y)])).toBe('y');
   });
 
   it('prefers who holds the beginning, and forgets it when told so', () => {
@@ -57,18 +57,18 @@ describe('choosing a route', () => {
 
 describe('leaving a draining replica', () => {
   const leaving = replica('leaving', { draining: true });
-  const canLeave = (others: Candidate[], tenants: Tenant<Candidate>[] = []): boolean =>
+  const canLeave = (others: Candidate[], occupants: Occupant<Candidate>[] = []): boolean =>
     new RouteChooser(
       () => [[leaving, ...others]],
-      () => tenants,
-    ).canLeaveDraining(tenant(leaving));
+      () => occupants,
+    ).canLeaveDraining(occupant(leaving));
 
   it('needs another one, with room', () => {
     expect(canLeave([])).toBe(false);
     expect(canLeave([replica('other', { draining: true })])).toBe(false);
     expect(canLeave([replica('full', { kvUsed: 950 })])).toBe(false);
     const taken = replica('taken');
-    expect(canLeave([taken], [tenant(taken, 950)])).toBe(false);
+    expect(canLeave([taken], [occupant(taken, 950)])).toBe(false);
     expect(canLeave([replica('full', { kvUsed: 950 }), replica('free', { kvUsed: 900 })])).toBe(true);
   });
 });

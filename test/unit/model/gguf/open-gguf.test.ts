@@ -454,7 +454,7 @@ describe('a bad GGUF file', () => {
     });
   });
 
-  it('with a tokenizer that can not be served is refused', async () => {
+  it('with a tokenizer that cannot be served is refused', async () => {
     await expect(openContent(withMetadata({ 'tokenizer.ggml.model': 'bert' }))).rejects.toMatchObject({
       code: 'unsupported_tokenizer',
     });

@@ -109,7 +109,7 @@ describe('a SentencePiece vocabulary', () => {
   });
 });
 
-describe('a vocabulary that can not be served', () => {
+describe('a vocabulary that cannot be served', () => {
   const codeOf = (metadata: Record<string, unknown>) => {
     try {
       tokenizerFromGguf(metadata);

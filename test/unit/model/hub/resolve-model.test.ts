@@ -133,7 +133,7 @@ describe('resolveModel', () => {
     });
   });
 
-  it('says when the Hub can not be reached', async () => {
+  it('says when the Hub cannot be reached', async () => {
     const { environment } = await environmentFor({});
     await hub.close();
     await expect(resolveModel('org/name', {}, environment)).rejects.toMatchObject({

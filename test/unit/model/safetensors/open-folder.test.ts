@@ -452,7 +452,7 @@ describe('a bad folder', () => {
       'tokenizer.json is only a pointer of Git LFS',
     ],
     [
-      'a tokenizer that can not be served',
+      'a tokenizer that cannot be served',
       { 'tokenizer.json': { ...tinyTokenizer, model: { type: 'Unigram', vocab: [] } } },
       'unsupported_tokenizer',
       'tokenizer.json model',

@@ -69,7 +69,7 @@ describe('a character of several tokens', () => {
     expect(pieces(byteLevel, byteLevel.encode('😀', bare).slice(0, 1))).toEqual(['', '\ufffd']);
   });
 
-  it('that can not become one is not waited for', () => {
+  it('that cannot become one is not waited for', () => {
     const invalid = byteLevel.idOf('ÿ')!;
     expect(byteLevel.bytesOf(invalid)).toEqual(Uint8Array.of(0xff));
     expect(pieces(byteLevel, Array<number>(5).fill(invalid))).toEqual([

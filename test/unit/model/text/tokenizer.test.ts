@@ -135,7 +135,7 @@ describe('a tokenizer.json', () => {
   });
 });
 
-describe('a tokenizer.json that can not be served', () => {
+describe('a tokenizer.json that cannot be served', () => {
   const file = tokenizerFromGguf(byteLevelMetadata());
   const load = (more: object) => () =>
     loadTokenizer({ ...file, tokenizer: { ...(file.tokenizer as object), ...more } });
