@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import {
   createServer,
   type IncomingMessage,
@@ -14,6 +14,8 @@ import { doHarm, type HostileKind } from '../../../scripts/lib/chaos/hostile-cli
 import { Ledger, type Endings } from '../../../scripts/lib/chaos/report.js';
 
 const never = new AbortController().signal;
+// Every request of a flood listens.
+setMaxListeners(0, never);
 
 describe('clients of chaos', () => {
   let server: Server;
