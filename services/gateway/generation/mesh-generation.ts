@@ -186,7 +186,7 @@ export class MeshGeneration implements Movable<CallerLink> {
       await this.#pause();
       const leg = await this.#takeRoute();
       if (leg === null || !(await leg.open())) continue;
-      this.#patience.agreed();
+      this.#patience.agreed(leg.cachedTokens);
       this.#options.routes.note(leg.route, this.#prefix ?? [], leg.cachedTokens / PREFIX_BLOCK);
       return leg;
     }

@@ -2,7 +2,7 @@
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 /**
- * Routes that may break one after the other without having brought a token. A sequence that goes through so many
+ * Routes that may break one after the other without having brought a token, or a part of the prompt. A sequence that goes through so many
  * may be what breaks them, and must not be handed on for ever.
  */
 const MAX_FRUITLESS_ROUTES = 6;
@@ -15,6 +15,8 @@ export class Patience {
   #since: number | null = null;
   #pause = 0;
   #fruitless = 0;
+  /** The most that a route has begun with. */
+  #cachedTokens = 0;
 
   /** `now`: a monotonic clock. */
   constructor(totalMs: number, now: () => number = () => performance.now()) {
@@ -33,9 +35,15 @@ export class Patience {
     return pause;
   }
 
-  /** A route has agreed: the next trouble is another one, though pauses stay long until a token comes. */
-  agreed(): void {
+  /**
+   * A route has agreed, on which so many leading tokens are cached: the next trouble is another one, though pauses stay
+   * long until a token comes. With more than any route before it, those have borne fruit.
+   */
+  agreed(cachedTokens: number): void {
     this.#since = null;
+    if (cachedTokens <= this.#cachedTokens) return;
+    this.#cachedTokens = cachedTokens;
+    this.#fruitless = 0;
   }
 
   /** A route broke that had agreed. */

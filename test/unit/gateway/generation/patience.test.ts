@@ -40,7 +40,7 @@ describe('patience', () => {
   it('has all its time again once a route has agreed, if not its first short pauses', () => {
     const waiting = patience(1_000);
     pauses(waiting);
-    waiting.agreed();
+    waiting.agreed(0);
     now += 60_000;
     expect(pauses(waiting)).toEqual([1_000]);
   });
@@ -53,6 +53,18 @@ describe('patience', () => {
     expect(waiting.next()).toBeNull();
     waiting.rewarded();
     expect(waiting.next()).toBe(0);
+  });
+
+  it('goes on as long as each route gets further with the prompt than those before', () => {
+    const patience = new Patience(10_000, () => 0);
+    const broken = (cachedTokens: number): number | null => {
+      patience.agreed(cachedTokens);
+      patience.broke();
+      return patience.next();
+    };
+    for (let route = 1; route <= 20; route++) expect(broken(32 * route)).not.toBeNull();
+    const stuck = Array.from({ length: 6 }, () => broken(640));
+    expect(stuck.indexOf(null)).toBe(4);
   });
 
   it('of nothing tries nothing again', () => {
