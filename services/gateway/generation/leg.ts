@@ -61,6 +61,7 @@ export class Leg {
 
   /** Asks every stage of the route to take it. False when it was closed before all had agreed. */
   async open(): Promise<boolean> {
+    if (this.#closed) return false;
     const { id, epoch, route, request, gateway, prefix, tokens, drafter } = this.#options;
     const { prompt, sampling, maxTokens } = request;
     // What was drafted on an earlier leg went down with it.

@@ -173,7 +173,7 @@ export class MeshBackend implements Backend {
   async close(): Promise<void> {
     clearInterval(this.#tending);
     for (const generation of [...this.#generations.values()]) {
-      generation.fail(new ServingError('stage_unavailable', 'the gateway is stopping'));
+      generation.end(new ServingError('stage_unavailable', 'the gateway is stopping'));
     }
     await Promise.all(this.#stages.map((stage) => stage.close()));
   }

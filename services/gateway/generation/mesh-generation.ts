@@ -55,10 +55,9 @@ export class MeshGeneration implements Movable<CallerLink> {
   #trouble: ServingError | null = null;
   /** Replicas of the routes that failed since the last token. */
   readonly #avoid = new Set<CallerLink>();
-  /** Aborts with the reason for which it ends before its time. */
-  readonly #failed = new AbortController();
+  /** Aborts when it is over, with the reason: whatever it waits for then is waited for no longer. */
+  readonly #over = new AbortController();
   #unlisten = (): void => undefined;
-  #isDone = false;
 
   constructor(options: MeshGenerationOptions) {
     this.#options = options;
@@ -69,7 +68,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   /** Resolves once every stage of a route has agreed; `signal` ends the generation, then and later, pulled or not. */
   async start(signal: AbortSignal): Promise<Generation> {
     const abort = (): void =>
-      this.fail(new ServingError('stream_broken', 'the request was aborted', { cause: signal.reason }));
+      this.end(new ServingError('stream_broken', 'the request was aborted', { cause: signal.reason }));
     signal.addEventListener('abort', abort, { once: true });
     this.#unlisten = () => signal.removeEventListener('abort', abort);
     if (signal.aborted) abort();
@@ -86,7 +85,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   async *#decode(): AsyncGenerator<readonly number[]> {
     try {
       while (this.length < this.maxLength) {
-        this.#failed.signal.throwIfAborted();
+        this.#over.signal.throwIfAborted();
         this.#options.request.trace?.wanted();
         if (this.#departure !== null) this.#depart(this.#departure);
         const leg = await this.#ready!;
@@ -96,7 +95,7 @@ export class MeshGeneration implements Movable<CallerLink> {
         yield tokens;
       }
     } finally {
-      this.#end();
+      this.end(new ServingError('stream_broken', 'its consumer wants no more'));
     }
   }
 
@@ -150,7 +149,7 @@ export class MeshGeneration implements Movable<CallerLink> {
     // Of what no other route can mend nothing is kept: who knows what it is.
     const { route, wasOpen } = this.#leave(isMendable(reason));
     if (!isMendable(reason)) {
-      this.fail(reason);
+      this.end(reason);
       return;
     }
     const gaveWay = reason.code === 'kv_exhausted';
@@ -166,21 +165,24 @@ export class MeshGeneration implements Movable<CallerLink> {
     this.#goOn();
   }
 
-  /** Ends it before its time. */
-  fail(reason: ServingError): void {
-    this.#failed.abort(reason);
-    this.#end();
+  /** Ends it; once it has ended, for whatever reason, nothing more happens. */
+  end(reason: ServingError): void {
+    if (this.#over.signal.aborted) return;
+    this.#over.abort(reason);
+    this.#unlisten();
+    this.#leave();
+    this.#options.onDone();
   }
 
   /** Opens the next leg, so that it is there when somebody pulls. */
   #goOn(): void {
     this.#ready = this.#openLeg();
-    this.#ready.catch((error: unknown) => this.fail(ServingError.from(error)));
+    this.#ready.catch((error: unknown) => this.end(ServingError.from(error)));
   }
 
   /** On as many routes as it takes; what breaks before all have agreed is no leg. Throws why there is none. */
   async #openLeg(): Promise<Leg> {
-    const { signal } = this.#failed;
+    const { signal } = this.#over;
     for (;;) {
       signal.throwIfAborted();
       await this.#pause();
@@ -198,7 +200,7 @@ export class MeshGeneration implements Movable<CallerLink> {
     const pause = this.#patience.next();
     if (pause === null) throw this.#trouble;
     this.#trouble = null;
-    const { signal } = this.#failed;
+    const { signal } = this.#over;
     if (pause > 0) await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
     signal.throwIfAborted();
   }
@@ -207,10 +209,10 @@ export class MeshGeneration implements Movable<CallerLink> {
   async #takeRoute(): Promise<Leg | null> {
     const { queue, order } = this.#options;
     try {
-      return await queue.enter(order, () => this.#choose(), this.#failed.signal);
+      return await queue.enter(order, () => this.#choose(), this.#over.signal);
     } catch (error) {
       const reason = ServingError.from(error);
-      if (!canReplay(reason) || this.#failed.signal.aborted) throw reason;
+      if (!canReplay(reason) || this.#over.signal.aborted) throw reason;
       this.#trouble = reason;
       return null;
     }
@@ -261,14 +263,6 @@ export class MeshGeneration implements Movable<CallerLink> {
     setImmediate(() => queue.admit());
     queue.moved();
     return { route: leg.route, wasOpen: leg.openSince !== null };
-  }
-
-  #end(): void {
-    if (this.#isDone) return;
-    this.#isDone = true;
-    this.#unlisten();
-    this.#leave();
-    this.#options.onDone();
   }
 }
 

@@ -126,7 +126,7 @@ export function openSession(
     extra: {
       session: {
         model_external_initializers_file_folder_path: `${weightsDirectory}/`,
-        // Softmax over what is masked makes denormals, each of which costs as much as a hundred other numbers.
+        // Softmax over what is masked makes denormals, which processors take many times as long for.
         set_denormal_as_zero: '1',
         intra_op: { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS },
       },

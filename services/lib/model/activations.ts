@@ -24,13 +24,14 @@ const F16_EXPONENT = 0x7c00;
 
 /** Whether all values are finite. */
 export function areNumbers(values: Activations): boolean {
-  // Every row passes here on an event loop: a plain loop takes a tenth of what `every` does.
+  // Every row passes here on an event loop, where `every` and `for … of` take ten and five times as long.
   if (values instanceof Float32Array) {
     let zero = 0;
-    for (const value of values) zero += value * 0;
+    for (let index = 0; index < values.length; index++) zero += values[index]! * 0;
     return zero === 0;
   }
-  for (const bits of values) if ((bits & F16_EXPONENT) === F16_EXPONENT) return false;
+  for (let index = 0; index < values.length; index++)
+    if ((values[index]! & F16_EXPONENT) === F16_EXPONENT) return false;
   return true;
 }
 

@@ -151,6 +151,24 @@ describe('a generation whose route breaks', () => {
     expect(await rerouted()).toEqual({ replica_lost: 1 });
   });
 
+  it('opens nothing more for a consumer that breaks off while it looks for a route', async () => {
+    const { tokens } = await generate();
+    const pulling = tokens[Symbol.asyncIterator]();
+    await pulling.next();
+    const opens = (): string[] =>
+      system.firsts.flatMap((first) => first.opens.map(({ sequence, epoch }) => `${sequence}/${epoch}`));
+    const closes = (): string[] => system.firsts.flatMap((first) => first.closes);
+    // No route agrees from now on.
+    for (const first of system.firsts) first.onOpen = () => undefined;
+    const lost = { sequence: 'g-1', epoch: 1, code: 'stream_broken', message: 'm' };
+    system.firsts[0]!.send({ case: 'failed', value: lost });
+    await eventually('the next route asked', () => opens().includes('g-1/2'));
+    await pulling.return!();
+    await eventually('its close', () => closes().includes('g-1/2'));
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(opens()).toEqual(['g-1/1', 'g-1/2']);
+  });
+
   it('hears no more of what its old route has to say', async () => {
     const expected = await run(greedy);
     const { tokens } = await generate();
