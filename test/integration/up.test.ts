@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { freePorts } from '../../scripts/lib/local/ports.js';
@@ -81,6 +81,7 @@ describe('a running system', () => {
     output = '';
     supervisor = spawn(process.execPath, [door, 'up', '--port', String(port), '--alias', 'gpt-4o-mini'], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ORT_DISABLE_TELEMETRY: undefined, CI: undefined },
     });
     for (const stream of [supervisor.stdout!, supervisor.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -107,6 +108,7 @@ describe('a running system', () => {
       ...Array<string>(4).fill('sidecar'),
       ...Array<string>(3).fill('stage'),
     ]);
+    expect(processes.flatMap(openFiles).filter((file) => /onnxruntime\.db|mat-debug/.test(file))).toEqual([]);
 
     expect((await run('scale', 'stage-1=2', '--port', String(port))).code).toBe(0);
     expect((await topology()).stages.map(({ replicas }) => replicas.length)).toEqual([1, 2, 1]);
@@ -163,3 +165,14 @@ describe('a running system', () => {
     expect(processes.filter(isStillRunning)).toEqual([]);
   }, 60_000);
 });
+
+function openFiles({ pid }: { readonly pid: number }): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).flatMap((name) => {
+    try {
+      return [readlinkSync(join(folder, name))];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}

@@ -11,6 +11,9 @@ import { type CacheValues, int8Layout, plainLayout } from './kv/kv-layout.js';
 import { availableThreads } from './processors.js';
 import type { Engine, KvUsage, Precision, RowKind, StepInput, StepOutput } from './types.js';
 
+/** Else ONNX Runtime reports every session to its makers, and keeps a device id and a database in the home folder. */
+process.env['ORT_DISABLE_TELEMETRY'] = '1';
+
 export interface OnnxEngineOptions {
   /** The prepared model, `shards/<digest>`. */
   readonly shards: string;

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { KvUsage } from '../../lib/engine/types.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type {
@@ -18,7 +18,8 @@ interface Waiting {
 }
 
 export function startEngineWorker(data: EngineWorkerData): Worker {
-  return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data });
+  // What the worker sets in a copy of the environment, ONNX Runtime would not see.
+  return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data, env: SHARE_ENV });
 }
 
 /** The engine as the event loop sees it: every call is a message to the worker thread, answered in order. */
