@@ -2,4 +2,5 @@ import { streamPair as pairOver } from '../../scripts/lib/measure/scale/stream-p
 import type { MessageStream } from '../../services/lib/mesh/types.js';
 
 /** Two ends of one stream within the process; messages cross in later microtasks. */
-export const streamPair = (): [MessageStream, MessageStream] => pairOver((_bytes, deliver) => queueMicrotask(deliver));
+export const streamPair = (): [MessageStream, MessageStream] =>
+  pairOver((_bytes, deliver) => queueMicrotask(deliver));

@@ -71,7 +71,8 @@ function heapOf(size: Size, stage: number): number {
   return (process.memoryUsage().heapUsed - before) / held.length;
 }
 
-export const nameOf = (stage: number, index: number): string => (stage * 10_000 + index).toString(16).padStart(12, '0');
+export const nameOf = (stage: number, index: number): string =>
+  (stage * 10_000 + index).toString(16).padStart(12, '0');
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

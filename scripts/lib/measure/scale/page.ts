@@ -41,7 +41,14 @@ export function resultsOf({ systems, simulations }: ScaleFigures): string {
   ].join('\n\n');
 }
 
-function systemText({ date, version, command, machine, label, figures }: ScaleFigures['systems'][number]): string {
+function systemText({
+  date,
+  version,
+  command,
+  machine,
+  label,
+  figures,
+}: ScaleFigures['systems'][number]): string {
   const { size, mesh, startSeconds, links, store, answer, machineBusy, topologyBytes, metrics } = figures;
   const { stages, replicas } = size;
   const total = figures.kinds.reduce((sum, kind) => sum + kind.pssBytes.median * kind.count, 0);
@@ -99,7 +106,9 @@ function isPassed({ of, most }: Bound, size: SimulatedSize): boolean {
 
 function amount(value: number, unit: string): string {
   if (unit === 'B' || unit === 'B/s') return `${figure(value / 1e6)} M${unit}`;
-  return unit.startsWith('of ') ? percent(value) : `${Number.isInteger(value) ? value : figure(value)} ${unit}`.trim();
+  return unit.startsWith('of ')
+    ? percent(value)
+    : `${Number.isInteger(value) ? value : figure(value)} ${unit}`.trim();
 }
 
 const historyTable = (simulations: ScaleFigures['simulations']): string =>

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
@@ -41,16 +42,20 @@ const LOOK_MS = 500;
 export async function simulateRegistry(replicas: number, model: StoreModel): Promise<RegistryFigures> {
   const time = new VirtualTime();
   const ended = new AbortController();
+  // Each replica and each reader listens.
+  setMaxListeners(0, ended.signal);
   try {
     const random = createRandom(replicas);
-    const store = new SimulatedStore(model, entryBytes());
+    const store = new SimulatedStore(model, entryBytes(), random);
     let failed = 0;
     const onTrouble = (reason: unknown): void => {
       if (ServingError.from(reason).code === 'registry_conflict') failed++;
     };
     for (let index = 0; index < replicas; index++) {
       const announce = (): void => {
-        void new DocumentRegistry(store).announce(recordOf(index), { onTrouble, signal: ended.signal });
+        const registry = new DocumentRegistry(store);
+        // Who has not been listed by the end is stopped.
+        registry.announce(recordOf(index), { onTrouble, signal: ended.signal }).catch(() => undefined);
       };
       time.at(random() * START_MS, announce);
     }

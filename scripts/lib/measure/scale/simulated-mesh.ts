@@ -1,12 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { accept, type StatusFields } from '../../../../services/lib/mesh/callee-link.js';
 import type { Identity } from '../../../../services/lib/mesh/identity.js';
-import type {
-  Mesh,
-  MessageStream,
-  Registry,
-  ReplicaRecord,
-} from '../../../../services/lib/mesh/types.js';
+import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../../services/lib/mesh/types.js';
 import { streamPair } from './stream-pair.js';
 
 export const plan = { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [1] };
@@ -27,8 +22,6 @@ export interface SimulatedReplica {
 }
 
 interface MeshModel {
-  /** As Dapr a replica of the app-id at random, or the one that was asked for. */
-  readonly picks: 'any' | 'asked';
   /** Until a stream that is opened has reached somebody, and for a message on it, ms. */
   readonly openMs: number;
   readonly hopMs: number;
@@ -41,10 +34,13 @@ export class SimulatedMesh implements Mesh {
   readonly registry: Registry;
   readonly #model: MeshModel;
   readonly #replicas = new Map<string, SimulatedReplica[]>();
+  /** As Dapr a replica of the app-id at random, or the one that was asked for. */
+  picks: 'any' | 'asked';
   opened = 0;
   readonly traffic = { messages: 0, bytes: 0 };
 
-  constructor(model: MeshModel) {
+  constructor(picks: 'any' | 'asked', model: MeshModel) {
+    this.picks = picks;
     this.#model = model;
     this.registry = {
       list: async (appId) => {
@@ -61,12 +57,12 @@ export class SimulatedMesh implements Mesh {
 
   open({ appId, replica }: ReplicaRecord): MessageStream {
     this.opened++;
-    const { picks, random, openMs } = this.#model;
+    const { random, openMs } = this.#model;
     const [near, far] = streamPair(this.#carry);
     void delay(openMs).then(() => {
       const all = this.#of(appId);
       const asked = all.find((other) => other.replica === replica);
-      const met = picks === 'asked' ? asked : all[Math.floor(random() * all.length)];
+      const met = this.picks === 'asked' ? asked : all[Math.floor(random() * all.length)];
       if (met === undefined) return far.end();
       const nothing = (): void => undefined;
       const events = { onLink: nothing, onMessage: nothing, onEnd: nothing };

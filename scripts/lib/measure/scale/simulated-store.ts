@@ -18,6 +18,7 @@ export interface StoreModel {
 export class SimulatedStore implements DocumentStore {
   readonly #model: StoreModel;
   readonly #entryBytes: number;
+  readonly #random: () => number;
   readonly #documents = new Map<string, { value: object; version: number }>();
   #freeAt = 0;
   reads = 0;
@@ -28,8 +29,9 @@ export class SimulatedStore implements DocumentStore {
   /** How long the store has worked, ms. */
   busyMs = 0;
 
-  constructor(model: StoreModel, entryBytes: number) {
+  constructor(model: StoreModel, entryBytes: number, random: () => number) {
     this.#model = model;
+    this.#random = random;
     this.#entryBytes = entryBytes;
   }
 
@@ -37,7 +39,7 @@ export class SimulatedStore implements DocumentStore {
     this.reads++;
     await this.#turn(this.#model.readMs, this.#documents.get(key)?.value);
     const found = this.#documents.get(key);
-    await delay(this.#model.roundTripMs / 2);
+    await this.#way();
     return found === undefined ? null : { value: found.value, etag: String(found.version) };
   }
 
@@ -48,13 +50,18 @@ export class SimulatedStore implements DocumentStore {
     const won = version === Number(etag ?? 0);
     if (won) this.#documents.set(key, { value: value as object, version: version + 1 });
     else this.conflicts++;
-    await delay(this.#model.roundTripMs / 2);
+    await this.#way();
     return won;
   }
 
-  /** Half of the way there, the wait until those before are served, and the store's own work on a document. */
+  /** There, or back: half of it for certain, so that nobody falls into step with others. */
+  #way(): Promise<void> {
+    return delay((this.#model.roundTripMs / 4) * (1 - Math.log(1 - this.#random())));
+  }
+
+  /** The way there, the wait until those before are served, and the store's own work on a document. */
   async #turn(fixedMs: number, document: object = {}): Promise<void> {
-    await delay(this.#model.roundTripMs / 2);
+    await this.#way();
     const bytes = Object.keys(document).length * this.#entryBytes;
     const took = fixedMs + (bytes / 1_000) * this.#model.perKbMs;
     this.bytes += bytes;

@@ -73,7 +73,8 @@ export async function measureSystem(
 
 /** Rather than have the machine kill somebody: throws before anything is started. */
 function requireMemory({ stages, replicas }: Size, memberBytes: number): void {
-  const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))![1]) * 1024;
+  const available =
+    Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))![1]) * 1024;
   const needed = (stages * replicas + 1) * memberBytes + RESERVE_BYTES;
   if (needed <= available) return;
   const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
@@ -159,7 +160,9 @@ const processesOf = ({ members }: LocalSystem): KnownProcess[] =>
     const gateway = appId === 'gateway';
     return [
       { kind: gateway ? 'gateway' : 'service', pid: service.pid },
-      ...(sidecar === null ? [] : [{ kind: gateway ? 'gateway daprd' : 'stage daprd', pid: sidecar.pid } as const]),
+      ...(sidecar === null
+        ? []
+        : [{ kind: gateway ? 'gateway daprd' : 'stage daprd', pid: sidecar.pid } as const]),
     ];
   });
 
@@ -190,7 +193,8 @@ async function countSeries(
 ): Promise<SystemFigures['metrics']> {
   const stage = members.find(({ appId }) => appId !== 'gateway')!;
   const count = async (base: string): Promise<number> =>
-    ((await readPage(`${base}/metrics`, signal)) ?? '').split('\n').filter((line) => /^[a-z]/.test(line)).length;
+    ((await readPage(`${base}/metrics`, signal)) ?? '').split('\n').filter((line) => /^[a-z]/.test(line))
+      .length;
   return {
     gatewaySeries: await count(url),
     stageSeries: await count(`http://127.0.0.1:${stage.healthPort}`),
