@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
+import { serveInvites } from '../lib/mesh/link-server.js';
+import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { readPlan } from '../lib/model/plan.js';
 import { layerCosts } from '../lib/model/split.js';
@@ -45,9 +47,10 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
   const tracing = startTracing(config.telemetry, config.replica, registry);
   const { decodeInterval, content } = config.telemetry;
+  const identity = { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan };
   const backend: MeshBackend = new MeshBackend({
     mesh,
-    identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
+    identity,
     model: id,
     ranges,
     prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
@@ -95,12 +98,22 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     maxConnections: config.maxConnections,
   });
   const { appId, replica } = config;
+  const host = mesh.kind === 'dapr' ? '127.0.0.1' : config.host;
+  const invites = await serveInvites({
+    host,
+    port: config.grpcPort,
+    identity,
+    wants: config.mesh.wants,
+    onInvite: (stream, invite) => backend.invited(stream, invite),
+    onRefused: linkRefusals(log),
+  });
+  const address = `${host}:${invites.port}`;
   const withdraw = announceGateway(
     mesh.registry,
-    { appId, replica, address: `${config.host}:${http.port}`, draining: false, plan: announcedPlan(plan) },
+    { appId, replica, address, draining: false, plan: announcedPlan(plan) },
     log,
   );
-  log.info({ port: http.port, model: id, mesh: mesh.kind, sampling }, 'serving');
+  log.info({ port: http.port, grpc: invites.port, model: id, mesh: mesh.kind, sampling }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();
@@ -108,6 +121,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   reporter.close();
   await backend.close();
+  invites.close();
   await http.close();
   await withdrawn;
   await textPool.close();

@@ -93,6 +93,11 @@ export class Stage {
     return parallelSteps([this.#compute, ...this.#enginesAfter]);
   }
 
+  /** Others can find this replica from now on. */
+  serves(): void {
+    this.#account.serves();
+  }
+
   onCaller(link: CalleeLink): void {
     this.#sequences.onCaller(link);
   }
@@ -113,8 +118,18 @@ export class Stage {
     this.#sequences.fail(this.#sequences.findTo(link, body.value), ServingError.received(code, message));
   }
 
+  onNextUp(): void {
+    this.#tellCallers();
+  }
+
   onNextEnd(link: CallerLink): void {
     this.#sequences.onLinkEnd(link);
+    this.#tellCallers();
+  }
+
+  /** Which ways lead on from here decides which routes there are: nobody should have to ask for that. */
+  #tellCallers(): void {
+    for (const link of this.#sequences.callers) link.tell(this.status());
   }
 
   /** Takes no new sequences from now on; resolves when the running ones have ended. */

@@ -7,16 +7,18 @@ import { cpuQuota, engineThreads, processorsOwner } from '../lib/engine/processo
 import { ServingError } from '../lib/errors/serving-error.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
 import type { Identity } from '../lib/mesh/identity.js';
+import { inviteCallers } from '../lib/mesh/invite-callers.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
 import { serveLinks } from '../lib/mesh/link-server.js';
-import { announcementTroubles, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
+import { announcementTroubles, linkRefusals, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
-import type { Mesh } from '../lib/mesh/types.js';
+import type { Mesh, MessageStream } from '../lib/mesh/types.js';
 import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/split.js';
 import { readPlan } from '../lib/model/plan.js';
 import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
+import type { Hello } from '../lib/wire/gen/stage_pb.js';
 import { now } from './accounts/account.js';
 import { createStageMetrics } from './accounts/metrics.js';
 import { EngineClient, startEngineWorker } from './engine/engine-client.js';
@@ -64,9 +66,10 @@ export async function startStage(
   );
   metrics.modelLoadSeconds.set(seconds);
   const tracing = startTracing(config.telemetry, config.replica, metrics.registry);
+  const { tracer } = tracing;
   const next = ownsHead(range)
     ? null
-    : linkToNext(config, identity, mesh, log, tracing.tracer, () => stage, metrics.linkSeconds);
+    : linkToNext(config, identity, mesh, log, tracer, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
     labels: { index: config.index, layers, replica: config.replica },
     rowsIn: {
@@ -79,7 +82,7 @@ export async function startStage(
     engine,
     next,
     metrics,
-    tracer: tracing.tracer,
+    tracer,
   });
 
   // Not that the next stage is there: else stages could only become ready one after the other.
@@ -102,12 +105,14 @@ export async function startStage(
     onLink: (link) => stage.onCaller(link),
     onMessage: (link, message) => stage.onCallerMessage(link, message),
     onEnd: (link) => stage.onCallerEnd(link),
-    onRefused: (reason) => log.warn({ reason: reason.message }, 'link refused'),
+    onRefused: linkRefusals(log),
+    ...(next && { onInvite: (stream: MessageStream, invite: Hello) => void next.invited(stream, invite) }),
   });
   const { appId, replica } = config;
   const address = `${config.host}:${server.port}`;
   const record = { appId, replica, address, draining: false, plan: announced };
   const complain = announcementTroubles(log);
+  stage.serves();
   const announcement = await mesh.registry.announce(record, {
     signal,
     onTrouble: (reason) => {
@@ -117,11 +122,17 @@ export async function startStage(
   });
   void readiness.settle();
   log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');
+  const inviting = new AbortController();
+  const invited = inviteCallers(
+    { mesh, identity, server, appIds: callersOf(config), tracer, onTrouble: linkRefusals(log) },
+    inviting.signal,
+  ).then((outcome) => log.info(outcome, 'callers invited'));
 
   return {
     crashed,
     drain: async (limit) => {
       readiness.end('draining');
+      inviting.abort();
       const idle = stage.drain();
       server.drain();
       await announcement
@@ -132,9 +143,11 @@ export async function startStage(
     },
     close: async () => {
       readiness.end('stopping');
+      inviting.abort();
       await announcement.withdraw().catch((error: unknown) => log.warn({ error }, 'not unlisted'));
       await next?.close();
       server.close();
+      await invited;
       await http.close();
       await mesh.close();
       await engine.stop();
@@ -142,6 +155,10 @@ export async function startStage(
     },
   };
 }
+
+/** Whoever sends sequences here: gateways, which talk to every stage, and the stage before. */
+const callersOf = ({ index }: StageConfig): string[] =>
+  index === 0 ? ['gateway'] : ['gateway', `stage-${index - 1}`];
 
 function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): LayerRange {
   const range = ranges[index];
@@ -198,7 +215,10 @@ function linkToNext(
     tracer,
     appId,
     ...logLinkTroubles(log, appId),
-    onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+    onUp: ({ replica }) => {
+      log.info({ to: `${appId}/${replica}` }, 'link up');
+      stage().onNextUp();
+    },
     onDown: (link, reason) => {
       log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
       stage().onNextEnd(link);

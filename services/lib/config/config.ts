@@ -149,6 +149,8 @@ export function readGatewayConfig(environment: Environment = process.env) {
     allowedHosts: set.LAYERMESH_ALLOWED_HOSTS,
     corsOrigins: set.LAYERMESH_CORS_ORIGINS,
     port: set.LAYERMESH_PORT,
+    /** Where new replicas open links to it; the sidecar calls it here, and nobody else where there is one. */
+    grpcPort: set.APP_PORT,
     maxConnections: set.LAYERMESH_MAX_CONNECTIONS,
     keepAliveSeconds: set.LAYERMESH_KEEP_ALIVE_SECONDS,
     receiveSeconds: set.LAYERMESH_RECEIVE_SECONDS,

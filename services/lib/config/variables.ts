@@ -144,6 +144,7 @@ export const stage = z.object({
 export const gateway = z.object({
   APP_ID: name.default('gateway'),
   ...service,
+  APP_PORT: ANY_PORT.default(0),
   LAYERMESH_ALLOWED_HOSTS: listOf(z.string()).describe(
     'further names in `Host`, with commas, where it listens on a loopback address; `*` is all',
   ),

@@ -105,6 +105,7 @@ export const METRICS = {
   linkBytes: 'layermesh_stage_link_bytes_total',
   linkSeconds: 'layermesh_stage_link_seconds',
   modelLoadSeconds: 'layermesh_stage_model_load_seconds',
+  firstSequenceSeconds: 'layermesh_stage_first_sequence_seconds',
   // Of both.
   spans: 'layermesh_spans_total',
 } as const;

@@ -43,6 +43,8 @@ export class Account {
     decode: { ...NO_STEPS },
   };
   #steps = 0;
+  /** Since when it waits to be used for the first time; null before it serves, and once it has been. */
+  #unusedSince: number | null = null;
   /** The step that runs: when it began, and what its parts had waited, in all. */
   #running: { readonly began: number; readonly queued: number } | null = null;
 
@@ -63,8 +65,15 @@ export class Account {
     };
   }
 
+  /** Others can find this replica from now on. */
+  serves(): void {
+    this.#unusedSince = now();
+  }
+
   sequenceOpened(open: Open, link: { readonly traceparent: string }): SequenceAccount {
-    const { tracer, labels } = this.#options;
+    const { tracer, labels, metrics } = this.#options;
+    if (this.#unusedSince !== null) metrics.firstSequenceSeconds.set(now() - this.#unusedSince);
+    this.#unusedSince = null;
     return new SequenceAccount(spansOf(tracer, labels, open, link));
   }
 

@@ -65,6 +65,11 @@ export function createStageMetrics(labels: { stage: string; layers: string }, ga
       help: 'Time from start until the weights were loaded.',
       registers,
     }),
+    firstSequenceSeconds: new Gauge({
+      name: METRICS.firstSequenceSeconds,
+      help: 'Time from when it could be found until its first sequence; 0 before that.',
+      registers,
+    }),
   };
   // There before the first step: an autoscaler must not take a stage that nobody has used for one that tells nothing.
   for (const phase of PHASES) {

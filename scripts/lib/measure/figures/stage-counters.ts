@@ -9,6 +9,8 @@ export type StageCounters = Readonly<
     | 'hops'
     | 'hopSeconds'
     | 'bytesOut'
+    /** From when it could be found until its first sequence; 0 before that. */
+    | 'firstSequenceSeconds'
     | `${Phase}${'Steps' | 'StepSeconds' | 'Parts' | 'QueueSeconds'}`,
     number
   >
@@ -27,6 +29,7 @@ export function stageCountersOf(page: string): StageCounters {
     hops: of('link_seconds_count'),
     hopSeconds: of('link_seconds_sum'),
     bytesOut: of('link_bytes_total', 'direction="out"'),
+    firstSequenceSeconds: of('first_sequence_seconds'),
     prefillSteps: of('step_seconds_count', prefill),
     prefillStepSeconds: of('step_seconds_sum', prefill),
     prefillParts: of('queue_seconds_count', prefill),

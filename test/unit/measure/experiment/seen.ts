@@ -11,6 +11,7 @@ const NOTHING: StageCounters = {
   hops: 0,
   hopSeconds: 0,
   bytesOut: 0,
+  firstSequenceSeconds: 0,
   prefillSteps: 0,
   prefillStepSeconds: 0,
   prefillParts: 0,
