@@ -42,34 +42,36 @@ export class CostModel {
   readonly version = 1;
   /** Tokens of all sequences together whose keys and values fit beside the weights. */
   readonly kvTokens: number;
-  private readonly layers: number;
+  readonly #shape: ModelConfig;
+  readonly #device: DeviceProfile;
+  readonly #range: LayerRange;
+  readonly #layers: number;
   /** Of a token in a layer. */
-  private readonly kvBytes: number;
-  private readonly weightBytes: number;
+  readonly #kvBytes: number;
+  readonly #weightBytes: number;
 
   /** Throws `invalid_config` where the stage's weights leave no room for a token. */
-  constructor(
-    private readonly shape: ModelConfig,
-    private readonly device: DeviceProfile,
-    private readonly range: LayerRange,
-  ) {
+  constructor(shape: ModelConfig, device: DeviceProfile, range: LayerRange) {
+    this.#shape = shape;
+    this.#device = device;
+    this.#range = range;
     const { hidden, vocabulary, kvHeads, headDim, intermediate } = shape;
-    this.layers = range.end - range.start;
-    this.kvBytes = 2 * kvHeads * headDim * VALUE_BYTES;
+    this.#layers = range.end - range.start;
+    this.#kvBytes = 2 * kvHeads * headDim * VALUE_BYTES;
     const tables = (ownsEmbedding(range) ? 1 : 0) + (ownsHead(range) ? 1 : 0);
-    this.weightBytes = (this.layers * layerWeights(shape) + tables * vocabulary * hidden) * VALUE_BYTES;
+    this.#weightBytes = (this.#layers * layerWeights(shape) + tables * vocabulary * hidden) * VALUE_BYTES;
 
     // A row at its widest: the residual and its norm, the MLP's two halves and their product.
     const activationBytes = STEP_ROWS * (2 * hidden + 3 * intermediate) * VALUE_BYTES;
-    const taken = MEMORY_OVERHEAD + this.weightBytes + activationBytes;
+    const taken = MEMORY_OVERHEAD + this.#weightBytes + activationBytes;
     const room = MEMORY_SHARE * device.memoryBytes - taken;
-    this.kvTokens = Math.floor(room / (this.kvBytes * this.layers));
+    this.kvTokens = Math.floor(room / (this.#kvBytes * this.#layers));
     if (this.kvTokens < 1) {
       const needed = (taken / 1e9).toFixed(1);
       const there = ((MEMORY_SHARE * device.memoryBytes) / 1e9).toFixed(1);
       throw new ServingError(
         'invalid_config',
-        `layers ${range.start}-${range.end - 1} of ${shape.name} need ${needed} GB; of a ${device.name} there are ${there}`,
+        `layers ${range.start}-${range.end - 1} of ${shape.name} need ${needed} GB, and ${device.name} has ${there}`,
         { hint: 'cut the model into more stages, or take a device with more memory' },
       );
     }
@@ -80,18 +82,18 @@ export class CostModel {
    * attention for each sequence, the head for the rows whose logits are wanted, activations in and out.
    */
   stepSeconds({ items, logits }: StepWork): number {
-    const { shape, device, range } = this;
+    const [shape, range] = [this.#shape, this.#range];
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
     if (rows === 0) return 0;
     const layer = items.reduce(
-      (sum, item) => sum + this.attentionSeconds(item.rows, item.cached),
-      this.linearSeconds(layerWeights(shape), rows),
+      (sum, item) => sum + this.#attentionSeconds(item.rows, item.cached),
+      this.#linearSeconds(layerWeights(shape), rows),
     );
     const head =
-      ownsHead(range) && logits > 0 ? this.linearSeconds(shape.vocabulary * shape.hidden, logits) : 0;
+      ownsHead(range) && logits > 0 ? this.#linearSeconds(shape.vocabulary * shape.hidden, logits) : 0;
     const ends = (ownsEmbedding(range) ? 0 : 1) + (ownsHead(range) ? 0 : 1);
-    const copies = (ends * rows * shape.hidden * VALUE_BYTES) / device.hostBytesPerSecond;
-    return this.layers * layer + head + copies;
+    const copies = (ends * rows * shape.hidden * VALUE_BYTES) / this.#device.hostBytesPerSecond;
+    return this.#layers * layer + head + copies;
   }
 
   /**
@@ -100,26 +102,26 @@ export class CostModel {
    */
   startSeconds(preset: StartPreset, sharers: number): number {
     const { fixedSeconds, gigabytesPerSecond, secondsPerLayer } = presets[preset];
-    const load = (this.weightBytes * Math.max(1, sharers)) / (gigabytesPerSecond * 1e9);
-    return fixedSeconds + load + secondsPerLayer * this.layers;
+    const load = (this.#weightBytes * Math.max(1, sharers)) / (gigabytesPerSecond * 1e9);
+    return fixedSeconds + load + secondsPerLayer * this.#layers;
   }
 
   /** A product of `rows` rows with so many weights: both what is read and what is computed grow with the weights. */
-  private linearSeconds(weights: number, rows: number): number {
-    return (interpolate(this.device.linear, rows) * weights) / MEASURED_WEIGHTS;
+  #linearSeconds(weights: number, rows: number): number {
+    return (interpolate(this.#device.linear, rows) * weights) / MEASURED_WEIGHTS;
   }
 
   /**
    * Attention of one sequence in one layer: its keys and values are read, and each row meets those before it, whichever
    * takes longer. For one row that is the reading, for a prompt the n² of the operations.
    */
-  private attentionSeconds(rows: number, cached: number): number {
-    const { device, shape } = this;
-    const width = shape.heads * shape.headDim;
-    const reading = ((cached + rows) * this.kvBytes) / (READ_SHARE * device.bytesPerSecond);
+  #attentionSeconds(rows: number, cached: number): number {
+    const { bytesPerSecond, flopsPerSecond } = this.#device;
+    const width = this.#shape.heads * this.#shape.headDim;
+    const reading = ((cached + rows) * this.#kvBytes) / (READ_SHARE * bytesPerSecond);
     const pairs = rows * cached + (rows * (rows + 1)) / 2;
-    const computing = (4 * width * pairs) / (ATTENTION_SHARE * device.flopsPerSecond);
-    const moving = (rows * ATTENTION_VECTORS * width * VALUE_BYTES) / (READ_SHARE * device.bytesPerSecond);
+    const computing = (4 * width * pairs) / (ATTENTION_SHARE * flopsPerSecond);
+    const moving = (rows * ATTENTION_VECTORS * width * VALUE_BYTES) / (READ_SHARE * bytesPerSecond);
     return Math.max(reading, computing) + (rows > 1 ? moving : 0);
   }
 }
