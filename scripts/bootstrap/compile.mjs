@@ -37,7 +37,7 @@ export async function ensureCompiled(root) {
 export function sourcesDigest(root) {
   const files = SOURCE_FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts') || name.endsWith('.mjs'))
+      .filter((name) => /\.(ts|mjs|json)$/.test(name))
       .map((name) => join(folder, name)),
   );
   const marks = [...files, ...ALSO_DECIDES].sort().map((path) => {

@@ -2,16 +2,19 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
+import { engineLabel, readPlan } from '../lib/model/plan.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
+import { serveInvites } from '../lib/mesh/link-server.js';
+import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
-import { readPlan } from '../lib/model/plan.js';
+import { letterText } from '../lib/model/gguf/letter-vocabulary.js';
 import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
 import { samplingOver } from '../lib/openai/served-model.js';
 import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
 import { runService, whenAborted } from '../lib/process/run-service.js';
-import { createMetricsRegistry } from '../lib/telemetry/metrics.js';
+import { createMetricsRegistry, tellEngine } from '../lib/telemetry/metrics.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
@@ -29,10 +32,10 @@ await runService(readGatewayConfig, serve);
 
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
-  const { prepared } = config.served;
-  const files = await readTextFiles(prepared);
-  const { specialTokensInContent } = config;
+  const { served, specialTokensInContent } = config;
   const { vocabulary } = model.config;
+  const prepared = served.engine === 'timed' ? null : served.prepared;
+  const files = prepared === null ? letterText(vocabulary) : await readTextFiles(prepared);
   const text = loadModelText(files, { vocabulary, specialTokensInContent });
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
@@ -42,25 +45,38 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
   const registry = createMetricsRegistry();
+  const engine = engineLabel(served);
+  tellEngine(registry, engine);
   const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
   const tracing = startTracing(config.telemetry, config.replica, registry);
   const { decodeInterval, content } = config.telemetry;
+  const identity = { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan };
   const backend: MeshBackend = new MeshBackend({
     mesh,
-    identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
+    identity,
     model: id,
+    engine,
     ranges,
-    prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
+    // Between stages a chunk's activations are one frame.
+    prefillChunk:
+      ranges.length === 1
+        ? config.prefillChunk
+        : Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     reroutes: metrics.reroutes,
-    speculation: config.speculation === 'auto' ? metrics : null,
+    // How many guesses would be right is nothing that an engine can tell which computes nothing.
+    speculation: config.speculation === 'auto' && engine === null ? metrics : null,
     prefixCache: config.prefixCache,
     log,
     tracer: tracing.tracer,
   });
   const reporter = new Reporter({
-    model: { name: id, split: plan.split, costs: layerCosts(model.config) },
+    model: {
+      name: engine === null ? id : `${id}, ${engine}`,
+      split: plan.split,
+      costs: layerCosts(model.config),
+    },
     totals: () => backend.totals(),
   });
   const app = createApp({
@@ -73,6 +89,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,
+      engine,
       aliases: config.modelAliases.filter((alias) => alias !== id),
       created: Math.floor(Date.now() / 1000),
       contextLength: model.config.maxPositions,
@@ -82,7 +99,13 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound: (round) => reporter.add(round) },
+    inferences: {
+      tracer: tracing.tracer,
+      engine,
+      decodeInterval,
+      content,
+      onRound: (round) => reporter.add(round),
+    },
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
@@ -95,12 +118,22 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     maxConnections: config.maxConnections,
   });
   const { appId, replica } = config;
+  const host = mesh.kind === 'dapr' ? '127.0.0.1' : config.host;
+  const invites = await serveInvites({
+    host,
+    port: config.grpcPort,
+    identity,
+    wants: config.mesh.wants,
+    onInvite: (stream, invite) => backend.invited(stream, invite),
+    onRefused: linkRefusals(log),
+  });
+  const address = `${host}:${invites.port}`;
   const withdraw = announceGateway(
     mesh.registry,
-    { appId, replica, address: `${config.host}:${http.port}`, draining: false, plan: announcedPlan(plan) },
+    { appId, replica, address, draining: false, plan: announcedPlan(plan) },
     log,
   );
-  log.info({ port: http.port, model: id, mesh: mesh.kind, sampling }, 'serving');
+  log.info({ port: http.port, grpc: invites.port, model: id, mesh: mesh.kind, sampling }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();
@@ -108,6 +141,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   reporter.close();
   await backend.close();
+  invites.close();
   await http.close();
   await withdrawn;
   await textPool.close();

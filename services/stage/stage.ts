@@ -41,6 +41,8 @@ export class Stage {
   readonly #runner: StepRunner;
   readonly #account: Account;
   #running = false;
+  /** When what kept work waiting had changed, before the engine was set to work. */
+  #woken = 0;
   #alarm: NodeJS.Timeout | undefined;
 
   constructor(options: StageOptions) {
@@ -93,6 +95,11 @@ export class Stage {
     return parallelSteps([this.#compute, ...this.#enginesAfter]);
   }
 
+  /** Others can find this replica from now on. */
+  serves(): void {
+    this.#account.serves();
+  }
+
   onCaller(link: CalleeLink): void {
     this.#sequences.onCaller(link);
   }
@@ -113,8 +120,18 @@ export class Stage {
     this.#sequences.fail(this.#sequences.findTo(link, body.value), ServingError.received(code, message));
   }
 
+  onNextUp(): void {
+    this.#tellCallers();
+  }
+
   onNextEnd(link: CallerLink): void {
     this.#sequences.onLinkEnd(link);
+    this.#tellCallers();
+  }
+
+  /** Which ways lead on from here decides which routes there are: nobody should have to ask for that. */
+  #tellCallers(): void {
+    for (const link of this.#sequences.callers) link.tell(this.status());
   }
 
   /** Takes no new sequences from now on; resolves when the running ones have ended. */
@@ -126,6 +143,7 @@ export class Stage {
   wake(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#woken = now();
     // After this turn of the event loop, so that all frames that have arrived share the step.
     setImmediate(() => void this.#run());
   }
@@ -134,7 +152,7 @@ export class Stage {
   async #run(): Promise<void> {
     clearTimeout(this.#alarm);
     for (let parts = this.#schedule(); parts.length > 0; parts = this.#schedule()) {
-      for await (const step of this.#runner.run(parts)) this.#deliver(step);
+      for await (const step of this.#runner.run(parts, this.#woken)) this.#deliver(step);
     }
     this.#running = false;
     const { deadline } = this.#scheduler;

@@ -3,28 +3,32 @@ import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
 import type { StageConfig } from '../lib/config/config.js';
+import { engineLabel, readPlan } from '../lib/model/plan.js';
 import { cpuQuota, engineThreads, processorsOwner } from '../lib/engine/processors.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
 import type { Identity } from '../lib/mesh/identity.js';
+import { inviteCallers } from '../lib/mesh/invite-callers.js';
 import { LinkManager } from '../lib/mesh/link-manager.js';
 import { serveLinks } from '../lib/mesh/link-server.js';
-import { announcementTroubles, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
+import { announcementTroubles, linkRefusals, logLinkTroubles } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
-import type { Mesh } from '../lib/mesh/types.js';
+import type { Mesh, MessageStream } from '../lib/mesh/types.js';
 import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/split.js';
-import { readPlan } from '../lib/model/plan.js';
 import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
+import type { Hello } from '../lib/wire/gen/stage_pb.js';
 import { now } from './accounts/account.js';
 import { createStageMetrics } from './accounts/metrics.js';
 import { EngineClient, startEngineWorker } from './engine/engine-client.js';
 import { createHttpApp, Readiness } from './readiness.js';
 import { GroupedScheduler } from './scheduling/grouped-scheduler.js';
 import { PlainScheduler, type Scheduler } from './scheduling/scheduler.js';
-import { Stage } from './stage.js';
+import { Stage, type StageOptions } from './stage.js';
 import { dividePart, type Part } from './step/part.js';
+import { modelledStart } from './timed/modelled-start.js';
+import { hopPadMs, later } from './timed/padded-hop.js';
 
 /** Between two looks of a replica that is not ready yet at the registry. */
 const LOOK_MS = 1_000;
@@ -49,10 +53,18 @@ export async function startStage(
 
   const shape = { stages: ranges.length, layerWeights: layerWeights(model.config) };
   const threads = config.threads ?? engineThreads(shape);
-  const { engine, crashed, seconds } = await loadEngine(config, range, threads);
+  const started = now();
+  const { engine, crashed } = await loadEngine(config, range, threads);
+  let seconds = now() - started;
   log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
   const mesh = await startMesh(config.mesh, signal, (reason) => log.warn(reason.toLine()));
+  const { served } = config;
+  if (served.engine === 'timed') {
+    await modelledStart({ served, range, replica: config.replica, registry: mesh.registry, signal });
+    seconds = now() - started;
+  }
 
+  const label = engineLabel(served);
   const layers = `${range.start}-${range.end - 1}`;
   const metrics = createStageMetrics(
     { stage: config.appId, layers },
@@ -61,25 +73,27 @@ export async function startStage(
       sequences: () => stage.sequences,
       kvUsedRatio: () => engine.kv.used / engine.kv.capacity,
     },
+    label,
   );
   metrics.modelLoadSeconds.set(seconds);
   const tracing = startTracing(config.telemetry, config.replica, metrics.registry);
+  const { tracer } = tracing;
   const next = ownsHead(range)
     ? null
-    : linkToNext(config, identity, mesh, log, tracing.tracer, () => stage, metrics.linkSeconds);
+    : linkToNext(config, identity, mesh, log, tracer, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
-    labels: { index: config.index, layers, replica: config.replica },
+    labels: { index: config.index, layers, replica: config.replica, engine: label },
     rowsIn: {
       hidden: ownsEmbedding(range) ? null : model.config.hidden,
-      activations: config.served.activations,
+      activations: served.activations,
       vocabulary: model.config.vocabulary,
     },
-    compute: { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads },
+    compute: computeOf(config, threads),
     scheduler: schedulerOf(config, () => stage.parallelSteps),
     engine,
     next,
     metrics,
-    tracer: tracing.tracer,
+    tracer,
   });
 
   // Not that the next stage is there: else stages could only become ready one after the other.
@@ -93,6 +107,7 @@ export async function startStage(
   });
   const probes = createHttpApp(metrics.registry, () => readiness.reason);
   const http = await listen(probes, config.httpHost, config.httpPort);
+  const padMs = served.engine === 'timed' ? hopPadMs(served, range) : 0;
   const server = await serveLinks({
     host: config.host,
     port: config.grpcPort,
@@ -100,14 +115,16 @@ export async function startStage(
     wants: config.mesh.wants,
     status: () => stage.status(),
     onLink: (link) => stage.onCaller(link),
-    onMessage: (link, message) => stage.onCallerMessage(link, message),
-    onEnd: (link) => stage.onCallerEnd(link),
-    onRefused: (reason) => log.warn({ reason: reason.message }, 'link refused'),
+    onMessage: later(padMs, (link, message) => stage.onCallerMessage(link, message)),
+    onEnd: later(padMs, (link) => stage.onCallerEnd(link)),
+    onRefused: linkRefusals(log),
+    ...(next && { onInvite: (stream: MessageStream, invite: Hello) => void next.invited(stream, invite) }),
   });
   const { appId, replica } = config;
   const address = `${config.host}:${server.port}`;
   const record = { appId, replica, address, draining: false, plan: announced };
   const complain = announcementTroubles(log);
+  stage.serves();
   const announcement = await mesh.registry.announce(record, {
     signal,
     onTrouble: (reason) => {
@@ -117,11 +134,17 @@ export async function startStage(
   });
   void readiness.settle();
   log.info({ grpc: server.port, http: http.port, mesh: mesh.kind }, 'serving');
+  const inviting = new AbortController();
+  const invited = inviteCallers(
+    { mesh, identity, server, appIds: callersOf(config), tracer, onTrouble: linkRefusals(log) },
+    inviting.signal,
+  ).then((outcome) => log.info(outcome, 'callers invited'));
 
   return {
     crashed,
     drain: async (limit) => {
       readiness.end('draining');
+      inviting.abort();
       const idle = stage.drain();
       server.drain();
       await announcement
@@ -132,9 +155,11 @@ export async function startStage(
     },
     close: async () => {
       readiness.end('stopping');
+      inviting.abort();
       await announcement.withdraw().catch((error: unknown) => log.warn({ error }, 'not unlisted'));
       await next?.close();
       server.close();
+      await invited;
       await http.close();
       await mesh.close();
       await engine.stop();
@@ -142,6 +167,10 @@ export async function startStage(
     },
   };
 }
+
+/** Whoever sends sequences here: gateways, which talk to every stage, and the stage before. */
+const callersOf = ({ index }: StageConfig): string[] =>
+  index === 0 ? ['gateway'] : ['gateway', `stage-${index - 1}`];
 
 function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): LayerRange {
   const range = ranges[index];
@@ -161,25 +190,39 @@ function schedulerOf(config: StageConfig, parallel: () => number): Scheduler<Par
   return new GroupedScheduler({ limits, parallelSteps, promptShare: prefillShare / 100, divide: dividePart });
 }
 
+/** What it computes on: processors that it may share with others, or a device of its own that is emulated. */
+function computeOf({ served, appId, replica }: StageConfig, threads: number): StageOptions['compute'] {
+  if (served.engine === 'timed')
+    return { owner: `${served.device}/${appId}/${replica}`, processors: 1, threads: 1 };
+  return { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads };
+}
+
 async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {
-  const started = now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { kvPrecision, kvTokens, prefixBytes, served, fault } = config;
-  const { prepared: shards, precision, activations } = served;
-  const worker = startEngineWorker({
+  const worker = startEngineWorker({ ...engineOptions(config, range, threads), fault: config.fault });
+  const engine = await EngineClient.start(worker, (reason) => crash(reason));
+  return { engine, crashed };
+}
+
+/** Room of a KV cache in this machine's memory, where nobody says. */
+const KV_TOKENS = 131_072;
+
+function engineOptions(config: StageConfig, range: LayerRange, threads: number) {
+  const { kvPrecision, kvTokens, prefixBytes, served } = config;
+  if (served.engine === 'timed') return { ...served, range, kvTokens, prefixBytes };
+  const { engine, prepared: shards, precision, activations } = served;
+  return {
+    engine,
     shards,
     precision,
     kvPrecision: kvPrecision ?? precision,
     activations,
     range,
     threads,
-    kvTokens,
+    kvTokens: kvTokens ?? KV_TOKENS,
     prefixBytes,
-    fault,
-  });
-  const engine = await EngineClient.start(worker, (reason) => crash(reason));
-  return { engine, crashed, seconds: now() - started };
+  };
 }
 
 function linkToNext(
@@ -198,7 +241,10 @@ function linkToNext(
     tracer,
     appId,
     ...logLinkTroubles(log, appId),
-    onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+    onUp: ({ replica }) => {
+      log.info({ to: `${appId}/${replica}` }, 'link up');
+      stage().onNextUp();
+    },
     onDown: (link, reason) => {
       log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
       stage().onNextEnd(link);

@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { repositoryRoot } from '../repository.js';
 import type { RenderOptions } from './render-options.js';
-import { stageKustomization, stageSettings, text } from './stage-overlay.js';
+import { gatewayComponent, stageKustomization, stageSettings, text } from './stage-overlay.js';
 
 const k8s = join(repositoryRoot, 'k8s');
 
@@ -38,6 +38,7 @@ export function stageFiles(folder: string, options: RenderOptions): Map<string, 
       },
     )}`,
   );
+  files.set('stages/gateway/kustomization.yaml', text(gatewayComponent(settings)));
   for (const stage of settings) {
     const name = `stages/${stage.appId}/kustomization.yaml`;
     const from = join(folder, dirname(name));
@@ -71,22 +72,21 @@ function overlayFiles(folder: string, { namespace, tag }: RenderOptions): Map<st
         kind: 'Kustomization',
         namespace,
         resources: ['namespace.yaml', from('base'), 'stages'],
-        components: ['redis', 'tokens'].map((name) => from('components', name)),
+        components: [...['redis', 'tokens'].map((name) => from('components', name)), 'stages/gateway'],
         images: ['gateway', 'stage'].map((image) => ({ name: `layermesh/${image}`, newTag: tag })),
-        replacements: [namespaceOfCallers],
+        replacements: [namespaceOfOpeners],
         sortOptions: sidecarsLast,
       }),
     ],
   ]);
 }
 
-/** Who may call a stage is said with the namespace that the caller is in: that of the overlay, whichever it is. */
-const namespaceOfCallers = {
+/** Who may open links is said with the namespace that it is in: that of the overlay, whichever it is. */
+const namespaceOfOpeners = {
   source: { kind: 'Configuration', name: 'gateway', fieldPath: 'metadata.namespace' },
   targets: [
     {
       select: { kind: 'Configuration' },
-      reject: [{ name: 'gateway' }],
       fieldPaths: ['spec.accessControl.policies.*.namespace'],
     },
   ],

@@ -11,8 +11,8 @@ interface Patch {
 }
 
 /**
- * The kustomization that makes one layer service of the base's: its number in every name, its app-id, the caller
- * that stands before it, and its resources. `base` is the path of k8s/base/stage, `keda` that of the component.
+ * The kustomization that makes one layer service of the base's: its number in every name, its app-id, the stages
+ * beside it, and its resources. `base` is the path of k8s/base/stage, `keda` that of the component.
  */
 export function stageKustomization(
   stage: StageSettings,
@@ -26,7 +26,7 @@ export function stageKustomization(
     ...(options.autoscaler === 'keda' && { components: [keda] }),
     nameSuffix: `-${stage.index}`,
     labels: [{ pairs: { 'layermesh.io/stage': String(stage.index) }, includeSelectors: true }],
-    patches: [deployment(stage, options), ...accessOfPrevious(stage), autoscaler(stage, options)],
+    patches: [deployment(stage, options), ...accessOfNeighbours(stage), autoscaler(stage, options)],
   };
 }
 
@@ -48,18 +48,36 @@ function resourcesOf({ cpu, cpuRequest, memory }: StageSettings): object | null 
   return { requests: { cpu: cpuRequest, memory }, limits: { cpu, memory } };
 }
 
-/** The first stage is called by the gateway alone. */
-function accessOfPrevious({ index }: StageSettings): Patch[] {
-  if (index === 0) return [];
-  const policy = {
-    appId: `stage-${index - 1}`,
-    namespace: 'default',
-    trustDomain: 'public',
-    defaultAction: 'deny',
-    operations: [{ name: '/layermesh.stage.v1.Stage/*', httpVerb: ['*'], action: 'allow' }],
-  };
-  return [operations('Configuration', { '/spec/accessControl/policies/-': policy }, 'add')];
+/** The stage before calls this one; a new replica of the stage after opens the stream for its calls itself. */
+function accessOfNeighbours({ neighbours }: StageSettings): Patch[] {
+  const policies = neighbours.map((appId) => ({ '/spec/accessControl/policies/-': accessOf(appId) }));
+  return policies.map((policy) => operations('Configuration', policy, 'add'));
 }
+
+/** Whom a sidecar lets open links, by the identity in its certificate; the overlay puts its own namespace in. */
+const accessOf = (appId: string): object => ({
+  appId,
+  namespace: 'default',
+  trustDomain: 'public',
+  defaultAction: 'deny',
+  operations: [{ name: '/layermesh.stage.v1.Stage/*', httpVerb: ['*'], action: 'allow' }],
+});
+
+/** What an overlay adds to the base's gateway: new replicas of every stage open the streams for its calls themselves. */
+export const gatewayComponent = (stages: readonly StageSettings[]): object => ({
+  apiVersion: 'kustomize.config.k8s.io/v1alpha1',
+  kind: 'Component',
+  patches: [
+    {
+      ...operations(
+        'Configuration',
+        { '/spec/accessControl/policies': stages.map(({ appId }) => accessOf(appId)) },
+        'add',
+      ),
+      target: { kind: 'Configuration', name: 'gateway' },
+    },
+  ],
+});
 
 function autoscaler({ appId, replicas }: StageSettings, options: RenderOptions): Patch {
   const { maxReplicas, scaleDownAfter: stabilizationWindowSeconds } = options;
@@ -106,6 +124,8 @@ export const text = (document: unknown): string =>
 export interface StageSettings {
   readonly index: number;
   readonly appId: string;
+  /** The app-ids of the stages before and after it. */
+  readonly neighbours: readonly string[];
   /** Least, where an autoscaler owns them. */
   readonly replicas: number;
   /** Kubernetes quantities; undefined leaves the base's. */
@@ -131,6 +151,9 @@ export function stageSettings(options: RenderOptions): StageSettings[] {
     return {
       index,
       appId,
+      neighbours: [index - 1, index + 1]
+        .filter((each) => 0 <= each && each < count)
+        .map((each) => `stage-${each}`),
       replicas: replicas.get(appId) ?? 1,
       cpu: cpu.of(appId),
       cpuRequest: cpuRequest.of(appId) ?? cpu.of(appId),

@@ -7,10 +7,10 @@ import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import type { Identity } from '../../lib/mesh/identity.js';
 import { LinkManager } from '../../lib/mesh/link-manager.js';
 import { logLinkTroubles } from '../../lib/mesh/log-link-troubles.js';
-import type { Mesh } from '../../lib/mesh/types.js';
+import type { Mesh, MessageStream } from '../../lib/mesh/types.js';
 import type { LayerRange } from '../../lib/model/split.js';
 import { ownsHead } from '../../lib/model/split.js';
-import type { Message } from '../../lib/wire/gen/stage_pb.js';
+import type { Hello, Message } from '../../lib/wire/gen/stage_pb.js';
 import { NO_STEPS } from '../../lib/wire/step-totals.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
 import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
@@ -29,6 +29,8 @@ export interface MeshBackendOptions {
   readonly mesh: Mesh;
   readonly identity: Identity;
   readonly model: string;
+  /** Null of one that computes. */
+  readonly engine?: string | null;
   readonly ranges: readonly LayerRange[];
   /** Rows of one prefill chunk. */
   readonly prefillChunk: number;
@@ -49,6 +51,8 @@ export interface MeshBackendOptions {
 
 const randomSuffix = (): string => `-${randomBytes(9).toString('base64url')}`;
 
+const appIdOf = (stage: number): string => `stage-${stage}`;
+
 /** Between two looks at who is better off elsewhere. */
 const TEND_MS = 1_000;
 
@@ -62,12 +66,13 @@ export class MeshBackend implements Backend {
   readonly #progress: RouteProgress<CallerLink>;
   readonly #outbox = new Outbox();
   readonly #tending: NodeJS.Timeout;
+  #waysChanged = false;
   #count = 0;
   #draining = false;
 
   constructor(options: MeshBackendOptions) {
     this.#options = options;
-    this.#stages = options.ranges.map((_, index) => this.#linkTo(`stage-${index}`));
+    this.#stages = options.ranges.map((_, index) => this.#linkTo(appIdOf(index)));
     this.#routes = new RouteChooser(
       () => this.#links(),
       () => this.#generations.values(),
@@ -125,13 +130,14 @@ export class MeshBackend implements Backend {
   }
 
   topology(): Topology {
-    const { model, identity, ranges } = this.#options;
+    const { model, engine, identity, ranges } = this.#options;
     return {
       model,
+      ...(typeof engine === 'string' && { engine }),
       precision: identity.plan.precision,
       split: identity.plan.split,
       stages: ranges.map((range, index) => ({
-        app_id: `stage-${index}`,
+        app_id: appIdOf(index),
         start: range.start,
         end: range.end,
         head: ownsHead(range),
@@ -162,6 +168,13 @@ export class MeshBackend implements Backend {
         decode: status.decode ?? NO_STEPS,
       })),
     );
+  }
+
+  /** A replica has opened a stream to us, for us to call it there. */
+  invited(stream: MessageStream, invite: Hello): void {
+    const index = this.#stages.findIndex((_, each) => appIdOf(each) === invite.appId);
+    // Whoever is none of the stages is refused by any.
+    void this.#stages[Math.max(0, index)]!.invited(stream, invite);
   }
 
   /** Not ready from now on, so that nobody sends more; what is asked nevertheless is still answered. */
@@ -200,6 +213,16 @@ export class MeshBackend implements Backend {
     this.#queue.admit();
   }
 
+  /** There are other ways through the mesh than before: whoever waits, or is crowded, takes them in this turn. */
+  #onWays(): void {
+    if (this.#waysChanged) return;
+    this.#waysChanged = true;
+    setImmediate(() => {
+      this.#waysChanged = false;
+      this.#tend();
+    });
+  }
+
   /** Draining replicas are left as soon as others can take what runs on them. */
   #handOver(): void {
     for (const generation of this.#generations.values()) {
@@ -216,7 +239,11 @@ export class MeshBackend implements Backend {
       ...(tracer && { tracer }),
       appId,
       ...logLinkTroubles(log, appId),
-      onUp: ({ replica }) => log.info({ to: `${appId}/${replica}` }, 'link up'),
+      onUp: ({ replica }) => {
+        log.info({ to: `${appId}/${replica}` }, 'link up');
+        this.#onWays();
+      },
+      onNews: () => this.#onWays(),
       onDown: (link, reason) => {
         log.warn({ to: `${appId}/${link.replica}`, reason: reason.message }, 'link down');
         this.#lost(link);

@@ -18,8 +18,12 @@ export interface Move<Link, Sequence> {
 
 /** A replica with less than this part of an even share is short of work. */
 const SHORT = 2 / 3;
-/** At a time: each costs a prompt's computation on replicas that serve others, too. */
+/**
+ * At a time, at least: each costs a prompt's computation on replicas that serve others, too. Where a replica lacks much,
+ * as a new one beside one that is overrun, a quarter of what it lacks of an even share.
+ */
 const MOVES_AT_ONCE = 2;
+const PART_AT_ONCE = 1 / 4;
 /** A sequence stays where it is for so long, so that nothing goes to and fro. */
 const SETTLED_MS = 5_000;
 
@@ -43,8 +47,9 @@ export function planRebalance<Link extends Candidate, Sequence extends Movable<L
   const occupancy = new Occupancy<Link>(sequences);
   const waiting = new Set(sequences.filter(isWorthMoving));
   const moves: Move<Link, Sequence>[] = [];
-  for (const links of stages) {
-    while (moves.length < MOVES_AT_ONCE) {
+  for (const links of stages.filter(({ length }) => length > 1)) {
+    const most = movesAtOnce(links.map((link) => occupancy.sequences(link)));
+    while (moves.length < most) {
       const move = nextMove(links, occupancy, waiting);
       if (move === null) break;
       const { sequence, from, to } = move;
@@ -58,6 +63,11 @@ export function planRebalance<Link extends Candidate, Sequence extends Movable<L
 
 const isWorthMoving = ({ length, maxLength, settledMs }: Movable<unknown>): boolean =>
   settledMs >= SETTLED_MS && maxLength - length >= length;
+
+function movesAtOnce(running: readonly number[]): number {
+  const even = running.reduce((sum, count) => sum + count, 0) / running.length;
+  return Math.max(MOVES_AT_ONCE, Math.ceil((even - Math.min(...running)) * PART_AT_ONCE));
+}
 
 /** The best move from the busiest replica of a stage to its idlest; null where none helps. */
 function nextMove<Link extends Candidate, Sequence extends Movable<Link>>(

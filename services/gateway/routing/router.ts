@@ -26,7 +26,12 @@ export function pickRoute<Link extends Candidate>(
   stages: readonly (readonly Link[])[],
   load: (link: Link) => number,
 ): Link[] {
-  const candidates = stages.map((links) => links.filter(({ draining }) => !draining).sort(byLoad(load)));
+  const candidates = stages.map((links) =>
+    ranked(
+      links.filter(({ draining }) => !draining),
+      load,
+    ),
+  );
   const deadEnds = new Set<Link>();
   let deepest = 0;
   const search = (index: number, before: Link | null): Link[] | null => {
@@ -46,22 +51,32 @@ export function pickRoute<Link extends Candidate>(
   throw new ServingError('stage_unavailable', `no replica of stage-${deepest} can be reached`);
 }
 
-/** Those replicas of each stage that some route goes through: that do not drain, and have the links it takes. */
-export const onSomeRoute = <Link extends Candidate>(stages: readonly (readonly Link[])[]): Link[][] =>
-  stages.map((links, index) => links.filter((link) => hasRoute(stages.with(index, [link]))));
-
-/** Whether there is any route. */
-export function hasRoute(stages: readonly (readonly Candidate[])[]): boolean {
-  try {
-    return pickRoute(stages, () => 0).length > 0;
-  } catch {
-    return false;
+/**
+ * Those replicas of each stage that some route goes through: that do not drain, have a link to one from which the last
+ * stage is reached, and are linked to by one that is reached from the first.
+ */
+export function onSomeRoute<Link extends Candidate>(stages: readonly (readonly Link[])[]): Link[][] {
+  const left = stages.map((links) => links.filter(({ draining }) => !draining));
+  for (let index = left.length - 2; index >= 0; index--) {
+    const next = new Set(left[index + 1]!.map(({ replica }) => replica));
+    left[index] = left[index]!.filter(({ status }) => status.nextReplicas.some((each) => next.has(each)));
   }
+  for (let index = 1; index < left.length; index++) {
+    const unreached = new Set(left[index]!.map(({ replica }) => replica));
+    for (const { status } of left[index - 1]!) {
+      if (unreached.size === 0) break;
+      for (const replica of status.nextReplicas) unreached.delete(replica);
+    }
+    left[index] = left[index]!.filter(({ replica }) => !unreached.has(replica));
+  }
+  return left;
 }
 
-const byLoad =
-  <Link extends Candidate>(load: (link: Link) => number) =>
-  (a: Link, b: Link): number =>
-    load(a) - load(b) || usedShare(a) - usedShare(b);
+/** The least load first, and of as much the most free room. */
+const ranked = <Link extends Candidate>(links: readonly Link[], load: (link: Link) => number): Link[] =>
+  links
+    .map((link) => ({ link, load: load(link), used: usedShare(link) }))
+    .sort((one, other) => one.load - other.load || one.used - other.used)
+    .map(({ link }) => link);
 
 const usedShare = ({ status }: Candidate): number => status.kvUsed / Math.max(1, status.kvCapacity);

@@ -5,12 +5,13 @@ import { frameCost } from '../wire/frames.js';
 import {
   StatusSchema,
   type EngineInfo,
+  type Hello,
   type Message,
   type Status,
   type StepTotals,
 } from '../wire/gen/stage_pb.js';
 import { LINK_TIMING, type LinkTiming } from './caller-link.js';
-import { checkHello, type Identity } from './identity.js';
+import { misfitOf, type AgreedPlan, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';
 
 /** Bytes of frames that a caller may have sent and we not yet consumed. */
@@ -42,11 +43,13 @@ export interface CalleeLinkEvents {
   /** `open`, `frame` and `close`. */
   onMessage(link: CalleeLink, message: Message): void;
   onEnd(link: CalleeLink, reason: ServingError): void;
-  /** Somebody was not welcomed; why is for our own log. */
+  /** A stream has not become a link: somebody was not welcomed, or went away before. Why is for our own log. */
   onRefused?(reason: ServingError): void;
+  /** A replica has opened the stream for us to call it there; where nobody listens to that, it is refused. */
+  onInvite?(stream: MessageStream, invite: Hello): void;
 }
 
-/** The side of a link that was called: receives sequences and frames, grants credit, answers pings. */
+/** The side of a link that is called: receives sequences and frames, grants credit, answers pings. */
 export class CalleeLink {
   readonly appId: string;
   readonly replica: string;
@@ -77,6 +80,11 @@ export class CalleeLink {
     this.#owed = 0;
   }
 
+  /** What the caller would hear with its next ping, now. */
+  tell(status: StatusFields): void {
+    this.#stream.send(message({ case: 'pong', value: { nonce: 0, status: create(StatusSchema, status) } }));
+  }
+
   close(reason?: ServingError): void {
     this.#stream.end(reason);
   }
@@ -90,7 +98,7 @@ export class CalleeLink {
   }
 }
 
-/** Waits for `Hello` on a stream that somebody opened to us, and answers `Welcome` or a refusal. */
+/** Waits for `Hello` on a stream, whoever has opened it, and answers `Welcome` or a refusal. */
 export function accept(
   stream: MessageStream,
   identity: Identity,
@@ -98,19 +106,71 @@ export function accept(
   events: CalleeLinkEvents,
   timing: LinkTiming = LINK_TIMING,
 ): void {
-  let link: CalleeLink | null = null;
+  const first: FirstWordEvents = {
+    onHello: (hello) => welcome(stream, hello, identity, status, events),
+    ...(events.onInvite && { onInvite: (invite) => events.onInvite!(stream, invite) }),
+    onRefused: (reason) => events.onRefused?.(reason),
+  };
+  firstWord(stream, identity.plan, first, timing);
+}
+
+export interface FirstWordEvents {
+  /** Somebody wants to call us. */
+  readonly onHello?: (hello: Hello) => void;
+  /** Somebody wants to be called by us. */
+  readonly onInvite?: (invite: Hello) => void;
+  /** What came was neither, or of another plan, or nothing came; the stream is over. */
+  readonly onRefused: (reason: ServingError) => void;
+}
+
+/** Waits for what the other side says first, and hands over whoever serves our plan: the handler listens from then on. */
+export function firstWord(
+  stream: MessageStream,
+  plan: AgreedPlan,
+  { onHello, onInvite, onRefused }: FirstWordEvents,
+  { handshakeMs }: LinkTiming = LINK_TIMING,
+): void {
+  let refusal: ServingError | null = null;
   const patience = setTimeout(
     () => stream.end(new ServingError('stream_broken', 'no hello in time')),
-    timing.handshakeMs,
+    handshakeMs,
   );
+  const refuse = (reason: ServingError): void => {
+    refusal = reason;
+    // Whoever it is learns nothing of what is served here.
+    stream.end(new ServingError('protocol_mismatch', 'not what is served here'));
+  };
+  stream.listen({
+    onMessage: ({ body }) => {
+      clearTimeout(patience);
+      const take = body.case === 'hello' ? onHello : body.case === 'invite' ? onInvite : undefined;
+      if (take === undefined || (body.case !== 'hello' && body.case !== 'invite')) {
+        refuse(new ServingError('protocol_mismatch', `${body.case} is not what begins a link here`));
+        return;
+      }
+      const misfit = misfitOf(body.value, plan);
+      if (misfit === null) take(body.value);
+      else refuse(misfit);
+    },
+    onEnd: (reason) => {
+      clearTimeout(patience);
+      onRefused(refusal ?? reason);
+    },
+  });
+}
+
+function welcome(
+  stream: MessageStream,
+  hello: Hello,
+  identity: Identity,
+  status: () => StatusFields,
+  events: CalleeLinkEvents,
+): void {
+  const link = new CalleeLink(stream, hello);
   stream.listen({
     onMessage: (value) => {
       const { body } = value;
-      if (link === null) {
-        clearTimeout(patience);
-        link = welcome(stream, value, identity, status, events);
-        if (link !== null) events.onLink(link);
-      } else if (body.case === 'ping') {
+      if (body.case === 'ping') {
         const pong = { nonce: body.value.nonce, status: create(StatusSchema, status()) };
         stream.send(message({ case: 'pong', value: pong }));
       } else {
@@ -118,31 +178,10 @@ export function accept(
         events.onMessage(link, value);
       }
     },
-    onEnd: (reason) => {
-      clearTimeout(patience);
-      if (link !== null) events.onEnd(link, reason);
-    },
+    onEnd: (reason) => events.onEnd(link, reason),
   });
-}
-
-function welcome(
-  stream: MessageStream,
-  { body }: Message,
-  identity: Identity,
-  status: () => StatusFields,
-  events: CalleeLinkEvents,
-): CalleeLink | null {
-  try {
-    if (body.case !== 'hello') throw new ServingError('protocol_mismatch', `${body.case} before hello`);
-    checkHello(body.value, identity.plan);
-  } catch (error) {
-    events.onRefused?.(ServingError.from(error));
-    // Whoever it is learns nothing of what is served here.
-    stream.end(new ServingError('protocol_mismatch', 'not what is served here'));
-    return null;
-  }
   const { appId, replica, host, pid } = identity;
   const value = { version: PROTOCOL_VERSION, appId, replica, host, pid, creditBytes: WINDOW_BYTES };
   stream.send(message({ case: 'welcome', value: { ...value, status: create(StatusSchema, status()) } }));
-  return new CalleeLink(stream, body.value);
+  events.onLink(link);
 }

@@ -1,8 +1,8 @@
 import { ServingError } from '../errors/serving-error.js';
-import { message, PROTOCOL_VERSION } from '../wire/codec.js';
+import { message } from '../wire/codec.js';
 import { frameCost } from '../wire/frames.js';
 import type { Frame, Message, Status, Welcome } from '../wire/gen/stage_pb.js';
-import type { Identity } from './identity.js';
+import { introduce, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';
 
 export interface LinkTiming {
@@ -22,11 +22,13 @@ export interface CallerLinkEvents {
   onEnd(link: CallerLink, reason: ServingError): void;
   /** The link was congested and has room again. */
   onRoom?(link: CallerLink): void;
+  /** The replicas that it holds links to have changed: it has told so unasked. */
+  onNews?(link: CallerLink): void;
   /** A pong came back after so many seconds. */
   onRoundTrip?(seconds: number): void;
 }
 
-/** The side of a link that opened it: sends sequences and frames, as fast as the callee grants credit. */
+/** The side of a link that calls: sends sequences and frames, as fast as the callee grants credit. */
 export class CallerLink {
   readonly appId: string;
   readonly replica: string;
@@ -141,6 +143,7 @@ export class CallerLink {
   #ponged(nonce: number, status: Status | undefined): void {
     this.#missed = 0;
     if (status !== undefined) this.status = status;
+    if (nonce === 0) this.#events.onNews?.(this);
     if (this.#pinged?.nonce !== nonce) return;
     const seconds = (performance.now() - this.#pinged.at) / 1000;
     this.hopSeconds = seconds / 2;
@@ -150,7 +153,7 @@ export class CallerLink {
 }
 
 /**
- * Says `Hello` on a fresh stream and waits for `Welcome`. Rejects with the callee's refusal
+ * Says `Hello` on a fresh stream, or one that the callee has opened, and waits for `Welcome`. Rejects with the callee's refusal
  * (`protocol_mismatch`), or with `stream_broken` when it ends or takes too long.
  */
 export function connect(
@@ -183,8 +186,6 @@ export function connect(
         else reject(reason);
       },
     });
-    const { appId, replica, plan } = identity;
-    const hello = { version: PROTOCOL_VERSION, appId, replica, plan, traceparent };
-    stream.send(message({ case: 'hello', value: hello }));
+    stream.send(message({ case: 'hello', value: introduce(identity, traceparent) }));
   });
 }

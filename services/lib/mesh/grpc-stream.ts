@@ -140,9 +140,11 @@ class GrpcMessageStream implements MessageStream {
   }
 
   listen(handlers: StreamHandlers): void {
+    const isFirst = this.#handlers === undefined;
     this.#handlers = handlers;
+    if (!isFirst) return;
     this.#call.on('data', (message: Message) => {
-      if (!this.#ended) handlers.onMessage(message);
+      if (!this.#ended) this.#handlers!.onMessage(message);
     });
   }
 

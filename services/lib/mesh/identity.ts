@@ -1,8 +1,9 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ServingError } from '../errors/serving-error.js';
 import { PROTOCOL_VERSION } from '../wire/codec.js';
-import type { Hello, Plan } from '../wire/gen/stage_pb.js';
+import type { Hello, HelloSchema, Plan } from '../wire/gen/stage_pb.js';
 
-/** Who a process is, as it says in `Hello` and `Welcome`. */
+/** Who a process is, as it says in `Hello`, `Welcome` and `Invite`. */
 export interface Identity {
   readonly appId: string;
   /** Of this process; unique among all replicas of all stages. */
@@ -12,24 +13,37 @@ export interface Identity {
   readonly plan: AgreedPlan;
 }
 
+/** What a process says first on a stream that it opens: `Hello` as a caller, `Invite` as a callee. */
+export const introduce = (
+  { appId, replica, plan }: Identity,
+  traceparent: string,
+): MessageInitShape<typeof HelloSchema> => ({
+  version: PROTOCOL_VERSION,
+  appId,
+  replica,
+  plan,
+  traceparent,
+});
+
 /** What every process of a mesh must agree on: two that differ would compute nonsense together. */
 export type AgreedPlan = Pick<Plan, 'modelDigest' | 'precision' | 'activations' | 'split'>;
 
-/** Throws `protocol_mismatch` unless the caller speaks our protocol and serves the same plan. */
-export function checkHello(hello: Hello, own: AgreedPlan): void {
+/** Why we have nothing to do with whoever says this of itself: another protocol or plan than ours; null where it agrees. */
+export function misfitOf(hello: Hello, own: AgreedPlan): ServingError | null {
   const differs = (what: string, theirs: unknown, ours: unknown): ServingError =>
     new ServingError(
       'protocol_mismatch',
       `${hello.appId}/${hello.replica} has ${what} ${String(theirs)}, not ${String(ours)}`,
     );
-  if (hello.version !== PROTOCOL_VERSION) throw differs('protocol version', hello.version, PROTOCOL_VERSION);
+  if (hello.version !== PROTOCOL_VERSION) return differs('protocol version', hello.version, PROTOCOL_VERSION);
   const theirs = hello.plan;
-  if (theirs?.modelDigest !== own.modelDigest) throw differs('model', theirs?.modelDigest, own.modelDigest);
-  if (theirs.precision !== own.precision) throw differs('precision', theirs.precision, own.precision);
+  if (theirs?.modelDigest !== own.modelDigest) return differs('model', theirs?.modelDigest, own.modelDigest);
+  if (theirs.precision !== own.precision) return differs('precision', theirs.precision, own.precision);
   if (theirs.activations !== own.activations)
-    throw differs('activations', theirs.activations, own.activations);
+    return differs('activations', theirs.activations, own.activations);
   if (String(theirs.split) !== String(own.split))
-    throw differs('split', `[${String(theirs.split)}]`, `[${String(own.split)}]`);
+    return differs('split', `[${String(theirs.split)}]`, `[${String(own.split)}]`);
+  return null;
 }
 
 const PARTS = ['protocol', 'model', 'precision', 'activations', 'split'] as const;

@@ -3,10 +3,10 @@ import { SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { ServingError } from '../errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
 import { traceparentOf } from '../telemetry/trace-context.js';
-import type { Message } from '../wire/gen/stage_pb.js';
+import type { Hello, Message } from '../wire/gen/stage_pb.js';
 import { announcedPlan, difference, type AnnouncedPlan, type Identity } from './identity.js';
 import { connect, type CallerLink, type CallerLinkEvents } from './caller-link.js';
-import type { Mesh, ReplicaRecord } from './types.js';
+import type { Mesh, MessageStream, ReplicaRecord } from './types.js';
 
 export interface LinkManagerOptions {
   readonly mesh: Mesh;
@@ -17,6 +17,8 @@ export interface LinkManagerOptions {
   onUp?(link: CallerLink): void;
   onDown(link: CallerLink, reason: ServingError): void;
   onRoom?(link: CallerLink): void;
+  /** A replica holds links to others than before. */
+  onNews?(link: CallerLink): void;
   onRoundTrip?(seconds: number): void;
   /** Each link that is opened has a trace of its own, which the sidecars' spans join. */
   readonly tracer?: Tracer;
@@ -40,14 +42,28 @@ const UNLISTED_MS = 5_000;
 const OPENS_PER_LOOK = 4;
 
 /**
+ * A replica that comes after us opens links itself (invite-callers.ts): its sidecar asks for names that ours has not
+ * heard of yet. So long it is not looked for; one that was there before us, or whose link has broken, is at once.
+ */
+const NEWCOMER_MS = 2_000;
+
+/** Invitations that are being answered at once. */
+const MAX_ANSWERING = 64;
+
+/**
  * Holds one link to every live replica of an app-id, as replicas come and go.
  *
- * Through Dapr a stream reaches a replica of Dapr's choice, so missing ones are found by opening streams
- * until all listed replicas have been met; doubles are closed at once.
+ * Replicas that come invite us. Others are looked for: through Dapr a stream reaches a replica of Dapr's choice, so
+ * missing ones are found by opening streams until all listed replicas have been met. Whichever link was there first
+ * stays, and doubles are closed at once.
  */
 export class LinkManager {
   readonly #options: LinkManagerOptions;
   readonly #links = new Map<string, CallerLink>();
+  /** Replicas that we are about to call where they asked for it. */
+  readonly #answering = new Set<string>();
+  /** When each listed replica was first seen, ms; those of the first look have been there before us. */
+  #listedAt: ReadonlyMap<string, number> | null = null;
   readonly #plan: AnnouncedPlan;
   /** By replica: what of its plan differs from ours. */
   #misfits: ReadonlyMap<string, string> = new Map();
@@ -82,6 +98,29 @@ export class LinkManager {
     return [...differences].map((each) => `${this.#options.appId} has ${each}`);
   }
 
+  /** A replica has opened a stream to us: calls it there, unless there is a link to it already. */
+  async invited(stream: MessageStream, { appId, replica, traceparent }: Hello): Promise<void> {
+    if (appId !== this.#options.appId) {
+      stream.end(new ServingError('protocol_mismatch', `nobody calls ${appId} here`));
+      return;
+    }
+    const isKnown = this.#links.has(replica) || this.#answering.has(replica);
+    if (isKnown || this.#answering.size >= MAX_ANSWERING || this.#stopped.signal.aborted) {
+      stream.end();
+      return;
+    }
+    this.#answering.add(replica);
+    try {
+      const link = await connect(stream, this.#options.identity, this.#events, { traceparent });
+      this.#answering.delete(replica);
+      this.#keep(link);
+    } catch (reason) {
+      this.#options.onTrouble?.(reason);
+    } finally {
+      this.#answering.delete(replica);
+    }
+  }
+
   /** Ends all links; `onDown` is not called for what we end ourselves. */
   async close(): Promise<void> {
     this.#stopped.abort();
@@ -108,7 +147,10 @@ export class LinkManager {
   /** Opens links to listed replicas that have none; true when none is missing. */
   async #look(): Promise<boolean> {
     const listed = await this.#list();
-    const wanted = this.#withoutMisfits(listed.filter(({ draining }) => !draining));
+    const newcomers = this.#newcomersOf(listed);
+    const wanted = this.#withoutMisfits(listed.filter(({ draining }) => !draining)).filter(
+      ({ replica }) => !newcomers.has(replica),
+    );
     const missing = (): ReplicaRecord[] => wanted.filter(({ replica }) => !this.#links.has(replica));
     for (let opens = 0; opens < OPENS_PER_LOOK && !this.#stopped.signal.aborted; opens++) {
       const left = missing();
@@ -131,6 +173,17 @@ export class LinkManager {
       this.#unlisted = { since, reason: ServingError.from(error).message };
       throw error;
     }
+  }
+
+  /** Those that still have time to come to us by themselves. */
+  #newcomersOf(listed: readonly ReplicaRecord[]): ReadonlySet<string> {
+    const now = performance.now();
+    const before = this.#listedAt;
+    const listedAt = new Map(
+      listed.map(({ replica }) => [replica, before === null ? -Infinity : (before.get(replica) ?? now)]),
+    );
+    this.#listedAt = listedAt;
+    return new Set([...listedAt].flatMap(([replica, at]) => (now - at < NEWCOMER_MS ? [replica] : [])));
   }
 
   /** Those that may serve our plan; of the others it is noted what differs. */
@@ -162,20 +215,22 @@ export class LinkManager {
   }
 
   #connect(wanted: ReplicaRecord, traceparent = ''): Promise<CallerLink> {
-    const options = this.#options;
-    const events: CallerLinkEvents = {
-      onMessage: (from, message) => options.onMessage(from, message),
-      onEnd: (ended, reason) => this.#down(ended, reason),
-      onRoom: (from) => options.onRoom?.(from),
-      onRoundTrip: (seconds) => options.onRoundTrip?.(seconds),
-    };
-    const stream = options.mesh.open(wanted, traceparent);
-    return connect(stream, options.identity, events, { traceparent });
+    const { mesh, identity } = this.#options;
+    return connect(mesh.open(wanted, traceparent), identity, this.#events, { traceparent });
   }
+
+  readonly #events: CallerLinkEvents = {
+    onMessage: (from, message) => this.#options.onMessage(from, message),
+    onEnd: (ended, reason) => this.#down(ended, reason),
+    onRoom: (from) => this.#options.onRoom?.(from),
+    onNews: (from) => this.#options.onNews?.(from),
+    onRoundTrip: (seconds) => this.#options.onRoundTrip?.(seconds),
+  };
 
   #keep(link: CallerLink): void {
     if (!link.alive) return; // It ended in the moment of its welcome, when nobody could be told.
-    if (this.#links.has(link.replica) || this.#stopped.signal.aborted) {
+    const isDouble = this.#links.has(link.replica) || this.#answering.has(link.replica);
+    if (isDouble || this.#stopped.signal.aborted) {
       link.close();
       return;
     }

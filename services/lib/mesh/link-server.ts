@@ -1,31 +1,53 @@
 import type { Tokens } from '../config/config.js';
+import type { ServingError } from '../errors/serving-error.js';
 import { message } from '../wire/codec.js';
-import { accept, type CalleeLink, type CalleeLinkEvents, type StatusFields } from './callee-link.js';
-import { serveStreams } from './grpc-stream.js';
-import type { Identity } from './identity.js';
+import type { Hello } from '../wire/gen/stage_pb.js';
+import {
+  accept,
+  firstWord,
+  type CalleeLink,
+  type CalleeLinkEvents,
+  type FirstWordEvents,
+  type StatusFields,
+} from './callee-link.js';
+import { LINK_TIMING, type LinkTiming } from './caller-link.js';
+import { serveStreams, type StreamServer } from './grpc-stream.js';
+import { introduce, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';
 
-export interface LinkServerOptions extends CalleeLinkEvents {
+interface ServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
   readonly identity: Identity;
-  /** What a caller must show before it is listened to. */
+  /** What whoever opens a stream must show before it is listened to. */
   readonly wants?: Tokens;
+}
+
+export interface LinkServerOptions extends ServerOptions, CalleeLinkEvents {
   /** Read for every `Welcome` and `Pong`. */
   status(): StatusFields;
 }
 
 export interface LinkServer {
   readonly port: number;
+  /** Whether that replica holds a link to us. */
+  isCalledBy(replica: string): boolean;
+  /** Says on a stream that we have opened that we want to be called there: the link, or why there is none. */
+  invite(stream: MessageStream, traceparent?: string): Promise<CalleeLink | ServingError>;
   /** Tells every caller that this replica takes no new sequences. */
   drain(): void;
   close(): void;
 }
 
-/** Listens for the links that other processes open to this one. Throws `port_in_use`. */
+/** Whoever answers an invitation has nothing to look up: one that hangs must not keep us from the others. */
+const INVITE_TIMING: LinkTiming = { ...LINK_TIMING, handshakeMs: 2_000 };
+
+/** Listens for the links that other processes open to this one, and for invitations. Throws `port_in_use`. */
 export async function serveLinks(options: LinkServerOptions): Promise<LinkServer> {
+  const { identity } = options;
   const links = new Set<CalleeLink>();
+  const status = (): StatusFields => options.status();
   const events: CalleeLinkEvents = {
     onLink: (link) => {
       links.add(link);
@@ -36,13 +58,27 @@ export async function serveLinks(options: LinkServerOptions): Promise<LinkServer
       links.delete(link);
       options.onEnd(link, reason);
     },
-    onRefused: (reason) => options.onRefused?.(reason),
   };
-  const onStream = (stream: MessageStream): void =>
-    accept(stream, options.identity, () => options.status(), events);
+  const incoming: CalleeLinkEvents = {
+    ...events,
+    onRefused: (reason) => options.onRefused?.(reason),
+    ...(options.onInvite && { onInvite: (stream, invite) => options.onInvite!(stream, invite) }),
+  };
+  const onStream = (stream: MessageStream): void => accept(stream, identity, status, incoming);
   const server = await serveStreams(options.host, options.port, onStream, options.wants);
   return {
     port: server.port,
+    isCalledBy: (replica) => [...links].some((link) => link.replica === replica),
+    invite: (stream, traceparent = '') =>
+      new Promise((resolve) => {
+        const onLink = (link: CalleeLink): void => {
+          events.onLink(link);
+          resolve(link);
+        };
+        const invited = { ...events, onLink, onRefused: resolve };
+        accept(stream, identity, status, invited, INVITE_TIMING);
+        stream.send(message({ case: 'invite', value: introduce(identity, traceparent) }));
+      }),
     drain: () => {
       for (const link of links) link.send(message({ case: 'drain', value: {} }));
     },
@@ -52,3 +88,21 @@ export async function serveLinks(options: LinkServerOptions): Promise<LinkServer
     },
   };
 }
+
+/** Listens for invitations alone: for a process that calls, and that nobody calls. Throws `port_in_use`. */
+export const serveInvites = (
+  options: ServerOptions & {
+    onInvite(stream: MessageStream, invite: Hello): void;
+    onRefused: FirstWordEvents['onRefused'];
+  },
+): Promise<StreamServer> =>
+  serveStreams(
+    options.host,
+    options.port,
+    (stream) =>
+      firstWord(stream, options.identity.plan, {
+        onInvite: (invite) => options.onInvite(stream, invite),
+        onRefused: (reason) => options.onRefused(reason),
+      }),
+    options.wants,
+  );

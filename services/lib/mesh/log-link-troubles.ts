@@ -37,6 +37,12 @@ export function logLinkTroubles(
   };
 }
 
+/** How the log hears of streams that others have opened and that have not become links. */
+export const linkRefusals =
+  (log: Logger): ((reason: ServingError) => void) =>
+  ({ code, message }) =>
+    log[code === 'protocol_mismatch' ? 'warn' : 'debug']({ code, reason: message }, 'link refused');
+
 /** A registry that stays away is worth a line a minute, not one with each renewal. */
 const COMPLAINT_MS = 60_000;
 

@@ -27,6 +27,13 @@ interface RegistryTiming {
 }
 
 const TIMING: RegistryTiming = { renewMs: 2_000, expireMs: 7_000 };
+/**
+ * Replicas of an app-id that renew at that pace. More of them renew the more slowly, and are held for living the longer:
+ * their document, in whose changes only one wins, is written as often however many they are.
+ */
+const CROWD = 32;
+/** That is when a dead one is listed for minutes. */
+const SLOWEST = 32;
 const MAX_ATTEMPTS = 20;
 /** Before a first announcement that failed is tried again, ms; it doubles up to the time between renewals. */
 const FIRST_PAUSE_MS = 100;
@@ -37,6 +44,8 @@ interface Entry {
   readonly plan?: AnnouncedPlan | undefined;
   /** Rises with every renewal. */
   readonly beat: number;
+  /** How many times more slowly than usual it is renewed; not said where it is not. */
+  readonly slowness?: number | undefined;
 }
 
 /** The newest beat of a replica, and when our clock first saw it, ms. */
@@ -82,14 +91,18 @@ export class DocumentRegistry implements Registry {
     const { appId, replica, address, plan } = record;
     let { draining } = record;
     let beat = 0;
+    let slowness = 1;
     let turn = Promise.resolve();
     // Renewals and updates of one replica take turns, so that they do not race each other.
     const renew = (): Promise<void> =>
       (turn = turn
         .catch(() => undefined)
-        .then(() => this.#put(appId, replica, { address, draining, plan, beat: ++beat })));
+        .then(async () => {
+          slowness = await this.#put(appId, replica, { address, draining, plan, beat: ++beat });
+        }));
     await this.#untilDone(renew, onTrouble, signal);
-    const renewing = this.#renewForever(renew, onTrouble, stopped.signal);
+    const pauseMs = (): number => this.#timing.renewMs * slowness;
+    const renewing = this.#renewForever(renew, pauseMs, onTrouble, stopped.signal);
     return {
       update: async (change) => {
         draining = change.draining;
@@ -124,21 +137,23 @@ export class DocumentRegistry implements Registry {
   /** A store that fails for a while costs renewals, not the process: the next one may succeed in time. */
   async #renewForever(
     renew: () => Promise<void>,
+    pauseMs: () => number,
     onTrouble: (reason: unknown) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const pause = (): Promise<boolean> =>
-      delay(this.#timing.renewMs, true, { signal, ref: false }).catch(() => false);
+    const pause = (): Promise<boolean> => delay(pauseMs(), true, { signal, ref: false }).catch(() => false);
     while (await pause()) await renew().catch(onTrouble);
   }
 
-  /** Sets or removes one replica's entry, and removes those that have died. */
-  async #put(appId: string, replica: string, entry: Entry | null): Promise<void> {
+  /** Sets or removes one replica's entry, and removes those that have died. Returns how slowly to renew it. */
+  async #put(appId: string, replica: string, entry: Entry | null): Promise<number> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const { living, etag } = await this.#read(appId);
       const others = living.filter(([id]) => id !== replica);
-      const document = Object.fromEntries(entry === null ? others : [...others, [replica, entry]]);
-      if (await this.#store.write(keyOf(appId), document, etag)) return;
+      const slowness = Math.min(SLOWEST, Math.max(1, others.length / CROWD));
+      const own = entry && { ...entry, slowness: slowness > 1 ? slowness : undefined };
+      const document = Object.fromEntries(own === null ? others : [...others, [replica, own]]);
+      if (await this.#store.write(keyOf(appId), document, etag)) return slowness;
       await delay(Math.random() * 20 * (attempt + 1));
     }
     throw new ServingError('registry_conflict', `could not write the record of ${appId}/${replica}`);
@@ -157,7 +172,9 @@ export class DocumentRegistry implements Registry {
       }),
     );
     this.#seen.set(appId, seen);
-    const living = entries.filter(([replica]) => now - seen.get(replica)!.at < this.#timing.expireMs);
+    const living = entries.filter(
+      ([replica, { slowness = 1 }]) => now - seen.get(replica)!.at < this.#timing.expireMs * slowness,
+    );
     return { living, etag: found?.etag ?? null };
   }
 }
@@ -177,6 +194,8 @@ function entriesOf(value: unknown): [string, Entry][] {
 
 function isEntry(value: unknown): value is Entry {
   if (typeof value !== 'object' || value === null) return false;
-  const { address, draining, beat } = value as Partial<Record<keyof Entry, unknown>>;
-  return typeof address === 'string' && typeof draining === 'boolean' && typeof beat === 'number';
+  const { address, draining, beat, slowness = 1 } = value as Partial<Record<keyof Entry, unknown>>;
+  const isTimed =
+    typeof beat === 'number' && typeof slowness === 'number' && slowness >= 1 && slowness <= SLOWEST;
+  return typeof address === 'string' && typeof draining === 'boolean' && isTimed;
 }

@@ -8,7 +8,10 @@ export interface MessageStream {
   send(message: Message): void;
   /** Ends the stream from this side. `reason` is what the other side reads, where it is told. */
   end(reason?: ServingError): void;
-  /** Called once, before messages flow. `onEnd` is called exactly once, whichever side ended the stream. */
+  /**
+   * Called before messages flow; called again, it hands the stream over to other handlers. `onEnd` of the last ones is
+   * called exactly once, whichever side ended the stream.
+   */
   listen(handlers: StreamHandlers): void;
 }
 

@@ -43,6 +43,8 @@ export class Account {
     decode: { ...NO_STEPS },
   };
   #steps = 0;
+  /** Since when it waits to be used for the first time; null before it serves, and once it has been. */
+  #unusedSince: number | null = null;
   /** The step that runs: when it began, and what its parts had waited, in all. */
   #running: { readonly began: number; readonly queued: number } | null = null;
 
@@ -63,8 +65,15 @@ export class Account {
     };
   }
 
+  /** Others can find this replica from now on. */
+  serves(): void {
+    this.#unusedSince = now();
+  }
+
   sequenceOpened(open: Open, link: { readonly traceparent: string }): SequenceAccount {
-    const { tracer, labels } = this.#options;
+    const { tracer, labels, metrics } = this.#options;
+    if (this.#unusedSince !== null) metrics.firstSequenceSeconds.set(now() - this.#unusedSince);
+    this.#unusedSince = null;
     return new SequenceAccount(spansOf(tracer, labels, open, link));
   }
 
@@ -105,8 +114,15 @@ export class Account {
     this.#running = null;
   }
 
-  /** The engine has answered, and says itself that it computed for `busy` seconds. Returns each part's time. */
-  stepEnded(parts: readonly Part[], busy: number): { readonly ended: number; readonly times: PartTime[] } {
+  /**
+   * The engine has answered, and says itself that it computed for `busy` seconds, and of a step that it emulates how much
+   * too late it was over. Returns each part's time.
+   */
+  stepEnded(
+    parts: readonly Part[],
+    busy: number,
+    overshoot: number | null = null,
+  ): { readonly ended: number; readonly times: PartTime[] } {
     const { metrics } = this.#options;
     const { began: started, queued } = this.#running!;
     this.#running = null;
@@ -115,6 +131,7 @@ export class Account {
     metrics.batchSize.observe({ phase }, parts.length);
     metrics.stepSeconds.observe({ phase }, busy);
     metrics.busySeconds.inc(busy);
+    if (overshoot !== null) metrics.stepOvershoot.observe(overshoot);
     this.#busy.add(busy, ended);
     addStep(this.#totals[phase], parts.length, busy, queued);
     const run = { started, ended, batchSize: parts.length, step: ++this.#steps };

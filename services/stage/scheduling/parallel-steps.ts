@@ -3,15 +3,24 @@ import type { EngineInfo } from '../../lib/wire/gen/stage_pb.js';
 /** What a replica computes with. */
 export type Compute = Omit<EngineInfo, '$typeName' | '$unknown'>;
 
-/** What replicas of a stage compute with, and all after them, each once: all of them know those after them. */
+/**
+ * Engines that a replica tells of: with more than these no more steps run at once than there are sequences to fill them,
+ * and every ping of every link is answered with the list.
+ */
+const MOST_ENGINES = 64;
+
+/** What replicas of a stage compute with, and those after them, each once: all of them know those after them. */
 export function enginesOf(
   statuses: readonly { readonly engine?: Compute; readonly enginesAfter: readonly Compute[] }[],
 ): Compute[] {
-  const engines = statuses.flatMap(({ engine, enginesAfter }) => [
-    ...(engine === undefined ? [] : [engine]),
-    ...enginesAfter,
-  ]);
-  return [...new Map(engines.map((engine) => [engine.replica, engine])).values()];
+  const engines = new Map<string, Compute>();
+  for (const { engine, enginesAfter } of statuses) {
+    for (const each of engine === undefined ? enginesAfter : [engine, ...enginesAfter]) {
+      if (engines.size === MOST_ENGINES) return [...engines.values()];
+      engines.set(each.replica, each);
+    }
+  }
+  return [...engines.values()];
 }
 
 /**

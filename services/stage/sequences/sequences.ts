@@ -55,6 +55,10 @@ export class Sequences {
     return this.#draining;
   }
 
+  get callers(): ReadonlySet<CalleeLink> {
+    return this.#callers;
+  }
+
   /** Takes no new sequences from now on; resolves when the running ones have ended. */
   drain(): Promise<void> {
     this.#draining = true;

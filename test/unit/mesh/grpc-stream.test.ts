@@ -7,6 +7,7 @@ import {
   type StreamServer,
 } from '../../../services/lib/mesh/grpc-stream.js';
 import { message } from '../../../services/lib/wire/codec.js';
+import { eventually } from '../../support/eventually.js';
 
 const ping = message({ case: 'ping', value: { nonce: 1 } });
 
@@ -37,6 +38,39 @@ describe('the server of links', () => {
       server.close();
     }
   });
+});
+
+it('hands a stream over to whoever listens last, without losing or doubling a message', async () => {
+  const heard: string[] = [];
+  const server = await serveStreams('127.0.0.1', 0, (stream) => {
+    stream.listen({
+      onMessage: () => {
+        heard.push('first');
+        stream.listen({
+          onMessage: (value) => {
+            heard.push('later');
+            stream.send(value);
+          },
+          onEnd: () => heard.push('end'),
+        });
+      },
+      onEnd: () => heard.push('end of nobody'),
+    });
+  });
+  const client = createClient(`127.0.0.1:${server.port}`);
+  try {
+    const stream = openStream(client, {});
+    await new Promise<void>((resolve) => {
+      stream.listen({ onMessage: () => resolve(), onEnd: () => undefined });
+      for (let count = 0; count < 3; count++) stream.send(ping);
+    });
+    stream.end();
+    await eventually('the end', () => heard.length === 4);
+    expect(heard).toEqual(['first', 'later', 'later', 'end']);
+  } finally {
+    client.close();
+    server.close();
+  }
 });
 
 describe('the server of links that wants tokens', () => {

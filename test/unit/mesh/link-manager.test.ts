@@ -1,8 +1,9 @@
+import { create } from '@bufbuild/protobuf';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { announcedPlan, type Identity } from '../../../services/lib/mesh/identity.js';
+import { announcedPlan, introduce, type Identity } from '../../../services/lib/mesh/identity.js';
 import { accept } from '../../../services/lib/mesh/callee-link.js';
 import { DirectMesh } from '../../../services/lib/mesh/direct-mesh.js';
 import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
@@ -10,6 +11,7 @@ import { logLinkTroubles } from '../../../services/lib/mesh/log-link-troubles.js
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
 import type { Announcement, Mesh, MessageStream } from '../../../services/lib/mesh/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
+import { HelloSchema, type Hello } from '../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../support/eventually.js';
 import { streamPair } from '../../support/stream-pair.js';
 
@@ -154,6 +156,104 @@ describe('in a mesh where not every replica answers', () => {
     await eventually('the other', () => manager.get('good'));
     await eventually('another try', () => met > 4);
     expect(manager.links.map(({ replica }) => replica)).toEqual(['good']);
+    await manager.close();
+  });
+});
+
+describe('replicas that come while it is there', () => {
+  const record = (replica: string) => ({ appId: 'stage-0', replica, address: '', draining: false });
+  /** A caller whose own openings reach whom they want, once `listed` names it. */
+  const start = (listed: ReturnType<typeof record>[]) => {
+    const opened: string[] = [];
+    const ups: string[] = [];
+    const mesh: Mesh = {
+      kind: 'direct',
+      registry: { list: () => Promise.resolve(listed), announce: () => Promise.reject(new Error('no')) },
+      open: ({ replica }) => {
+        opened.push(replica);
+        const [near, far] = streamPair();
+        answer(far, replica);
+        return near;
+      },
+      close: () => Promise.resolve(),
+    };
+    const manager = new LinkManager({
+      mesh,
+      identity: identityOf('gateway', 'g'),
+      appId: 'stage-0',
+      onMessage: () => undefined,
+      onUp: ({ replica }) => ups.push(replica),
+      onDown: () => undefined,
+    });
+    return { manager, opened, ups };
+  };
+  const answer = (far: MessageStream, replica: string): void => {
+    const nothing = () => undefined;
+    accept(far, identityOf('stage-0', replica), status, {
+      onLink: nothing,
+      onMessage: nothing,
+      onEnd: nothing,
+    });
+  };
+  const helloOf = (replica: string, appId = 'stage-0') =>
+    create(HelloSchema, { ...introduce(identityOf(appId, replica), '') });
+  /** The stream that a replica opens, and why it ended. */
+  const inviteTo = async (manager: LinkManager, hello: Hello): Promise<string | null> => {
+    const [near, far] = streamPair();
+    let reason: string | null = null;
+    answer(far, hello.replica);
+    near.listen({ onMessage: () => undefined, onEnd: ({ message: why }) => (reason = why) });
+    await manager.invited(near, hello);
+    return reason;
+  };
+
+  it('are called where they ask for it, and not looked for', async () => {
+    const listed = [record('old')];
+    const { manager, opened, ups } = start(listed);
+    await eventually('the old one', () => manager.get('old'));
+    await inviteTo(manager, helloOf('new'));
+    expect(manager.get('new')).toBeDefined();
+    listed.push(record('new'));
+    // A second stream of the same replica is closed, and the link over the first one stays.
+    const link = manager.get('new');
+    expect(await inviteTo(manager, helloOf('new'))).toBe('closed');
+    expect(manager.get('new')).toBe(link);
+    expect([opened, ups]).toEqual([['old'], ['old', 'new']]);
+    await manager.close();
+    expect(await inviteTo(manager, helloOf('late'))).toBe('closed');
+    expect(manager.links).toEqual([]);
+  });
+
+  it('are looked for when they have not come by themselves', async () => {
+    const listed = [record('old')];
+    const { manager, opened } = start(listed);
+    await eventually('the old one', () => manager.get('old'));
+    listed.push(record('shy'));
+    const since = performance.now();
+    await eventually('the shy one', () => manager.get('shy'));
+    expect(performance.now() - since).toBeGreaterThan(1_500);
+    expect(opened).toEqual(['old', 'shy']);
+    await manager.close();
+  });
+
+  it('and are none of the stage that it calls are refused', async () => {
+    const { manager } = start([]);
+    expect(await inviteTo(manager, helloOf('x', 'stage-9'))).toBe('nobody calls stage-9 here');
+    expect(manager.links).toEqual([]);
+    await manager.close();
+  });
+
+  it('are answered a bounded number at a time, however many ask and say nothing more', async () => {
+    const { manager } = start([]);
+    let ends = 0;
+    const answers = Array.from({ length: 100 }, (_, index) => {
+      const [near, far] = streamPair();
+      far.listen({ onMessage: () => undefined, onEnd: () => ends++ });
+      return { far, answered: manager.invited(near, helloOf(`r${index}`)) };
+    });
+    await eventually('the last ones to be turned away', () => ends === 36);
+    for (const { far } of answers) far.end();
+    await Promise.all(answers.map(({ answered }) => answered));
     await manager.close();
   });
 });

@@ -85,6 +85,27 @@ describe('the registry', () => {
     await eventually('nobody', async () => (await ids(reader)).length === 0);
   });
 
+  it('has many replicas renew more slowly, and holds them for living as much longer', async () => {
+    const store = new FileDocumentStore(directory);
+    const announced = [];
+    for (let index = 0; index < 66; index++) announced.push(await registry().announce(record(`r${index}`)));
+    const { r31, r65 } = (await store.read('replicas-stage-1'))!.value as Record<
+      string,
+      { slowness?: number }
+    >;
+    expect([r31!.slowness, r65!.slowness]).toEqual([undefined, 65 / 32]);
+    for (const each of announced) await each.withdraw();
+
+    const dead = { address: 'x', draining: false, beat: 1 };
+    const document = { quick: dead, slow: { ...dead, slowness: 8 }, never: { ...dead, slowness: 1e9 } };
+    await store.write('replicas-stage-2', document, null);
+    const reader = registry({ renewMs: 20, expireMs: 200 });
+    const listed = async () => (await reader.list('stage-2')).map(({ replica }) => replica).join();
+    expect(await listed()).toBe('quick,slow');
+    await eventually('one of them', async () => (await listed()) === 'slow');
+    await eventually('none', async () => (await listed()) === '');
+  });
+
   it('tells of a renewal that failed, and goes on renewing', async () => {
     const store = new FileDocumentStore(directory);
     let broken = false;

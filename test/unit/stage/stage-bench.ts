@@ -6,7 +6,12 @@ import { connect, type CallerLink } from '../../../services/lib/mesh/caller-link
 import type { Identity } from '../../../services/lib/mesh/identity.js';
 import { message, type BodyOf, type MessageCase } from '../../../services/lib/wire/codec.js';
 import { packFrames, type Rows } from '../../../services/lib/wire/frames.js';
-import { SamplingSchema, StatusSchema, type Message } from '../../../services/lib/wire/gen/stage_pb.js';
+import {
+  SamplingSchema,
+  StatusSchema,
+  type Message,
+  type Status,
+} from '../../../services/lib/wire/gen/stage_pb.js';
 import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 import { PlainScheduler } from '../../../services/stage/scheduling/scheduler.js';
 import { Stage, type StageOptions } from '../../../services/stage/stage.js';
@@ -56,6 +61,8 @@ export class Inbox {
 export interface Caller {
   readonly link: CallerLink;
   readonly inbox: Inbox;
+  /** What it was told unasked. */
+  readonly news: Status[];
   readonly ended: Promise<ServingError>;
 }
 
@@ -70,11 +77,13 @@ export async function callerOf(stage: Stage, appId: string, replica: string): Pr
   const inbox = new Inbox();
   let end: (reason: ServingError) => void;
   const ended = new Promise<ServingError>((resolve) => (end = resolve));
+  const news: Status[] = [];
   const link = await connect(near, identityOf(appId, replica), {
     onMessage: (_link, received) => inbox.messages.push(received),
     onEnd: (_link, reason) => end(reason),
+    onNews: ({ status }) => news.push(status),
   });
-  return { link, inbox, ended };
+  return { link, inbox, news, ended };
 }
 
 export interface NextStage {

@@ -267,6 +267,15 @@ describe('the first stage', () => {
     await nothingIsOpen();
   });
 
+  it('tells its callers unasked when its ways on have changed', async () => {
+    const news = (): string[] => gateway.news.map(({ nextReplicas }) => nextReplicas.join());
+    stage.onNextUp();
+    await eventually('the first news', () => news().length === 1);
+    next.end();
+    await eventually('the second', () => news().length === 2);
+    expect(news()[0]).toBe('next');
+  });
+
   it.each([
     ['kv_exhausted', 'kv_exhausted'],
     ['code_of_the_future', 'internal'],

@@ -86,12 +86,20 @@ function reactionTable(results: ArmResults): string {
   const rows = pairs(results).flatMap(({ arm, load, trial }) => {
     if (load.risesAt === null) return [];
     return reactionsOf(trial, trial.startedAt + load.risesAt * 1000).map((reaction) => {
-      const { app, breach, visible, decided, scheduled, ready, serving } = reaction;
-      const times = [breach, visible, decided, scheduled, ready, serving];
+      const { app, breach, visible, decided, scheduled, ready, serving, unused } = reaction;
+      const times = [breach, visible, decided, scheduled, ready, serving, unused];
       return [load.name, arm.name, app, ...times.map((ms) => figure(ms === null ? null : ms / 1000))];
     });
   });
-  const head = ['breach', 'metric visible', 'HPA decides', 'scheduled', 'ready', 'first token'];
+  const head = [
+    'breach',
+    'metric visible',
+    'HPA decides',
+    'scheduled',
+    'ready',
+    'first token',
+    'serving, but unused',
+  ];
   const labels = head.map((name) => `${name}, s`);
   return rows.length === 0
     ? 'No replica was added while a load rose.'

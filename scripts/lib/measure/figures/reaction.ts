@@ -18,6 +18,8 @@ export interface Reaction {
   readonly ready: number | null;
   /** and has computed its first output tokens. */
   readonly serving: number | null;
+  /** From when it could be found until it was given a sequence, by its own clock; ms. */
+  readonly unused: number | null;
 }
 
 /** The metric that is the share of time in which an engine computes. */
@@ -46,6 +48,7 @@ function reactionOf(app: string, { observations, lives }: Seen, roseAt: number):
   const decided = later.find((each) => (scaleOf(each, app)?.desired ?? 0) > before);
   const born = firstBorn(app, lives, decided);
   const serving = later.find(({ pods }) => pods.some((pod) => pod.name === born?.name && hasServed(pod)));
+  const unused = serving?.pods.find(({ name }) => name === born?.name)?.counters?.firstSequenceSeconds;
   const since = (at: number | null | undefined): number | null => (at ? at - roseAt : null);
   return {
     app,
@@ -55,6 +58,7 @@ function reactionOf(app: string, { observations, lives }: Seen, roseAt: number):
     scheduled: since(born?.scheduled),
     ready: since(born?.ready),
     serving: since(serving?.at),
+    unused: unused ? unused * 1000 : null,
   };
 }
 

@@ -1,14 +1,17 @@
+import { create } from '@bufbuild/protobuf';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
 import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { SpeculationMetrics } from '../../../../services/gateway/speculation/drafter.js';
-import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
+import { announcedPlan, introduce } from '../../../../services/lib/mesh/identity.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
+import { HelloSchema, StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../../support/eventually.js';
+import { streamPair } from '../../../support/stream-pair.js';
 import { thrownBy } from '../../../support/thrown-by.js';
-import { greedy, MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';
+import { greedy, MemoryMesh, MemoryReplica, plan } from './memory-mesh.js';
 
 const request = { prompt: [10, 20, 30, 40, 50], sampling: greedy, maxTokens: 3 };
 
@@ -336,6 +339,41 @@ describe('the mesh backend', () => {
     expect((await Promise.all(pulled)).map(({ value }) => value as number[])).toEqual([[8], [9]]);
     expect(first.closes).toEqual(['g-1/1']);
     expect(openings()).toHaveLength(3);
+  });
+
+  it('has who waits for room go over a replica that invites it, as soon as there is a way to it', async () => {
+    await start();
+    const full = { kvUsed: 100, kvCapacity: 100 };
+    const tell = (replica: MemoryReplica, status: object) =>
+      replica.send({ case: 'pong', value: { nonce: 0, status: create(StatusSchema, status) } });
+    for (const head of heads) tell(head, full);
+    await eventually('no room', () => backend.topology().stages[1]!.replicas[1]!.kv_used === 100);
+    first.onOpen = (open) => third.send({ case: 'opened', value: identified(open) });
+    const generated = generate();
+    await eventually('one that waits', () => backend.waiting === 1);
+
+    const third = new MemoryReplica('stage-1', 'z', []);
+    const [near, far] = streamPair();
+    third.take(far);
+    const identity = { appId: 'stage-1', replica: 'z', host: 'here', pid: 1, plan };
+    backend.invited(near, create(HelloSchema, introduce(identity, '')));
+    await eventually('the link', () => backend.topology().stages[1]!.replicas.length === 3);
+    expect(backend.waiting).toBe(1);
+    const before = performance.now();
+    tell(first, { kvCapacity: 100, nextReplicas: ['x', 'y', 'z'] });
+    expect((await generated).route).toBe('stage-0/a>stage-1/z');
+    expect(performance.now() - before).toBeLessThan(200);
+  });
+
+  it('calls nobody who is none of its stages', async () => {
+    await start();
+    const [near, far] = streamPair();
+    const ended = new Promise((resolve) =>
+      far.listen({ onMessage: () => undefined, onEnd: ({ message }) => resolve(message) }),
+    );
+    const stranger = { appId: 'stage-2', replica: 'z', host: 'here', pid: 1, plan };
+    backend.invited(near, create(HelloSchema, introduce(stranger, '')));
+    expect(await ended).toBe('nobody calls stage-2 here');
   });
 
   it('is done with a request that is aborted before the mesh agrees', async () => {

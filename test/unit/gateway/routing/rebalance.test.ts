@@ -36,6 +36,18 @@ describe('rebalancing', () => {
     expect(new Set(moves.map(({ sequence }) => sequence)).size).toBe(2);
   });
 
+  it('moves a quarter of what a replica lacks, where one that is new stands beside one that is overrun', () => {
+    const counts: number[] = [];
+    const sequences = several(64, x);
+    for (;;) {
+      const moves = planRebalance([[a], [x, y]], sequences);
+      if (moves.length === 0) break;
+      counts.push(moves.length);
+      for (const { sequence } of moves) sequences[sequences.indexOf(sequence)] = on(y);
+    }
+    expect(counts).toEqual([8, 6, 5, 3]);
+  });
+
   it.each([
     ['one alone', 1, 0],
     ['two that differ by one', 3, 2],

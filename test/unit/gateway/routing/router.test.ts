@@ -5,6 +5,7 @@ import {
   pickRoute,
   type Candidate,
 } from '../../../../services/gateway/routing/router.js';
+import { createRandom } from '../../../../services/lib/sampling/random.js';
 import { StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
 
 const replica = (
@@ -90,6 +91,30 @@ describe('the router', () => {
     ];
     expect(onSomeRoute(stages).map(ids)).toEqual(['a', 'x']);
     expect(onSomeRoute([[], [replica('x')]])).toEqual([[], []]);
+  });
+
+  it('knows the same of any mesh as who tries each replica alone', () => {
+    const random = createRandom(1);
+    const mesh = (): Candidate[][] =>
+      Array.from({ length: 4 }, (_, stage) =>
+        Array.from({ length: 1 + Math.floor(random() * 4) }, (__, index) => {
+          const next = ['0', '1', '2', '3'].filter(() => random() < 0.3).map((each) => `${stage + 1}${each}`);
+          return replica(`${stage}${index}`, { next, draining: random() < 0.1 });
+        }),
+      );
+    const isOnRoute = (stages: Candidate[][], index: number, link: Candidate): boolean => {
+      try {
+        return pickRoute(stages.with(index, [link]), none).length > 0;
+      } catch {
+        return false;
+      }
+    };
+    const meshes = Array.from({ length: 200 }, mesh);
+    const plain = meshes.map((stages) =>
+      stages.map((links, index) => ids(links.filter((link) => isOnRoute(stages, index, link)))),
+    );
+    expect(meshes.map((stages) => onSomeRoute(stages).map(ids))).toEqual(plain);
+    expect(plain.filter(([first]) => first !== '').length).toBeGreaterThan(20);
   });
 
   it.each([

@@ -6,7 +6,10 @@ import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';
 function story(second: number): Observation {
   const busySeconds = Math.max(0, second - 11) + 0.2 * Math.min(second, 11);
   const pods: PodView[] = [podOf({ name: 'first', counters: { busySeconds, decodeSteps: 9 } })];
-  if (second >= 18) pods.push(podOf({ name: 'second', counters: { decodeSteps: second >= 25 ? 4 : 0 } }));
+  if (second >= 18)
+    pods.push(
+      podOf({ name: 'second', counters: second >= 25 ? { decodeSteps: 4, firstSequenceSeconds: 0.4 } : {} }),
+    );
   const metrics = [{ name: BUSY_RATIO, value: second >= 15 ? 0.9 : 0.2, target: 0.7 }];
   const idle = scaleOf({ app: 'stage-1', metrics: [{ name: BUSY_RATIO, value: 0.1, target: 0.7 }] });
   return seenAt(second, { pods, scales: [scaleOf({ desired: second >= 17 ? 2 : 1, metrics }), idle] });
@@ -29,6 +32,7 @@ describe('a reaction', () => {
         scheduled: 8_000,
         ready: 13_000,
         serving: 15_000,
+        unused: 400,
       },
     ]);
   });
@@ -36,7 +40,14 @@ describe('a reaction', () => {
   it('ends where it was not seen to go on', () => {
     const trial = { observations: seconds(0, 16).map(story), lives: [old] };
     expect(reactionsOf(trial, 10_000)).toEqual([
-      expect.objectContaining({ visible: 5_000, decided: null, scheduled: null, ready: null, serving: null }),
+      expect.objectContaining({
+        visible: 5_000,
+        decided: null,
+        scheduled: null,
+        ready: null,
+        serving: null,
+        unused: null,
+      }),
     ]);
   });
 

@@ -25,3 +25,17 @@ test('engines that several replicas tell of count once', () => {
   const statuses = [one, other].map((own) => ({ engine: own, enginesAfter: [head] }));
   expect(enginesOf(statuses)).toEqual([one, head, other]);
 });
+
+test('a replica tells of no more engines than steps could run', () => {
+  const named = (stage: number, index: number) => ({
+    ...engine(`${stage}/${index}`, 1, 1),
+    replica: `${stage}/${index}`,
+  });
+  const after = Array.from({ length: 100 }, (_, index) => named(2, index));
+  const statuses = Array.from({ length: 100 }, (_, index) => ({
+    engine: named(1, index),
+    enginesAfter: after,
+  }));
+  expect(parallelSteps(enginesOf(statuses))).toBe(64);
+  expect(enginesOf(statuses.slice(0, 1)).length).toBe(64);
+});

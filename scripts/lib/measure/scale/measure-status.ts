@@ -1,0 +1,78 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { create } from '@bufbuild/protobuf';
+import { decodeMessage, encodeMessage, message } from '../../../../services/lib/wire/codec.js';
+import { StatusSchema, type Status } from '../../../../services/lib/wire/gen/stage_pb.js';
+import { enginesOf } from '../../../../services/stage/scheduling/parallel-steps.js';
+import { sum } from '../figures/statistics.js';
+import { medianMs } from './median-ms.js';
+
+/** What links say of themselves, from the first stage's side and the gateway's. */
+export interface StatusFigures {
+  /** One pong of a replica of the first stage, bytes. */
+  readonly pongBytes: number;
+  /** Memory of what the gateway remembers of all pongs, bytes. */
+  readonly gatewayBytes: number;
+  /** Of a processor, for the pings of all links of a replica of the second stage, and of the gateway. */
+  readonly stageShare: number;
+  readonly gatewayShare: number;
+}
+
+export interface Size {
+  readonly stages: number;
+  /** Of each stage. */
+  readonly replicas: number;
+}
+
+const PING_SECONDS = 2;
+
+/** What its pongs cost, by the services' own codec. */
+export function measureStatus({ stages, replicas }: Size): StatusFigures {
+  const size = { stages, replicas };
+  const pong = message({ case: 'pong', value: { nonce: 1, status: statusOf(size, 0) } });
+  const bytes = encodeMessage(pong);
+  const encodeMs = medianMs(() => encodeMessage(pong));
+  const decodeMs = medianMs(() => decodeMessage(bytes));
+  // The middle of the chain, which is called and calls.
+  const perPing = (encodeMs + decodeMs) / 1_000 / PING_SECONDS;
+  return {
+    pongBytes: bytes.length,
+    gatewayBytes: sum(Array.from({ length: stages }, (_, stage) => replicas * heapOf(size, stage))),
+    stageShare: replicas * perPing,
+    gatewayShare: (replicas * stages * decodeMs) / 1_000 / PING_SECONDS,
+  };
+}
+
+/** As `Stage.status` makes it: of a replica that holds links to all of the next stage. */
+export function statusOf({ stages, replicas }: Size, stage: number): Status {
+  const of = (next: number): string[] =>
+    next < stages ? Array.from({ length: replicas }, (_, index) => nameOf(next, index)) : [];
+  const engineOf = (replica: string) => ({ replica, owner: 'host-0123456789', processors: 2, threads: 2 });
+  const later = Array.from({ length: stages - stage - 1 }, (_, index) => stage + 1 + index);
+  return create(StatusSchema, {
+    kvUsed: 4_096,
+    kvCapacity: 131_072,
+    engine: engineOf(`stage-${stage}/0123456789ab`),
+    nextReplicas: of(stage + 1),
+    enginesAfter: enginesOf([
+      { enginesAfter: later.flatMap((next) => of(next).map((name) => engineOf(`stage-${next}/${name}`))) },
+    ]),
+  });
+}
+
+/** What a decoded status takes up of the heap, bytes. */
+function heapOf(size: Size, stage: number): number {
+  const bytes = encodeMessage(message({ case: 'pong', value: { nonce: 1, status: statusOf(size, stage) } }));
+  const copies = Math.max(4, Math.min(1_000, Math.ceil(4e6 / bytes.length)));
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  const held = Array.from({ length: copies }, () => decodeMessage(bytes));
+  collectGarbage();
+  return (process.memoryUsage().heapUsed - before) / held.length;
+}
+
+export const nameOf = (stage: number, index: number): string =>
+  (stage * 10_000 + index).toString(16).padStart(12, '0');
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;

@@ -1,0 +1,72 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Scrape } from '../../scripts/lib/local/metrics-page.js';
+import { post, startStream, type RunningStream } from '../support/completions.js';
+import { eventually } from '../support/eventually.js';
+import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
+
+const PROMPT = [504, 3575, 282, 4649, 314];
+/** More than a test waits for. */
+const LONG = 3_000;
+/** Running sequences are not moved before. */
+const SETTLED_MS = 5_500;
+
+/** By its own clock: from when it could be found until its first sequence, seconds; 0 before that. */
+async function unusedFor({ serviceHttpPort }: TestMember): Promise<number> {
+  const page = await (await fetch(`http://127.0.0.1:${serviceHttpPort}/metrics`)).text();
+  return new Scrape(page).total('layermesh_stage_first_sequence_seconds');
+}
+
+describe('a replica that comes, over Dapr', () => {
+  let system: TestSystem;
+  beforeAll(async () => {
+    system = await startSystem({ mesh: 'dapr', split: [10, 20], replicas: { 'stage-0': 2 } });
+  }, 120_000);
+  afterAll(() => system.stop());
+
+  const usedWithin = async (appId: string): Promise<number> => {
+    const member = system.members(appId).at(-1)!;
+    return eventually('its first sequence', () => unusedFor(member), 20_000);
+  };
+
+  it('gets running sequences within a second, from stages that have two callers and from those with one', async () => {
+    const client = new AbortController();
+    const streams: RunningStream[] = await Promise.all(
+      Array.from({ length: 6 }, () => startStream(system.url, PROMPT, LONG, client.signal)),
+    );
+    await delay(SETTLED_MS);
+    for (const appId of ['stage-1', 'stage-2', 'stage-0']) {
+      await system.scale(appId, system.members(appId).length + 1);
+      const seconds = await usedWithin(appId);
+      console.info(`${appId}: in use ${seconds.toFixed(3)} s after it could be found`);
+      expect(seconds).toBeLessThan(1);
+      await delay(SETTLED_MS);
+    }
+    client.abort();
+    await Promise.allSettled(streams.map(({ done }) => done));
+  }, 120_000);
+
+  it('gets new requests at once, and goes without a failed one, ten times', async () => {
+    const waits: number[] = [];
+    const stop = new AbortController();
+    const failures: string[] = [];
+    const client = async (): Promise<void> => {
+      while (!stop.signal.aborted) {
+        const answer = await post(`${system.url}/v1/completions`, { prompt: PROMPT, max_tokens: 12 });
+        const text = await answer.text();
+        if (!answer.ok) failures.push(`${answer.status} ${text}`);
+      }
+    };
+    const clients = Array.from({ length: 4 }, client);
+    const before = system.members('stage-1').length;
+    for (let turn = 0; turn < 10; turn++) {
+      await system.scale('stage-1', before + 1);
+      waits.push(await usedWithin('stage-1'));
+      await system.scale('stage-1', before);
+    }
+    stop.abort();
+    await Promise.all(clients);
+    console.info(`in use after ${waits.map((seconds) => seconds.toFixed(3)).join(', ')} s`);
+    expect(failures).toEqual([]);
+    for (const seconds of waits) expect(seconds).toBeLessThan(1);
+  }, 240_000);
+});
