@@ -1,5 +1,8 @@
-import { basename } from 'node:path';
+import { basename, relative } from 'node:path';
+import { readServed } from '../services/lib/config/config.js';
+import { engineLabel } from '../services/lib/model/plan.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
+import { engineEnvironment } from './lib/cli/options.js';
 import { planArms } from './lib/measure/bench/arms.js';
 import { barsReport } from './lib/measure/bench/bars.js';
 import { headerText, loadReport } from './lib/measure/bench/load-report.js';
@@ -7,7 +10,15 @@ import { loadsOf } from './lib/measure/bench/loads.js';
 import { benchCommand, type BenchOptions } from './lib/measure/bench/options.js';
 import { unpublishableReason, writeRawRows, type RunHeader } from './lib/measure/bench/rows.js';
 import { runBench } from './lib/measure/bench/run-bench.js';
-import { commandLine, describeMachine, writeResults } from './lib/measure/page.js';
+import {
+  commandLine,
+  describeMachine,
+  RESULTS_PAGE,
+  TIMED_RESULTS_PAGE,
+  writeResults,
+} from './lib/measure/page.js';
+import { voidReason } from './lib/measure/figures/validity.js';
+import { repositoryRoot } from './lib/repository.js';
 import { failedOf, throughputOf } from './lib/measure/figures/requests.js';
 import type { Trial } from './lib/measure/types.js';
 
@@ -32,30 +43,44 @@ async function bench(options: BenchOptions): Promise<void> {
     signal,
   );
 
+  const engine = engineOf(options);
+  const stretch = engine === null ? 1 : (options.dilate ?? 1);
   const header: RunHeader = {
     date,
     command: commandLine('bench'),
-    model: options.model === undefined ? 'the demo model' : basename(options.model),
+    model: modelOf(options),
+    engine,
     machine: describeMachine(),
     rounds,
-    level: { ttft: options.sloTtft, tpot: options.sloTpot },
+    level: { ttft: options.sloTtft * stretch, tpot: options.sloTpot * stretch },
     versions: Object.fromEntries(versions),
   };
-  const sections = loads.map((load) => loadReport(load, trials, { arms, level: header.level }));
+  const sections = loads.map((load) => loadReport(load, trials, { arms, level: header.level, engine }));
   const bars = options.workload === 'bars' ? [barsReport(trials, arms)] : [];
-  const report = [headerText(header), ...bars, ...sections].join('\n\n');
+  const invalid = voidReason(trials.map(({ usage }) => usage));
+  const verdict = invalid === null ? [] : [`**Void, and not to be published: ${invalid}.**`];
+  const report = [headerText(header), ...verdict, ...bars, ...sections].join('\n\n');
   console.log(report);
   if (options.json !== undefined) writeRawRows(options.json, header, trials);
-  if (trials.some((trial) => failedOf(trial).length > 0)) process.exitCode = 1;
-  if (options.docs) publish(report, trials);
+  if (invalid !== null || trials.some((trial) => failedOf(trial).length > 0)) process.exitCode = 1;
+  if (options.docs) publish(report, trials, engine === null ? RESULTS_PAGE : TIMED_RESULTS_PAGE);
 }
 
-function publish(report: string, trials: readonly Trial[]): void {
+/** What a timed engine emulates; null of one that computes. */
+const engineOf = (options: BenchOptions): string | null =>
+  engineLabel(readServed({ ...engineEnvironment(options), LAYERMESH_PREPARED: 'any' }));
+
+function modelOf({ engine, shape, model }: BenchOptions): string {
+  if (engine === 'timed') return `the shape of ${shape ?? 'llama-2-13b'}`;
+  return model === undefined ? 'the demo model' : basename(model);
+}
+
+function publish(report: string, trials: readonly Trial[], page: string): void {
   const reason = unpublishableReason(trials);
   if (reason === null) {
-    writeResults(report);
+    writeResults(report, page);
   } else {
-    console.error(`docs/benchmarks.md stays as it is: ${reason}`);
+    console.error(`${relative(repositoryRoot, page)} stays as it is: ${reason}`);
     process.exitCode = 1;
   }
 }

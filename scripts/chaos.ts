@@ -11,7 +11,7 @@ await runCommand(chaosCommand(chaos));
 
 async function chaos(options: ChaosOptions): Promise<void> {
   const signal = stopSignal();
-  const { stages = 3, seed, duration, faults: kinds, clients, json } = options;
+  const { stages = 3, seed, duration, faults: kinds, pace, clients, json } = options;
   const replicas = Array.from({ length: stages }, (_, stage) => `stage-${stage}=${options.replicas}`);
   const plan = await planSystem({ ...options, stages, replicas }, signal);
   // Without the last lines of a log: most deaths are meant.
@@ -19,7 +19,7 @@ async function chaos(options: ChaosOptions): Promise<void> {
   const system = await runStep('layer services', () => LocalSystem.start({ ...plan, onEvent }, signal));
   let sound = false;
   try {
-    const observed = await runChaos(system, { seed, duration, kinds, clients, onEvent }, signal);
+    const observed = await runChaos(system, { seed, duration, kinds, pace, clients, onEvent }, signal);
     sound = brokenRules(observed).length === 0;
     console.log(`\n${reportText(observed)}`);
     if (json !== undefined) writeFileSync(json, reportJson(observed));

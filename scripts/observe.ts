@@ -31,7 +31,7 @@ await runCommand(
       if (missing !== undefined) throw missing;
       const plan = await planSystem({}, signal);
       const observed = {
-        model: `${plan.modelName} ${plan.precision}`,
+        model: `${plan.modelName} ${plan.served['LAYERMESH_PRECISION'] ?? ''}`,
         split: plan.split,
         trace: await runStep('the trace of a request', () => exampleTrace(plan, programs, signal)),
         truth: await runStep('a slow stage', () => measureTruth(plan, signal)),

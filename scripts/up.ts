@@ -55,9 +55,11 @@ async function serve(options: SystemOptions, signal: AbortSignal): Promise<void>
 
 async function announce(gateway: GatewayClient, telemetry: TelemetryUrls | null): Promise<void> {
   const topology = await gateway.topology();
-  const body = '{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": true}';
+  // A model that nobody has trained never ends by itself.
+  const limit = topology.engine === undefined ? '' : ', "max_tokens": 64';
+  const body = `{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": true${limit}}`;
   console.log(`
-Serving ${topology.model} (${topology.precision}) at ${gateway.url}
+Serving ${topology.model} (${topology.engine ?? topology.precision}) at ${gateway.url}
 
   curl -N ${gateway.url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '${body}'

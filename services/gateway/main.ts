@@ -2,16 +2,17 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
+import { engineLabel, readPlan } from '../lib/model/plan.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
-import { readPlan } from '../lib/model/plan.js';
+import { letterText } from '../lib/model/gguf/letter-vocabulary.js';
 import { layerCosts } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
 import { samplingOver } from '../lib/openai/served-model.js';
 import { CONNECTION_LIMITS, listen } from '../lib/process/listen.js';
 import { runService, whenAborted } from '../lib/process/run-service.js';
-import { createMetricsRegistry } from '../lib/telemetry/metrics.js';
+import { createMetricsRegistry, tellEngine } from '../lib/telemetry/metrics.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
@@ -29,10 +30,10 @@ await runService(readGatewayConfig, serve);
 
 async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): Promise<void> {
   const { model, plan, ranges } = await readPlan(config.served);
-  const { prepared } = config.served;
-  const files = await readTextFiles(prepared);
-  const { specialTokensInContent } = config;
+  const { served, specialTokensInContent } = config;
   const { vocabulary } = model.config;
+  const prepared = served.engine === 'timed' ? null : served.prepared;
+  const files = prepared === null ? letterText(vocabulary) : await readTextFiles(prepared);
   const text = loadModelText(files, { vocabulary, specialTokensInContent });
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
@@ -42,6 +43,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
   const registry = createMetricsRegistry();
+  const engine = engineLabel(served);
+  tellEngine(registry, engine);
   const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
   const tracing = startTracing(config.telemetry, config.replica, registry);
   const { decodeInterval, content } = config.telemetry;
@@ -49,18 +52,28 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     mesh,
     identity: { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan },
     model: id,
+    engine,
     ranges,
-    prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
+    // Between stages a chunk's activations are one frame.
+    prefillChunk:
+      ranges.length === 1
+        ? config.prefillChunk
+        : Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     reroutes: metrics.reroutes,
-    speculation: config.speculation === 'auto' ? metrics : null,
+    // How many guesses would be right is nothing that an engine can tell which computes nothing.
+    speculation: config.speculation === 'auto' && engine === null ? metrics : null,
     prefixCache: config.prefixCache,
     log,
     tracer: tracing.tracer,
   });
   const reporter = new Reporter({
-    model: { name: id, split: plan.split, costs: layerCosts(model.config) },
+    model: {
+      name: engine === null ? id : `${id}, ${engine}`,
+      split: plan.split,
+      costs: layerCosts(model.config),
+    },
     totals: () => backend.totals(),
   });
   const app = createApp({
@@ -73,6 +86,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,
+      engine,
       aliases: config.modelAliases.filter((alias) => alias !== id),
       created: Math.floor(Date.now() / 1000),
       contextLength: model.config.maxPositions,
@@ -82,7 +96,13 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound: (round) => reporter.add(round) },
+    inferences: {
+      tracer: tracing.tracer,
+      engine,
+      decodeInterval,
+      content,
+      onRound: (round) => reporter.add(round),
+    },
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),

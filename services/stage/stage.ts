@@ -41,6 +41,8 @@ export class Stage {
   readonly #runner: StepRunner;
   readonly #account: Account;
   #running = false;
+  /** When what kept work waiting had changed, before the engine was set to work. */
+  #woken = 0;
   #alarm: NodeJS.Timeout | undefined;
 
   constructor(options: StageOptions) {
@@ -126,6 +128,7 @@ export class Stage {
   wake(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#woken = now();
     // After this turn of the event loop, so that all frames that have arrived share the step.
     setImmediate(() => void this.#run());
   }
@@ -134,7 +137,7 @@ export class Stage {
   async #run(): Promise<void> {
     clearTimeout(this.#alarm);
     for (let parts = this.#schedule(); parts.length > 0; parts = this.#schedule()) {
-      for await (const step of this.#runner.run(parts)) this.#deliver(step);
+      for await (const step of this.#runner.run(parts, this.#woken)) this.#deliver(step);
     }
     this.#running = false;
     const { deadline } = this.#scheduler;

@@ -3,6 +3,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
 import type { StageConfig } from '../lib/config/config.js';
+import { engineLabel, readPlan } from '../lib/model/plan.js';
 import { cpuQuota, engineThreads, processorsOwner } from '../lib/engine/processors.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
@@ -13,7 +14,6 @@ import { announcementTroubles, logLinkTroubles } from '../lib/mesh/log-link-trou
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import type { Mesh } from '../lib/mesh/types.js';
 import { ownsEmbedding, ownsHead, type LayerRange } from '../lib/model/split.js';
-import { readPlan } from '../lib/model/plan.js';
 import { layerWeights } from '../lib/model/split.js';
 import { listen } from '../lib/process/listen.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
@@ -23,8 +23,10 @@ import { EngineClient, startEngineWorker } from './engine/engine-client.js';
 import { createHttpApp, Readiness } from './readiness.js';
 import { GroupedScheduler } from './scheduling/grouped-scheduler.js';
 import { PlainScheduler, type Scheduler } from './scheduling/scheduler.js';
-import { Stage } from './stage.js';
+import { Stage, type StageOptions } from './stage.js';
 import { dividePart, type Part } from './step/part.js';
+import { modelledStart } from './timed/modelled-start.js';
+import { hopPadMs, later } from './timed/padded-hop.js';
 
 /** Between two looks of a replica that is not ready yet at the registry. */
 const LOOK_MS = 1_000;
@@ -49,10 +51,18 @@ export async function startStage(
 
   const shape = { stages: ranges.length, layerWeights: layerWeights(model.config) };
   const threads = config.threads ?? engineThreads(shape);
-  const { engine, crashed, seconds } = await loadEngine(config, range, threads);
+  const started = now();
+  const { engine, crashed } = await loadEngine(config, range, threads);
+  let seconds = now() - started;
   log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
   const mesh = await startMesh(config.mesh, signal, (reason) => log.warn(reason.toLine()));
+  const { served } = config;
+  if (served.engine === 'timed') {
+    await modelledStart({ served, range, replica: config.replica, registry: mesh.registry, signal });
+    seconds = now() - started;
+  }
 
+  const label = engineLabel(served);
   const layers = `${range.start}-${range.end - 1}`;
   const metrics = createStageMetrics(
     { stage: config.appId, layers },
@@ -61,6 +71,7 @@ export async function startStage(
       sequences: () => stage.sequences,
       kvUsedRatio: () => engine.kv.used / engine.kv.capacity,
     },
+    label,
   );
   metrics.modelLoadSeconds.set(seconds);
   const tracing = startTracing(config.telemetry, config.replica, metrics.registry);
@@ -68,13 +79,13 @@ export async function startStage(
     ? null
     : linkToNext(config, identity, mesh, log, tracing.tracer, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
-    labels: { index: config.index, layers, replica: config.replica },
+    labels: { index: config.index, layers, replica: config.replica, engine: label },
     rowsIn: {
       hidden: ownsEmbedding(range) ? null : model.config.hidden,
-      activations: config.served.activations,
+      activations: served.activations,
       vocabulary: model.config.vocabulary,
     },
-    compute: { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads },
+    compute: computeOf(config, threads),
     scheduler: schedulerOf(config, () => stage.parallelSteps),
     engine,
     next,
@@ -93,6 +104,7 @@ export async function startStage(
   });
   const probes = createHttpApp(metrics.registry, () => readiness.reason);
   const http = await listen(probes, config.httpHost, config.httpPort);
+  const padMs = served.engine === 'timed' ? hopPadMs(served, range) : 0;
   const server = await serveLinks({
     host: config.host,
     port: config.grpcPort,
@@ -100,8 +112,8 @@ export async function startStage(
     wants: config.mesh.wants,
     status: () => stage.status(),
     onLink: (link) => stage.onCaller(link),
-    onMessage: (link, message) => stage.onCallerMessage(link, message),
-    onEnd: (link) => stage.onCallerEnd(link),
+    onMessage: later(padMs, (link, message) => stage.onCallerMessage(link, message)),
+    onEnd: later(padMs, (link) => stage.onCallerEnd(link)),
     onRefused: (reason) => log.warn({ reason: reason.message }, 'link refused'),
   });
   const { appId, replica } = config;
@@ -161,25 +173,39 @@ function schedulerOf(config: StageConfig, parallel: () => number): Scheduler<Par
   return new GroupedScheduler({ limits, parallelSteps, promptShare: prefillShare / 100, divide: dividePart });
 }
 
+/** What it computes on: processors that it may share with others, or a device of its own that is emulated. */
+function computeOf({ served, appId, replica }: StageConfig, threads: number): StageOptions['compute'] {
+  if (served.engine === 'timed')
+    return { owner: `${served.device}/${appId}/${replica}`, processors: 1, threads: 1 };
+  return { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads };
+}
+
 async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {
-  const started = now();
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
-  const { kvPrecision, kvTokens, prefixBytes, served, fault } = config;
-  const { prepared: shards, precision, activations } = served;
-  const worker = startEngineWorker({
+  const worker = startEngineWorker({ ...engineOptions(config, range, threads), fault: config.fault });
+  const engine = await EngineClient.start(worker, (reason) => crash(reason));
+  return { engine, crashed };
+}
+
+/** Room of a KV cache in this machine's memory, where nobody says. */
+const KV_TOKENS = 131_072;
+
+function engineOptions(config: StageConfig, range: LayerRange, threads: number) {
+  const { kvPrecision, kvTokens, prefixBytes, served } = config;
+  if (served.engine === 'timed') return { ...served, range, kvTokens, prefixBytes };
+  const { engine, prepared: shards, precision, activations } = served;
+  return {
+    engine,
     shards,
     precision,
     kvPrecision: kvPrecision ?? precision,
     activations,
     range,
     threads,
-    kvTokens,
+    kvTokens: kvTokens ?? KV_TOKENS,
     prefixBytes,
-    fault,
-  });
-  const engine = await EngineClient.start(worker, (reason) => crash(reason));
-  return { engine, crashed, seconds: now() - started };
+  };
 }
 
 function linkToNext(

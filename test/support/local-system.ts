@@ -1,7 +1,9 @@
 import { basename } from 'node:path';
 import type { Precision } from '../../services/lib/engine/types.js';
+import { modelShape } from '../../services/lib/model/shapes/model-shape.js';
 import { evenSplit } from '../../services/lib/model/split.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
+import { engineEnvironment } from '../../scripts/lib/cli/options.js';
 import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
 import { ensureDaprd } from '../../scripts/lib/local/daprd.js';
@@ -27,6 +29,8 @@ export interface TestSystemOptions {
   readonly kvTokens?: number;
   /** With the collector, Jaeger and Prometheus, as far as they are installed. */
   readonly trace?: boolean;
+  /** An engine that only takes time, of a device and a shape, instead of a model. */
+  readonly timed?: { readonly device: string; readonly shape: string };
   /** More environment for every service. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -65,8 +69,8 @@ export interface TestSystem {
 export async function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const { precision = 'int8', mesh = 'dapr', replicas = {}, kvTokens, env } = options;
   await ensureCompiled(repositoryRoot);
-  const model = options.model ?? (await ensureDemoModel());
-  const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
+  const { config, served } =
+    options.timed === undefined ? await preparedModel(options, precision) : timedModel(options.timed);
   const daprd = mesh === 'direct' ? null : await ensureDaprd();
   if (mesh === 'dapr' && daprd === null) throw new Error('there is no daprd; npm run check builds it');
 
@@ -74,9 +78,8 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   const never = new AbortController().signal;
   const system = await LocalSystem.start(
     {
-      prepared: directory,
-      modelName: options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model),
-      precision,
+      served,
+      modelName: options.timed?.shape ?? basename(options.model ?? 'SmolLM2-135M-Instruct'),
       split: options.split ?? evenSplit(config, options.stages ?? 3),
       replicas: new Map(Object.entries(replicas)),
       daprd,
@@ -113,3 +116,14 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
     },
   };
 }
+
+async function preparedModel({ model }: TestSystemOptions, precision: Precision) {
+  const path = model ?? (await ensureDemoModel());
+  const { directory, config } = await prepareModel({ model: path, precision, cache: cacheDirectory() });
+  return { config, served: { LAYERMESH_PREPARED: directory, LAYERMESH_PRECISION: precision } };
+}
+
+const timedModel = ({ device, shape }: NonNullable<TestSystemOptions['timed']>) => ({
+  config: modelShape(shape),
+  served: engineEnvironment({ engine: 'timed', device, shape }),
+});

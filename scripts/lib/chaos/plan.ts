@@ -4,6 +4,8 @@ import { createRandom } from '../../../services/lib/sampling/random.js';
 import {
   callerPath,
   count,
+  engineOptions,
+  type EngineOptions,
   listOf,
   meshOption,
   modelOption,
@@ -40,15 +42,23 @@ export interface PlannedFault {
 
 /**
  * What happens when, in order: a function of the seed and the duration (seconds) alone. Every kind has random numbers
- * of its own, so a run of some kinds has just their faults of a run of all. Each comes at least once.
+ * of its own, so a run of some kinds has just their faults of a run of all. Each comes at least once, and `pace`
+ * times as often as usual.
  */
-export function planFaults(seed: number, duration: number, kinds: readonly FaultKind[]): PlannedFault[] {
-  return kinds.flatMap((kind) => faultsOf(kind, seed, duration)).sort((one, other) => one.at - other.at);
+export function planFaults(
+  seed: number,
+  duration: number,
+  kinds: readonly FaultKind[],
+  pace = 1,
+): PlannedFault[] {
+  return kinds
+    .flatMap((kind) => faultsOf(kind, seed, duration, pace))
+    .sort((one, other) => one.at - other.at);
 }
 
-function faultsOf(kind: FaultKind, seed: number, duration: number): PlannedFault[] {
+function faultsOf(kind: FaultKind, seed: number, duration: number, pace: number): PlannedFault[] {
   const random = createRandom(seed * FAULT_KINDS.length + FAULT_KINDS.indexOf(kind));
-  const period = Math.min(PERIODS[kind], duration);
+  const period = Math.min(PERIODS[kind] / pace, duration);
   return Array.from({ length: Math.floor(duration / period) }, (_, index) => ({
     at: (index + random()) * period,
     kind,
@@ -56,10 +66,11 @@ function faultsOf(kind: FaultKind, seed: number, duration: number): PlannedFault
   }));
 }
 
-export interface ChaosOptions {
+export interface ChaosOptions extends EngineOptions {
   readonly duration: number;
   readonly seed: number;
   readonly faults: readonly FaultKind[];
+  readonly pace: number;
   readonly clients: number;
   readonly model?: string;
   readonly stages?: number;
@@ -70,7 +81,7 @@ export interface ChaosOptions {
 }
 
 export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): Command {
-  return new Command('chaos')
+  const command = new Command('chaos')
     .description(
       'Serves a model, lets clients ask it, does it harm meanwhile in ways that a seed draws, and tells what failed, ' +
         'what changed and what was left behind. It fails when anything did.',
@@ -83,6 +94,7 @@ export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): 
         .argParser(faultKinds)
         .default(FAULT_KINDS, FAULT_KINDS.join()),
     )
+    .addOption(count('--pace <n>', 'so many times as many faults', 1, [1, 20]))
     .addOption(count('--clients <n>', 'that behave well, each with one request at a time', 4, [1, 64]))
     .optionsGroup('How it is served:')
     .addOption(new Option('--site <site>', 'processes of this machine').choices(['local']).default('local'))
@@ -94,6 +106,9 @@ export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): 
     .optionsGroup('What is made of it:')
     .option('--json <file>', 'writes the report, with every process before and after', callerPath)
     .action(action);
+  command.optionsGroup('How it is served:');
+  for (const option of engineOptions()) command.addOption(option);
+  return command;
 }
 
 /** In their own order. */

@@ -17,6 +17,8 @@ export interface Chaos {
   /** Seconds. */
   readonly duration: number;
   readonly kinds: readonly FaultKind[];
+  /** So many times as often as usual. */
+  readonly pace: number;
   /** That behave well. */
   readonly clients: number;
   readonly onEvent: (message: string) => void;
@@ -28,7 +30,7 @@ const SETTLE_TIMEOUT_MS = 60_000;
 
 /** Harms a system that runs while clients use it, and tells what was seen. */
 export async function runChaos(system: LocalSystem, chaos: Chaos, signal: AbortSignal): Promise<Observed> {
-  const { seed, duration, kinds, clients, onEvent } = chaos;
+  const { seed, duration, kinds, pace, clients, onEvent } = chaos;
   const { url } = system;
   const answers = await learnAnswers(url, signal);
   onEvent(`${answers.length} answers of the undisturbed system are known`);
@@ -43,7 +45,7 @@ export async function runChaos(system: LocalSystem, chaos: Chaos, signal: AbortS
   own.enable();
   try {
     const ledger = new Ledger();
-    const plan = planFaults(seed, duration, kinds);
+    const plan = planFaults(seed, duration, kinds, pace);
     const asking = Array.from({ length: clients }, (_, index) =>
       askOn(url, answers, { seed: seed + index, ledger, stop: stop.signal, signal }),
     );

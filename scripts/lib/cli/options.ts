@@ -65,6 +65,52 @@ export const stagesOption = (): Option =>
 export const precisionOption = (of = 'of the weights', fallback: 'int8' | 'f32' = 'int8'): Option =>
   new Option('--precision <precision>', of).choices(['int8', 'f32']).default(fallback);
 
+/** Which engine serves, and what a timed one emulates; what is undefined is for the service to decide. */
+export interface EngineOptions {
+  readonly engine: 'onnx' | 'timed';
+  readonly device?: string;
+  readonly shape?: string;
+  readonly start?: string;
+  readonly dilate?: number;
+  readonly hopMs?: number;
+}
+
+/** Each has a LAYERMESH variable of the same meaning; the service checks what they say. */
+export const engineOptions = (): Option[] => [
+  new Option('--engine <engine>', 'onnx computes; timed takes the time of a GPU, and computes nothing')
+    .choices(['onnx', 'timed'])
+    .default('onnx')
+    .env('LAYERMESH_ENGINE'),
+  new Option('--device <name>', 'timed: the GPU, such as a100-40g').env('LAYERMESH_DEVICE'),
+  new Option('--shape <name>', 'timed: of the model, such as llama-2-13b').env('LAYERMESH_SHAPE'),
+  new Option('--start <preset>', 'timed: how long a stage takes to start: none, stock or fast-loader').env(
+    'LAYERMESH_START',
+  ),
+  count(
+    '--dilate <k>',
+    'timed: everything that is modelled takes k times as long',
+    undefined,
+    [1, 1_000],
+  ).env('LAYERMESH_DILATE'),
+  new Option('--hop-ms <h0>', 'timed: an uncontended hop, which dilated takes k times as long')
+    .argParser(positive)
+    .env('LAYERMESH_HOP_MS'),
+];
+
+/** What the services are told of it. */
+export function engineEnvironment(options: Partial<EngineOptions>): Record<string, string> {
+  const { engine = 'onnx', device, shape, start, dilate, hopMs } = options;
+  if (engine === 'onnx') return { LAYERMESH_ENGINE: engine };
+  return {
+    LAYERMESH_ENGINE: engine,
+    ...(device !== undefined && { LAYERMESH_DEVICE: device }),
+    ...(shape !== undefined && { LAYERMESH_SHAPE: shape }),
+    ...(start !== undefined && { LAYERMESH_START: start }),
+    ...(dilate !== undefined && { LAYERMESH_DILATE: String(dilate) }),
+    ...(hopMs !== undefined && { LAYERMESH_HOP_MS: String(hopMs) }),
+  };
+}
+
 export const meshOption = (what = 'how the services reach each other'): Option =>
   new Option('--mesh <mesh>', what).choices(['dapr', 'direct']).default('dapr');
 

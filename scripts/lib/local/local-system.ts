@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import type { Topology } from '../../../services/gateway/generation/backend.js';
-import type { Precision } from '../../../services/lib/engine/types.js';
 import { requireStages, type ReplicaCounts } from '../cli/options.js';
 import { GatewayClient } from './gateway-client.js';
 import { Member, randomToken } from './member.js';
@@ -13,10 +12,11 @@ import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
 
 export interface SystemOptions {
-  /** Folder of the prepared model. */
-  readonly prepared: string;
+  /** The variables that say which model is served, by which engine. */
+  readonly served: Readonly<Record<string, string>>;
   readonly modelName: string;
-  readonly precision: Precision;
+  /** How long its stages take to start by their own account, seconds. */
+  readonly startSeconds?: number;
   /** Boundaries between the stages; empty for one stage. */
   readonly split: readonly number[];
   readonly replicas: ReplicaCounts;
@@ -200,7 +200,7 @@ export class LocalSystem {
     });
     try {
       const waiting = this.gateway.waitUntilReady(isComplete, {
-        timeoutMs: READY_TIMEOUT_MS,
+        timeoutMs: READY_TIMEOUT_MS + (this.#options.startSeconds ?? 0) * 1000,
         signal: AbortSignal.any([signal, done.signal]),
       });
       const topology = await Promise.race([waiting, lost]);
@@ -242,12 +242,11 @@ export class LocalSystem {
   }
 
   #environment(app: AppEntry): Record<string, string> {
-    const { prepared, modelName, precision, split, daprd, env } = this.#options;
+    const { served, modelName, split, daprd, env } = this.#options;
     return {
       ...this.#telemetry?.environment,
       ...env,
-      LAYERMESH_PREPARED: prepared,
-      LAYERMESH_PRECISION: precision,
+      ...served,
       LAYERMESH_SPLIT: split.join(','),
       LAYERMESH_MESH: daprd === null ? 'direct' : 'dapr',
       LAYERMESH_REGISTRY_DIR: this.folder.registry,

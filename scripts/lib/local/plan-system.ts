@@ -1,13 +1,16 @@
 import { basename } from 'node:path';
 import { read } from '../../../services/lib/config/environment.js';
-import { gateway } from '../../../services/lib/config/variables.js';
+import { gateway, timed } from '../../../services/lib/config/variables.js';
+import { CostModel } from '../../../services/lib/engine/timed/cost-model.js';
+import { deviceProfile } from '../../../services/lib/engine/timed/device-profile.js';
+import { modelShape } from '../../../services/lib/model/shapes/model-shape.js';
 import type { Precision } from '../../../services/lib/engine/types.js';
 import type { ModelConfig } from '../../../services/lib/model/types.js';
-import { evenSplit, parseSplit } from '../../../services/lib/model/split.js';
+import { evenSplit, parseSplit, stageRanges } from '../../../services/lib/model/split.js';
 import { ensureDaprdStep } from './daprd.js';
 import type { SystemOptions } from './local-system.js';
 import { locateModel, prepare } from '../model/prepare.js';
-import { parseReplicaCounts, requireStages } from '../cli/options.js';
+import { engineEnvironment, parseReplicaCounts, requireStages, type ReplicaCounts } from '../cli/options.js';
 import { readRunFile, type RunFile } from './run-file.js';
 import { requireFreePort } from './run-state.js';
 import { findTelemetryPrograms, missingPrograms, type TelemetryPrograms } from './telemetry/programs.js';
@@ -27,17 +30,18 @@ export async function planSystem(
   const replicas = parseReplicaCounts(options.replicas ?? []);
   const env = environmentOf(options);
   const runFile = await readRunFile();
-  const [daprd, { path, directory, config }] = await Promise.all([
+  const engine = engineEnvironment(options);
+  const [daprd, model] = await Promise.all([
     options.mesh === 'direct' ? null : findDaprd(signal),
-    findModel(options.model, precision, signal),
+    options.engine === 'timed' ? findShape(engine) : findModel(options.model, precision, signal),
   ]);
-  const split = chooseSplit(options, config, runFile);
+  const { config, served, path } = model;
+  const split = chooseSplit(path === null ? options : { ...options, model: path }, config, runFile);
   requireStages(replicas, split.length + 1);
   return {
-    prepared: directory,
-    modelName:
-      options.model === undefined ? (runFile.gateway.env['LAYERMESH_MODEL_NAME'] ?? '') : basename(path),
-    precision,
+    served: { ...engine, ...served },
+    ...(options.engine === 'timed' && { startSeconds: longestStart(engine, split, replicas) }),
+    modelName: path === null ? (runFile.gateway.env['LAYERMESH_MODEL_NAME'] ?? '') : basename(path),
     split,
     replicas,
     daprd,
@@ -58,9 +62,43 @@ function environmentOf({ kvTokens, threads, alias = [] }: Partial<UpOptions>): R
   };
 }
 
-async function findModel(model: string | undefined, precision: Precision, signal: AbortSignal) {
+interface FoundModel {
+  /** Null of the demo model. */
+  readonly path: string | null;
+  readonly config: ModelConfig;
+  readonly served: Readonly<Record<string, string>>;
+}
+
+async function findModel(
+  model: string | undefined,
+  precision: Precision,
+  signal: AbortSignal,
+): Promise<FoundModel> {
   const path = await locateModel(model, signal);
-  return { path, ...(await prepare(path, precision, signal)) };
+  const { directory, config } = await prepare(path, precision, signal);
+  const served = { LAYERMESH_PREPARED: directory, LAYERMESH_PRECISION: precision };
+  return { path: model === undefined ? null : path, config, served };
+}
+
+function findShape(engine: Readonly<Record<string, string>>): FoundModel {
+  const { LAYERMESH_SHAPE: shape } = read(timed, engine);
+  return { path: shape, config: modelShape(shape), served: {} };
+}
+
+/** Of all stages at once, seconds. Throws `invalid_config` where one does not fit its device. */
+function longestStart(
+  engine: Readonly<Record<string, string>>,
+  split: readonly number[],
+  replicas: ReplicaCounts,
+): number {
+  const set = read(timed, engine);
+  const config = modelShape(set.LAYERMESH_SHAPE);
+  const device = deviceProfile(set.LAYERMESH_DEVICE);
+  const costs = stageRanges(split, config.layers).map((range) => new CostModel(config, device, range));
+  const pods = costs.reduce((sum, _, stage) => sum + (replicas.get(`stage-${stage}`) ?? 1), 0);
+  const { LAYERMESH_START: start, LAYERMESH_DILATE: dilation } = set;
+  if (start === 'none') return 0;
+  return dilation * Math.max(...costs.map((cost) => cost.startSeconds(start, pods)));
 }
 
 async function findDaprd(signal: AbortSignal): Promise<string | null> {

@@ -3,6 +3,8 @@ import type { Precision } from '../../../services/lib/engine/types.js';
 import {
   collect,
   count,
+  engineOptions,
+  type EngineOptions,
   meshOption,
   modelOption,
   portOption,
@@ -11,7 +13,7 @@ import {
 } from '../cli/options.js';
 
 /** What `up` was asked for; what is undefined is for the run file or the service to decide. */
-export interface UpOptions {
+export interface UpOptions extends EngineOptions {
   readonly model?: string;
   /** Further names of the model. */
   readonly alias?: readonly string[];
@@ -29,7 +31,7 @@ export interface UpOptions {
 
 /** Many of its options are set by a LAYERMESH variable of the same meaning too. */
 export function upCommand(action: (options: UpOptions) => Promise<void>): Command {
-  return new Command('up')
+  const command = new Command('up')
     .description('Serves a model, split into layer services with a Dapr sidecar each, on this machine.')
     .addOption(modelOption())
     .option('--alias <name>', 'a further name of the model in the API; may be repeated', collect, [])
@@ -53,4 +55,6 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
     .option('--trace', 'start a collector, Jaeger and Prometheus too, where they are installed', false)
     .option('--detach', 'return once it serves; npm run down stops it', false)
     .action(action);
+  for (const option of engineOptions()) command.addOption(option);
+  return command;
 }

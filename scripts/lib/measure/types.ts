@@ -115,6 +115,15 @@ export interface Usage {
   readonly clientSeconds: number;
   /** CPU seconds of all processes that have no part in it; null where not every part is known. */
   readonly otherSeconds: number | null;
+  /** Null where that cannot be read. */
+  readonly host?: HostUsage | null;
+}
+
+export interface HostUsage {
+  /** Share of all processors' time in which they worked, whoever for. */
+  readonly busy: number;
+  /** Periods in which our container had to wait, for its quota was used up. */
+  readonly throttled: number;
 }
 
 export interface ProcessUsage {

@@ -39,6 +39,8 @@ export interface Generation {
 
 export interface Topology {
   readonly model: string;
+  /** Only where it only takes time: `timed (…)`. */
+  readonly engine?: string;
   readonly precision: string;
   readonly split: readonly number[];
   readonly stages: readonly StageTopology[];

@@ -29,6 +29,8 @@ export interface MeshBackendOptions {
   readonly mesh: Mesh;
   readonly identity: Identity;
   readonly model: string;
+  /** Null of one that computes. */
+  readonly engine?: string | null;
   readonly ranges: readonly LayerRange[];
   /** Rows of one prefill chunk. */
   readonly prefillChunk: number;
@@ -125,9 +127,10 @@ export class MeshBackend implements Backend {
   }
 
   topology(): Topology {
-    const { model, identity, ranges } = this.#options;
+    const { model, engine, identity, ranges } = this.#options;
     return {
       model,
+      ...(typeof engine === 'string' && { engine }),
       precision: identity.plan.precision,
       split: identity.plan.split,
       stages: ranges.map((range, index) => ({

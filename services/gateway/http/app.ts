@@ -1,4 +1,4 @@
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import { metricsPage } from '../../lib/telemetry/metrics.js';
 import type { Gateway } from './gateway.js';
 import { countFailures, noRoute, respondWithError } from './middleware/errors.js';
@@ -17,6 +17,7 @@ const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
 export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(requestId);
+  if (typeof gateway.model.engine === 'string') app.use(engineHeader(gateway.model.engine));
   app.use(knownHost(gateway.host, gateway.allowedHosts));
   if (gateway.corsOrigins.length > 0) app.use(crossOrigin(gateway.corsOrigins));
   for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));
@@ -39,3 +40,11 @@ export function createApp(gateway: Gateway): Express {
   app.use(respondWithError(gateway));
   return app;
 }
+
+/** Every response says that its times are of an engine that only takes time. */
+const engineHeader =
+  (engine: string): RequestHandler =>
+  (_request, response, next) => {
+    response.setHeader('x-layermesh-engine', engine);
+    next();
+  };

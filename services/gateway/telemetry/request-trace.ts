@@ -23,6 +23,8 @@ export interface RequestTraceOptions {
   readonly arrived: number;
   readonly operation: Operation;
   readonly model: string;
+  /** Where it only takes time: `timed (…)`. */
+  readonly engine?: string | null;
   readonly settings: GenerationSettings;
   readonly decodeInterval: number;
   /** Whether the prompt may stand in the span. */
@@ -144,11 +146,12 @@ export class RequestTrace {
   }
 }
 
-function requestAttributes({ operation, model, settings }: RequestTraceOptions): Attributes {
+function requestAttributes({ operation, model, engine, settings }: RequestTraceOptions): Attributes {
   return {
     [ATTRIBUTES.operation]: operation,
     [ATTRIBUTES.provider]: 'layermesh',
     [ATTRIBUTES.model]: model,
+    ...(typeof engine === 'string' && { [ATTRIBUTES.engine]: engine }),
     [ATTRIBUTES.temperature]: settings.sampling.temperature,
     [ATTRIBUTES.choices]: settings.choices,
     [ATTRIBUTES.stream]: settings.stream,
@@ -165,6 +168,8 @@ function markFailed(span: Span, error: unknown): void {
 /** How inferences are traced and who hears of their rounds. */
 export interface Inferences {
   readonly tracer: Tracer;
+  /** Where it only takes time: `timed (…)`. */
+  readonly engine?: string | null;
   /** Every nth round of decoding has a span in each stage. */
   readonly decodeInterval: number;
   /** Whether spans hold prompts. */

@@ -6,8 +6,8 @@ import { sizeOf, type TextResult, type TextTask } from './text-task.js';
 
 /** How a worker starts: it reads the model's text files itself, for copying a vocabulary takes the event loop long. */
 export interface TextWorkerData {
-  /** Folder of the prepared model. */
-  readonly prepared: string;
+  /** Folder of the prepared model; null of a model that nobody has trained. */
+  readonly prepared: string | null;
   /** Rows of the embedding. */
   readonly vocabulary: number;
   readonly specialTokensInContent: ModelText['specialTokensInContent'];

@@ -61,17 +61,38 @@ function readMesh(environment: Environment): MeshConfig {
 const tokens = (header: keyof Tokens, token: Secret | undefined): Tokens =>
   token === undefined ? {} : { [header]: token };
 
-/** Which prepared model is served, and how it is cut. */
-export type ServedConfig = Readonly<ReturnType<typeof readServed>>;
+/** Which model is served, by which engine, and how it is cut. */
+export type ServedConfig = ReturnType<typeof readServed>;
+export type OnnxServed = Extract<ServedConfig, { engine: 'onnx' }>;
+export type TimedServed = Extract<ServedConfig, { engine: 'timed' }>;
 
-function readServed(environment: Environment) {
+export function readServed(environment: Environment) {
   const set = read(variables.served, environment);
+  const { LAYERMESH_ENGINE: engine, LAYERMESH_SPLIT: split, LAYERMESH_ACTIVATIONS: activations } = set;
+  if (engine === 'timed') {
+    const model = read(variables.timed, environment);
+    return {
+      engine,
+      device: model.LAYERMESH_DEVICE,
+      shape: model.LAYERMESH_SHAPE,
+      /** How long a stage takes to start; null: no longer than it must. */
+      start: model.LAYERMESH_START === 'none' ? null : model.LAYERMESH_START,
+      /** How many times modelled times are stretched. */
+      dilation: model.LAYERMESH_DILATE,
+      /** Of an uncontended hop that was measured undilated. */
+      hopSeconds: model.LAYERMESH_HOP_MS / 1000,
+      activations: activations ?? 'f16',
+      split,
+    } as const;
+  }
+  const model = read(variables.onnx, environment);
   return {
-    prepared: set.LAYERMESH_PREPARED,
-    precision: set.LAYERMESH_PRECISION,
-    activations: set.LAYERMESH_ACTIVATIONS,
-    split: set.LAYERMESH_SPLIT,
-  };
+    engine,
+    prepared: model.LAYERMESH_PREPARED,
+    precision: model.LAYERMESH_PRECISION,
+    activations: activations ?? 'f32',
+    split,
+  } as const;
 }
 
 /** What of a request is traced; where spans go, and how they are sampled, say OpenTelemetry's own variables. */
@@ -117,7 +138,8 @@ export function readStageConfig(environment: Environment = process.env) {
     threads: set.LAYERMESH_THREADS === 0 ? null : set.LAYERMESH_THREADS,
     /** Null: that of the weights. */
     kvPrecision: set.LAYERMESH_KV_PRECISION === 'auto' ? null : set.LAYERMESH_KV_PRECISION,
-    kvTokens: set.LAYERMESH_KV_TOKENS,
+    /** Null: as much as the engine finds best. */
+    kvTokens: set.LAYERMESH_KV_TOKENS ?? null,
     prefixBytes: set.LAYERMESH_PREFIX_CACHE_MB * 2 ** 20,
     maxBatchRows: set.LAYERMESH_MAX_BATCH_ROWS,
     maxBatchSequences: set.LAYERMESH_MAX_BATCH_SEQUENCES,

@@ -35,6 +35,13 @@ export const integer = (min: number, max: number) =>
       `not a whole number from ${min} to ${max}`,
     );
 
+/** A number in `[min, max]`. */
+export const decimal = (min: number, max: number) =>
+  z
+    .string()
+    .transform(Number)
+    .refine((value) => min <= value && value <= max, `not a number from ${min} to ${max}`);
+
 export const choice = <const Choices extends readonly [string, ...string[]]>(...choices: Choices) =>
   z.enum(choices, `not one of ${choices.join(', ')}`);
 

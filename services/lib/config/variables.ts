@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { choice, integer, listOf, modelName, name, origin, secret, url } from './environment.js';
+import { choice, decimal, integer, listOf, modelName, name, origin, secret, url } from './environment.js';
 
 /*
  * Every variable that is read, each once: its type, range and default, and what docs/configuration.md says of it (of the
@@ -57,19 +57,43 @@ export const dapr = z.object({
 });
 
 export const served = z.object({
+  LAYERMESH_ENGINE: choice('onnx', 'timed')
+    .default('onnx')
+    .describe('`onnx` computes, `timed` takes the time of a GPU and computes nothing (docs/timed-engine.md)'),
+  LAYERMESH_ACTIVATIONS: choice('f32', 'f16').optional().meta({
+    description: 'of what stages send each other: `f16` is half the bytes (ADR 011)',
+    shown: '`f32`; `f16` where timed',
+  }),
+  LAYERMESH_SPLIT: z
+    .string()
+    .default('')
+    .meta({ description: 'boundaries between the stages', shown: 'empty: one stage' }),
+});
+export const onnx = z.object({
   LAYERMESH_PREPARED: z
     .string()
     .describe('folder of the prepared model, which `npm run prepare-model` prints'),
   LAYERMESH_PRECISION: choice('int8', 'f32')
     .default('int8')
     .describe('`int8` or `f32`; must have been prepared'),
-  LAYERMESH_ACTIVATIONS: choice('f32', 'f16')
-    .default('f32')
-    .describe('of what stages send each other: `f16` is half the bytes (ADR 011)'),
-  LAYERMESH_SPLIT: z
+});
+export const timed = z.object({
+  LAYERMESH_DEVICE: z
     .string()
-    .default('')
-    .meta({ description: 'boundaries between the stages', shown: 'empty: one stage' }),
+    .default('a100-80g')
+    .describe('timed: the device that is emulated; each stage may have its own'),
+  LAYERMESH_SHAPE: z.string().default('llama-2-13b').describe('timed: the shape of the model'),
+  LAYERMESH_START: choice('none', 'stock', 'fast-loader')
+    .default('none')
+    .describe('timed: how long a stage takes to start; `none` waits for nothing'),
+  LAYERMESH_DILATE: integer(1, 1_000)
+    .default(1)
+    .describe('timed: modelled times are stretched so many times'),
+  LAYERMESH_HOP_MS: decimal(0, 1_000)
+    .default(0)
+    .describe(
+      'timed: an uncontended hop, measured undilated, milliseconds; dilated, each hop takes so much longer',
+    ),
 });
 
 export const telemetry = z.object({
@@ -119,8 +143,11 @@ export const stage = z.object({
     .default('auto')
     .describe('of the KV cache: `auto` that of the weights, `int8` or `f32`'),
   LAYERMESH_KV_TOKENS: integer(64, 1 << 30)
-    .default(131_072)
-    .describe('KV room, tokens'),
+    .optional()
+    .meta({
+      description: 'KV room, tokens',
+      shown: '131072; timed: what its device has room for',
+    }),
   LAYERMESH_MAX_BATCH_ROWS: integer(1, 65_536).default(512).describe('rows of one step'),
   LAYERMESH_MAX_BATCH_SEQUENCES: integer(1, 4_096).default(64).describe('sequences of one step'),
   LAYERMESH_BATCHING: choice('auto', 'greedy')
@@ -202,6 +229,8 @@ export const VARIABLES: Readonly<Record<string, Readonly<Record<string, z.ZodTyp
     ...direct.shape,
     ...dapr.shape,
     ...served.shape,
+    ...onnx.shape,
+    ...timed.shape,
     ...telemetry.shape,
     ...service,
   },

@@ -38,6 +38,13 @@ export interface KvUsage {
   readonly capacity: number;
 }
 
+/** What a step took, as an emulated device has it. */
+export interface StepTime {
+  readonly seconds: number;
+  /** How much later than it should the step was over, as a share of it. */
+  readonly overshoot: number;
+}
+
 /**
  * Runs the layers of one stage. Not reentrant: one step at a time. A step is all or nothing: if it throws,
  * no sequence has advanced. Rows that it would have dropped may be gone then; nobody wants them any more.
@@ -54,6 +61,11 @@ export interface Engine {
   close(sequence: string, prefix?: readonly string[]): void;
   /** Throws `kv_exhausted` where there is no room for all of its rows. */
   step(input: StepInput): Promise<StepOutput>;
+  /**
+   * Of an engine that emulates the time of another: holds the thread until the last step is over there, whose rows were
+   * here at `ready`, machine time. What is done with its output before counts as part of it.
+   */
+  endStep?(ready: number): StepTime;
   dispose(): Promise<void>;
 }
 

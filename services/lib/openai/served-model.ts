@@ -4,6 +4,8 @@ import type { SamplingDefaults } from '../model/sampling-defaults.js';
 /** What requests are checked against. */
 export interface ServedModel {
   readonly id: string;
+  /** Where it only takes time: `timed (…)`. */
+  readonly engine?: string | null;
   readonly aliases: readonly string[];
   /** Unix time, seconds. */
   readonly created: number;
@@ -44,6 +46,7 @@ export function modelObject(model: ServedModel, id: string): object {
     root: model.id,
     max_model_len: model.contextLength,
     default_sampling_params: model.sampling,
+    ...(typeof model.engine === 'string' && { engine: model.engine }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
-import { collectDefaultMetrics, Registry, type OpenMetricsContentType } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry, type OpenMetricsContentType } from 'prom-client';
+import { METRICS } from './names.js';
 
 export type MetricsRegistry = Registry<OpenMetricsContentType>;
 
@@ -9,6 +10,16 @@ export function createMetricsRegistry(): MetricsRegistry {
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   collectDefaultMetrics({ register: registry });
   return registry;
+}
+
+/** Says on every page which engine its figures are of: of one that only takes time `timed (…)`. */
+export function tellEngine(registry: MetricsRegistry, engine: string | null): void {
+  new Gauge({
+    name: METRICS.engineInfo,
+    help: 'The engine that the figures of this page are of.',
+    labelNames: ['engine'],
+    registers: [registry],
+  }).set({ engine: engine ?? 'onnx' }, 1);
 }
 
 const TEXT = 'text/plain;version=0.0.4';

@@ -58,6 +58,8 @@ export const ATTRIBUTES = {
   stage: 'layermesh.stage.index',
   layers: 'layermesh.stage.layers',
   replica: 'layermesh.stage.replica',
+  /** Where it only takes time: `timed (…)`. */
+  engine: 'layermesh.engine',
   phase: 'layermesh.stage.phase',
   batchSize: 'layermesh.stage.batch_size',
   tokens: 'layermesh.stage.tokens',
@@ -105,6 +107,8 @@ export const METRICS = {
   linkBytes: 'layermesh_stage_link_bytes_total',
   linkSeconds: 'layermesh_stage_link_seconds',
   modelLoadSeconds: 'layermesh_stage_model_load_seconds',
+  stepOvershoot: 'layermesh_stage_step_overshoot_ratio',
   // Of both.
+  engineInfo: 'layermesh_engine_info',
   spans: 'layermesh_spans_total',
 } as const;

@@ -105,8 +105,15 @@ export class Account {
     this.#running = null;
   }
 
-  /** The engine has answered, and says itself that it computed for `busy` seconds. Returns each part's time. */
-  stepEnded(parts: readonly Part[], busy: number): { readonly ended: number; readonly times: PartTime[] } {
+  /**
+   * The engine has answered, and says itself that it computed for `busy` seconds, and of a step that it emulates how much
+   * too late it was over. Returns each part's time.
+   */
+  stepEnded(
+    parts: readonly Part[],
+    busy: number,
+    overshoot: number | null = null,
+  ): { readonly ended: number; readonly times: PartTime[] } {
     const { metrics } = this.#options;
     const { began: started, queued } = this.#running!;
     this.#running = null;
@@ -115,6 +122,7 @@ export class Account {
     metrics.batchSize.observe({ phase }, parts.length);
     metrics.stepSeconds.observe({ phase }, busy);
     metrics.busySeconds.inc(busy);
+    if (overshoot !== null) metrics.stepOvershoot.observe(overshoot);
     this.#busy.add(busy, ended);
     addStep(this.#totals[phase], parts.length, busy, queued);
     const run = { started, ended, batchSize: parts.length, step: ++this.#steps };

@@ -53,6 +53,8 @@ export interface StageLabels {
   /** Such as `0-9`. */
   readonly layers: string;
   readonly replica: string;
+  /** Where it only takes time: `timed (…)`. */
+  readonly engine?: string | null;
 }
 
 /** A step that had rows of the sequence. Times in seconds, monotonic. */
@@ -184,10 +186,11 @@ export function spansOf(
   return wanted ? new SequenceSpans(tracer, labels, open, link) : null;
 }
 
-const labelled = ({ index, layers, replica }: StageLabels): Attributes => ({
+const labelled = ({ index, layers, replica, engine = null }: StageLabels): Attributes => ({
   [ATTRIBUTES.stage]: index,
   [ATTRIBUTES.layers]: layers,
   [ATTRIBUTES.replica]: replica,
+  ...(engine !== null && { [ATTRIBUTES.engine]: engine }),
 });
 
 const noSteps = (): Totals => ({ steps: 0, tokens: 0, queue: 0, compute: 0 });

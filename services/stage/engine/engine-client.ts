@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { machineTime } from '../../lib/engine/timed/device-clock.js';
 import type { KvUsage } from '../../lib/engine/types.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type {
@@ -16,6 +17,14 @@ interface Waiting {
   resolve(reply: Done): void;
   reject(reason: ServingError): void;
 }
+
+export interface StepAnswer extends Pick<Done, 'seconds'> {
+  readonly result: StepResult;
+  readonly overshoot?: number | null;
+}
+
+/** What the worker's clock is ahead of this process's. */
+const MACHINE_TIME = machineTime() - performance.now() / 1000;
 
 export function startEngineWorker(data: EngineWorkerData): Worker {
   return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data });
@@ -78,11 +87,15 @@ export class EngineClient {
     this.#ask({ type: 'close', sequence, prefix }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
   }
 
-  /** Runs a step; the arrays of `input` are handed over and cannot be used any more. */
-  async step(input: DraftedInput): Promise<{ result: StepResult; seconds: number }> {
+  /**
+   * Runs a step whose rows were there at `ready`, seconds of this process; the arrays of `input` are handed over and
+   * cannot be used any more.
+   */
+  async step(input: DraftedInput, ready = performance.now() / 1000): Promise<StepAnswer> {
     const rows = input.hidden ?? input.tokens;
-    const { result, seconds } = await this.#ask({ type: 'step', input }, [rows.buffer as ArrayBuffer]);
-    return { result: result!, seconds };
+    const request = { type: 'step', input, ready: ready + MACHINE_TIME } as const;
+    const { result, seconds, overshoot } = await this.#ask(request, [rows.buffer as ArrayBuffer]);
+    return { result: result!, seconds, overshoot };
   }
 
   async stop(): Promise<void> {

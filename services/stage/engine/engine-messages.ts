@@ -1,4 +1,5 @@
 import type { OnnxEngineOptions } from '../../lib/engine/onnx-engine.js';
+import type { TimedEngineOptions } from '../../lib/engine/timed/timed-engine.js';
 import type { KvUsage, StepInput } from '../../lib/engine/types.js';
 import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
@@ -12,7 +13,10 @@ export interface Fault {
 }
 
 /** How the worker thread starts. */
-export type EngineWorkerData = Required<OnnxEngineOptions> & { readonly fault: Fault };
+export type EngineWorkerData = { readonly fault: Fault } & (
+  | ({ readonly engine: 'onnx' } & Required<OnnxEngineOptions>)
+  | ({ readonly engine: 'timed' } & TimedEngineOptions)
+);
 
 /** How the head samples a sequence. */
 export interface SamplerSpec {
@@ -34,7 +38,8 @@ export type EngineRequest =
       readonly prefix: readonly string[];
     }
   | { readonly type: 'close'; readonly sequence: string; readonly prefix: readonly string[] }
-  | { readonly type: 'step'; readonly input: DraftedInput }
+  /** `ready`: when its rows were there, machine time. */
+  | { readonly type: 'step'; readonly input: DraftedInput; readonly ready: number }
   | { readonly type: 'stop' };
 
 /** A step's result: activations of every row, or the head's tokens for each item that wanted some. */
@@ -55,6 +60,8 @@ export type EngineReply =
       readonly kv: KvUsage;
       /** Of a step; what the engine itself took, seconds. */
       readonly seconds: number;
+      /** Of an emulated step, how much later it ended than it should, as a share of it; else null. */
+      readonly overshoot: number | null;
       readonly result: StepResult | null;
       /** Of an open: tokens that the sequence starts with. */
       readonly cached: number;

@@ -1,6 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createOnnxEngine } from '../../lib/engine/onnx-engine.js';
-import type { Engine, StepOutput } from '../../lib/engine/types.js';
+import type { Engine, StepOutput, StepTime } from '../../lib/engine/types.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
@@ -74,6 +73,7 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
   const started = performance.now();
   let result: StepResult | null = null;
   let cached = 0;
+  let time: StepTime | undefined;
   switch (request.type) {
     case 'open':
       cached = engine.open(request.sequence, request.maxLength, request.prefix);
@@ -89,12 +89,14 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
     case 'step':
       result = await step(engine, request.input);
       delayStep(data.fault, request.input.items.length);
+      time = engine.endStep?.(request.ready);
       break;
     case 'stop':
       await engine.dispose();
       break;
   }
-  return { type: 'done', kv: engine.kv, seconds: (performance.now() - started) / 1000, result, cached };
+  const { seconds, overshoot } = time ?? { seconds: (performance.now() - started) / 1000, overshoot: null };
+  return { type: 'done', kv: engine.kv, seconds, overshoot, result, cached };
 }
 
 function post(reply: EngineReply): void {
@@ -105,8 +107,15 @@ function post(reply: EngineReply): void {
   port.postMessage(reply, hidden);
 }
 
+/** Only the one that is wanted is loaded: ONNX Runtime alone takes more memory than a stage that computes nothing. */
+async function createEngine(): Promise<Engine> {
+  if (data.engine === 'timed')
+    return (await import('../../lib/engine/timed/timed-engine.js')).createTimedEngine(data);
+  return (await import('../../lib/engine/onnx-engine.js')).createOnnxEngine(data);
+}
+
 try {
-  const engine = await createOnnxEngine(data);
+  const engine = await createEngine();
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     turn = turn

@@ -30,11 +30,12 @@ export class StepRunner {
 
   /**
    * Computes parts together. Where there is no room for the rows of all, the sequence that came last leaves and the
-   * others are tried again; after any other error each is computed alone, and those that fail alone have failed.
+   * others are tried again; after any other error each is computed alone, and those that fail alone have failed. `since`:
+   * when all that kept the step waiting but its rows was over.
    */
-  async *run(parts: readonly Part[]): AsyncGenerator<StepRun, void> {
+  async *run(parts: readonly Part[], since: number): AsyncGenerator<StepRun, void> {
     for (let left = parts; left.length > 0;) {
-      const outcome = await this.#runTogether(left);
+      const outcome = await this.#runTogether(left, since);
       if (!(outcome instanceof ServingError)) {
         yield outcome;
         return;
@@ -42,7 +43,7 @@ export class StepRunner {
       if (outcome.code === 'kv_exhausted') {
         left = this.#giveWay(left, outcome);
       } else if (left.length > 1) {
-        for (const part of left) if (part.sequence.isOpen) yield* this.run([part]);
+        for (const part of left) if (part.sequence.isOpen) yield* this.run([part], since);
         return;
       } else {
         this.#sequences.fail(left[0]!.sequence, outcome);
@@ -51,12 +52,13 @@ export class StepRunner {
     }
   }
 
-  async #runTogether(parts: readonly Part[]): Promise<StepRun | ServingError> {
+  async #runTogether(parts: readonly Part[], since: number): Promise<StepRun | ServingError> {
     try {
       this.#account.stepBegan(parts);
-      const { result, seconds } = await this.#engine.step(toStepInput(parts));
+      const ready = parts.reduce((latest, { arrival }) => Math.max(latest, arrival.at), since);
+      const { result, seconds, overshoot = null } = await this.#engine.step(toStepInput(parts), ready);
       for (const { sequence, item } of parts) sequence.cached = item.position + item.count;
-      return { parts, result, seconds, ...this.#account.stepEnded(parts, seconds) };
+      return { parts, result, seconds, ...this.#account.stepEnded(parts, seconds, overshoot) };
     } catch (error) {
       this.#account.stepFailed();
       return ServingError.from(error);

@@ -78,6 +78,30 @@ describe('the configuration', () => {
     expect(() => readStageConfig(variables)).toThrow(problem);
   });
 
+  it('takes an engine that only takes time, which needs no model', () => {
+    const timed = { APP_ID: 'stage-0', LAYERMESH_ENGINE: 'timed', LAYERMESH_HOP_MS: '1.5' };
+    expect(readStageConfig(timed).served).toEqual({
+      engine: 'timed',
+      device: 'a100-80g',
+      shape: 'llama-2-13b',
+      start: null,
+      dilation: 1,
+      hopSeconds: 0.0015,
+      activations: 'f16',
+      split: '',
+    });
+    const more = { LAYERMESH_START: 'stock', LAYERMESH_DILATE: '5', LAYERMESH_ACTIVATIONS: 'f32' };
+    expect(readStageConfig({ ...timed, ...more }).served).toMatchObject({
+      start: 'stock',
+      dilation: 5,
+      activations: 'f32',
+    });
+    expect(() => readStageConfig({ ...timed, LAYERMESH_HOP_MS: '-1' })).toThrow(
+      'not a number from 0 to 1000',
+    );
+    expect(readStageConfig(stage).served).toMatchObject({ engine: 'onnx', activations: 'f32' });
+  });
+
   it("takes the checkpoint's sampling defaults, or OpenAI's, and no others", () => {
     const read = (choice: string) =>
       readGatewayConfig({ ...gateway, LAYERMESH_GENERATION_CONFIG: choice }).generationConfig;

@@ -37,6 +37,7 @@ export interface TestGatewayOptions {
   readonly connections?: Partial<ConnectionLimits>;
   readonly tokenizer?: Tokenizer;
   readonly contextLength?: number;
+  readonly engine?: string;
   readonly textPool?: TextPool;
   readonly textLimit?: TextLimit;
   readonly maxTokens?: MaxTokensPolicy;
@@ -67,6 +68,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     textLimit: options.textLimit ?? null,
     model: {
       id: 'test/model',
+      engine: options.engine ?? null,
       aliases: ['tester'],
       created: 1,
       contextLength,

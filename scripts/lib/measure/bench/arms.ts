@@ -10,6 +10,11 @@ import type { ArmName, BenchOptions } from './options.js';
 
 /** What is compared, with everything that it takes made available first. */
 export async function planArms(options: BenchOptions, signal: AbortSignal): Promise<Arm[]> {
+  if (options.engine === 'timed' && options.compare.length > 0) {
+    throw new ServingError('invalid_config', 'what computes cannot be compared with what only takes time', {
+      hint: 'leave out --compare, or --engine timed',
+    });
+  }
   // First, for what is missing shall be told before a long step.
   const peers = options.compare.length === 0 ? [] : await planPeers(options, signal);
   if (options.url !== undefined) return [urlArm(options.url), ...peers];

@@ -10,14 +10,18 @@ import { latenciesOf, ratioOf, summarize } from './summarize.js';
 export interface ReportOptions {
   readonly arms: readonly Pick<Arm, 'name' | 'peer'>[];
   readonly level: ServiceLevel;
+  /** Of a timed engine, what it emulates. */
+  readonly engine?: string | null;
 }
 
 /** What one must know to judge the tables below it, as Markdown. */
-export function headerText({ machine, model, date, rounds, versions, level, command }: RunHeader): string {
+export function headerText(run: RunHeader): string {
+  const { machine, model, engine, date, rounds, versions, level, command } = run;
   const named = Object.entries(versions).map(([arm, version]) => `${arm} is ${version}`);
   return [
     `- Machine: ${machineText(machine)}`,
     `- Model: ${model}`,
+    ...(typeof engine === 'string' ? [`- Engine: ${engine}`] : []),
     `- Date: ${date.slice(0, 10)}; ${rounds} rounds; ${named.join('; ')}`,
     `- Good: TTFT ≤ ${level.ttft} ms and TPOT ≤ ${level.tpot} ms`,
     `- Command: \`${command}\``,
@@ -25,12 +29,16 @@ export function headerText({ machine, model, date, rounds, versions, level, comm
 }
 
 /** Everything about one load, as Markdown. */
-export function loadReport(load: Load, all: readonly Trial[], { arms, level }: ReportOptions): string {
+export function loadReport(
+  load: Load,
+  all: readonly Trial[],
+  { arms, level, engine }: ReportOptions,
+): string {
   const measured = all.filter((trial) => trial.load === load.name);
   const present = arms.filter(({ name }) => measured.some(({ arm }) => arm === name));
   const byArm = new Map(present.map(({ name }) => [name, measured.filter(({ arm }) => arm === name)]));
   const parts = [
-    `### ${load.title}`,
+    `### ${load.title}${typeof engine === 'string' ? `: ${engine}` : ''}`,
     throughputTable(byArm, level),
     latencyTable(byArm),
     injectionTable(byArm),

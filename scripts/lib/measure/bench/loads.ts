@@ -125,14 +125,17 @@ const traceTitle = (name: string, rate: number, { duration }: LoadOptions): stri
 
 function openLoad(kind: keyof typeof OPEN, options: LoadOptions, rate: number): Load {
   const { title, arrivals: arrivalsOf } = OPEN[kind];
-  const { seed, rounds } = options;
+  const { seed, rounds, dilate = 1 } = options;
   const arrivals = Array.from({ length: rounds + 1 }, (_, round) =>
-    arrivalsOf({ ...options, rate, seed: seed + round * ROUND_STRIDE }),
+    arrivalsOf({ ...options, rate, seed: seed + round * ROUND_STRIDE }).map((arrival) => ({
+      ...arrival,
+      at: arrival.at * dilate,
+    })),
   );
   const tokens = arrivals.flat().map((each) => each.promptTokens + each.outputTokens);
   return {
     name: `${kind}-${rate}`,
-    title: `${title(rate, options)}, seed ${seed}`,
+    title: `${title(rate, options)}${dilate === 1 ? '' : `, all of it stretched x ${dilate}`}, seed ${seed}`,
     size: { clients: OPEN_CLIENTS, tokens: Math.max(1, ...tokens) },
     // Round 0 is of the same kind, and is never measured.
     warmUp: {

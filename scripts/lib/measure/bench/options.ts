@@ -3,6 +3,8 @@ import type { Precision } from '../../../../services/lib/engine/types.js';
 import {
   callerPath,
   count,
+  engineOptions,
+  type EngineOptions,
   listOf,
   meshOption,
   modelOption,
@@ -34,7 +36,7 @@ export const WORKLOADS = [
 export type WorkloadName = (typeof WORKLOADS)[number];
 
 /** What is asked of each system. */
-export interface LoadOptions {
+export interface LoadOptions extends Pick<EngineOptions, 'dilate'> {
   readonly model?: string;
   readonly concurrency?: readonly number[];
   readonly rate?: readonly number[];
@@ -50,7 +52,7 @@ export interface LoadOptions {
   readonly smoke: boolean;
 }
 
-export interface BenchOptions extends LoadOptions {
+export interface BenchOptions extends LoadOptions, EngineOptions {
   readonly url?: string;
   readonly stages?: number;
   readonly split?: string;
@@ -69,7 +71,7 @@ export interface BenchOptions extends LoadOptions {
 }
 
 export function benchCommand(action: (options: BenchOptions) => Promise<void>): Command {
-  return new Command('bench')
+  const command = new Command('bench')
     .description('Measures a running endpoint, or systems that it starts and stops itself, as a client does.')
     .optionsGroup('What is measured:')
     .addOption(new Option('--url <url>', 'an endpoint that runs already').argParser(endpoint))
@@ -117,6 +119,9 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .option('--json <file>', 'writes a row for every request', callerPath)
     .option('--docs', 'writes the results into docs/benchmarks.md', false)
     .action(action);
+  command.optionsGroup('What is measured:');
+  for (const option of engineOptions()) command.addOption(option);
+  return command;
 }
 
 function endpoint(text: string): string {

@@ -7,6 +7,7 @@ import {
   timeToFirstToken,
   type ServiceLevel,
 } from '../figures/requests.js';
+import { voidReason } from '../figures/validity.js';
 import type { Trial } from '../types.js';
 
 /** What one must know to judge a run, or to repeat it. */
@@ -18,6 +19,8 @@ export interface RunHeader {
   readonly machine: Machine;
   readonly rounds: number;
   readonly level: ServiceLevel;
+  /** Of a timed engine, what it emulates. */
+  readonly engine?: string | null;
   /** Of each arm. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -63,6 +66,8 @@ const QUIET = 0.1;
 export function unpublishableReason(trials: readonly Trial[]): string | null {
   const failed = trials.flatMap(failedOf);
   if (failed.length > 0) return `${failed.length} requests failed, the first with: ${failed[0]!.error!}`;
+  const invalid = voidReason(trials.map(({ usage }) => usage));
+  if (invalid !== null) return `the run is void: ${invalid}`;
   const loads = trials.map((trial) => (trial.usage.otherSeconds ?? 0) / durationOf(trial));
   const loudest = Math.max(...loads);
   if (loudest <= QUIET) return null;

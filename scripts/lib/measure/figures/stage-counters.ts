@@ -9,6 +9,9 @@ export type StageCounters = Readonly<
     | 'hops'
     | 'hopSeconds'
     | 'bytesOut'
+    | 'timedSteps'
+    | 'stepsOnPoint'
+    | 'stepsInTime'
     | `${Phase}${'Steps' | 'StepSeconds' | 'Parts' | 'QueueSeconds'}`,
     number
   >
@@ -27,6 +30,10 @@ export function stageCountersOf(page: string): StageCounters {
     hops: of('link_seconds_count'),
     hopSeconds: of('link_seconds_sum'),
     bytesOut: of('link_bytes_total', 'direction="out"'),
+    // Of a timed engine: all, and those that were late by a hundredth and a twentieth of a step at most.
+    timedSteps: of('step_overshoot_ratio_count'),
+    stepsOnPoint: of('step_overshoot_ratio_bucket', 'le="0.01"'),
+    stepsInTime: of('step_overshoot_ratio_bucket', 'le="0.05"'),
     prefillSteps: of('step_seconds_count', prefill),
     prefillStepSeconds: of('step_seconds_sum', prefill),
     prefillParts: of('queue_seconds_count', prefill),

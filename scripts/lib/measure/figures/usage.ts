@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type { ProcessUsage, Served, Usage } from '../types.js';
 import { difference, readStage } from './stage-counters.js';
 import { sum } from './statistics.js';
@@ -11,6 +12,7 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
   });
   const before = await read();
   const machine = watchMachine();
+  const [began, throttledBefore] = [performance.now(), readThrottled()];
 
   return async () => {
     const after = await read();
@@ -22,6 +24,8 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
       return [{ name, cpuSeconds, mainThreadSeconds, rssBytes: later.rssBytes }];
     });
     const { machineSeconds, clientSeconds } = machine();
+    const seconds = (performance.now() - began) / 1000;
+    const throttled = readThrottled() - throttledBefore;
     const ours = clientSeconds + sum(used.map(({ cpuSeconds }) => cpuSeconds));
     return {
       processes: used,
@@ -31,6 +35,10 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
       })),
       clientSeconds,
       otherSeconds: used.length === 0 || machineSeconds === null ? null : Math.max(0, machineSeconds - ours),
+      host:
+        machineSeconds === null
+          ? null
+          : { busy: machineSeconds / seconds / availableParallelism(), throttled },
     };
   };
 }
@@ -88,6 +96,18 @@ export function readMachineCpu(): number | null {
   } catch {
     return null;
   }
+}
+
+/** Periods of this container, of any version of cgroups, in which its quota was used up; 0 where there is none. */
+function readThrottled(root = '/sys/fs/cgroup'): number {
+  for (const file of [`${root}/cpu.stat`, `${root}/cpu/cpu.stat`]) {
+    try {
+      return Number(/^nr_throttled (\d+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? 0);
+    } catch {
+      continue;
+    }
+  }
+  return 0;
 }
 
 /** Of the line `cpu user nice system idle iowait irq softirq …` all but idle, iowait and the guests in user. */

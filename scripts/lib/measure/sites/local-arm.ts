@@ -23,7 +23,8 @@ export function localArm(name: string, plan: SystemOptions): Arm {
 function roomFor({ clients, tokens }: Size): Record<string, string> {
   return {
     LAYERMESH_MAX_RUNNING: String(Math.max(DEFAULTS.running, clients)),
-    LAYERMESH_KV_TOKENS: String(Math.max(DEFAULTS.kvTokens, clients * tokens)),
+    // Said only where it is too little: a timed engine has as much as its device by default.
+    ...(clients * tokens > DEFAULTS.kvTokens && { LAYERMESH_KV_TOKENS: String(clients * tokens) }),
   };
 }
 

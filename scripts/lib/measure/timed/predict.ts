@@ -1,7 +1,7 @@
 import { randomLogNormal } from 'd3-random';
 import { CostModel, type StepWork } from '../../../../services/lib/engine/timed/cost-model.js';
 import { deviceProfile } from '../../../../services/lib/engine/timed/device-profile.js';
-import { modelShape } from '../../../../services/lib/engine/timed/model-shape.js';
+import { modelShape } from '../../../../services/lib/model/shapes/model-shape.js';
 import { createRandom } from '../../../../services/lib/sampling/random.js';
 import { sum } from '../figures/statistics.js';
 import type { PlannedRequest } from '../types.js';

@@ -28,6 +28,7 @@ const EXPOSED = [
   'x-request-id',
   'x-layermesh-route',
   'x-layermesh-max-tokens',
+  'x-layermesh-engine',
   'server-timing',
   'retry-after',
 ];

@@ -1,8 +1,9 @@
 import { ServingError } from '../../errors/serving-error.js';
+import { COST_MODEL_VERSION } from '../../model/plan.js';
 import { layerWeights, ownsEmbedding, ownsHead, type LayerRange } from '../../model/split.js';
 import type { ModelConfig } from '../../model/types.js';
 import type { DeviceProfile, LinearTable } from './device-profile.js';
-import { modelShape } from './model-shape.js';
+import { modelShape } from '../../model/shapes/model-shape.js';
 import presets from './start-presets.json' with { type: 'json' };
 
 /** What a step has to compute: the rows of each sequence, the tokens that it has cached before them, and all rows whose logits are wanted. */
@@ -39,7 +40,7 @@ const MEASURED_WEIGHTS = layerWeights(modelShape('llama-2-13b'));
  * to what it is validated against. docs/timed-engine.md has the formulas, their sources and the validation.
  */
 export class CostModel {
-  readonly version = 1;
+  readonly version = COST_MODEL_VERSION;
   /** Tokens of all sequences together whose keys and values fit beside the weights. */
   readonly kvTokens: number;
   readonly #shape: ModelConfig;

@@ -1,6 +1,6 @@
 import { CostModel, type StepWork } from '../../../../services/lib/engine/timed/cost-model.js';
 import { deviceNames, deviceProfile } from '../../../../services/lib/engine/timed/device-profile.js';
-import { modelShape, shapeNames } from '../../../../services/lib/engine/timed/model-shape.js';
+import { modelShape, shapeNames } from '../../../../services/lib/model/shapes/model-shape.js';
 import { stageRanges } from '../../../../services/lib/model/split.js';
 import { thrownBy } from '../../../support/thrown-by.js';
 

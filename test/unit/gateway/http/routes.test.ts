@@ -143,3 +143,16 @@ describe('special tokens of the model', () => {
     expect(usage?.prompt_tokens).toBe((await idsOf({ messages })).length);
   });
 });
+
+describe('a gateway before an engine that only takes time', () => {
+  it('says so with every response and with the model', async () => {
+    const engine = 'timed (a100-40g, cost model 1)';
+    const gateway = await startTestGateway({ engine });
+    const models = await fetch(`${gateway.url}/v1/models`);
+    expect(models.headers.get('x-layermesh-engine')).toBe(engine);
+    expect(await models.json()).toMatchObject({ data: [{ engine }, { engine }] });
+    const missing = await fetch(`${gateway.url}/nowhere`);
+    expect([missing.status, missing.headers.get('x-layermesh-engine')]).toEqual([404, engine]);
+    await gateway.close();
+  });
+});

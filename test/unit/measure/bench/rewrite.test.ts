@@ -1,5 +1,5 @@
 import { rewriter } from '../../../../scripts/lib/measure/loads/prompts.js';
-import { vocabularyMetadata } from '../../../../scripts/lib/model/random-model.js';
+import { vocabularyMetadata } from '../../../../services/lib/model/gguf/letter-vocabulary.js';
 import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
 

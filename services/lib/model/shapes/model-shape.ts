@@ -1,9 +1,9 @@
 import { ServingError } from '../../errors/serving-error.js';
-import type { ModelConfig } from '../../model/types.js';
-import llama2Seven from './shapes/llama-2-7b.json' with { type: 'json' };
-import llama2Thirteen from './shapes/llama-2-13b.json' with { type: 'json' };
-import llama2Seventy from './shapes/llama-2-70b.json' with { type: 'json' };
-import llama3Eight from './shapes/llama-3-8b.json' with { type: 'json' };
+import type { ModelConfig } from '../types.js';
+import llama2Seven from './llama-2-7b.json' with { type: 'json' };
+import llama2Thirteen from './llama-2-13b.json' with { type: 'json' };
+import llama2Seventy from './llama-2-70b.json' with { type: 'json' };
+import llama3Eight from './llama-3-8b.json' with { type: 'json' };
 
 const shapes: readonly ModelConfig[] = [llama2Seven, llama2Thirteen, llama2Seventy, llama3Eight].map(
   ({ config }) => config,
