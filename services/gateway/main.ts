@@ -16,13 +16,19 @@ import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
 import { announceGateway } from './announce-gateway.js';
+import { DemandMeter } from './demand/demand-meter.js';
+import { serveExternalScaler } from './demand/external-scaler.js';
 import { createApp } from './http/app.js';
 import { limitsFor } from './http/gateway.js';
 import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
+import type { Round } from './telemetry/rounds.js';
 import { Reporter } from './report/reporter.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
+
+/** So that the demand is fresher than any scrape of it. */
+const DEMAND_LOOK_MS = 500;
 
 /** The gateway: joins the mesh, takes HTTP requests until it is told to stop, and lets the running ones end. */
 await runService(readGatewayConfig, serve);
@@ -42,7 +48,14 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
   const registry = createMetricsRegistry();
-  const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
+  const demand: DemandMeter = new DemandMeter({
+    stages: ranges.map((_, index) => `stage-${index}`),
+    totals: () => backend.totals(),
+    occupation: () => backend.occupation(),
+    queued: () => admission.waiting,
+  });
+  const demanded = (): ReadonlyMap<string, number> => demand.demanded();
+  const metrics = createGatewayMetrics(registry, admission, () => backend.waiting, demanded);
   const tracing = startTracing(config.telemetry, config.replica, registry);
   const { decodeInterval, content } = config.telemetry;
   const backend: MeshBackend = new MeshBackend({
@@ -53,6 +66,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     prefillChunk: Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
+    startPatienceMs: config.startPatienceSeconds * 1000,
     reroutes: metrics.reroutes,
     speculation: config.speculation === 'auto' ? metrics : null,
     prefixCache: config.prefixCache,
@@ -63,6 +77,11 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     model: { name: id, split: plan.split, costs: layerCosts(model.config) },
     totals: () => backend.totals(),
   });
+  const onRound = (round: Round): void => {
+    reporter.add(round);
+    demand.generated(round.tokens);
+  };
+  const looking = setInterval(() => demand.look(), DEMAND_LOOK_MS).unref();
   const app = createApp({
     host: config.host,
     allowedHosts: config.allowedHosts,
@@ -82,7 +101,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound: (round) => reporter.add(round) },
+    inferences: { tracer: tracing.tracer, decodeInterval, content, onRound },
+    demand,
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
@@ -94,18 +114,22 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     receiveMs: config.receiveSeconds * 1000,
     maxConnections: config.maxConnections,
   });
-  const { appId, replica } = config;
+  const { appId, replica, scalerPort } = config;
+  const scaler = scalerPort === null ? null : await serveExternalScaler(config.host, scalerPort, demand);
   const withdraw = announceGateway(
     mesh.registry,
     { appId, replica, address: `${config.host}:${http.port}`, draining: false, plan: announcedPlan(plan) },
     log,
   );
-  log.info({ port: http.port, model: id, mesh: mesh.kind, sampling }, 'serving');
+  const ports = { port: http.port, ...(scaler && { scalerPort: scaler.port }) };
+  log.info({ ...ports, model: id, mesh: mesh.kind, sampling }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();
   const withdrawn = withdraw();
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
+  clearInterval(looking);
+  scaler?.close();
   reporter.close();
   await backend.close();
   await http.close();

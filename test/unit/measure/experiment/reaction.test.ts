@@ -1,4 +1,4 @@
-import { BUSY_RATIO, reactionsOf } from '../../../../scripts/lib/measure/figures/reaction.js';
+import { reactionsOf } from '../../../../scripts/lib/measure/figures/reaction.js';
 import type { Observation, PodView } from '../../../../scripts/lib/measure/experiment/types.js';
 import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';
 
@@ -7,8 +7,8 @@ function story(second: number): Observation {
   const busySeconds = Math.max(0, second - 11) + 0.2 * Math.min(second, 11);
   const pods: PodView[] = [podOf({ name: 'first', counters: { busySeconds, decodeSteps: 9 } })];
   if (second >= 18) pods.push(podOf({ name: 'second', counters: { decodeSteps: second >= 25 ? 4 : 0 } }));
-  const metrics = [{ name: BUSY_RATIO, value: second >= 15 ? 0.9 : 0.2, target: 0.7 }];
-  const idle = scaleOf({ app: 'stage-1', metrics: [{ name: BUSY_RATIO, value: 0.1, target: 0.7 }] });
+  const metrics = [{ name: 'demand', value: second >= 15 ? 1.9 : 0.2, target: 1 }];
+  const idle = scaleOf({ app: 'stage-1', metrics: [{ name: 'demand', value: 0.1, target: 1 }] });
   return seenAt(second, { pods, scales: [scaleOf({ desired: second >= 17 ? 2 : 1, metrics }), idle] });
 }
 
@@ -30,6 +30,20 @@ describe('a reaction', () => {
         ready: 13_000,
         serving: 15_000,
       },
+    ]);
+  });
+
+  it('begins with the metric where that is ahead of the engines', () => {
+    const ahead = seconds(0, 30).map((second) => {
+      const seen = story(second);
+      const metrics = [{ name: 'demand', value: second >= 11 ? 1.9 : 0.2, target: 1 }];
+      return {
+        ...seen,
+        scales: seen.scales.map((scale) => (scale.app === 'stage-0' ? { ...scale, metrics } : scale)),
+      };
+    });
+    expect(reactionsOf({ observations: ahead, lives: [old, born] }, 10_000)).toEqual([
+      expect.objectContaining({ breach: 1_000, visible: 1_000, decided: 7_000 }),
     ]);
   });
 
