@@ -1,5 +1,6 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { cacheDirectory } from '../services/lib/config/config.js';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { wholeNumber } from './lib/cli/options.js';
@@ -8,12 +9,16 @@ import { checkAutoscalers } from './lib/k8s/doctor/autoscalers.js';
 import { findingLine, lookPatiently, type Finding } from './lib/k8s/doctor/finding.js';
 import { checkMovement } from './lib/k8s/doctor/movement.js';
 import { checkPods } from './lib/k8s/doctor/pods.js';
-import { caseOf, casesOption, type CaseName } from './lib/k8s/e2e/cases.js';
+import { caseOf, casesOption, UNEVEN, type CaseName } from './lib/k8s/e2e/cases.js';
+import { scaleDowns } from './lib/k8s/e2e/replicas.js';
 import { buildImages } from './lib/k8s/images.js';
 import { forwardGateway, Kubectl } from './lib/k8s/kubectl.js';
 import { makeLoad, type LoadResult } from './lib/k8s/load.js';
 import { writeOverlay } from './lib/k8s/overlay.js';
 import { parseRenderOptions, renderCommand, type RenderOptions } from './lib/k8s/render-options.js';
+import { reactionTable } from './lib/measure/reaction/page.js';
+import { measureReactions, type ReactionRound } from './lib/measure/reaction/run-reactions.js';
+import { ClusterApi } from './lib/measure/sites/cluster-api.js';
 import { locateModel, prepare } from './lib/model/prepare.js';
 
 await runCommand(
@@ -42,6 +47,20 @@ await runCommand(
         .addOption(casesOption())
         .option('--keep', 'leave the mesh in place', false)
         .action(e2e),
+    )
+    .addCommand(
+      new Command('reaction')
+        .description('Measures how soon a further replica serves after load has risen, part by part.')
+        .argument('[render...]', 'options of k8s:render, after --', [...UNEVEN])
+        .option('--namespace <name>', 'made for this', 'layermesh-reaction')
+        .option('--tag <tag>', 'of the images', 'e2e')
+        .option('--images-ready', 'the cluster has the images already', false)
+        .option('--rounds <n>', 'rises of load', wholeNumber(1, 100), 10)
+        .option('--clients <n>', 'requests at once', wholeNumber(1, 1_000), 16)
+        .option('--max-tokens <n>', 'of each request', wholeNumber(1, 4_096), 48)
+        .option('--no-scale-downs', 'without twenty scale-downs under load afterwards')
+        .option('--keep', 'leave the mesh in place', false)
+        .action(reaction),
     ),
 );
 
@@ -95,10 +114,7 @@ interface E2eOptions {
 
 async function e2e({ namespace, tag, imagesReady, cases, keep }: E2eOptions): Promise<void> {
   const signal = stopSignal();
-  if (!imagesReady) {
-    const { directory: prepared } = await prepare(await locateModel(undefined, signal), 'int8', signal);
-    await runStep('images', () => buildImages({ tag, prepared, precision: 'int8' }, signal));
-  }
+  if (!imagesReady) await prepareImages(tag, signal);
   let deployed: readonly string[] | null = null;
   try {
     for (const name of cases) {
@@ -112,6 +128,49 @@ async function e2e({ namespace, tag, imagesReady, cases, keep }: E2eOptions): Pr
   } finally {
     if (!keep) await runStep('removed', () => removeDisposable(namespace));
   }
+}
+
+interface ReactionOptions extends Pick<E2eOptions, 'namespace' | 'tag' | 'imagesReady' | 'keep'> {
+  readonly rounds: number;
+  readonly clients: number;
+  readonly maxTokens: number;
+  readonly scaleDowns: boolean;
+}
+
+async function reaction(render: readonly string[], given: ReactionOptions): Promise<void> {
+  const { namespace, tag, imagesReady, rounds: count, clients, maxTokens, keep } = given;
+  const signal = stopSignal();
+  const options = parseRenderOptions([...render, '--namespace', namespace, '--tag', tag]);
+  if (!imagesReady) await prepareImages(tag, signal);
+  const closers: (() => Promise<unknown>)[] = keep ? [] : [() => removeDisposable(namespace)];
+  try {
+    const mesh = await runStep('deployed', () => DeployedMesh.deploy(options, signal));
+    closers.push(() => mesh.close());
+    const api = await ClusterApi.open(join(cacheDirectory(), 'kubectl-proxy.log'), signal);
+    closers.push(() => api.close());
+    const plan = { split: options.split, rounds: count, load: { clients, maxTokens } };
+    const rounds: ReactionRound[] = [];
+    for await (const round of measureReactions(mesh, api, plan, signal)) {
+      rounds.push(round);
+      console.log(`round ${rounds.length} of ${count}: ${round.reaction === null ? 'no reaction' : 'done'}`);
+      for (const failure of new Set(round.failures)) console.log(`  failed: ${failure}`);
+    }
+    console.log(`\n${reactionTable(rounds)}\n`);
+    if (given.scaleDowns) {
+      // Else they would bring back what is taken.
+      await mesh.kubectl.run(['delete', 'horizontalpodautoscalers', '--all']);
+      for (const line of await runStep('scale-downs', () => scaleDowns(mesh))) console.log(`  ${line}`);
+    }
+    const isWell = rounds.every(({ reaction: each, failures }) => each !== null && failures.length === 0);
+    if (!isWell) process.exitCode = 1;
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+async function prepareImages(tag: string, signal: AbortSignal): Promise<void> {
+  const { directory: prepared } = await prepare(await locateModel(undefined, signal), 'int8', signal);
+  await runStep('images', () => buildImages({ tag, prepared, precision: 'int8' }, signal));
 }
 
 async function tryCase(

@@ -19,13 +19,19 @@ import { startTracing } from '../lib/telemetry/tracing.js';
 import { maxRowsPerFrame } from '../lib/wire/frames.js';
 import { Admission } from './admission.js';
 import { announceGateway } from './announce-gateway.js';
+import { DemandMeter } from './demand/demand-meter.js';
+import { serveExternalScaler } from './demand/external-scaler.js';
 import { createApp } from './http/app.js';
 import { limitsFor } from './http/gateway.js';
 import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
+import type { Round } from './telemetry/rounds.js';
 import { Reporter } from './report/reporter.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
+
+/** So that the demand is fresher than any scrape of it. */
+const DEMAND_LOOK_MS = 500;
 
 /** The gateway: joins the mesh, takes HTTP requests until it is told to stop, and lets the running ones end. */
 await runService(readGatewayConfig, serve);
@@ -47,7 +53,14 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const registry = createMetricsRegistry();
   const engine = engineLabel(served);
   tellEngine(registry, engine);
-  const metrics = createGatewayMetrics(registry, admission, () => backend.waiting);
+  const demand: DemandMeter = new DemandMeter({
+    stages: ranges.map((_, index) => `stage-${index}`),
+    totals: () => backend.totals(),
+    occupation: () => backend.occupation(),
+    queued: () => admission.waiting,
+  });
+  const demanded = (): ReadonlyMap<string, number> => demand.demanded();
+  const metrics = createGatewayMetrics(registry, admission, () => backend.waiting, demanded);
   const tracing = startTracing(config.telemetry, config.replica, registry);
   const { decodeInterval, content } = config.telemetry;
   const identity = { appId: config.appId, replica: config.replica, host: hostname(), pid: process.pid, plan };
@@ -64,6 +77,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
         : Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
+    startPatienceMs: config.startPatienceSeconds * 1000,
     reroutes: metrics.reroutes,
     // How many guesses would be right is nothing that an engine can tell which computes nothing.
     speculation: config.speculation === 'auto' && engine === null ? metrics : null,
@@ -79,6 +93,11 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     totals: () => backend.totals(),
   });
+  const onRound = (round: Round): void => {
+    reporter.add(round);
+    demand.generated(round.tokens);
+  };
+  const looking = setInterval(() => demand.look(), DEMAND_LOOK_MS).unref();
   const app = createApp({
     host: config.host,
     allowedHosts: config.allowedHosts,
@@ -99,13 +118,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: {
-      tracer: tracing.tracer,
-      engine,
-      decodeInterval,
-      content,
-      onRound: (round) => reporter.add(round),
-    },
+    inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound },
+    demand,
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
@@ -117,7 +131,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     receiveMs: config.receiveSeconds * 1000,
     maxConnections: config.maxConnections,
   });
-  const { appId, replica } = config;
+  const { appId, replica, scalerPort } = config;
   const host = mesh.kind === 'dapr' ? '127.0.0.1' : config.host;
   const invites = await serveInvites({
     host,
@@ -128,17 +142,21 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     onRefused: linkRefusals(log),
   });
   const address = `${host}:${invites.port}`;
+  const scaler = scalerPort === null ? null : await serveExternalScaler(config.host, scalerPort, demand);
   const withdraw = announceGateway(
     mesh.registry,
     { appId, replica, address, draining: false, plan: announcedPlan(plan) },
     log,
   );
-  log.info({ port: http.port, grpc: invites.port, model: id, mesh: mesh.kind, sampling }, 'serving');
+  const ports = { port: http.port, grpc: invites.port, ...(scaler && { scalerPort: scaler.port }) };
+  log.info({ ...ports, model: id, mesh: mesh.kind, sampling }, 'serving');
 
   await whenAborted(stopped);
   backend.drain();
   const withdrawn = withdraw();
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
+  clearInterval(looking);
+  scaler?.close();
   reporter.close();
   await backend.close();
   invites.close();

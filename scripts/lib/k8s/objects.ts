@@ -85,30 +85,59 @@ export interface Autoscaler extends Manifest {
     readonly metrics: readonly {
       readonly type: string;
       /** Of the type `Pods`. */
-      readonly pods?: PodMetric;
+      readonly pods?: { readonly metric: MetricName; readonly target: MetricTarget };
+      /** Of the type `Object`. */
+      readonly object?: {
+        readonly metric: MetricName;
+        readonly target: MetricTarget;
+        readonly describedObject: { readonly kind: string; readonly name: string };
+      };
     }[];
-    readonly behavior: { readonly scaleDown: { readonly stabilizationWindowSeconds: number } };
+    readonly behavior: Readonly<
+      Record<'scaleUp' | 'scaleDown', { readonly stabilizationWindowSeconds: number }>
+    >;
   };
   readonly status?: { readonly conditions?: readonly Condition[] };
 }
 
-export interface PodMetric {
-  readonly metric: { readonly name: string };
-  readonly target: { readonly averageValue: string };
+interface MetricName {
+  readonly name: string;
 }
 
-/** The metrics of an autoscaler that are averages over its pods; others, as KEDA's, it has from elsewhere. */
-export const podMetrics = ({ spec }: { readonly spec: Pick<Autoscaler['spec'], 'metrics'> }): PodMetric[] =>
-  spec.metrics.flatMap(({ pods }) => pods ?? []);
+interface MetricTarget {
+  readonly averageValue: string;
+}
 
-/** What the API server tells an autoscaler of a metric, a value for each pod. */
+/** What an autoscaler keeps at a target: the mean of its pods' values, or one value over the number of its replicas. */
+export interface ScalingMetric {
+  readonly name: string;
+  readonly target: number;
+  /** Below the namespace: `pods/*` or `deployments.apps/stage-1`, and its name. */
+  readonly path: string;
+}
+
+export const isOfPods = ({ path }: Pick<ScalingMetric, 'path'>): boolean => path.startsWith('pods/');
+
+type Scaled = { readonly spec: Pick<Autoscaler['spec'], 'metrics'> };
+
+/** The metrics of an autoscaler that the custom metrics API has; others, as KEDA's, it has from elsewhere. */
+export const scalingMetrics = ({ spec }: Scaled): ScalingMetric[] =>
+  spec.metrics.flatMap(({ pods, object }) => {
+    const found = pods ?? object;
+    if (found === undefined) return [];
+    const { name } = found.metric;
+    const subject = object === undefined ? 'pods/*' : `deployments.apps/${object.describedObject.name}`;
+    return [{ name, target: quantity(found.target.averageValue), path: `${subject}/${name}` }];
+  });
+
+/** What the API server tells an autoscaler of a metric: a value for each pod, or that of the one Deployment. */
 export interface MetricList {
   readonly items: readonly { readonly describedObject: { readonly name: string }; readonly value: string }[];
 }
 
 /** Where a `MetricList` is had; it is not found while the adapter does not know the metric. */
-export const metricPath = (namespace: string, name: string): string =>
-  `/apis/custom.metrics.k8s.io/v1beta2/namespaces/${namespace}/pods/*/${name}`;
+export const metricPath = (namespace: string, path: string): string =>
+  `/apis/custom.metrics.k8s.io/v1beta2/namespaces/${namespace}/${path}`;
 
 export interface DaprConfiguration extends Manifest {
   readonly spec: {

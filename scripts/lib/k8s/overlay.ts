@@ -58,7 +58,7 @@ const sharedVariables = ({ split, precision, env }: RenderOptions): string[] => 
 ];
 
 /** An overlay to start from: like k8s/overlays/local. */
-function overlayFiles(folder: string, { namespace, tag }: RenderOptions): Map<string, string> {
+function overlayFiles(folder: string, { namespace, tag, autoscaler }: RenderOptions): Map<string, string> {
   const from = (...path: string[]): string => relative(folder, join(k8s, ...path));
   const labels = Object.fromEntries(
     ['enforce', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']),
@@ -72,7 +72,12 @@ function overlayFiles(folder: string, { namespace, tag }: RenderOptions): Map<st
         kind: 'Kustomization',
         namespace,
         resources: ['namespace.yaml', from('base'), 'stages'],
-        components: [...['redis', 'tokens'].map((name) => from('components', name)), 'stages/gateway'],
+        components: [
+          ...['redis', 'tokens', ...(autoscaler === 'keda' ? ['external-scaler'] : [])].map((name) =>
+            from('components', name),
+          ),
+          'stages/gateway',
+        ],
         images: ['gateway', 'stage'].map((image) => ({ name: `layermesh/${image}`, newTag: tag })),
         replacements: [namespaceOfOpeners],
         sortOptions: sidecarsLast,
@@ -111,6 +116,7 @@ export function commandLine(folder: string, options: RenderOptions): string {
     quoted(options.split),
     ...repeated('replicas', options.replicas),
     `--max-replicas ${options.maxReplicas} --autoscaler ${options.autoscaler}`,
+    ...(options.toZero ? ['--to-zero'] : []),
     ...(options.scaleDownAfter === undefined ? [] : [`--scale-down-after ${options.scaleDownAfter}`]),
     ...repeated('cpu', options.cpu),
     ...repeated('cpu-request', options.cpuRequest),

@@ -10,6 +10,8 @@ export interface RenderOptions {
   readonly replicas: readonly string[];
   readonly maxReplicas: number;
   readonly autoscaler: 'hpa' | 'keda' | 'none';
+  /** Whether KEDA takes a stage's last replica while nobody asks for anything. */
+  readonly toZero: boolean;
   /** How long less load must last before a replica goes, seconds; left out: the base's. */
   readonly scaleDownAfter?: number;
   /** Kubernetes quantities, of all stages (`500m`) or of one (`stage-1=300m`), the later before the earlier. */
@@ -49,6 +51,7 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
         .choices(['hpa', 'keda', 'none'])
         .default('hpa'),
     )
+    .option('--to-zero', 'with KEDA: no replica at all while nobody asks', false)
     .addOption(count('--scale-down-after <seconds>', 'of less load', undefined, [0, 3_600]))
     .option('--cpu <quantity>', 'of all stages, or stage-1=300m', each(QUANTITY, '500m or stage-1=300m'), [])
     .option(

@@ -26,7 +26,7 @@ export function stageKustomization(
     ...(options.autoscaler === 'keda' && { components: [keda] }),
     nameSuffix: `-${stage.index}`,
     labels: [{ pairs: { 'layermesh.io/stage': String(stage.index) }, includeSelectors: true }],
-    patches: [deployment(stage, options), ...accessOfNeighbours(stage), autoscaler(stage, options)],
+    patches: [deployment(stage, options), ...accessOfNeighbours(stage), ...autoscaler(stage, options)],
   };
 }
 
@@ -79,31 +79,44 @@ export const gatewayComponent = (stages: readonly StageSettings[]): object => ({
   ],
 });
 
-function autoscaler({ appId, replicas }: StageSettings, options: RenderOptions): Patch {
+function autoscaler({ appId, replicas }: StageSettings, options: RenderOptions): Patch[] {
   const { maxReplicas, scaleDownAfter: stabilizationWindowSeconds } = options;
   const behavior = stabilizationWindowSeconds !== undefined && {
     behavior: { scaleDown: { stabilizationWindowSeconds } },
   };
   switch (options.autoscaler) {
     case 'none':
-      return merge('autoscaling/v2', 'HorizontalPodAutoscaler', undefined);
+      return [merge('autoscaling/v2', 'HorizontalPodAutoscaler', undefined)];
     case 'hpa': {
       const spec = { minReplicas: replicas, maxReplicas, ...behavior };
-      return merge('autoscaling/v2', 'HorizontalPodAutoscaler', spec);
+      return [
+        merge('autoscaling/v2', 'HorizontalPodAutoscaler', spec),
+        // Kustomize does not know that this is the name of a Deployment.
+        operations('HorizontalPodAutoscaler', { '/spec/metrics/0/object/describedObject/name': appId }),
+      ];
     }
     case 'keda':
-      return operations('ScaledObject', {
-        // Kustomize does not know that this is the name of a Deployment.
-        '/spec/scaleTargetRef/name': appId,
-        '/spec/minReplicaCount': replicas,
-        '/spec/maxReplicaCount': maxReplicas,
-        '/spec/triggers/0/metadata/query': busyReplicas(appId, options.namespace),
-      });
+      return [
+        operations('ScaledObject', {
+          // Nor this.
+          '/spec/scaleTargetRef/name': appId,
+          '/spec/minReplicaCount': replicas,
+          '/spec/maxReplicaCount': maxReplicas,
+          '/spec/triggers/0/metadata/scalerAddress': `gateway-scaler.${options.namespace}.svc:8001`,
+          '/spec/triggers/0/metadata/stage': appId,
+          '/spec/triggers/1/metadata/query': demandedReplicas(appId, options.namespace),
+        }),
+        ...(options.toZero ? [operations('ScaledObject', { '/spec/idleReplicaCount': 0 }, 'add')] : []),
+      ];
   }
 }
 
-const busyReplicas = (appId: string, namespace: string): string =>
-  `sum(rate(layermesh_stage_busy_seconds_total{namespace="${namespace}",stage="${appId}"}[30s]))`;
+/** As the adapter's rule has it (k8s/adapter/rules.yaml). */
+function demandedReplicas(appId: string, namespace: string): string {
+  const of = `{namespace="${namespace}",stage="${appId}"}`;
+  const busy = `sum(rate(layermesh_stage_busy_seconds_total${of}[30s]))`;
+  return `sum(layermesh_demanded_replicas${of}) or ${busy} / 0.7`;
+}
 
 /** A strategic merge into the base's object called `stage`; without a spec, one that removes it. */
 function merge(apiVersion: string, kind: string, spec: object | undefined): Patch {

@@ -18,6 +18,8 @@ import type { Leg } from './leg.js';
 import { MeshGeneration } from './mesh-generation.js';
 import { Outbox } from './leg.js';
 import { chunkRows } from './leg.js';
+import type { Occupation } from '../demand/demand-meter.js';
+import { fillOf } from '../demand/stage-cost.js';
 import { planRebalance } from '../routing/rebalance.js';
 import type { ReplicaTotals } from '../report/totals-log.js';
 import { RoomQueue } from '../routing/room-queue.js';
@@ -38,6 +40,8 @@ export interface MeshBackendOptions {
   readonly stepTimeoutMs: number;
   /** How long a sequence without a route waits for one, ms. */
   readonly patienceMs: number;
+  /** The same where a stage has no replica, because they are started when somebody asks; 0 where they are not. */
+  readonly startPatienceMs?: number;
   readonly reroutes: Pick<Counter<'reason'>, 'inc'>;
   /** Counts what is drafted; null where nothing is to be. */
   readonly speculation: SpeculationMetrics | null;
@@ -83,7 +87,7 @@ export class MeshBackend implements Backend {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const { identity, patienceMs, speculation, prefixCache, reroutes, log } = this.#options;
+    const { identity, speculation, prefixCache, reroutes, log } = this.#options;
     const { nameSuffix = randomSuffix } = this.#options;
     const order = ++this.#count;
     const id = `${identity.replica}-${order}${nameSuffix()}`;
@@ -96,7 +100,7 @@ export class MeshBackend implements Backend {
       queue: this.#queue,
       outbox: this.#outbox,
       prefillChunk: (rows) => this.#prefillChunk(rows),
-      patienceMs,
+      patienceMs: () => this.#patienceMs(),
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
       prefixCache,
       onReroute: (reason) => {
@@ -114,8 +118,21 @@ export class MeshBackend implements Backend {
     return this.#queue.length;
   }
 
+  /** What its sequences take up, and how full the stages are with those of all gateways. */
+  occupation(): Occupation {
+    const sequences = [...this.#generations.values()];
+    const running = sequences.filter(({ route }) => route.length > 0).length;
+    return {
+      stages: this.#stages.map(({ links }) => fillOf(links.map(({ status }) => status))),
+      running,
+      waiting: sequences.length - running,
+      kvTokens: sequences.reduce((sum, { demand }) => sum + demand, 0),
+    };
+  }
+
   notReadyReason(): string | null {
     if (this.#draining) return 'the gateway is stopping';
+    if (this.#isStarting) return null; // Requests are what starts it.
     try {
       pickRoute(this.#links(), () => 0);
       return null;
@@ -189,6 +206,20 @@ export class MeshBackend implements Backend {
       generation.end(new ServingError('stage_unavailable', 'the gateway is stopping'));
     }
     await Promise.all(this.#stages.map((stage) => stage.close()));
+  }
+
+  /** Whether a stage is at zero and will be started for whoever asks. */
+  get #isStarting(): boolean {
+    const { startPatienceMs = 0 } = this.#options;
+    return (
+      startPatienceMs > 0 &&
+      this.#stages.some(({ links, disagreements }) => links.length === 0 && disagreements.length === 0)
+    );
+  }
+
+  #patienceMs(): number {
+    const { patienceMs, startPatienceMs = 0 } = this.#options;
+    return this.#isStarting ? Math.max(patienceMs, startPatienceMs) : patienceMs;
   }
 
   #links(): CallerLink[][] {

@@ -18,8 +18,8 @@ export interface MeshGenerationOptions extends Omit<LegOptions, 'epoch' | 'route
   readonly routes: RouteChooser<CallerLink>;
   /** Where it waits for room. */
   readonly queue: RoomQueue;
-  /** How long it looks for a route before it fails, ms. */
-  readonly patienceMs: number;
+  /** How long it looks for a route before it fails, ms; as of the call. */
+  readonly patienceMs: () => number;
   /** Whether the stages are asked to keep what it begins with. */
   readonly prefixCache: boolean;
   /** It leaves a route on which it was open. */

@@ -9,7 +9,7 @@ const MAX_FRUITLESS_ROUTES = 6;
 
 /** How long a sequence without a route looks for one: pauses that double, up to a bound in all. Times in ms. */
 export class Patience {
-  readonly #totalMs: number;
+  readonly #totalMs: () => number;
   readonly #now: () => number;
   /** When the search began; null while there is a route. */
   #since: number | null = null;
@@ -18,8 +18,8 @@ export class Patience {
   /** The most that a route has begun with. */
   #cachedTokens = 0;
 
-  /** `now`: a monotonic clock. */
-  constructor(totalMs: number, now: () => number = () => performance.now()) {
+  /** `totalMs`: the bound, as of the call; `now`: a monotonic clock. */
+  constructor(totalMs: () => number, now: () => number = () => performance.now()) {
     this.#totalMs = totalMs;
     this.#now = now;
   }
@@ -28,7 +28,7 @@ export class Patience {
   next(): number | null {
     const now = this.#now();
     this.#since ??= now;
-    const left = this.#since + this.#totalMs - now;
+    const left = this.#since + this.#totalMs() - now;
     if (left <= 0 || this.#fruitless >= MAX_FRUITLESS_ROUTES) return null;
     const pause = Math.min(this.#pause, left);
     this.#pause = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pause));

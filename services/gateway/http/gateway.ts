@@ -7,6 +7,7 @@ import type { Admission } from '../admission.js';
 import type { Backend } from '../generation/backend.js';
 import type { Inferences } from '../telemetry/request-trace.js';
 import type { GatewayMetrics } from '../telemetry/metrics.js';
+import type { DemandMeter } from '../demand/demand-meter.js';
 import type { Reporter } from '../report/reporter.js';
 import type { TextLimit } from '../text/text-task.js';
 import type { TextWork } from '../text/text-work.js';
@@ -47,6 +48,7 @@ export interface Gateway {
   readonly admission: Admission;
   readonly metrics: GatewayMetrics;
   readonly inferences: Inferences;
+  readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
   readonly reporter: Pick<Reporter, 'report'>;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;

@@ -27,6 +27,7 @@ export async function respond(
 ): Promise<void> {
   const controller = abortOnDisconnect(response);
   const choices = choicesOf(plan);
+  gateway.demand.asked(choices);
 
   const permit = await trace.measure('admission', () =>
     gateway.admission.acquire(choices.length, controller.signal),
@@ -41,11 +42,13 @@ export async function respond(
       response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
     }
     trace.routed(route);
+    gateway.demand.began(choices);
 
     const { stream } = plan.settings;
     const finished = stream
       ? await streamAnswer(gateway, response, plan, running, trace, controller)
       : await sendAnswer(response, plan, running, trace, controller);
+    gateway.demand.ended(choices, finished);
     trace.finish(
       usageOfPlan(plan, running, finished),
       finished.map(({ finishReason }) => finishReason),

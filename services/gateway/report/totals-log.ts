@@ -75,7 +75,8 @@ const isContinued = (before: Reading, after: Reading): boolean =>
 
 const FIELDS = Object.keys(NO_STEPS) as (keyof Totals)[];
 
-const difference = (now: Totals, then: Totals): Totals => combine((field) => now[field] - then[field]);
+/** What came between two sums. */
+export const difference = (now: Totals, then: Totals): Totals => combine((field) => now[field] - then[field]);
 
 export const sumOf = (totals: readonly Totals[]): Totals =>
   combine((field) => totals.reduce((sum, each) => sum + each[field], 0));

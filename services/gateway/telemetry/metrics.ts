@@ -59,6 +59,7 @@ export function createGatewayMetrics(
   registry: MetricsRegistry,
   admission: Pick<Admission, 'running' | 'waiting'>,
   waitingForRoom: () => number = () => 0,
+  demanded: () => ReadonlyMap<string, number> = () => new Map(),
 ): GatewayMetrics {
   const registers = [registry];
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>
@@ -80,6 +81,18 @@ export function createGatewayMetrics(
     registers,
     collect() {
       this.set(admission.waiting + waitingForRoom());
+    },
+  });
+
+  new Gauge({
+    name: METRICS.demandedReplicas,
+    help: 'Replicas of a stage that the load of this gateway needs: a share, so that the sum over gateways is for the stage',
+    labelNames: ['stage'],
+    registers,
+    collect() {
+      // What is not known is not there, so that a rule can tell and fall back.
+      this.reset();
+      for (const [stage, replicas] of demanded()) this.set({ stage }, replicas);
     },
   });
 

@@ -185,6 +185,10 @@ export function readGatewayConfig(environment: Environment = process.env) {
     prefillChunk: set.LAYERMESH_PREFILL_CHUNK,
     stepTimeoutSeconds: set.LAYERMESH_STEP_TIMEOUT,
     reroutePatienceSeconds: set.LAYERMESH_REROUTE_PATIENCE,
+    /** 0: stages are not started because somebody asks. */
+    startPatienceSeconds: set.LAYERMESH_START_PATIENCE,
+    /** Null: it is not served. */
+    scalerPort: set.LAYERMESH_SCALER_PORT ?? null,
     speculation: set.LAYERMESH_SPECULATION,
     /** Whether the stages keep what finished sequences began with. */
     prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,

@@ -220,6 +220,13 @@ export const gateway = z.object({
   LAYERMESH_REROUTE_PATIENCE: integer(0, 86_400)
     .default(60)
     .describe('seconds that a sequence without a route waits for one'),
+  LAYERMESH_START_PATIENCE: integer(0, 86_400)
+    .default(0)
+    .describe('the same while a stage has no replica, where requests start them; 0: they do not'),
+  LAYERMESH_SCALER_PORT: ANY_PORT.optional().meta({
+    description: "gRPC: KEDA's external scaler, at `LAYERMESH_HOST`",
+    shown: 'none',
+  }),
 });
 
 /** By who reads them, as the documentation names it. */

@@ -95,6 +95,7 @@ export const METRICS = {
   prefixCacheHits: 'layermesh_prefix_cache_hits_total',
   draftTokens: 'layermesh_spec_decode_num_draft_tokens_total',
   reroutes: 'layermesh_reroutes_total',
+  demandedReplicas: 'layermesh_demanded_replicas',
   acceptedTokens: 'layermesh_spec_decode_num_accepted_tokens_total',
   // Of a stage.
   stepSeconds: 'layermesh_stage_step_seconds',

@@ -47,6 +47,8 @@ export interface TestGatewayOptions {
   readonly report?: (seconds: number) => Report;
 }
 
+const noop = (): void => undefined;
+
 const noReport = (): never => {
   throw new ServingError('nothing_measured', 'nothing');
 };
@@ -84,6 +86,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       content: false,
       onRound: () => undefined,
     },
+    demand: { asked: noop, began: noop, ended: noop },
     reporter: { report: options.report ?? noReport },
     log: pino({ level: 'silent' }),
     limits,

@@ -89,6 +89,15 @@ const autoscaler = (change: { averageValue?: string; maxReplicas?: number; activ
   status: { conditions: [{ type: 'ScalingActive', status: change.active ?? 'True', message: 'no metrics' }] },
 });
 
+const DEMAND = {
+  type: 'Object',
+  object: {
+    metric: { name: 'layermesh_demanded_replicas' },
+    describedObject: { kind: 'Deployment', name: 'stage-1' },
+    target: { averageValue: '1' },
+  },
+};
+
 const metadata = (change: object = {}): string =>
   JSON.stringify({
     id: 'stage-1',
@@ -374,6 +383,36 @@ describe('the doctor looks at autoscalers', () => {
   });
 });
 
+describe('the doctor looks at a metric of the whole stage', () => {
+  const demand = {
+    ...autoscaler(),
+    spec: { ...autoscaler().spec, metrics: [DEMAND] },
+  };
+  const look = (answer: (path: string) => string) =>
+    checkAutoscalers(cluster({ pods: [pod()], horizontalpodautoscalers: [demand] }, answer), 'mesh');
+
+  it('where its Deployment is told of', async () => {
+    const paths: string[] = [];
+    const findings = await look((path) => {
+      paths.push(path);
+      return metric('2300m', 'stage-1');
+    });
+    expect(toFix(findings)).toEqual([]);
+    expect(paths).toEqual([
+      '/apis/custom.metrics.k8s.io/v1beta2/namespaces/mesh/deployments.apps/stage-1/layermesh_demanded_replicas',
+    ]);
+    expect(findings.map(({ what }) => what)).toContain(
+      'stage-1: layermesh_demanded_replicas exists for the stage (2.300 on average)',
+    );
+  });
+
+  it('and misses it', async () => {
+    expect(toFix(await look(() => JSON.stringify({ items: [] })))).toEqual([
+      'stage-1: layermesh_demanded_replicas exists for the stage',
+    ]);
+  });
+});
+
 describe('the doctor makes load', () => {
   const result = { answered: 8, tokens: 512, failures: [] as string[], seconds: 1 };
   const untilAborted = (signal: AbortSignal, became: object = {}): Promise<LoadResult> =>
@@ -419,6 +458,40 @@ describe('the doctor makes load', () => {
   it('and misses metrics that stay at nothing', async () => {
     expect(toFix(await look(['0', '0'], 1, {}, '0'))).toEqual(['stage-1: its metrics show the load']);
     expect(toFix(await look(['0', '5m'], 1, {}, '1m'))).toEqual(['stage-1: its metrics show the load']);
+  });
+
+  describe('and times what is demanded', () => {
+    /** Demand that is `from`, and `to` so many looks after the load has begun. */
+    const watch = async (from: string, to: string, looks: number): Promise<Finding[]> => {
+      let left = Infinity;
+      const demand = { ...scaler, spec: { ...scaler.spec, metrics: [DEMAND] } };
+      const watched = cluster({ pods: [pod()], horizontalpodautoscalers: [demand] }, () =>
+        metric(--left < 0 ? to : from, 'stage-1'),
+      );
+      const load = (signal: AbortSignal): Promise<LoadResult> => {
+        left = looks;
+        return untilAborted(signal);
+      };
+      return checkMovement(watched, 'mesh', load, 1_000, { lookMs: 10, freshMs: 200 });
+    };
+
+    it('which follows at once', async () => {
+      const findings = await watch('40m', '1300m', 2);
+      expect(toFix(findings)).toEqual([]);
+      expect(findings.at(-1)!.what).toMatch(/follows a load within 0.2 s \(after 0\.\d s\)$/);
+    });
+
+    it('or too late', async () => {
+      const findings = await watch('0', '1300m', 40);
+      expect(toFix(findings)).toEqual(['stage-1: layermesh_demanded_replicas follows a load within 0.2 s']);
+      expect(findings.at(-1)!.fix).toContain('every 2 s');
+    });
+
+    it('or is as high as before, which tells nothing', async () => {
+      const findings = await watch('1300m', '1300m', 0);
+      expect(toFix(findings)).toEqual([]);
+      expect(findings.at(-1)!.what).toContain('was not seen');
+    });
   });
 
   it('and says that requests fail', async () => {

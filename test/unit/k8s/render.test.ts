@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
-import { ofKind, type Autoscaler, type Deployment } from '../../../scripts/lib/k8s/objects.js';
+import { ofKind, type Autoscaler, type Deployment, type Manifest } from '../../../scripts/lib/k8s/objects.js';
 import { parseRenderOptions } from '../../../scripts/lib/k8s/render-options.js';
 import { stageFiles } from '../../../scripts/lib/k8s/overlay.js';
 import { k8sFolder, render } from '../../support/rendered.js';
@@ -57,16 +57,23 @@ describe('npm run k8s:render', () => {
     expect(stagesOf(fixed).map(({ spec }) => spec.replicas)).toEqual([1, 2, 1]);
   });
 
-  it('lets KEDA scale each stage by its own load', async () => {
-    const objects = await render('--autoscaler', 'keda', '--namespace', 'mine');
+  it('lets KEDA scale each stage by what is demanded of it, from zero where it may', async () => {
+    const objects = await render('--autoscaler', 'keda', '--to-zero', '--namespace', 'mine');
     expect(ofKind(objects, 'HorizontalPodAutoscaler')).toEqual([]);
     expect(ofKind(objects, 'ScaledObject')).toMatchObject(
       [0, 1, 2].map((index) => ({
         metadata: { name: `stage-${index}`, namespace: 'mine' },
         spec: {
           scaleTargetRef: { name: `stage-${index}` },
+          minReplicaCount: 1,
+          idleReplicaCount: 0,
           triggers: [
             {
+              type: 'external-push',
+              metadata: { scalerAddress: 'gateway-scaler.mine.svc:8001', stage: `stage-${index}` },
+            },
+            {
+              type: 'prometheus',
               metadata: {
                 query: expect.stringContaining(`{namespace="mine",stage="stage-${index}"}`) as string,
               },
@@ -75,6 +82,18 @@ describe('npm run k8s:render', () => {
         },
       })),
     );
+    // The gateway serves what they ask, and waits for what they start.
+    const [gateway] = ofKind<Deployment>(objects, 'Deployment').filter(
+      ({ metadata }) => metadata.name === 'gateway',
+    );
+    expect(gateway!.spec.template.spec.containers[0]).toMatchObject({
+      env: expect.arrayContaining([{ name: 'LAYERMESH_SCALER_PORT', value: '8001' }]) as unknown,
+      ports: expect.arrayContaining([{ name: 'scaler', containerPort: 8001 }]) as unknown,
+    });
+    const services = ofKind(objects, 'Service').map(({ metadata }) => metadata.name);
+    expect(services).toContain('gateway-scaler');
+    const kept = ofKind<Manifest & { spec: object }>(await render('--autoscaler', 'keda'), 'ScaledObject');
+    expect(kept.every(({ spec }) => !('idleReplicaCount' in spec))).toBe(true);
   });
 
   it.each([

@@ -7,8 +7,8 @@ import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
 import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
 import {
   ofKind,
-  podMetrics,
   quantity,
+  scalingMetrics,
   type Autoscaler,
   type DaprConfiguration,
   type Deployment,
@@ -231,16 +231,22 @@ describe.each(overlays)('%s', (_name, build) => {
     };
     for (const scaler of ofKind<Autoscaler>(objects, 'HorizontalPodAutoscaler')) {
       const { metadata, spec } = scaler;
-      const metrics = podMetrics(scaler);
+      const metrics = scalingMetrics(scaler);
       expect(spec.scaleTargetRef).toMatchObject({ kind: 'Deployment', name: metadata.name });
       const target = stages.find((stage) => stage.metadata.name === metadata.name)!;
       expect(target.spec.replicas).toBeUndefined();
       expect(spec.maxReplicas).toBeGreaterThan(spec.minReplicas);
       expect(spec.behavior.scaleDown.stabilizationWindowSeconds).toBeGreaterThanOrEqual(60);
-      const names = metrics.map(({ metric }) => metric.name);
-      expect(names).toEqual(rules.map(({ name }) => name.as));
-      // It grows past a target by a tenth only, and a ratio never passes 1.
-      expect(quantity(metrics[0]!.target.averageValue) * 1.1).toBeLessThan(1);
+      // What is demanded of its own Deployment, in replicas, and nothing else: of several, Kubernetes takes the highest.
+      expect(metrics).toEqual([
+        {
+          name: 'layermesh_demanded_replicas',
+          target: 1,
+          path: `deployments.apps/${metadata.name}/layermesh_demanded_replicas`,
+        },
+      ]);
+      expect(rules.map(({ name }) => name.as)).toContain(metrics[0]!.name);
+      expect(spec.behavior.scaleUp.stabilizationWindowSeconds).toBe(0);
     }
   });
 });

@@ -2,15 +2,17 @@ import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { Cluster } from '../kubectl.js';
 import {
   appIdOf,
+  isOfPods,
   isReady,
   metricPath,
-  podMetrics,
   quantity,
+  scalingMetrics,
   STAGES,
   staying,
   type Autoscaler,
   type MetricList,
   type Pod,
+  type ScalingMetric,
 } from '../objects.js';
 import { finding, type Finding } from './finding.js';
 
@@ -29,12 +31,8 @@ export async function checkAutoscalers(cluster: Cluster, namespace: string): Pro
   const pods = staying(await cluster.list<Pod>('pods', STAGES)).filter(isReady);
   const findings = autoscalers.map(async (autoscaler) => {
     const own = pods.filter((pod) => appIdOf(pod) === autoscaler.spec.scaleTargetRef.name);
-    const metrics = podMetrics(autoscaler).map(({ metric, target }) =>
-      checkMetric(cluster, namespace, own, {
-        stage: autoscaler.metadata.name,
-        name: metric.name,
-        target: quantity(target.averageValue),
-      }),
+    const metrics = scalingMetrics(autoscaler).map((metric) =>
+      checkMetric(cluster, namespace, own, { stage: autoscaler.metadata.name, metric }),
     );
     return [...checkBounds(autoscaler), ...(await Promise.all(metrics)).flat()];
   });
@@ -61,34 +59,36 @@ async function checkMetric(
   cluster: Cluster,
   namespace: string,
   pods: readonly Pod[],
-  { stage, name, target }: { stage: string; name: string; target: number },
+  { stage, metric }: { stage: string; metric: ScalingMetric },
 ): Promise<Finding[]> {
+  const { name, target } = metric;
+  // One for the whole stage, or one of each of its pods.
+  const expected = isOfPods(metric) ? pods.map(({ metadata }) => metadata.name) : [stage];
   let values: MetricValue[];
   try {
-    const names = new Set(pods.map(({ metadata }) => metadata.name));
-    values = (await readMetric(cluster, namespace, name)).filter(({ pod }) => names.has(pod));
+    values = (await readMetric(cluster, namespace, metric)).filter(({ of }) => expected.includes(of));
   } catch (error) {
     const fix = `${ServingError.from(error).message}; has the adapter the rules of k8s/adapter/rules.yaml?`;
     return [finding(`${stage}: ${name} exists`, false, fix)];
   }
-  const missing = pods.filter(({ metadata }) => values.every(({ pod }) => pod !== metadata.name));
+  const missing = expected.filter((each) => values.every(({ of }) => of !== each));
   const highest = HIGHEST[name] ?? Infinity;
   const mean = values.reduce((sum, { value }) => sum + value, 0) / values.length;
   const shown = values.length === 0 ? '' : ` (${mean.toFixed(3)} on average)`;
   const impossible = values.filter(({ value }) => !(value >= 0 && value <= highest * (1 + TOLERANCE)));
   return [
     finding(
-      `${stage}: ${name} exists for each of ${pods.length} pods${shown}`,
+      `${stage}: ${name} exists ${isOfPods(metric) ? `for each of ${pods.length} pods` : 'for the stage'}${shown}`,
       pods.length > 0 && missing.length === 0,
       pods.length === 0
         ? 'no pod is ready'
-        : `none for ${missing.map(({ metadata }) => metadata.name).join(', ')}: does Prometheus scrape it, four times in the ` +
+        : `none for ${missing.join(', ')}: does Prometheus scrape it, four times in the ` +
             'window of k8s/adapter/rules.yaml?',
     ),
     finding(
       `${stage}: ${name} is what it can be`,
       impossible.length === 0,
-      `it is ${impossible.map(({ pod, value }) => `${value} of ${pod}`).join(', ')}: are the adapter's rules those of k8s/adapter/rules.yaml?`,
+      `it is ${impossible.map(({ of, value }) => `${value} of ${of}`).join(', ')}: are the adapter's rules those of k8s/adapter/rules.yaml?`,
     ),
     finding(
       `${stage}: ${name} can reach its target of ${target}`,
@@ -98,14 +98,18 @@ async function checkMetric(
   ];
 }
 
-/** What the autoscaler would see of a metric, a value for each pod. */
+/** What the autoscaler would see of a metric: a value for each pod, or one of the Deployment. */
 export interface MetricValue {
-  readonly pod: string;
+  readonly of: string;
   readonly value: number;
 }
 
 /** Throws `cluster_failed` when no metrics API is there, or the adapter does not know the metric. */
-export async function readMetric(cluster: Cluster, namespace: string, name: string): Promise<MetricValue[]> {
-  const { items } = JSON.parse(await cluster.raw(metricPath(namespace, name))) as MetricList;
-  return items.map(({ describedObject, value }) => ({ pod: describedObject.name, value: quantity(value) }));
+export async function readMetric(
+  cluster: Cluster,
+  namespace: string,
+  metric: ScalingMetric,
+): Promise<MetricValue[]> {
+  const { items } = JSON.parse(await cluster.raw(metricPath(namespace, metric.path))) as MetricList;
+  return items.map(({ describedObject, value }) => ({ of: describedObject.name, value: quantity(value) }));
 }

@@ -1,12 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { waitUntil } from '../../wait-until.js';
 import type { Cluster } from '../kubectl.js';
 import type { LoadResult } from '../load.js';
-import { appIdOf, podMetrics, quantity, STAGES, type Autoscaler, type Pod } from '../objects.js';
+import { appIdOf, isOfPods, scalingMetrics, STAGES, type Autoscaler, type Pod } from '../objects.js';
 import { readMetric } from './autoscalers.js';
 import { finding, type Finding } from './finding.js';
 
-const LOOK_MS = 1_000;
+/** Two seconds until a scrape, and what the scrape and this look take. */
+const PACE = { lookMs: 250, freshMs: 3_000 };
+
+const DEMAND = 'layermesh_demanded_replicas';
 
 /** The highest value of a metric among a stage's pods, and the target that it is held against. */
 interface Peak {
@@ -14,6 +16,10 @@ interface Peak {
   readonly metric: string;
   readonly value: number;
   readonly target: number;
+  /** It is the demand, which must follow a load at once. */
+  readonly isDemand: boolean;
+  /** When it was first above what it was without this load, ms since the load began; null while it was not. */
+  readonly roseAfter: number | null;
 }
 
 /** Above this share of its target a metric shows that there is load. Below may be what a probe or a rounding leaves. */
@@ -30,25 +36,59 @@ export async function checkMovement(
   namespace: string,
   load: (signal: AbortSignal) => Promise<LoadResult>,
   patienceMs: number,
+  { lookMs, freshMs } = PACE,
 ): Promise<Finding[]> {
+  const before = new Map((await readPeaks(cluster, namespace)).map((peak) => [keyOf(peak), peak]));
   const stop = new AbortController();
   const loading = load(stop.signal);
-  const peaks = new Map<string, Peak>();
+  const began = performance.now();
+  const peaks = new Map(before);
+  const demands = (): Peak[] => [...peaks.values()].filter(({ isDemand }) => isDemand);
   const allShow = async (): Promise<boolean> => {
     for (const peak of await readPeaks(cluster, namespace)) {
-      const key = `${peak.stage} ${peak.metric}`;
-      if (peak.value >= (peaks.get(key)?.value ?? 0)) peaks.set(key, peak);
+      const key = keyOf(peak);
+      const highest = peaks.get(key);
+      const rose = peak.value > (before.get(key)?.value ?? 0) + SHOWS * peak.target;
+      const roseAfter = highest?.roseAfter ?? (rose ? performance.now() - began : null);
+      peaks.set(key, { ...(peak.value >= (highest?.value ?? 0) ? peak : highest!), roseAfter });
     }
-    return byStage(peaks).every(([, own]) => own.some(showsLoad));
+    const isTimed = demands().every(
+      ({ roseAfter }) => roseAfter !== null || performance.now() - began > freshMs,
+    );
+    return isTimed && byStage(peaks).every(([, own]) => own.some(showsLoad));
   };
   try {
-    await delay(LOOK_MS);
-    await waitUntil(allShow, { every: LOOK_MS, limit: patienceMs });
+    // A little longer than what is too late.
+    const limit = demands().length > 0 ? Math.max(patienceMs, freshMs + 4 * lookMs) : patienceMs;
+    await waitUntil(allShow, { every: lookMs, limit });
   } finally {
     stop.abort();
     await loading;
   }
-  return [answers(await loading), ...byStage(peaks).map(([stage, own]) => shown(stage, own))];
+  const stages = byStage(peaks);
+  const findings = stages.flatMap(([stage, own]) => [
+    shown(stage, own),
+    ...own.filter(({ isDemand }) => isDemand).map((peak) => fresh(peak, freshMs)),
+  ]);
+  return [answers(await loading), ...findings];
+}
+
+const keyOf = ({ stage, metric }: Peak): string => `${stage} ${metric}`;
+
+/** A mesh that is loaded already may demand no more for a little more load: then nothing can be told. */
+function fresh({ stage, metric, value, roseAfter }: Peak, freshMs: number): Finding {
+  if (roseAfter === null && value > 0) {
+    return {
+      what: `${stage}: ${metric} was ${value.toFixed(3)} before and did not rise: how fresh it is was not seen`,
+      fix: null,
+    };
+  }
+  const after = roseAfter === null ? '' : ` (after ${(roseAfter / 1000).toFixed(1)} s)`;
+  return finding(
+    `${stage}: ${metric} follows a load within ${freshMs / 1000} s${after}`,
+    roseAfter !== null && roseAfter <= freshMs,
+    'let Prometheus scrape the gateways every 2 s or oftener (k8s/README.md, Autoscaling)',
+  );
 }
 
 const answers = ({ answered, failures }: LoadResult): Finding =>
@@ -81,13 +121,15 @@ async function readPeaks(cluster: Cluster, namespace: string): Promise<Peak[]> {
   const autoscalers = await cluster.list<Autoscaler>('horizontalpodautoscalers', STAGES);
   const pods = await cluster.list<Pod>('pods', STAGES);
   const peaks = autoscalers.flatMap((autoscaler) =>
-    podMetrics(autoscaler).map(async ({ metric: { name: metric }, target }): Promise<Peak> => {
+    scalingMetrics(autoscaler).map(async (metric): Promise<Peak> => {
       const stage = autoscaler.metadata.name;
       const own = new Set(pods.filter((pod) => appIdOf(pod) === stage).map(({ metadata }) => metadata.name));
       const values = (await readMetric(cluster, namespace, metric).catch(() => []))
-        .filter(({ pod }) => own.has(pod))
+        .filter(({ of }) => !isOfPods(metric) || own.has(of))
         .map(({ value }) => value);
-      return { stage, metric, value: Math.max(0, ...values), target: quantity(target.averageValue) };
+      const { name, target } = metric;
+      const value = Math.max(0, ...values);
+      return { stage, metric: name, value, target, isDemand: name === DEMAND, roseAfter: null };
     }),
   );
   return Promise.all(peaks);

@@ -23,7 +23,7 @@ const SMALL = [
 ].flat();
 const EVEN = ['--split', '10,20', '--cpu', '500m', '--autoscaler', 'none', ...SMALL];
 /** Most layers and the fewest processors are in the middle. */
-const UNEVEN = [
+export const UNEVEN = [
   ['--split', '4,26', '--cpu', '700m', '--cpu', 'stage-1=300m', ...SMALL],
   ['--max-replicas', '2', '--scale-down-after', '10'],
 ].flat();

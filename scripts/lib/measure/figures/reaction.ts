@@ -6,9 +6,9 @@ import type { Observation, PodLife, PodView, ScaleView, Trial } from '../experim
  */
 export interface Reaction {
   readonly app: string;
-  /** The engines of its replicas compute for a larger share of the time than the autoscaler's target. */
+  /** The engines of its replicas compute for more of the time than they may, or its metric says already that they will. */
   readonly breach: number;
-  /** The metrics API tells so, or of another metric above its target. */
+  /** The metrics API tells of a metric above its target. */
   readonly visible: number | null;
   /** The Deployment asks for more replicas. */
   readonly decided: number | null;
@@ -22,8 +22,8 @@ export interface Reaction {
   readonly unused: number | null;
 }
 
-/** The metric that is the share of time in which an engine computes. */
-export const BUSY_RATIO = 'layermesh_stage_busy_ratio';
+/** Share of the time that an engine may compute (docs/adr/007-autoscaling-metrics.md). */
+const MOST_BUSY = 0.7;
 
 /** Over which the engines' own share of time is taken: short, for the metric's own delay is to be seen. */
 const WINDOW_MS = 2_000;
@@ -40,7 +40,7 @@ export function reactionsOf(trial: Seen, roseAt: number): Reaction[] {
 
 function reactionOf(app: string, { observations, lives }: Seen, roseAt: number): Reaction | null {
   const after = observations.filter(({ at }) => at >= roseAt);
-  const breach = after.find((each) => isBusy(each, observations, app));
+  const breach = after.find((each) => isBusy(each, observations, app) || isAbove(scaleOf(each, app)));
   if (breach === undefined) return null;
   const later = after.filter(({ at }) => at >= breach.at);
   const visible = later.find((each) => isAbove(scaleOf(each, app)));
@@ -68,8 +68,7 @@ const scaleOf = ({ scales }: Observation, app: string): ScaleView | undefined =>
 /** By what the replicas themselves tell, before anybody has scraped it. */
 function isBusy(now: Observation, all: readonly Observation[], app: string): boolean {
   const before = all.findLast(({ at }) => at <= now.at - WINDOW_MS);
-  const target = scaleOf(now, app)?.metrics.find(({ name }) => name === BUSY_RATIO)?.target;
-  if (before === undefined || target === undefined) return false;
+  if (before === undefined) return false;
   const shares = now.pods
     .filter((pod) => pod.app === app)
     .flatMap((pod) => {
@@ -77,7 +76,7 @@ function isBusy(now: Observation, all: readonly Observation[], app: string): boo
       if (!earlier || pod.counters === null) return [];
       return [(pod.counters.busySeconds - earlier.busySeconds) / ((now.at - before.at) / 1000)];
     });
-  return shares.length > 0 && shares.reduce((sum, share) => sum + share, 0) / shares.length > target;
+  return shares.length > 0 && shares.reduce((sum, share) => sum + share, 0) / shares.length > MOST_BUSY;
 }
 
 const isAbove = (scale: ScaleView | undefined): boolean =>

@@ -36,6 +36,7 @@ function renderOptions(folder: string, arm: Arm, { namespace, tag }: OverlayOpti
     replicas: stages.map(({ name, min }) => `${name}=${min}`),
     maxReplicas: Math.max(...stages.map(({ max }) => max)),
     autoscaler: isScaled(arm) ? 'hpa' : 'none',
+    toZero: false,
     scaleDownAfter: SCALE_DOWN_AFTER,
     cpu: stages.map(({ name, milliCpu }) => `${name}=${milliCpu}m`),
     // Less than the limits, so that all replicas find a place on a small node, and in proportion to them.

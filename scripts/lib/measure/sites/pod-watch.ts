@@ -1,13 +1,14 @@
 import {
   containersOf,
   holds,
+  isOfPods,
   metricPath,
-  podMetrics,
   quantity,
+  scalingMetrics,
   type Autoscaler as WrittenAutoscaler,
   type MetricList,
   type Pod,
-  type PodMetric,
+  type ScalingMetric,
 } from '../../k8s/objects.js';
 import { readPage, Scrape } from '../../local/metrics-page.js';
 import { isScaled } from '../experiment/arms.js';
@@ -76,16 +77,16 @@ export class PodWatch {
     const deployments = list<Deployment>('apps/v1', 'deployments');
     if (!isScaled(this.#arm)) return scaleViews(await deployments, [], new Map());
     const autoscalers = await list<Autoscaler>('autoscaling/v2', 'horizontalpodautoscalers');
-    const names = new Set(autoscalers.flatMap((each) => podMetrics(each).map(({ metric }) => metric.name)));
+    const paths = new Set(autoscalers.flatMap((each) => scalingMetrics(each).map(({ path }) => path)));
     const values = await Promise.all(
-      [...names].map(async (name) => [name, await this.#metric(name, signal)] as const),
+      [...paths].map(async (path) => [path, await this.#metric(path, signal)] as const),
     );
     return scaleViews(await deployments, autoscalers, new Map(values));
   }
 
   /** Nothing while the metric does not exist yet. */
-  async #metric(name: string, signal: AbortSignal): Promise<MetricList['items']> {
-    const list = this.#api.get<MetricList>(metricPath(this.#namespace, name), signal);
+  async #metric(path: string, signal: AbortSignal): Promise<MetricList['items']> {
+    const list = this.#api.get<MetricList>(metricPath(this.#namespace, path), signal);
     return (await list.catch(() => null))?.items ?? [];
   }
 
@@ -163,7 +164,7 @@ export function lifeOf({ metadata, status }: Pod, app: string): PodLife {
   };
 }
 
-/** `values` holds what the metrics API tells of each pod, by metric. */
+/** `values` holds what the metrics API tells, by the metric's path. */
 export function scaleViews(
   deployments: readonly Deployment[],
   autoscalers: readonly Autoscaler[],
@@ -177,18 +178,22 @@ export function scaleViews(
       ready: status.readyReplicas ?? 0,
       metrics: autoscalers
         .filter((each) => each.spec.scaleTargetRef.name === name)
-        .flatMap((each) => podMetrics(each).map((metric) => metricView(name, metric, values))),
+        .flatMap((each) =>
+          scalingMetrics(each).map((metric) => metricView(name, metric, values, spec.replicas)),
+        ),
     }));
 }
 
 function metricView(
   app: string,
-  { metric: { name }, target }: PodMetric,
+  metric: ScalingMetric,
   values: ReadonlyMap<string, MetricValues>,
+  replicas: number,
 ): MetricView {
-  const own = (values.get(name) ?? [])
-    .filter(({ describedObject }) => describedObject.name.startsWith(`${app}-`))
+  const { name, target, path } = metric;
+  const own = (values.get(path) ?? [])
+    .filter(({ describedObject }) => !isOfPods(metric) || describedObject.name.startsWith(`${app}-`))
     .map(({ value }) => quantity(value));
-  const value = own.length === 0 ? null : sum(own) / own.length;
-  return { name, value, target: quantity(target.averageValue) };
+  const value = own.length === 0 ? null : sum(own) / (isOfPods(metric) ? own.length : Math.max(1, replicas));
+  return { name, value, target };
 }

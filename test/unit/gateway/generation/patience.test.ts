@@ -5,7 +5,11 @@ describe('patience', () => {
   beforeEach(() => {
     now = 0;
   });
-  const patience = (totalMs: number): Patience => new Patience(totalMs, () => now);
+  const patience = (totalMs: number): Patience =>
+    new Patience(
+      () => totalMs,
+      () => now,
+    );
   const pauses = (of: Patience): number[] => {
     const all: number[] = [];
     for (let pause = of.next(); pause !== null; pause = of.next()) {
@@ -56,7 +60,10 @@ describe('patience', () => {
   });
 
   it('goes on as long as each route gets further with the prompt than those before', () => {
-    const patience = new Patience(10_000, () => 0);
+    const patience = new Patience(
+      () => 10_000,
+      () => 0,
+    );
     const broken = (cachedTokens: number): number | null => {
       patience.agreed(cachedTokens);
       patience.broke();

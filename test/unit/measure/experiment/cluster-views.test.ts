@@ -92,7 +92,7 @@ describe('the scale of a stage', () => {
     const views = scaleViews(
       [deployment('gateway', 1, 1), deployment('stage-0', 2, 2), deployment('stage-1', 3)],
       [autoscaler],
-      new Map([['busy', values]]),
+      new Map([['pods/*/busy', values]]),
     );
     expect(views).toEqual([
       { app: 'stage-0', desired: 2, ready: 2, metrics: [] },
@@ -103,6 +103,18 @@ describe('the scale of a stage', () => {
         metrics: [{ name: 'busy', value: closeTo(0.95), target: closeTo(0.7) }],
       },
     ]);
+  });
+
+  it('has the share of each replica of what is told of the whole stage', () => {
+    const target = { averageValue: '1' };
+    const describedObject = { kind: 'Deployment', name: 'stage-1' };
+    const metrics = [{ type: 'Object', object: { metric: { name: 'demand' }, describedObject, target } }];
+    const [view] = scaleViews(
+      [deployment('stage-1', 2)],
+      [{ spec: { ...autoscaler.spec, metrics } }],
+      new Map([['deployments.apps/stage-1/demand', [value('stage-1', '2600m')]]]),
+    );
+    expect(view!.metrics).toEqual([{ name: 'demand', value: closeTo(1.3), target: 1 }]);
   });
 
   it('has no value while there is none', () => {

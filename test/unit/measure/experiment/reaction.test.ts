@@ -1,4 +1,4 @@
-import { BUSY_RATIO, reactionsOf } from '../../../../scripts/lib/measure/figures/reaction.js';
+import { reactionsOf } from '../../../../scripts/lib/measure/figures/reaction.js';
 import type { Observation, PodView } from '../../../../scripts/lib/measure/experiment/types.js';
 import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';
 
@@ -10,8 +10,8 @@ function story(second: number): Observation {
     pods.push(
       podOf({ name: 'second', counters: second >= 25 ? { decodeSteps: 4, firstSequenceSeconds: 0.4 } : {} }),
     );
-  const metrics = [{ name: BUSY_RATIO, value: second >= 15 ? 0.9 : 0.2, target: 0.7 }];
-  const idle = scaleOf({ app: 'stage-1', metrics: [{ name: BUSY_RATIO, value: 0.1, target: 0.7 }] });
+  const metrics = [{ name: 'demand', value: second >= 15 ? 1.9 : 0.2, target: 1 }];
+  const idle = scaleOf({ app: 'stage-1', metrics: [{ name: 'demand', value: 0.1, target: 1 }] });
   return seenAt(second, { pods, scales: [scaleOf({ desired: second >= 17 ? 2 : 1, metrics }), idle] });
 }
 
@@ -34,6 +34,20 @@ describe('a reaction', () => {
         serving: 15_000,
         unused: 400,
       },
+    ]);
+  });
+
+  it('begins with the metric where that is ahead of the engines', () => {
+    const ahead = seconds(0, 30).map((second) => {
+      const seen = story(second);
+      const metrics = [{ name: 'demand', value: second >= 11 ? 1.9 : 0.2, target: 1 }];
+      return {
+        ...seen,
+        scales: seen.scales.map((scale) => (scale.app === 'stage-0' ? { ...scale, metrics } : scale)),
+      };
+    });
+    expect(reactionsOf({ observations: ahead, lives: [old, born] }, 10_000)).toEqual([
+      expect.objectContaining({ breach: 1_000, visible: 1_000, decided: 7_000 }),
     ]);
   });
 
