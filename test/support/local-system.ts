@@ -1,21 +1,24 @@
-import { basename } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { PreparedModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { evenSplit } from '../../services/lib/model/split.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
-import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
 import { ensureDaprd } from '../../scripts/lib/local/daprd.js';
 import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
+import { configOf, writeRandomModel } from '../../scripts/lib/model/random-model.js';
+import { prepareShards } from '../../scripts/lib/model/prepare.js';
 import { LocalSystem } from '../../scripts/lib/local/local-system.js';
 import { freePorts } from '../../scripts/lib/local/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import type { SidecarPorts } from '../../scripts/lib/local/member.js';
 import type { TelemetryUrls } from '../../scripts/lib/local/telemetry/local-telemetry.js';
 import { findTelemetryPrograms } from '../../scripts/lib/local/telemetry/programs.js';
-import { prepareModel } from './prepare-model.js';
 
 export interface TestSystemOptions {
-  /** Path of a checkpoint; the demo model's by default. */
+  /** Path of a checkpoint, or `SMALL`; the demo model's by default. */
   readonly model?: string;
   /** Boundaries; or a number of stages of even cost. Three stages by default. */
   readonly split?: readonly number[];
@@ -61,12 +64,45 @@ export interface TestSystem {
   stop(): Promise<void>;
 }
 
+/**
+ * Instead of a checkpoint: a llama of random weights that is there in a moment, and whose steps take no time. For tests
+ * about processes and links, which one makes as slow as it wants with `LAYERMESH_FAULT_STEP_MS`.
+ */
+export const SMALL = 'small';
+
+export const SMALL_MODEL = {
+  layers: 3,
+  hidden: 128,
+  intermediate: 320,
+  heads: 4,
+  kvHeads: 2,
+  vocabulary: 1_000,
+  maxPositions: 4_096,
+};
+
+/** Token ids of the small model, others for each `from`. */
+export const smallPrompt = (count: number, from = 0): number[] =>
+  Array.from({ length: count }, (_, index) => 300 + ((from * 97 + index * 11) % 700));
+
+async function prepareSmall(precision: Precision): Promise<PreparedModel> {
+  const folder = await mkdtemp(join(tmpdir(), 'layermesh-small-'));
+  try {
+    const file = join(folder, 'small.gguf');
+    await writeRandomModel({ config: configOf(SMALL, SMALL_MODEL), type: 'Q8_0', seed: 1, file });
+    return (await prepareShards(file, precision)).prepared;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /** A model, the demo model where none is named, really served by real processes on free ports: what `npm run up` starts, by the same code. */
 export async function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const { precision = 'int8', mesh = 'dapr', replicas = {}, kvTokens, env } = options;
   await ensureCompiled(repositoryRoot);
-  const model = options.model ?? (await ensureDemoModel());
-  const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
+  const prepared =
+    options.model === SMALL
+      ? await prepareSmall(precision)
+      : (await prepareShards(options.model ?? (await ensureDemoModel()), precision)).prepared;
   const daprd = mesh === 'direct' ? null : await ensureDaprd();
   if (mesh === 'dapr' && daprd === null) throw new Error('there is no daprd; npm run check builds it');
 
@@ -74,10 +110,10 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   const never = new AbortController().signal;
   const system = await LocalSystem.start(
     {
-      prepared: directory,
+      prepared: prepared.directory,
       modelName: options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model),
       precision,
-      split: options.split ?? evenSplit(config, options.stages ?? 3),
+      split: options.split ?? evenSplit(prepared.config, options.stages ?? 3),
       replicas: new Map(Object.entries(replicas)),
       daprd,
       port: (await freePorts(1))[0]!,
