@@ -3,16 +3,31 @@ import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import { conclude, inOrder, setUpStep, toolStep, type CheckStep } from './lib/check/check-step.js';
 import { generatedStep, jestStep } from './lib/check/project-steps.js';
-import { integrationNeeds } from './lib/check/integration-needs.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { kustomize } from './lib/k8s/kubectl.js';
+import { ensureDaprdStep } from './lib/local/daprd.js';
 import {
   findPromtool,
   findTelemetryPrograms,
   missingPrograms,
   telemetryPrograms,
 } from './lib/local/telemetry/programs.js';
+import { locateModel, prepare } from './lib/model/prepare.js';
 import { repositoryRoot } from './lib/repository.js';
+
+/** What the integration tests stand on. */
+const integrationNeeds: readonly CheckStep[] = [
+  setUpStep('daprd', async (signal) => {
+    const daprd = await ensureDaprdStep(signal);
+    if (daprd === null)
+      throw new ServingError('sidecar_missing', 'there is no daprd 1.18 and no Go to build it');
+  }),
+  setUpStep('shards', async (signal) => {
+    const model = await locateModel(undefined, signal);
+    await prepare(model, 'f32', signal);
+    await prepare(model, 'int8', signal);
+  }),
+];
 
 /** What must be there before. */
 const setUp: readonly CheckStep[] = [
