@@ -1,25 +1,33 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
-import {
-  conclude,
-  inOrder,
-  setUpStep,
-  toolStep,
-  type CheckStep,
-  type Outcome,
-} from './lib/check/check-step.js';
+import { conclude, inOrder, setUpStep, toolStep, type CheckStep } from './lib/check/check-step.js';
 import { generatedStep, jestStep } from './lib/check/project-steps.js';
-import { integrationNeeds } from './lib/check/integration-needs.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { kustomize } from './lib/k8s/kubectl.js';
+import { ensureDaprdStep } from './lib/local/daprd.js';
 import {
   findPromtool,
   findTelemetryPrograms,
   missingPrograms,
   telemetryPrograms,
 } from './lib/local/telemetry/programs.js';
+import { locateModel, prepare } from './lib/model/prepare.js';
 import { repositoryRoot } from './lib/repository.js';
+
+/** What the integration tests stand on. */
+const integrationNeeds: readonly CheckStep[] = [
+  setUpStep('daprd', async (signal) => {
+    const daprd = await ensureDaprdStep(signal);
+    if (daprd === null)
+      throw new ServingError('sidecar_missing', 'there is no daprd 1.18 and no Go to build it');
+  }),
+  setUpStep('shards', async (signal) => {
+    const model = await locateModel(undefined, signal);
+    await prepare(model, 'f32', signal);
+    await prepare(model, 'int8', signal);
+  }),
+];
 
 /** What must be there before. */
 const setUp: readonly CheckStep[] = [
@@ -27,23 +35,17 @@ const setUp: readonly CheckStep[] = [
   setUpStep('kustomize', () => kustomize(join(repositoryRoot, 'k8s', 'overlays', 'local'))),
 ];
 
-/** Two lanes of about as much work, because one alone leaves a core idle. */
-const lanes: readonly (readonly CheckStep[])[] = [
-  [toolStep('lint', 'eslint', '.'), jestStep('unit', '--maxWorkers=1', '--shard=3/3')],
-  [
-    toolStep('format', 'prettier', '--check', '.'),
-    generatedStep,
-    toolStep('types', 'tsc', '--noEmit'),
-    jestStep('unit', '--maxWorkers=1', '--shard=1/3'),
-    jestStep('unit', '--maxWorkers=1', '--shard=2/3'),
-  ],
+/** What computes all the time runs beside the tests, which wait for a good part of theirs. */
+const tools: readonly CheckStep[] = [
+  toolStep('format', 'prettier', '--check', '.'),
+  generatedStep,
+  toolStep('types', 'tsc', '--noEmit'),
+  toolStep('lint', 'eslint', '.'),
 ];
+const tests = jestStep(['unit', 'integration'], '--maxWorkers=3');
 
-/** Whole systems wait as much as they compute, so that two share two cores; what is about time runs alone. */
-const whole: readonly CheckStep[] = [
-  jestStep('integration', '--maxWorkers=2'),
-  jestStep('timed', '--runInBand'),
-];
+/** Nothing beside them. */
+const timed = jestStep(['timed'], '--runInBand');
 
 /** Without these, tests are skipped; with `--telemetry` that is a failure. */
 const programs: CheckStep = {
@@ -64,7 +66,7 @@ const programs: CheckStep = {
 const telemetry: readonly CheckStep[] = [
   programs,
   ...integrationNeeds,
-  jestStep('integration', '--runInBand', '--testPathPatterns', 'telemetry'),
+  jestStep(['integration'], '--runInBand', '--testPathPatterns', 'telemetry'),
 ];
 
 await runCommand(
@@ -80,14 +82,12 @@ await runCommand(
     .action(async (options: { telemetry: boolean }) => {
       const signal = stopSignal();
       if (options.telemetry) {
-        conclude(await inOrder(telemetry, false, signal));
+        conclude(await inOrder(telemetry, signal));
         return;
       }
-      const outcomes: Outcome[] = [];
-      for (const group of [[setUp], lanes, [whole]]) {
-        const results = await Promise.all(group.map((steps) => inOrder(steps, group.length > 1, signal)));
-        outcomes.push(...results.flat());
-      }
+      const outcomes = await inOrder(setUp, signal);
+      const both = [inOrder(tools, signal, 'held'), inOrder([tests], signal)];
+      outcomes.push(...(await Promise.all(both)).flat(), ...(await inOrder([timed], signal)));
       // Their tests were skipped; `npm run check:telemetry` fails there instead.
       for (const each of missingPrograms(findTelemetryPrograms())) console.log(each.toLine('warning'));
       conclude(outcomes);

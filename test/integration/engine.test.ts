@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { compareEngines, windowsOf } from '../../scripts/lib/model/compare-engines.js';
 import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
+import { prepareShards } from '../../scripts/lib/model/prepare.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
-import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import type { CheckpointReader } from '../../services/lib/model/checkpoint/checkpoint-reader.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
 import { weightRule } from '../../services/lib/model/quantize/weight-rule.js';
 import { largestDifference, stepThrough } from '../support/engine-steps.js';
-import { prepareModel } from '../support/prepare-model.js';
+import { createReferenceEngine } from '../support/reference-engine.js';
 
 /** The demo model's logits are between about -20 and 30. */
 const TOLERANCE = 1e-3;
@@ -28,7 +27,8 @@ beforeAll(async () => {
 afterAll(() => checkpoint.close());
 
 async function openWhole(precision: Precision): Promise<Engine> {
-  const { directory, config } = await prepareModel({ model, precision, cache: cacheDirectory() });
+  const { prepared } = await prepareShards(model, precision);
+  const { directory, config } = prepared;
   const range = { start: 0, end: config.layers };
   return createOnnxEngine({ shards: directory, range, precision, kvTokens: KV_TOKENS });
 }

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { cacheDirectory } from '../../services/lib/config/config.js';
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
-import { prepareModel } from '../support/prepare-model.js';
+import { prepareShards } from '../../scripts/lib/model/prepare.js';
 
 interface Fixture {
   /** Ids whose log-probability is kept for every prompt. */
@@ -14,11 +13,10 @@ interface Fixture {
 const fixture = JSON.parse(await readFile('test/fixtures/llama-logits.json', 'utf8')) as Fixture;
 
 async function openEngine(precision: Precision): Promise<Engine> {
-  const cache = cacheDirectory();
-  const { directory, config } = await prepareModel({ model: await ensureDemoModel(), precision, cache });
+  const { prepared } = await prepareShards(await ensureDemoModel(), precision);
   return createOnnxEngine({
-    shards: directory,
-    range: { start: 0, end: config.layers },
+    shards: prepared.directory,
+    range: { start: 0, end: prepared.config.layers },
     precision,
     kvTokens: 1_024,
   });

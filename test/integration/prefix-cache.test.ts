@@ -1,4 +1,10 @@
-import { startSystem, type TestSystem, type TestSystemOptions } from '../support/local-system.js';
+import {
+  SMALL,
+  smallPrompt,
+  startSystem,
+  type TestSystem,
+  type TestSystemOptions,
+} from '../support/local-system.js';
 import { eventsOf, post } from '../support/completions.js';
 
 /** Tokens that no other test asks for, and that begin like no others. */
@@ -117,8 +123,8 @@ describe('the prefix cache', () => {
   }, 180_000);
 
   it('is where the router goes, among replicas', async () => {
-    await start({ mesh: 'direct', split: [15], replicas: { 'stage-0': 2, 'stage-1': 2 } });
-    const shared = [0, 1, 2, 3].map((number) => prompt(100, 5_000 * number));
+    await start({ model: SMALL, mesh: 'direct', stages: 2, replicas: { 'stage-0': 2, 'stage-1': 2 } });
+    const shared = [0, 1, 2, 3].map((number) => smallPrompt(100, number));
     const routes: string[] = [];
     for (const tokens of shared) routes.push((await ask(system.url, tokens)).route);
     for (const [index, tokens] of shared.entries()) {

@@ -1,13 +1,19 @@
-import { readFile } from 'node:fs/promises';
 import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import type { StageTopology } from '../../services/gateway/generation/backend.js';
 import { startStream, type RunningStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
+import {
+  SMALL,
+  smallPrompt,
+  startSystem,
+  type TestMember,
+  type TestSystem,
+} from '../support/local-system.js';
 
-const prompts = (JSON.parse(await readFile('test/fixtures/parity.json', 'utf8')) as { prompt: number[] }[])
-  .slice(0, 3)
-  .map(({ prompt }) => prompt);
+const prompts = [5, 8, 40].map((length, index) => smallPrompt(length, index));
+
+/** What each step of stage-1 takes at least, ms: streams last long enough for something to happen to them. */
+const PACE = 25;
 
 /** Tokens of a short stream, and how many have come when something happens to it. */
 const COUNT = 48;
@@ -19,7 +25,8 @@ describe('greedy streams over three stages with two replicas each', () => {
   let system: TestSystem;
   beforeAll(async () => {
     const replicas = { 'stage-0': 2, 'stage-1': 2, 'stage-2': 2 };
-    system = await startSystem({ mesh: 'dapr', split: [10, 20], precision: 'f32', replicas });
+    const env = { LAYERMESH_FAULT_STAGE: 'stage-1', LAYERMESH_FAULT_STEP_MS: String(PACE) };
+    system = await startSystem({ model: SMALL, split: [1, 2], precision: 'f32', replicas, env });
   }, 180_000);
   afterAll(() => system.stop());
 

@@ -3,9 +3,9 @@ import { connect } from '../../services/lib/mesh/caller-link.js';
 import { createClient, openStream } from '../../services/lib/mesh/grpc-stream.js';
 import { errorOf, greedyTokens, post, startStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { startSystem, type TestSystem } from '../support/local-system.js';
+import { SMALL, smallPrompt, startSystem, type TestSystem } from '../support/local-system.js';
 
-const PROMPT = [504, 3575, 282, 4649, 314];
+const PROMPT = smallPrompt(5);
 
 /** How many streams a sidecar has opened to each app-id. Dapr counts proxied streams at the caller's only. */
 async function streamsSent(metricsPort: number): Promise<Record<string, number>> {
@@ -34,8 +34,13 @@ async function refusalAt(port: number, metadata: Readonly<Record<string, string>
 describe('every hop passes a sidecar', () => {
   let system: TestSystem;
   beforeAll(async () => {
-    const env = { LAYERMESH_REROUTE_PATIENCE: '20' };
-    system = await startSystem({ mesh: 'dapr', split: [10, 20], precision: 'f32', env });
+    const env = {
+      LAYERMESH_REROUTE_PATIENCE: '20',
+      // So that a stream is still running when something happens to it.
+      LAYERMESH_FAULT_STAGE: 'stage-1',
+      LAYERMESH_FAULT_STEP_MS: '20',
+    };
+    system = await startSystem({ model: SMALL, split: [1, 2], precision: 'f32', env });
   }, 120_000);
   afterAll(() => system.stop());
 

@@ -3,9 +3,9 @@ import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { METRICS } from '../../services/lib/telemetry/names.js';
 import { greedyTokens } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { startSystem, type TestSystem } from '../support/local-system.js';
+import { SMALL, smallPrompt, startSystem, type TestSystem } from '../support/local-system.js';
 
-const PROMPT = [300, 301, 302];
+const PROMPT = smallPrompt(3);
 const REQUESTS = 12;
 
 /** A collector that takes connections and never says anything: worse than one that is not there. */
@@ -34,6 +34,7 @@ describe('a system whose collector never answers', () => {
   beforeAll(async () => {
     collector = await silentCollector();
     system = await startSystem({
+      model: SMALL,
       stages: 2,
       mesh: 'direct',
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },

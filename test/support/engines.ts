@@ -1,6 +1,6 @@
 import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
 import { prepareCheckpoint } from '../../services/lib/engine/prepare/prepare-model.js';
-import { createReferenceEngine } from '../../services/lib/engine/reference-engine.js';
+import { createReferenceEngine } from './reference-engine.js';
 import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import type { ActivationType } from '../../services/lib/model/activations.js';
 import type { ModelConfig } from '../../services/lib/model/types.js';

@@ -1,23 +1,26 @@
-import { basename } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { PreparedModel } from '../../services/lib/engine/prepare/prepare-model.js';
 import type { Precision } from '../../services/lib/engine/types.js';
 import { modelShape } from '../../services/lib/model/shapes/model-shape.js';
 import { evenSplit } from '../../services/lib/model/split.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
 import { engineEnvironment } from '../../scripts/lib/cli/options.js';
-import { cacheDirectory } from '../../scripts/bootstrap/cache.mjs';
 import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
 import { ensureDaprd } from '../../scripts/lib/local/daprd.js';
 import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
+import { configOf, writeRandomModel } from '../../scripts/lib/model/random-model.js';
+import { prepareShards } from '../../scripts/lib/model/prepare.js';
 import { LocalSystem } from '../../scripts/lib/local/local-system.js';
 import { freePorts } from '../../scripts/lib/local/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import type { SidecarPorts } from '../../scripts/lib/local/member.js';
 import type { TelemetryUrls } from '../../scripts/lib/local/telemetry/local-telemetry.js';
 import { findTelemetryPrograms } from '../../scripts/lib/local/telemetry/programs.js';
-import { prepareModel } from './prepare-model.js';
 
 export interface TestSystemOptions {
-  /** Path of a checkpoint; the demo model's by default. */
+  /** Path of a checkpoint, or `SMALL`; the demo model's by default. */
   readonly model?: string;
   /** Boundaries; or a number of stages of even cost. Three stages by default. */
   readonly split?: readonly number[];
@@ -65,6 +68,37 @@ export interface TestSystem {
   stop(): Promise<void>;
 }
 
+/**
+ * Instead of a checkpoint: a llama of random weights that is there in a moment, and whose steps take no time. For tests
+ * about processes and links, which one makes as slow as it wants with `LAYERMESH_FAULT_STEP_MS`.
+ */
+export const SMALL = 'small';
+
+export const SMALL_MODEL = {
+  layers: 3,
+  hidden: 128,
+  intermediate: 320,
+  heads: 4,
+  kvHeads: 2,
+  vocabulary: 1_000,
+  maxPositions: 4_096,
+};
+
+/** Token ids of the small model, others for each `from`. */
+export const smallPrompt = (count: number, from = 0): number[] =>
+  Array.from({ length: count }, (_, index) => 300 + ((from * 97 + index * 11) % 700));
+
+async function prepareSmall(precision: Precision): Promise<PreparedModel> {
+  const folder = await mkdtemp(join(tmpdir(), 'layermesh-small-'));
+  try {
+    const file = join(folder, 'small.gguf');
+    await writeRandomModel({ config: configOf(SMALL, SMALL_MODEL), type: 'Q8_0', seed: 1, file });
+    return (await prepareShards(file, precision)).prepared;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /** A model, the demo model where none is named, really served by real processes on free ports: what `npm run up` starts, by the same code. */
 export async function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const { precision = 'int8', mesh = 'dapr', replicas = {}, kvTokens, env } = options;
@@ -79,7 +113,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   const system = await LocalSystem.start(
     {
       served,
-      modelName: options.timed?.shape ?? basename(options.model ?? 'SmolLM2-135M-Instruct'),
+      modelName: options.timed?.shape ?? (options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model)),
       split: options.split ?? evenSplit(config, options.stages ?? 3),
       replicas: new Map(Object.entries(replicas)),
       daprd,
@@ -118,8 +152,10 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
 }
 
 async function preparedModel({ model }: TestSystemOptions, precision: Precision) {
-  const path = model ?? (await ensureDemoModel());
-  const { directory, config } = await prepareModel({ model: path, precision, cache: cacheDirectory() });
+  const { directory, config } =
+    model === SMALL
+      ? await prepareSmall(precision)
+      : (await prepareShards(model ?? (await ensureDemoModel()), precision)).prepared;
   return { config, served: { LAYERMESH_PREPARED: directory, LAYERMESH_PRECISION: precision } };
 }
 

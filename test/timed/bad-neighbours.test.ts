@@ -117,7 +117,7 @@ async function ask(url: string, client: number): Promise<Told> {
   const prompt = Array.from({ length: 16 }, (_, index) => 1_000 + client * 501 + index * 7);
   const body = {
     prompt,
-    max_tokens: 60,
+    max_tokens: 40,
     temperature: 0,
     ignore_eos: true,
     return_token_ids: true,

@@ -58,22 +58,22 @@ export function runPackageTool(
   return runTool(join(bin, program), args, { cwd: repositoryRoot, env, ...options });
 }
 
-/** Runs all steps, whatever fails. Beside others a step shows its output when it is done, so that none mix. */
+/** Runs all steps, whatever fails. With `held` a step shows its output when it is done, so that it mixes with nobody's. */
 export async function inOrder(
   steps: readonly CheckStep[],
-  beside: boolean,
   signal: AbortSignal,
+  output: 'live' | 'held' = 'live',
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { name, run } of steps) {
     const started = performance.now();
-    let held = '';
+    let kept = '';
     const print = (text: string): void => {
-      if (beside) held += text;
+      if (output === 'held') kept += text;
       else process.stdout.write(text);
     };
     const outcome = await run(signal, print);
-    process.stdout.write(held);
+    process.stdout.write(kept);
     const seconds = ((performance.now() - started) / 1_000).toFixed(1);
     const mark = outcome.failed === 0 ? '✓' : '✗';
     console.log(`${mark} ${name}: ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)`);

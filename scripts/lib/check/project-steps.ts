@@ -14,10 +14,11 @@ const report = z.object({
   numTotalTests: z.number(),
 });
 
-/** The tests of one jest project, each counted. What jest writes is shown as it comes. */
-export function jestStep(project: string, ...args: string[]): CheckStep {
+/** The tests of jest projects, each counted. What jest writes is shown as it comes. */
+export function jestStep(projects: readonly string[], ...args: string[]): CheckStep {
+  const name = `${projects.join(' and ')} tests`;
   return {
-    name: `${project} tests`,
+    name,
     run: async (signal, print) => {
       const folder = await mkdtemp(join(tmpdir(), 'layermesh-jest-'));
       const outputFile = join(folder, 'report.json');
@@ -26,7 +27,7 @@ export function jestStep(project: string, ...args: string[]): CheckStep {
         '--disable-warning=ExperimentalWarning',
         join(repositoryRoot, 'node_modules', 'jest', 'bin', 'jest.js'),
       ];
-      const select = ['--selectProjects', project, '--json', '--outputFile', outputFile];
+      const select = ['--selectProjects', ...projects, '--json', '--outputFile', outputFile];
       try {
         const env = { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' };
         await runTool(process.execPath, [...jest, ...select, ...args], {
@@ -38,7 +39,7 @@ export function jestStep(project: string, ...args: string[]): CheckStep {
         return outcomeOf(await readFile(outputFile, 'utf8'));
       } catch (error) {
         signal.throwIfAborted();
-        print(`${project} tests left no report: ${String(error)}\n`);
+        print(`${name} left no report: ${String(error)}\n`);
         return FAILED;
       } finally {
         await rm(folder, { recursive: true, force: true });

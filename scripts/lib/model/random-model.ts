@@ -3,9 +3,8 @@ import { GGMLQuantizationType } from '@huggingface/gguf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { checkedConfig } from '../../../services/lib/model/architectures/architecture.js';
 import { llama } from '../../../services/lib/model/architectures/llama.js';
-import { storedName } from '../../../services/lib/model/tensor-names.js';
 import { writeWhole } from '../../../services/lib/model/write-whole.js';
-import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
+import { storedName, tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
 import {
   SMALLEST_VOCABULARY,
   vocabularyMetadata,

@@ -1,6 +1,5 @@
 import { GGMLQuantizationType } from '@huggingface/gguf';
-import { Q4_0 } from '../../../services/lib/model/gguf/blocks.js';
-import { Q8_0 } from '../../../services/lib/model/gguf/blocks.js';
+import { Q4_0, Q8_0 } from '../../../services/lib/model/gguf/blocks.js';
 import { toHalf } from '../../../services/lib/model/float16.js';
 
 export const WEIGHTS_IN_BLOCK = 32;

@@ -1,23 +1,9 @@
 import fc from 'fast-check';
 import { argmax, createSampler } from '../../../services/lib/sampling/sampler.js';
 import { draw } from '../../../services/lib/sampling/draw.js';
-import type { SamplingParams } from '../../../services/lib/sampling/params.js';
+import { neutral } from '../../support/sampling.js';
 import { thrownBy } from '../../support/thrown-by.js';
 import { plainCandidates, plainPenalties } from './plain-sampler.js';
-
-const neutral: SamplingParams = {
-  temperature: 1,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  seed: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-  minTokens: 0,
-  stopIds: [],
-};
 
 const logitsOf = (values: readonly number[]): Float32Array => Float32Array.from(values);
 

@@ -1,8 +1,7 @@
 import type { RequestHandler, Response } from 'express';
 import { readChatRequest } from '../../../lib/openai/chat-request.js';
-import { chatFormat } from '../../../lib/openai/response-format.js';
+import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
 import { readCompletionRequest } from '../../../lib/openai/completion-request.js';
-import { completionFormat } from '../../../lib/openai/response-format.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead } from '../../answer/choice.js';

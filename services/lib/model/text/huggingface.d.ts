@@ -65,6 +65,7 @@ declare module '@huggingface/jinja' {
     evaluateBinaryExpression(node: BinaryExpression, environment: Environment): RuntimeValue;
     evaluateCallExpression(node: CallExpression, environment: Environment): RuntimeValue;
     evaluateTestExpression(node: TestExpression, environment: Environment): RuntimeValue;
+    applyFilter(operand: RuntimeValue, filter: Statement, environment: Environment): RuntimeValue;
     evaluateBlock(statements: readonly Statement[], environment: Environment): RuntimeValue;
   }
 }

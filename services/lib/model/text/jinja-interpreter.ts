@@ -74,6 +74,12 @@ export class JinjaInterpreter extends Interpreter {
     return this.#text(text, environment);
   }
 
+  /** The library makes JavaScript's text of what is none. */
+  override applyFilter(operand: RuntimeValue, filter: Statement, environment: Environment): RuntimeValue {
+    if (filter.value === 'string') return this.#text(printed(operand), environment);
+    return super.applyFilter(operand, filter, environment);
+  }
+
   /** What a filter's block sets is gone with it. */
   override evaluateFilterStatement(node: Statement, environment: Environment): RuntimeValue {
     return super.evaluateFilterStatement(node, new Environment(environment));

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { Choice } from '../../../../services/gateway/answer/choice.js';
 import { ChoiceDecoder, type Piece } from '../../../../services/gateway/answer/decoder.js';
+import { neutral } from '../../../support/sampling.js';
 import { byteTokenizer, EOS, say } from '../byte-text.js';
 
 function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
@@ -11,19 +12,7 @@ function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
     maxTokens: 1000,
     stop: [],
     includeStop: false,
-    sampling: {
-      temperature: 1,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      seed: 0,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: [],
-      minTokens,
-      stopIds: [EOS],
-    },
+    sampling: { ...neutral, minTokens, stopIds: [EOS] },
     ...rest,
   };
 }

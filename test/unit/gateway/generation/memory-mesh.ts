@@ -1,24 +1,14 @@
+import { pino } from 'pino';
+import { Counter } from 'prom-client';
+import {
+  MeshBackend,
+  type MeshBackendOptions,
+} from '../../../../services/gateway/generation/mesh-backend.js';
 import { accept, type CalleeLink, type StatusFields } from '../../../../services/lib/mesh/callee-link.js';
-import type { AnnouncedPlan } from '../../../../services/lib/mesh/identity.js';
-import type { Identity } from '../../../../services/lib/mesh/identity.js';
+import type { AnnouncedPlan, Identity } from '../../../../services/lib/mesh/identity.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../../services/lib/mesh/types.js';
-import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
 import { message, type BodyOf, type MessageBody } from '../../../../services/lib/wire/codec.js';
 import { streamPair } from '../../../support/stream-pair.js';
-
-export const greedy: SamplingParams = {
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  seed: 1,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-  minTokens: 0,
-  stopIds: [],
-};
 
 export const plan = { modelDigest: 'd', precision: 'f32', activations: 'f32', split: [1] };
 
@@ -139,3 +129,28 @@ export class MemoryMesh implements Mesh {
     return Promise.resolve();
   }
 }
+
+/** Labels are reasons. */
+export const reroutesCounter = (): Counter<'reason'> =>
+  new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] });
+
+/** A gateway over two stages of one layer each, `stage-0` and the head: without drafts, and with all the patience a test may need. */
+export const backendOver = (mesh: MemoryMesh, options: Partial<MeshBackendOptions> = {}): MeshBackend =>
+  new MeshBackend({
+    mesh,
+    identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
+    model: 'm',
+    ranges: [
+      { start: 0, end: 1, layers: 2 },
+      { start: 1, end: 2, layers: 2 },
+    ],
+    prefillChunk: 512,
+    stepTimeoutMs: 60_000,
+    patienceMs: 60_000,
+    reroutes: reroutesCounter(),
+    speculation: null,
+    prefixCache: true,
+    log: pino({ level: 'silent' }),
+    nameSuffix: () => '',
+    ...options,
+  });

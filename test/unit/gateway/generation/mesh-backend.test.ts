@@ -1,17 +1,19 @@
 import { create } from '@bufbuild/protobuf';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
-import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
-import type { SpeculationMetrics } from '../../../../services/gateway/speculation/drafter.js';
+import type {
+  MeshBackend,
+  MeshBackendOptions,
+} from '../../../../services/gateway/generation/mesh-backend.js';
 import { announcedPlan, introduce } from '../../../../services/lib/mesh/identity.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { HelloSchema, StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../../support/eventually.js';
+import { greedy } from '../../../support/sampling.js';
 import { streamPair } from '../../../support/stream-pair.js';
 import { thrownBy } from '../../../support/thrown-by.js';
-import { greedy, MemoryMesh, MemoryReplica, plan } from './memory-mesh.js';
+import { backendOver, MemoryMesh, MemoryReplica, plan } from './memory-mesh.js';
 
 const request = { prompt: [10, 20, 30, 40, 50], sampling: greedy, maxTokens: 3 };
 
@@ -21,32 +23,11 @@ describe('the mesh backend', () => {
   let backend: MeshBackend;
   let leave: AbortController;
 
-  const start = async (
-    stepTimeoutMs = 60_000,
-    speculation: SpeculationMetrics | null = null,
-    prefixCache = true,
-    patienceMs = 300,
-  ): Promise<void> => {
+  const start = async (options: Partial<MeshBackendOptions> = {}): Promise<void> => {
     const mesh = new MemoryMesh();
     first = mesh.start('stage-0', 'a', ['x', 'y']);
     heads = [mesh.start('stage-1', 'x'), mesh.start('stage-1', 'y')];
-    backend = new MeshBackend({
-      nameSuffix: () => '',
-      mesh,
-      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
-      model: 'm',
-      ranges: [
-        { start: 0, end: 1, layers: 2 },
-        { start: 1, end: 2, layers: 2 },
-      ],
-      prefillChunk: 2,
-      stepTimeoutMs,
-      patienceMs,
-      reroutes: new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] }),
-      speculation,
-      prefixCache,
-      log: pino({ level: 'silent' }),
-    });
+    backend = backendOver(mesh, { prefillChunk: 2, patienceMs: 300, ...options });
     await eventually('all links', () =>
       backend.topology().stages.every(({ replicas }, index) => replicas.length === index + 1),
     );
@@ -84,7 +65,7 @@ describe('the mesh backend', () => {
     first.opens.map(({ sequence, epoch, route }) => `${sequence}/${epoch} ${route.join('>')}`);
 
   it('is ready once a whole route exists, and names what is missing', async () => {
-    await start(60_000, null, true, 0);
+    await start({ patienceMs: 0 });
     expect(backend.notReadyReason()).toBeNull();
     expect(backend.topology().stages[1]).toMatchObject({ app_id: 'stage-1', start: 1, end: 2, head: true });
     for (const head of heads) head.endLinks();
@@ -142,7 +123,7 @@ describe('the mesh backend', () => {
     };
     /** The mesh has so many blocks of what is asked for, and answers whatever is fed. */
     const startWith = async (blocks: number, prefixCache = true): Promise<void> => {
-      await start(60_000, null, prefixCache);
+      await start({ prefixCache });
       first.onOpen = (open) => {
         const cachedTokens = Math.min(blocks, open.prefix.length) * PREFIX_BLOCK;
         headOf(open).send({ case: 'opened', value: { ...identified(open), cachedTokens } });
@@ -209,7 +190,7 @@ describe('the mesh backend', () => {
     const registers = [new Registry()];
     const counter = (name: string) => new Counter({ name, help: name, registers });
     const speculation = { draftTokens: counter('drafted'), acceptedTokens: counter('accepted') };
-    await start(60_000, speculation);
+    await start({ speculation });
     first.onOpen = agree;
     // What the model says to a prompt that repeats itself: it goes on so, but for one token.
     const answers = new Map([
@@ -407,7 +388,7 @@ describe('the mesh backend', () => {
 
   describe('in time', () => {
     it('gives up on a mesh that does not agree', async () => {
-      await start(30);
+      await start({ stepTimeoutMs: 30 });
       expect(await thrownBy(generate)).toMatchObject({
         code: 'stream_broken',
         message: 'nothing was computed for it within 0.03 s',
@@ -416,7 +397,7 @@ describe('the mesh backend', () => {
     });
 
     it('gives up on a token that does not come, even if the agreement comes again', async () => {
-      await start(30);
+      await start({ stepTimeoutMs: 30 });
       first.onOpen = agree;
       first.onFrame = () => agree(first.opens.at(-1)!);
       const { tokens } = await generate();

@@ -1,15 +1,15 @@
-import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
 import type { GenerateRequest } from '../../../../services/gateway/generation/backend.js';
-import {
+import type {
   MeshBackend,
-  type MeshBackendOptions,
+  MeshBackendOptions,
 } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
 import { prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';
+import { greedy } from '../../../support/sampling.js';
 import { thrownBy } from '../../../support/thrown-by.js';
-import { greedy, plan } from './memory-mesh.js';
+import { backendOver, reroutesCounter } from './memory-mesh.js';
 import { SamplingMesh, VOCABULARY } from './sampling-mesh.js';
 
 const drawn = { ...greedy, temperature: 1.2 };
@@ -23,25 +23,8 @@ describe('a generation whose route breaks', () => {
 
   const start = async (options: Partial<MeshBackendOptions> = {}): Promise<void> => {
     system = new SamplingMesh();
-    reroutes = new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] });
-    backend = new MeshBackend({
-      nameSuffix: () => '',
-      mesh: system.mesh,
-      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
-      model: 'm',
-      ranges: [
-        { start: 0, end: 1, layers: 2 },
-        { start: 1, end: 2, layers: 2 },
-      ],
-      prefillChunk: 4,
-      stepTimeoutMs: 60_000,
-      patienceMs: 60_000,
-      speculation: null,
-      prefixCache: true,
-      reroutes,
-      log: pino({ level: 'silent' }),
-      ...options,
-    });
+    reroutes = reroutesCounter();
+    backend = backendOver(system.mesh, { prefillChunk: 4, reroutes, ...options });
     leave = new AbortController();
     await eventually('all links', () =>
       backend.topology().stages.every(({ replicas }) => replicas.length === 2),

@@ -1,12 +1,11 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
-import pino from 'pino';
-import { Counter } from 'prom-client';
-import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
+import type { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { Generation } from '../../../../services/gateway/generation/backend.js';
 import { RoomQueue } from '../../../../services/gateway/routing/room-queue.js';
 import { eventually } from '../../../support/eventually.js';
+import { greedy } from '../../../support/sampling.js';
 import { thrownBy } from '../../../support/thrown-by.js';
-import { greedy, MemoryMesh, plan, type MemoryReplica } from './memory-mesh.js';
+import { backendOver, MemoryMesh, type MemoryReplica } from './memory-mesh.js';
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -105,23 +104,7 @@ describe('sequences that do not all fit', () => {
     first = mesh.start('stage-0', 'a', ['x']);
     head = mesh.start('stage-1', 'x');
     for (const replica of [first, head]) replica.status = { kvCapacity: CAPACITY };
-    backend = new MeshBackend({
-      mesh,
-      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
-      model: 'm',
-      ranges: [
-        { start: 0, end: 1, layers: 2 },
-        { start: 1, end: 2, layers: 2 },
-      ],
-      prefillChunk: 512,
-      stepTimeoutMs: 60_000,
-      patienceMs: 60_000,
-      reroutes: new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] }),
-      speculation: null,
-      prefixCache: true,
-      log: pino({ level: 'silent' }),
-      nameSuffix: () => '',
-    });
+    backend = backendOver(mesh);
     first.onOpen = ({ sequence, epoch }) => head.send({ case: 'opened', value: { sequence, epoch } });
     // The next token is the position of the last row.
     first.onFrame = ({ items }) => {

@@ -1,6 +1,5 @@
 import { fromSamplingMessage } from '../../../../services/lib/sampling/params.js';
-import { createSampler, type Sampler } from '../../../../services/lib/sampling/sampler.js';
-import { verify } from '../../../../services/lib/sampling/sampler.js';
+import { createSampler, verify, type Sampler } from '../../../../services/lib/sampling/sampler.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import type { ItemFields } from '../../../../services/lib/wire/frames.js';
 import { MemoryMesh, type MemoryReplica } from './memory-mesh.js';

@@ -3,8 +3,9 @@ import { Counter } from 'prom-client';
 import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
 import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
 import { eventually } from '../../../support/eventually.js';
+import { greedy } from '../../../support/sampling.js';
 import { thrownBy } from '../../../support/thrown-by.js';
-import { greedy, MemoryMesh, plan } from './memory-mesh.js';
+import { MemoryMesh, plan } from './memory-mesh.js';
 
 const request = { prompt: [10, 20, 30], sampling: greedy, maxTokens: 3 };
 

@@ -3,8 +3,7 @@ import { loadsOf } from '../../../../scripts/lib/measure/bench/loads.js';
 import { ownNames } from '../../../../scripts/lib/measure/bench/arms.js';
 import { loadReport } from '../../../../scripts/lib/measure/bench/load-report.js';
 import { runBench } from '../../../../scripts/lib/measure/bench/run-bench.js';
-import type { Trial } from '../../../../scripts/lib/measure/types.js';
-import type { Arm, Served } from '../../../../scripts/lib/measure/types.js';
+import type { Arm, Served, Trial } from '../../../../scripts/lib/measure/types.js';
 
 const never = new AbortController().signal;
 

@@ -38,6 +38,11 @@ describe('Jinja2', () => {
   });
 });
 
+it('makes the text of a value that Python makes', () => {
+  const source = "{{ true|string ~ (none|string) ~ ([1, 'a', {'b': false}]|string) ~ (nothing|string) }}";
+  expect(rendered(source, [])).toBe("TrueNone[1, 'a', {'b': False}]");
+});
+
 describe('strftime', () => {
   it('writes dates as C does, in English', () => {
     const date = new Date(2024, 6, 4, 9, 5, 7);

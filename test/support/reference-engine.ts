@@ -1,10 +1,9 @@
-import { ServingError } from '../errors/serving-error.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../model/split.js';
-import type { Checkpoint, LayerTensor, ModelConfig } from '../model/types.js';
-import { checkStep } from './check-step.js';
-import { inverseFrequencies } from './graph/rotary.js';
-import { add, matVec, rmsNorm, rotate, silu, softmax, weightedSum } from './reference-math.js';
-import type { Engine, KvUsage, StepInput, StepOutput } from './types.js';
+import { checkStep } from '../../services/lib/engine/check-step.js';
+import { inverseFrequencies } from '../../services/lib/engine/graph/rotary.js';
+import type { Engine, KvUsage, StepInput, StepOutput } from '../../services/lib/engine/types.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../../services/lib/model/split.js';
+import type { Checkpoint, LayerTensor, ModelConfig } from '../../services/lib/model/types.js';
 
 type Layer = Readonly<Record<LayerTensor, Float32Array>>;
 
@@ -24,7 +23,7 @@ interface Sequence {
   readonly values: Float32Array[][];
 }
 
-export interface ReferenceEngineOptions {
+interface ReferenceEngineOptions {
   readonly checkpoint: Checkpoint;
   readonly range: { readonly start: number; readonly end: number };
   readonly kvTokens: number;
@@ -195,4 +194,73 @@ function concat(rows: readonly Float32Array[]): Float32Array {
     offset += row.length;
   }
   return all;
+}
+
+// The arithmetic of a transformer on plain vectors. Nothing here is clever except `dot`.
+
+/** Four independent sums, since one would wait for each addition in turn. */
+function dot(a: Float32Array, offset: number, x: Float32Array): number {
+  const length = x.length;
+  const whole = length - (length % 4);
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  for (let i = 0; i < whole; i += 4) {
+    s0 += a[offset + i]! * x[i]!;
+    s1 += a[offset + i + 1]! * x[i + 1]!;
+    s2 += a[offset + i + 2]! * x[i + 2]!;
+    s3 += a[offset + i + 3]! * x[i + 3]!;
+  }
+  for (let i = whole; i < length; i++) s0 += a[offset + i]! * x[i]!;
+  return s0 + s1 + s2 + s3;
+}
+
+/** `matrix [out, in]` times `x [in]`. */
+function matVec(matrix: Float32Array, x: Float32Array): Float32Array {
+  const y = new Float32Array(matrix.length / x.length);
+  for (let row = 0; row < y.length; row++) y[row] = dot(matrix, row * x.length, x);
+  return y;
+}
+
+const add = (a: Float32Array, b: Float32Array): Float32Array => a.map((value, i) => value + b[i]!);
+
+/** Root mean square layer normalisation (arXiv:1910.07467). */
+function rmsNorm(x: Float32Array, weight: Float32Array, epsilon: number): Float32Array {
+  const scale = 1 / Math.sqrt(dot(x, 0, x) / x.length + epsilon);
+  return x.map((value, i) => value * scale * weight[i]!);
+}
+
+const silu = (x: Float32Array): Float32Array => x.map((value) => value / (1 + Math.exp(-value)));
+
+function softmax(scores: Float32Array): Float32Array {
+  const greatest = scores.reduce((a, b) => Math.max(a, b));
+  const powers = scores.map((score) => Math.exp(score - greatest));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / sum);
+}
+
+function weightedSum(weights: Float32Array, vectors: readonly Float32Array[]): Float32Array {
+  const sum = new Float32Array(vectors[0]!.length);
+  for (const [index, vector] of vectors.entries()) {
+    for (let i = 0; i < sum.length; i++) sum[i]! += weights[index]! * vector[i]!;
+  }
+  return sum;
+}
+
+/** Rotary position embedding of every head of `x`: element i turns with element i + headDim / 2. */
+function rotate(x: Float32Array, position: number, frequencies: Float64Array): Float32Array {
+  const half = frequencies.length;
+  const y = new Float32Array(x.length);
+  for (let head = 0; head < x.length; head += 2 * half) {
+    for (let i = 0; i < half; i++) {
+      const cos = Math.cos(position * frequencies[i]!);
+      const sin = Math.sin(position * frequencies[i]!);
+      const a = x[head + i]!;
+      const b = x[head + half + i]!;
+      y[head + i] = a * cos - b * sin;
+      y[head + half + i] = b * cos + a * sin;
+    }
+  }
+  return y;
 }
