@@ -1,5 +1,5 @@
 import { ServingError } from '../../services/lib/errors/serving-error.js';
-import { decodeMessage, encodeMessage } from '../../services/lib/wire/codec.js';
+import { decodeMessage, encodeParts } from '../../services/lib/wire/codec.js';
 import type { Message } from '../../services/lib/wire/gen/stage_pb.js';
 import type { MessageStream, StreamHandlers } from '../../services/lib/mesh/types.js';
 
@@ -19,7 +19,7 @@ class End implements MessageStream {
 
   send(message: Message): void {
     if (this.#ended) return;
-    const bytes = encodeMessage(message);
+    const bytes = Buffer.concat(encodeParts(message));
     queueMicrotask(() => this.other.#receive(decodeMessage(bytes)));
   }
 

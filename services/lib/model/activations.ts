@@ -19,8 +19,10 @@ export const viewActivations = (
     ? new Float32Array(buffer, byteOffset, byteLength / 4)
     : new Uint16Array(buffer, byteOffset, byteLength / 2);
 
-/** Exponent bits of an f16: all of them are set in what is infinite or no number. */
-const F16_EXPONENT = 0x7c00;
+/** Exponent bits of two f16: all of one's are set where it is infinite or no number, and then one more overflows them. */
+const EXPONENTS = 0x7c007c00;
+const ONE_MORE = 0x04000400;
+const OVERFLOWS = 0x80008000;
 
 /** Whether all values are finite. */
 export function areNumbers(values: Activations): boolean {
@@ -30,9 +32,11 @@ export function areNumbers(values: Activations): boolean {
     for (let index = 0; index < values.length; index++) zero += values[index]! * 0;
     return zero === 0;
   }
-  for (let index = 0; index < values.length; index++)
-    if ((values[index]! & F16_EXPONENT) === F16_EXPONENT) return false;
-  return true;
+  if (values.byteOffset % Int32Array.BYTES_PER_ELEMENT !== 0) return areNumbers(values.slice());
+  const pairs = new Int32Array(values.buffer, values.byteOffset, values.length >> 1);
+  let sums = ((values.length % 2 === 0 ? 0 : values.at(-1)!) & EXPONENTS) + ONE_MORE;
+  for (let index = 0; index < pairs.length; index++) sums |= (pairs[index]! & EXPONENTS) + ONE_MORE;
+  return (sums & OVERFLOWS) === 0;
 }
 
 /** Arrays of the same type, one after the other; at least one. */

@@ -9,6 +9,7 @@ import type { Identity } from '../../../../services/lib/mesh/identity.js';
 import { serveLinks } from '../../../../services/lib/mesh/link-server.js';
 import { startMesh } from '../../../../services/lib/mesh/start-mesh.js';
 import type { MessageStream } from '../../../../services/lib/mesh/types.js';
+import type { Activations } from '../../../../services/lib/model/activations.js';
 import { message } from '../../../../services/lib/wire/codec.js';
 import {
   frameCost,
@@ -116,7 +117,7 @@ const orders: Orders = {
   async send(transfers) {
     const link = links.get(transfers.route)!;
     const times: number[] = [];
-    let activations = new Uint16Array();
+    let activations: Uint16Array = new Uint16Array();
     for (let index = 0; index < transfers.count; index++) {
       activations = randomActivations(transfers.rows * transfers.hidden);
       await delay(transfers.pauseMs);
@@ -188,9 +189,9 @@ function randomActivations(length: number): Uint16Array {
   return values;
 }
 
-function digestOf(parts: readonly ArrayBufferView[]): string {
+function digestOf(parts: readonly Activations[]): string {
   const digest = createHash('sha256');
-  for (const part of parts) digest.update(part);
+  for (const part of parts) digest.update(part as Uint16Array);
   return digest.digest('hex');
 }
 
@@ -211,7 +212,7 @@ interface Order {
 
 process.on('message', ({ name, argument }: Order) => {
   void Promise.resolve()
-    .then(() => orders[name](argument))
+    .then((): unknown => orders[name](argument))
     .then(
       (value) => process.send!({ value }),
       (reason: unknown) => process.send!({ error: ServingError.from(reason).message }),
