@@ -33,7 +33,7 @@ export class MessageReader {
   /** The messages that are whole with this chunk. Throws `invalid_frame` for one that is compressed or too long. */
   push(chunk: Buffer): Buffer[] {
     const whole: Buffer[] = [];
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       const target: Buffer = this.#message ?? this.#prefix;
       const copied = chunk.copy(target, this.#filled, at);
       at += copied;

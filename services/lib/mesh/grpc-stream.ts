@@ -68,7 +68,8 @@ export class StreamClient {
   }
 
   request(headers: http2.OutgoingHttpHeaders): http2.ClientHttp2Stream {
-    if (this.#session === null || this.#session.closed || this.#session.destroyed) this.#session = this.#connect();
+    if (this.#session === null || this.#session.closed || this.#session.destroyed)
+      this.#session = this.#connect();
     return this.#session.request(headers);
   }
 
@@ -256,8 +257,11 @@ const broken = (message: string, cause?: unknown): ServingError =>
 
 /** A refusal with one of our codes crosses sidecars in the status text: `code: message`. Null where there is no status yet. */
 function reasonOf(headers: http2.IncomingHttpHeaders): ServingError | null {
-  const { ':status': http, 'grpc-status': status, 'grpc-message': text } = headers as http2.IncomingHttpHeaders &
-    http2.IncomingHttpStatusHeader;
+  const {
+    ':status': http,
+    'grpc-status': status,
+    'grpc-message': text,
+  } = headers as http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader;
   if (http !== undefined && http !== 200) return broken(`HTTP status ${http}`);
   if (status === undefined) return null;
   if (Number(status) === STATUS.ok) return broken('the other side ended the stream');

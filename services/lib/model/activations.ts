@@ -21,7 +21,7 @@ export const viewActivations = (
 
 /** Exponent bits of two f16: all of one's are set where it is infinite or no number, and then one more overflows them. */
 const EXPONENTS = 0x7c007c00;
-const ONE_MORE = 0x04000400;
+const overflow = (two: number): number => ((two & EXPONENTS) + 0x04000400) | 0;
 const OVERFLOWS = 0x80008000;
 
 /** Whether all values are finite. */
@@ -33,9 +33,13 @@ export function areNumbers(values: Activations): boolean {
     return zero === 0;
   }
   if (values.byteOffset % Int32Array.BYTES_PER_ELEMENT !== 0) return areNumbers(values.slice());
-  const pairs = new Int32Array(values.buffer, values.byteOffset, values.length >> 1);
-  let sums = ((values.length % 2 === 0 ? 0 : values.at(-1)!) & EXPONENTS) + ONE_MORE;
-  for (let index = 0; index < pairs.length; index++) sums |= (pairs[index]! & EXPONENTS) + ONE_MORE;
+  const twos = new Int32Array(values.buffer, values.byteOffset, values.length >> 1);
+  let sums = values.length % 2 === 0 ? 0 : overflow(values.at(-1)!);
+  // Eight values at a time take a quarter of the time of one.
+  const eights = twos.length & ~3;
+  for (let at = 0; at < eights; at += 4)
+    sums |= overflow(twos[at]!) | overflow(twos[at + 1]!) | overflow(twos[at + 2]!) | overflow(twos[at + 3]!);
+  for (let at = eights; at < twos.length; at++) sums |= overflow(twos[at]!);
   return (sums & OVERFLOWS) === 0;
 }
 

@@ -21,7 +21,8 @@ const echoes = (): Promise<StreamServer> =>
   serveStreams('127.0.0.1', 0, (stream) =>
     stream.listen({
       onMessage: (value) => {
-        if (value.body.case === 'hello') stream.end(new ServingError('protocol_mismatch', 'not what is served – here'));
+        if (value.body.case === 'hello')
+          stream.end(new ServingError('protocol_mismatch', 'not what is served – here'));
         else stream.send(value);
       },
       onEnd: () => undefined,
@@ -29,7 +30,10 @@ const echoes = (): Promise<StreamServer> =>
   );
 
 /** The messages that come back, up to the stream's end, and why it ended. */
-async function exchange(port: number, sent: readonly Message[]): Promise<{ came: Message[]; reason: ServingError }> {
+async function exchange(
+  port: number,
+  sent: readonly Message[],
+): Promise<{ came: Message[]; reason: ServingError }> {
   const client = new StreamClient(`127.0.0.1:${port}`);
   const stream = openStream(client, {});
   const came: Message[] = [];
@@ -103,7 +107,10 @@ describe('a stream', () => {
   it('ends for the server when the caller goes away, and when it ends orderly', async () => {
     const ends: string[] = [];
     const listening = await serveStreams('127.0.0.1', 0, (stream) =>
-      stream.listen({ onMessage: (value) => stream.send(value), onEnd: ({ message: why }) => ends.push(why) }),
+      stream.listen({
+        onMessage: (value) => stream.send(value),
+        onEnd: ({ message: why }) => ends.push(why),
+      }),
     );
     try {
       for (const reason of [undefined, new ServingError('stream_broken', 'enough')]) {

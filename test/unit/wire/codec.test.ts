@@ -78,17 +78,20 @@ describe('frames', () => {
     expect(encodeParts(ping)).toEqual([encodeMessage(ping)]);
   });
 
-  it.each([0, 1, 3])('of rows that lie %d values apart hold just them, copied only where there is a gap', (gap) => {
-    const step = Uint16Array.from({ length: 40 }, (_, index) => index);
-    const rows = [0, 1, 2].map((row): Rows => {
-      const from = 1 + row * (6 + gap);
-      return { item: itemOf(`s${row}`, 1), activations: step.subarray(from, from + 6) };
-    });
-    const [{ activations }] = packFrames(rows) as [Frame];
-    const joined = rows.flatMap((each) => ('activations' in each ? [...each.activations] : []));
-    expect([...new Uint16Array(activations.slice().buffer)]).toEqual(joined);
-    expect(activations.buffer === step.buffer).toBe(gap === 0);
-  });
+  it.each([0, 1, 3])(
+    'of rows that lie %d values apart hold just them, copied only where there is a gap',
+    (gap) => {
+      const step = Uint16Array.from({ length: 40 }, (_, index) => index);
+      const rows = [0, 1, 2].map((row): Rows => {
+        const from = 1 + row * (6 + gap);
+        return { item: itemOf(`s${row}`, 1), activations: step.subarray(from, from + 6) };
+      });
+      const [{ activations }] = packFrames(rows) as [Frame];
+      const joined = rows.flatMap((each) => ('activations' in each ? [...each.activations] : []));
+      expect([...new Uint16Array(activations.slice().buffer)]).toEqual(joined);
+      expect(activations.buffer === step.buffer).toBe(gap === 0);
+    },
+  );
 
   it('stay below the size limit, however many rows there are', () => {
     const hidden = 576;

@@ -83,9 +83,7 @@ function hopsTable({ loads, arms, trials }: HopsRun): string {
 /** Within rounds, so that what else the machine did meets both sides; empty where there is nothing to compare. */
 function ratioTable({ loads, arms, trials, rounds }: HopsRun): string {
   const pairs = arms.flatMap((arm) =>
-    arms
-      .filter((base) => isBase(base, arm))
-      .map((base): readonly [Arm, Arm] => [arm, base]),
+    arms.filter((base) => isBase(base, arm)).map((base): readonly [Arm, Arm] => [arm, base]),
   );
   if (pairs.length === 0) return '';
   const rows = loads.flatMap((load) =>
