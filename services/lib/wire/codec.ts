@@ -20,7 +20,10 @@ export type MessageBody = Exclude<NonNullable<Init['body']>, { case?: undefined 
 /** Builds a message from its body: `message({ case: 'close', value: { sequence, epoch } })`. */
 export const message = (body: MessageBody): Message => create(MessageSchema, { body });
 
-export const encodeMessage = (value: Message): Uint8Array => toBinary(MessageSchema, value);
+export function encodeMessage(value: Message): Buffer {
+  const bytes = toBinary(MessageSchema, value);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 /**
  * What `encodeMessage` makes, in parts to be sent one after the other: a frame's activations are the last part, and not

@@ -138,8 +138,11 @@ describe('a stream of grpc-js', () => {
       'grpc.max_receive_message_length': 16 << 20,
     });
     try {
-      const encode = (value: Message): Buffer => Buffer.from(encodeMessage(value));
-      const call = client.makeBidiStreamRequest('/layermesh.stage.v1.Stage/Link', encode, decodeMessage);
+      const call = client.makeBidiStreamRequest(
+        '/layermesh.stage.v1.Stage/Link',
+        encodeMessage,
+        decodeMessage,
+      );
       const sent = [frameOf(100), frameOf(2 << 20), ping];
       const came: Message[] = [];
       const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));

@@ -69,7 +69,7 @@ describe('frames', () => {
         for (const frame of packFrames(rows)) {
           const value = message({ case: 'frame', value: { ...frame, tokens: ids } });
           const parts = encodeParts(value);
-          expect(Buffer.concat(parts)).toEqual(Buffer.from(encodeMessage(value)));
+          expect(Buffer.concat(parts)).toEqual(encodeMessage(value));
           expect(parts[1]!.buffer).toBe(frame.activations.buffer);
         }
       }),
