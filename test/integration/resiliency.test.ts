@@ -11,7 +11,7 @@ import { RunFolder } from '../../scripts/lib/local/run-folder.js';
 import { sidecarArguments, type SidecarPorts } from '../../scripts/lib/local/member.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { connect } from '../../services/lib/mesh/caller-link.js';
-import { createClient, openStream } from '../../services/lib/mesh/grpc-stream.js';
+import { openStream, StreamClient } from '../../services/lib/mesh/grpc-stream.js';
 import type { Identity } from '../../services/lib/mesh/identity.js';
 import { serveLinks, type LinkServer } from '../../services/lib/mesh/link-server.js';
 import { eventually } from '../support/eventually.js';
@@ -203,7 +203,7 @@ describe('the policies of dapr/resiliency.yaml, on real sidecars', () => {
         startReplica('dying'),
         startReplica('living'),
       ]);
-      const client = createClient(`127.0.0.1:${gateway.ports.grpc}`);
+      const client = new StreamClient(`127.0.0.1:${gateway.ports.grpc}`);
       /** The replica that answers, or why none does. */
       const open = async (): Promise<string> => {
         const stream = openStream(client, { 'dapr-app-id': 'stage-1', 'dapr-stream': 'true' });

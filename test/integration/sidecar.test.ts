@@ -1,6 +1,6 @@
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { connect } from '../../services/lib/mesh/caller-link.js';
-import { createClient, openStream } from '../../services/lib/mesh/grpc-stream.js';
+import { openStream, StreamClient } from '../../services/lib/mesh/grpc-stream.js';
 import { errorOf, greedyTokens, post, startStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
 import { SMALL, smallPrompt, startSystem, type TestSystem } from '../support/local-system.js';
@@ -17,7 +17,7 @@ async function streamsSent(metricsPort: number): Promise<Record<string, number>>
 
 /** What somebody hears who knows no token and says hello as if it were the gateway. */
 async function refusalAt(port: number, metadata: Readonly<Record<string, string>>): Promise<string> {
-  const client = createClient(`127.0.0.1:${port}`);
+  const client = new StreamClient(`127.0.0.1:${port}`);
   const plan = { modelDigest: '', precision: 'f32', activations: 'f32', split: [] };
   const stranger = { appId: 'gateway', replica: 'x', host: 'h', pid: 1, plan };
   const nothing = { onMessage: () => undefined, onEnd: () => undefined };

@@ -60,14 +60,14 @@ function cpuInfo(): string {
 }
 
 /** Version of this package and, in a clone, its commit; `-dirty` where that is not what was measured. */
-export function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as {
+export function ownVersion(root = repositoryRoot): string {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     version: string;
   };
   try {
     const describe = ['describe', '--always', '--dirty', '--exclude', '*'];
     const commit = execFileSync('git', describe, {
-      cwd: repositoryRoot,
+      cwd: root,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -81,18 +81,24 @@ export const RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks.md');
 /** What takes the time of a GPU and computes nothing stands beside nothing that computes. */
 export const TIMED_RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks', 'timed.md');
 
-/** Everything from here to the end of the page is written by the script. */
-const HEADING = '## Results\n';
-
-/** The page with its results replaced. */
-export function withResults(page: string, results: string): string {
-  const at = page.indexOf(HEADING);
-  const before = at === -1 ? `${page.trimEnd()}\n\n` : page.slice(0, at);
-  return `${before}${HEADING}\n${results.trim()}\n`;
+/** The page with what stands under a heading, up to the next one of its rank, replaced; at its end where it is not there yet. */
+export function withSection(page: string, title: string, text: string): string {
+  const heading = `## ${title}\n`;
+  const at = page.indexOf(`\n${heading}`) + 1;
+  const before = at === 0 ? `${page.trimEnd()}\n\n` : page.slice(0, at);
+  const next = at === 0 ? -1 : page.indexOf('\n## ', at);
+  const after = next === -1 ? '' : page.slice(next);
+  return `${before}${heading}\n${text.trim()}\n${after}`;
 }
 
+/** `withSection` of what scripts write last. */
+export const withResults = (page: string, results: string): string => withSection(page, 'Results', results);
+
+export const writeSection = (title: string, text: string, path = RESULTS_PAGE): void =>
+  writeWhole(path, withSection(readFileSync(path, 'utf8'), title, text));
+
 export const writeResults = (results: string, path = RESULTS_PAGE): void =>
-  writeWhole(path, withResults(readFileSync(path, 'utf8'), results));
+  writeSection('Results', results, path);
 
 /** What repeats the measurement. */
 export const commandLine = (command: string): string =>

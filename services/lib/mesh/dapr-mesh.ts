@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommunicationProtocolEnum, DaprClient, LogLevel, StateConcurrencyEnum } from '@dapr/dapr';
-import type * as grpc from '@grpc/grpc-js';
 import type { Tokens } from '../config/config.js';
 import type { Secret } from '../config/environment.js';
 import { ServingError } from '../errors/serving-error.js';
-import { createClient, openStream, revealed } from './grpc-stream.js';
+import { openStream, revealed, StreamClient } from './grpc-stream.js';
 import { DocumentRegistry, type DocumentStore, type VersionedDocument } from './registry.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from './types.js';
 
@@ -22,13 +21,13 @@ const SIDECAR_PATIENCE_MS = 10_000;
 export class DaprMesh implements Mesh {
   readonly kind = 'dapr';
   readonly registry: Registry;
-  readonly #client: grpc.Client;
+  readonly #client: StreamClient;
   readonly #shows: Readonly<Record<string, string>>;
   readonly #store: DaprDocumentStore;
 
   private constructor(options: DaprMeshOptions) {
     const { shows } = options;
-    this.#client = createClient(`127.0.0.1:${options.daprGrpcPort}`);
+    this.#client = new StreamClient(`127.0.0.1:${options.daprGrpcPort}`);
     this.#shows = revealed(shows);
     this.#store = new DaprDocumentStore({ ...options, apiToken: shows['dapr-api-token'] });
     this.registry = new DocumentRegistry(this.#store);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tokens } from '../config/config.js';
-import { createClient, openStream, revealed } from './grpc-stream.js';
+import { openStream, revealed, StreamClient } from './grpc-stream.js';
 import { DocumentRegistry, type DocumentStore, type VersionedDocument } from './registry.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from './types.js';
 
@@ -18,7 +18,7 @@ export class DirectMesh implements Mesh {
   }
 
   open(record: ReplicaRecord): MessageStream {
-    const client = createClient(record.address);
+    const client = new StreamClient(record.address);
     return openStream(client, this.#shows, () => client.close());
   }
 

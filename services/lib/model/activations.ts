@@ -19,8 +19,10 @@ export const viewActivations = (
     ? new Float32Array(buffer, byteOffset, byteLength / 4)
     : new Uint16Array(buffer, byteOffset, byteLength / 2);
 
-/** Exponent bits of an f16: all of them are set in what is infinite or no number. */
-const F16_EXPONENT = 0x7c00;
+/** Exponent bits of two f16: all of one's are set where it is infinite or no number, and then one more overflows them. */
+const EXPONENTS = 0x7c007c00;
+const overflow = (two: number): number => ((two & EXPONENTS) + 0x04000400) | 0;
+const OVERFLOWS = 0x80008000;
 
 /** Whether all values are finite. */
 export function areNumbers(values: Activations): boolean {
@@ -30,9 +32,15 @@ export function areNumbers(values: Activations): boolean {
     for (let index = 0; index < values.length; index++) zero += values[index]! * 0;
     return zero === 0;
   }
-  for (let index = 0; index < values.length; index++)
-    if ((values[index]! & F16_EXPONENT) === F16_EXPONENT) return false;
-  return true;
+  if (values.byteOffset % Int32Array.BYTES_PER_ELEMENT !== 0) return areNumbers(values.slice());
+  const twos = new Int32Array(values.buffer, values.byteOffset, values.length >> 1);
+  let sums = values.length % 2 === 0 ? 0 : overflow(values.at(-1)!);
+  // Eight values at a time take a quarter of the time of one.
+  const eights = twos.length & ~3;
+  for (let at = 0; at < eights; at += 4)
+    sums |= overflow(twos[at]!) | overflow(twos[at + 1]!) | overflow(twos[at + 2]!) | overflow(twos[at + 3]!);
+  for (let at = eights; at < twos.length; at++) sums |= overflow(twos[at]!);
+  return (sums & OVERFLOWS) === 0;
 }
 
 /** Arrays of the same type, one after the other; at least one. */

@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { ServingError } from '../errors/serving-error.js';
-import { MessageSchema, type Message } from './gen/stage_pb.js';
+import { FrameSchema, MessageSchema, type Message } from './gen/stage_pb.js';
 
 /** Of the protocol in stage.proto. A change that an older process would misread raises it. */
 export const PROTOCOL_VERSION = 6;
@@ -22,6 +23,27 @@ export const message = (body: MessageBody): Message => create(MessageSchema, { b
 export function encodeMessage(value: Message): Buffer {
   const bytes = toBinary(MessageSchema, value);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * What `encodeMessage` makes, in parts to be sent one after the other: a frame's activations are the last part, and not
+ * copied. They must not change until they are sent.
+ */
+export function encodeParts(value: Message): readonly Uint8Array[] {
+  const { body } = value;
+  if (body.case !== 'frame' || body.value.activations.length === 0) return [encodeMessage(value)];
+  const { items, tokens, activations } = body.value;
+  const before = toBinary(FrameSchema, create(FrameSchema, { items, tokens }));
+  const announced = new BinaryWriter()
+    .tag(FrameSchema.field.activations.number, WireType.LengthDelimited)
+    .uint32(activations.length)
+    .finish();
+  const head = new BinaryWriter()
+    .tag(MessageSchema.field.frame.number, WireType.LengthDelimited)
+    .uint32(before.length + announced.length + activations.length)
+    .raw(before)
+    .raw(announced);
+  return [head.finish(), activations];
 }
 
 /** Throws `invalid_frame` for bytes that are no message of this protocol; never anything else. */

@@ -73,12 +73,20 @@ function frameOf(rows: readonly Rows[]): Frame {
   });
 }
 
-/** One array's bytes are sent as they are; several are copied together once. */
+/** Parts that lie one after the other, as a step's results do, are sent as they are; others are copied together once. */
 function bytesOf(parts: readonly Activations[]): Uint8Array {
   if (parts.length === 0) return new Uint8Array();
-  const { buffer, byteOffset, byteLength } = parts.length === 1 ? parts[0]! : joinActivations(parts);
-  return new Uint8Array(buffer, byteOffset, byteLength);
+  const isWhole = parts.every((part, index) => index === 0 || follows(part, parts[index - 1]!));
+  const { buffer, byteOffset } = isWhole ? parts[0]! : joinActivations(parts);
+  return new Uint8Array(
+    buffer,
+    byteOffset,
+    parts.reduce((sum, { byteLength }) => sum + byteLength, 0),
+  );
 }
+
+const follows = (part: Activations, before: Activations): boolean =>
+  part.buffer === before.buffer && part.byteOffset === before.byteOffset + before.byteLength;
 
 /** Bytes of credit that a frame costs: its payload, which is what fills the receiver's memory. */
 export function frameCost(frame: Frame): number {
@@ -151,7 +159,7 @@ function splitRows(frame: Frame, { hidden, activations: type }: RowShape): Rows[
   }));
 }
 
-/** A view where the bytes happen to lie on a value's boundary, else a copy (a Buffer's `slice` is none). */
+/** A view where the bytes lie on a value's boundary, as a stream leaves them; else a copy (a Buffer's `slice` is none). */
 function asActivations(bytes: Uint8Array, type: ActivationType): Activations {
   const isAligned = bytes.byteOffset % bytesPerActivation[type] === 0;
   return viewActivations(type, isAligned ? bytes : new Uint8Array(bytes));

@@ -1,15 +1,183 @@
 import * as grpc from '@grpc/grpc-js';
 import { Secret } from '../../../services/lib/config/environment.js';
 import {
-  createClient,
   openStream,
   serveStreams,
+  StreamClient,
   type StreamServer,
 } from '../../../services/lib/mesh/grpc-stream.js';
-import { message } from '../../../services/lib/wire/codec.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { decodeMessage, encodeMessage, message } from '../../../services/lib/wire/codec.js';
+import type { Message } from '../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../support/eventually.js';
 
 const ping = message({ case: 'ping', value: { nonce: 1 } });
+
+const frameOf = (bytes: number): Message =>
+  message({ case: 'frame', value: { activations: Uint8Array.from({ length: bytes }, (_, at) => at % 251) } });
+
+/** A server whose streams send back what comes, and refuse a hello. */
+const echoes = (): Promise<StreamServer> =>
+  serveStreams('127.0.0.1', 0, (stream) =>
+    stream.listen({
+      onMessage: (value) => {
+        if (value.body.case === 'hello')
+          stream.end(new ServingError('protocol_mismatch', 'not what is served – here'));
+        else stream.send(value);
+      },
+      onEnd: () => undefined,
+    }),
+  );
+
+/** The messages that come back, up to the stream's end, and why it ended. */
+async function exchange(
+  port: number,
+  sent: readonly Message[],
+): Promise<{ came: Message[]; reason: ServingError }> {
+  const client = new StreamClient(`127.0.0.1:${port}`);
+  const stream = openStream(client, {});
+  const came: Message[] = [];
+  try {
+    const reason = await new Promise<ServingError>((resolve) => {
+      stream.listen({
+        onMessage: (value) => {
+          came.push(value);
+          if (came.length === sent.length) stream.end();
+        },
+        onEnd: resolve,
+      });
+      for (const each of sent) stream.send(each);
+    });
+    return { came, reason };
+  } finally {
+    client.close();
+  }
+}
+
+describe('a stream', () => {
+  let server: StreamServer;
+  beforeAll(async () => {
+    server = await echoes();
+  });
+  afterAll(() => server.close());
+
+  it('carries messages of all sizes, in order', async () => {
+    const sent = [ping, frameOf(0), frameOf(1), frameOf(16_384), frameOf(3 << 20), ping, frameOf(655_360)];
+    const { came } = await exchange(server.port, sent);
+    expect(came.map(encodeMessage)).toEqual(sent.map(encodeMessage));
+  });
+
+  it('tells the caller why it is refused, in any script', async () => {
+    const hello = message({ case: 'hello', value: { version: 1 } });
+    const { reason } = await exchange(server.port, [hello]);
+    expect(reason).toMatchObject({ code: 'protocol_mismatch', message: 'not what is served – here' });
+  });
+
+  it('is broken where nobody listens, where the server goes, and where no stream is served', async () => {
+    expect((await exchange(1, [ping])).reason).toMatchObject({ code: 'stream_broken' });
+    const gone = await echoes();
+    const ended = exchange(gone.port, [ping, ping, message({ case: 'hello', value: { version: 1 } })]);
+    gone.close();
+    expect((await ended).reason.code).toBe('stream_broken');
+  });
+
+  it('is reached anew by a client that has lost its connection', async () => {
+    const first = await echoes();
+    const client = new StreamClient(`127.0.0.1:${first.port}`);
+    const reasonOf = (): Promise<ServingError> =>
+      new Promise((resolve) => {
+        const stream = openStream(client, {});
+        stream.listen({ onMessage: () => stream.end(), onEnd: resolve });
+        stream.send(ping);
+      });
+    expect((await reasonOf()).message).toBe('closed');
+    first.close();
+    expect((await reasonOf()).message).not.toBe('closed');
+    const second = await serveStreams('127.0.0.1', first.port, (stream) =>
+      stream.listen({ onMessage: (value) => stream.send(value), onEnd: () => undefined }),
+    );
+    try {
+      expect((await reasonOf()).message).toBe('closed');
+    } finally {
+      client.close();
+      second.close();
+    }
+  });
+
+  it('ends for the server when the caller goes away, and when it ends orderly', async () => {
+    const ends: string[] = [];
+    const listening = await serveStreams('127.0.0.1', 0, (stream) =>
+      stream.listen({
+        onMessage: (value) => stream.send(value),
+        onEnd: ({ message: why }) => ends.push(why),
+      }),
+    );
+    try {
+      for (const reason of [undefined, new ServingError('stream_broken', 'enough')]) {
+        const client = new StreamClient(`127.0.0.1:${listening.port}`);
+        const stream = openStream(client, {});
+        await new Promise<void>((resolve) => {
+          stream.listen({ onMessage: () => stream.end(reason), onEnd: () => resolve() });
+          stream.send(ping);
+        });
+        client.close();
+      }
+      await eventually('both ends', () => ends.length === 2);
+      for (const end of ends) expect(end).toMatch(/^the other side (ended the stream|went away)$/);
+    } finally {
+      listening.close();
+    }
+  });
+});
+
+/** What gRPC's own library has of a stream: the plain client beside ours. */
+describe('a stream of grpc-js', () => {
+  it('is served, message for message and with its status', async () => {
+    const server = await echoes();
+    const client = new grpc.Client(`127.0.0.1:${server.port}`, grpc.credentials.createInsecure(), {
+      'grpc.max_receive_message_length': 16 << 20,
+    });
+    try {
+      const call = client.makeBidiStreamRequest(
+        '/layermesh.stage.v1.Stage/Link',
+        encodeMessage,
+        decodeMessage,
+      );
+      const sent = [frameOf(100), frameOf(2 << 20), ping];
+      const came: Message[] = [];
+      const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
+      call.on('error', () => undefined);
+      call.on('data', (value: Message) => {
+        came.push(value);
+        if (came.length === sent.length) call.write(message({ case: 'hello', value: { version: 1 } }));
+      });
+      for (const each of sent) call.write(each);
+      expect(await status).toMatchObject({
+        code: grpc.status.FAILED_PRECONDITION,
+        details: 'protocol_mismatch: not what is served – here',
+      });
+      expect(came.map(encodeMessage)).toEqual(sent.map(encodeMessage));
+    } finally {
+      client.close();
+      server.close();
+    }
+  });
+
+  it('hears of a service that there is not', async () => {
+    const server = await echoes();
+    const client = new grpc.Client(`127.0.0.1:${server.port}`, grpc.credentials.createInsecure());
+    try {
+      const error = await new Promise<grpc.ServiceError | null>((resolve) => {
+        const same = (value: Buffer): Buffer => value;
+        client.makeUnaryRequest('/no.Such/Call', same, same, Buffer.alloc(3), resolve);
+      });
+      expect(error?.code).toBe(grpc.status.UNIMPLEMENTED);
+    } finally {
+      client.close();
+      server.close();
+    }
+  });
+});
 
 async function checkHealth(port: number): Promise<unknown> {
   const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
@@ -57,7 +225,7 @@ it('hands a stream over to whoever listens last, without losing or doubling a me
       onEnd: () => heard.push('end of nobody'),
     });
   });
-  const client = createClient(`127.0.0.1:${server.port}`);
+  const client = new StreamClient(`127.0.0.1:${server.port}`);
   try {
     const stream = openStream(client, {});
     await new Promise<void>((resolve) => {
@@ -94,7 +262,7 @@ describe('the server of links that wants tokens', () => {
 
   /** What comes back of a message: the message, or the reason why not. */
   const say = async (metadata: Record<string, string>): Promise<string> => {
-    const client = createClient(`127.0.0.1:${server.port}`);
+    const client = new StreamClient(`127.0.0.1:${server.port}`);
     const stream = openStream(client, metadata);
     try {
       return await new Promise((resolve) => {

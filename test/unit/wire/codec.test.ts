@@ -8,7 +8,13 @@ import {
   newActivations,
 } from '../../../services/lib/model/activations.js';
 import { MAX_DRAFT } from '../../../services/lib/model/step.js';
-import { decodeMessage, encodeMessage, MAX_FRAME_BYTES, message } from '../../../services/lib/wire/codec.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  encodeParts,
+  MAX_FRAME_BYTES,
+  message,
+} from '../../../services/lib/wire/codec.js';
 import {
   frameCost,
   maxRowsPerFrame,
@@ -16,7 +22,7 @@ import {
   unpackFrame,
   type Rows,
 } from '../../../services/lib/wire/frames.js';
-import { FrameSchema, ItemSchema } from '../../../services/lib/wire/gen/stage_pb.js';
+import { FrameSchema, ItemSchema, type Frame } from '../../../services/lib/wire/gen/stage_pb.js';
 
 const itemOf = (sequence: string, count: number) => ({
   sequence,
@@ -55,6 +61,37 @@ describe('frames', () => {
       }),
     );
   });
+
+  it('are encoded in parts as in one, with the activations where they lay', () => {
+    const tokens = fc.array(fc.nat(100_000), { maxLength: 3 });
+    fc.assert(
+      fc.property(activationRows(6, 'f16'), tokens, (rows, ids) => {
+        for (const frame of packFrames(rows)) {
+          const value = message({ case: 'frame', value: { ...frame, tokens: ids } });
+          const parts = encodeParts(value);
+          expect(Buffer.concat(parts)).toEqual(encodeMessage(value));
+          expect(parts[1]!.buffer).toBe(frame.activations.buffer);
+        }
+      }),
+    );
+    const ping = message({ case: 'ping', value: { nonce: 7 } });
+    expect(encodeParts(ping)).toEqual([encodeMessage(ping)]);
+  });
+
+  it.each([0, 1, 3])(
+    'of rows that lie %d values apart hold just them, copied only where there is a gap',
+    (gap) => {
+      const step = Uint16Array.from({ length: 40 }, (_, index) => index);
+      const rows = [0, 1, 2].map((row): Rows => {
+        const from = 1 + row * (6 + gap);
+        return { item: itemOf(`s${row}`, 1), activations: step.subarray(from, from + 6) };
+      });
+      const [{ activations }] = packFrames(rows) as [Frame];
+      const joined = rows.flatMap((each) => ('activations' in each ? [...each.activations] : []));
+      expect([...new Uint16Array(activations.slice().buffer)]).toEqual(joined);
+      expect(activations.buffer === step.buffer).toBe(gap === 0);
+    },
+  );
 
   it('stay below the size limit, however many rows there are', () => {
     const hidden = 576;
