@@ -9,6 +9,7 @@ import {
   sharedPrefixWorkload,
   type Rewriter,
 } from '../loads/prompts.js';
+import { SHARE_GPT_LENGTHS, shareGptRequests } from '../loads/share-gpt.js';
 import { codeBurstsWorkload, conversationWorkload } from '../loads/traces.js';
 import type { Arrival, Load, Schedule } from '../types.js';
 import type { LoadOptions, WorkloadName } from './options.js';
@@ -22,6 +23,7 @@ const WARM_UP_CLIENTS = 4;
 const OPEN_CLIENTS = 32;
 const LONG_PROMPT_CLIENTS = 8;
 const SHARED_PREFIX_PAIRS = 4;
+const SHARE_GPT_CLIENTS = 64;
 /** What a chat template and the instruction put around a text, at most. */
 const AROUND_TEXT = 128;
 /** Fit an hour of a large cluster's requests to a small machine. */
@@ -55,6 +57,8 @@ function workloadLoads(workload: WorkloadName, options: LoadOptions): Load[] {
       return [sharedPrefixLoad(options)];
     case 'rewrite':
       return (concurrency ?? [1]).map((count) => rewriteLoad(options, count));
+    case 'sharegpt':
+      return (concurrency ?? [SHARE_GPT_CLIENTS]).map((count) => shareGptLoad(options, count));
     case 'bars':
       return barLoads(options);
   }
@@ -205,6 +209,22 @@ function rewriteLoad(options: LoadOptions, clients: number): Load {
       opened ??= modelText(model, signal).then((text) => rewriter(text, outputTokens));
       return (await opened)(seed);
     },
+  };
+}
+
+/** What a published benchmark of GPUs asked: chats of uneven lengths, some of them long. */
+function shareGptLoad({ requests }: LoadOptions, clients: number): Load {
+  const planned = shareGptRequests(Math.max(MIN_REQUESTS, clients * requests));
+  const longest = Math.max(...planned.map(({ promptTokens, outputTokens }) => promptTokens + outputTokens));
+  return {
+    name: `sharegpt-${clients}`,
+    title:
+      `Like ShareGPT, closed loop, ${plural(clients, 'client')}, mean prompt ${SHARE_GPT_LENGTHS.prompt}, ` +
+      `mean output ${SHARE_GPT_LENGTHS.output}, ${planned.length} requests a round`,
+    size: { clients, tokens: longest },
+    warmUp: closedSchedule(clients, clients, { kind: 'sharegpt', promptTokens: 16, outputTokens: 16 }),
+    schedule: () => ({ type: 'closed', clients, requests: planned }),
+    prompts: randomPrompts,
   };
 }
 

@@ -31,6 +31,7 @@ export const WORKLOADS = [
   'long-prompt',
   'shared-prefix',
   'rewrite',
+  'sharegpt',
   'bars',
 ] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];

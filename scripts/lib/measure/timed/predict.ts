@@ -1,9 +1,6 @@
-import { randomLogNormal } from 'd3-random';
 import { CostModel, type StepWork } from '../../../../services/lib/engine/timed/cost-model.js';
 import { deviceProfile } from '../../../../services/lib/engine/timed/device-profile.js';
 import { modelShape } from '../../../../services/lib/model/shapes/model-shape.js';
-import { createRandom } from '../../../../services/lib/sampling/random.js';
-import { sum } from '../figures/statistics.js';
 import type { PlannedRequest } from '../types.js';
 
 /** One published row of a benchmark with equal requests, `batch` of them at a time. */
@@ -12,17 +9,6 @@ export interface DecodeCase {
   /** Tokens of each request. */
   readonly prompt: number;
   readonly output: number;
-}
-
-/** What a published run over ShareGPT says of its requests and its rate. */
-export interface ShareGptRun {
-  /** Requests that run at a time. */
-  readonly batch: number;
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  readonly outputTokensPerSecond: number;
-  /** Of prompts and outputs. */
-  readonly tokensPerSecond: number;
 }
 
 /** The cost model of all layers of a model on one device. */
@@ -53,40 +39,6 @@ export const prefillSeconds = (model: CostModel, prompt: number): number =>
  */
 export function firstTokenSeconds(model: CostModel, prompt: number): number {
   return model.stepSeconds(contextStep([prompt])) + model.stepSeconds(decodeStep([prompt - 1]));
-}
-
-/** What the benchmark leaves out, tokens. */
-const LONGEST_PROMPT = 1024;
-const LONGEST = 2048;
-
-/**
- * Requests with the mean lengths that the published rates imply, the same for the same run. Nobody published how these
- * lengths spread: they are lognormal, and `spread` (sigma of their logarithms) is an assumption, cut as the benchmark
- * cuts; 0 makes them all equal.
- */
-export function shareGptRequests(
-  run: ShareGptRun,
-  spread: number,
-  requests = run.requests,
-): PlannedRequest[] {
-  const output = run.outputTokensPerSecond / run.requestsPerSecond;
-  const prompt = run.tokensPerSecond / run.requestsPerSecond - output;
-  const draw = randomLogNormal.source(createRandom(1))(-(spread ** 2) / 2, spread);
-  const drawn: { prompt: number; output: number }[] = [];
-  while (drawn.length < requests) {
-    const lengths = { prompt: prompt * draw(), output: output * draw() };
-    if (lengths.prompt <= LONGEST_PROMPT && lengths.prompt + lengths.output <= LONGEST) drawn.push(lengths);
-  }
-  // What was cut off had lowered the means.
-  const rise = {
-    prompt: (prompt * requests) / sum(drawn.map((lengths) => lengths.prompt)),
-    output: (output * requests) / sum(drawn.map((lengths) => lengths.output)),
-  };
-  return drawn.map((lengths) => ({
-    kind: 'sharegpt',
-    promptTokens: Math.max(1, Math.round(lengths.prompt * rise.prompt)),
-    outputTokens: Math.max(1, Math.round(lengths.output * rise.output)),
-  }));
 }
 
 /** Requests a second of a closed loop: whoever has ended is replaced at once, all that runs takes each decode step. */

@@ -1,5 +1,6 @@
 import { figure, table } from '../../cli/tables.js';
 import { sum } from '../figures/statistics.js';
+import { shareGptRequests, type Lengths } from '../loads/share-gpt.js';
 import published from './lmdeploy-a100.json' with { type: 'json' };
 import {
   closedLoopRate,
@@ -7,7 +8,6 @@ import {
   firstTokenSeconds,
   fits,
   prefillSeconds,
-  shareGptRequests,
   wholeModel,
   type DecodeCase,
 } from './predict.js';
@@ -53,10 +53,20 @@ export function validate(): Validation[] {
         spread,
         batch: shareGpt.batch,
         published: shareGpt.requestsPerSecond,
-        modelled: closedLoopRate(model, shareGpt.batch, shareGptRequests(shareGpt, spread)),
+        modelled: closedLoopRate(
+          model,
+          shareGpt.batch,
+          shareGptRequests(shareGpt.requests, meanLengths(shareGpt), spread),
+        ),
       })),
     };
   });
+}
+
+/** What the rates of a run imply. */
+function meanLengths(run: (typeof published.models)[number]['shareGpt']): Lengths {
+  const output = run.outputTokensPerSecond / run.requestsPerSecond;
+  return { prompt: run.tokensPerSecond / run.requestsPerSecond - output, output };
 }
 
 /** Of the published figure; above 0 where the model's is higher. */

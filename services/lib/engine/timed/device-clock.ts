@@ -10,10 +10,11 @@ const idle = new Int32Array(new SharedArrayBuffer(4));
 
 const holdThread = (seconds: number): void => void Atomics.wait(idle, 0, 0, seconds * 1000);
 
-/** A thread that sleeps is woken late, by up to so much with a free processor, seconds. */
-const LATEST = 200e-6;
-/** Share of a new reading in how late that is on average. */
-const LEARNING = 1 / 8;
+/** How long a thread may turn round before a deadline, seconds: a processor that many stages share has no more to spare. */
+const LONGEST = 100e-6;
+/** Three of four times a thread is woken earlier than this estimate, which follows by so many seconds a step. */
+const LEARNING = 2e-6;
+const QUANTILE = 3 / 4;
 
 /**
  * The time of an emulated device, which does one thing after another. A step is over at a deadline: when its modelled
@@ -25,7 +26,7 @@ export class DeviceClock {
   readonly #time: () => number;
   readonly #sleep: (seconds: number) => void;
   #free = -Infinity;
-  /** Before a deadline, as long as a thread is usually woken late. */
+  /** How long before a deadline a thread is to be woken: as late as it usually is. */
   #early = 50e-6;
 
   /** `time` and `sleep`, seconds, are the machine's unless a test has others. */
@@ -50,8 +51,8 @@ export class DeviceClock {
       if (left <= this.#early) continue;
       const woken = deadline - this.#early;
       this.#sleep(left - this.#early);
-      const late = Math.min(LATEST, Math.max(0, this.#time() - woken));
-      this.#early += (late - this.#early) * LEARNING;
+      const isLater = this.#time() - woken > this.#early;
+      this.#early = Math.min(LONGEST, this.#early + LEARNING * (isLater ? QUANTILE : QUANTILE - 1));
     }
   }
 }
