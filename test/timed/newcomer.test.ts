@@ -46,7 +46,7 @@ describe('a replica that comes, over Dapr', () => {
     for (const seconds of waits) expect(seconds).toBeLessThan(1);
   }, 120_000);
 
-  it('gets new requests at once, and goes without a failed one, ten times', async () => {
+  it('gets new requests at once, and goes without a failed one, five times', async () => {
     const waits: number[] = [];
     const stop = new AbortController();
     const failures: string[] = [];
@@ -59,7 +59,7 @@ describe('a replica that comes, over Dapr', () => {
     };
     const clients = Array.from({ length: 4 }, client);
     const before = system.members('stage-1').length;
-    for (let turn = 0; turn < 10; turn++) {
+    for (let turn = 0; turn < 5; turn++) {
       await system.scale('stage-1', before + 1);
       waits.push(await usedWithin('stage-1'));
       await system.scale('stage-1', before);
