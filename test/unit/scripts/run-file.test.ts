@@ -18,7 +18,7 @@ describe('the run file', () => {
     expect(stages.map(({ appId }) => appId)).toEqual(['stage-0', 'stage-1', 'stage-2']);
     expect(gateway).toMatchObject({
       appId: 'gateway',
-      serves: false,
+      serves: true,
       maxBodySize: '16Mi',
       directory: repositoryRoot,
     });
