@@ -51,7 +51,7 @@ export function hopsReport(run: HopsRun): string {
   const { machine, date, rounds, versions, command, hidden, otherLoad } = run;
   const header = [
     `- Machine: ${machineText(machine)}`,
-    `- Date: ${date.slice(0, 10)}; ${rounds} rounds; ${versions.join(' before, and ')}`,
+    `- Date: ${date.slice(0, 10)}; ${rounds} rounds; ${versions.join('; before it ')}`,
     `- Rows of ${hidden} f16 values (${hidden * 2} bytes); others used ${percent(otherLoad)} of a processor`,
     `- Command: \`${command}\``,
   ];
