@@ -66,7 +66,7 @@ export async function simulateRegistry(replicas: number, model: StoreModel): Pro
     time.at(0, () => void observer.run(ended.signal));
 
     await time.until(START_MS + SETTLE_MS);
-    const before = { ...store };
+    const before = store.counts;
     failed = 0;
     observer.missing = 0;
     await time.until(START_MS + SETTLE_MS + WATCH_MS);
