@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/cli/command.js';
-import { callerPath, count, listOf, meshOption, modelOption, wholeNumber } from './lib/cli/options.js';
+import { callerPath, listOf, meshOption, wholeNumber } from './lib/cli/options.js';
 import { planSystem } from './lib/local/plan-system.js';
 import { commandLine, describeMachine, ownVersion, writeResults } from './lib/measure/page.js';
 import type { Size } from './lib/measure/scale/measure-status.js';
@@ -16,19 +16,20 @@ interface Options {
   readonly sizes: readonly Size[];
   readonly simulate: readonly number[];
   readonly label: string;
-  readonly model?: string;
   readonly mesh: 'dapr' | 'direct';
-  readonly kvTokens: number;
   readonly json: string;
   readonly docs?: true;
 }
 
 const PAGE = join(repositoryRoot, 'docs', 'scale.md');
 
+/** A stage of a model that no machine of this size could hold, and that computes nothing beside what is measured. */
+const ENGINE = { engine: 'timed', device: 'a100-40g', shape: 'llama-2-13b', start: 'none' } as const;
+
 /** A state store as SQLite behind a sidecar of this machine is. */
 const STORE = { roundTripMs: 3, readMs: 0.1, writeMs: 0.5, perKbMs: 0.005 };
 
-async function study({ sizes, simulate: replicas, label, json, docs, ...options }: Options): Promise<void> {
+async function study({ sizes, simulate: replicas, label, json, docs, mesh }: Options): Promise<void> {
   const signal = stopSignal();
   const about = {
     date: new Date().toISOString(),
@@ -43,7 +44,7 @@ async function study({ sizes, simulate: replicas, label, json, docs, ...options 
     writeWhole(json, `${JSON.stringify(figures, null, 1)}\n`);
   };
   for (const size of sizes) {
-    const plan = await planSystem({ ...options, stages: size.stages, threads: 1 }, signal);
+    const plan = await planSystem({ ...ENGINE, mesh, stages: size.stages }, signal);
     const name = `${size.stages} stages of ${size.replicas}`;
     const measured = await runStep(name, () => measureSystem(plan, size, signal));
     keep({ systems: [...figures.systems, { ...known, figures: measured }] });
@@ -85,9 +86,7 @@ await runCommand(
     )
     .option('--simulate <list>', 'so many replicas of each stage', listOf(wholeNumber(1, 10_000)), [])
     .option('--label <words>', 'what this run is about, in the tables', 'as it is')
-    .addOption(modelOption())
     .addOption(meshOption())
-    .addOption(count('--kv-tokens <n>', 'KV room of each replica', 4_096))
     .option(
       '--json <file>',
       'to which what was measured is added',

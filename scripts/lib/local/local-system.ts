@@ -32,6 +32,8 @@ export interface SystemOptions {
 }
 
 const READY_TIMEOUT_MS = 120_000;
+/** More for each replica: all of them start on the same processors. */
+const READY_EACH_MS = 5_000;
 const STOP_GRACE_MS = 10_000;
 /** A replica that leaves a running system first finishes, or hands over, its sequences. */
 const DRAIN_GRACE_MS = 60_000;
@@ -200,7 +202,8 @@ export class LocalSystem {
     });
     try {
       const waiting = this.gateway.waitUntilReady(isComplete, {
-        timeoutMs: READY_TIMEOUT_MS + (this.#options.startSeconds ?? 0) * 1000,
+        timeoutMs:
+          READY_TIMEOUT_MS + READY_EACH_MS * members.length + (this.#options.startSeconds ?? 0) * 1000,
         signal: AbortSignal.any([signal, done.signal]),
       });
       const topology = await Promise.race([waiting, lost]);

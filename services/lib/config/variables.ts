@@ -109,7 +109,7 @@ export const telemetry = z.object({
 
 const service = {
   LAYERMESH_REPLICA: name
-    .default(() => randomBytes(3).toString('hex'))
+    .default(() => randomBytes(6).toString('hex'))
     .meta({
       description: 'id of this process in the mesh, up to 63 letters, digits, `._-`',
       shown: 'random',

@@ -6,6 +6,7 @@ import { traceparentOf } from '../telemetry/trace-context.js';
 import type { Hello, Message } from '../wire/gen/stage_pb.js';
 import { announcedPlan, difference, type AnnouncedPlan, type Identity } from './identity.js';
 import { connect, type CallerLink, type CallerLinkEvents } from './caller-link.js';
+import { slownessOf } from './registry.js';
 import type { Mesh, MessageStream, ReplicaRecord } from './types.js';
 
 export interface LinkManagerOptions {
@@ -38,7 +39,10 @@ const MAX_SEARCH_PAUSE_MS = 1_000;
 /** A store that is busy, or restarts, is no trouble yet. */
 const UNLISTED_MS = 5_000;
 
-/** Opens per look at the registry: enough to find the last of several replicas by Dapr's random choice. */
+/**
+ * Opens per look at the registry: enough to find the last of several replicas by Dapr's random choice; of many, the more
+ * as they are looked for the less often.
+ */
 const OPENS_PER_LOOK = 4;
 
 /**
@@ -138,7 +142,9 @@ export class LinkManager {
         this.#options.onTrouble?.(reason);
         return false;
       });
-      pause = complete ? WATCH_PAUSE_MS : Math.min(pause * 1.5, MAX_SEARCH_PAUSE_MS);
+      // Of many replicas the document is long, and many callers read it.
+      const slowness = slownessOf(this.#listedAt?.size ?? 0);
+      pause = complete ? WATCH_PAUSE_MS * slowness : Math.min(pause * 1.5, MAX_SEARCH_PAUSE_MS * slowness);
       await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
       if (complete) pause = SEARCH_PAUSE_MS;
     }
@@ -152,7 +158,8 @@ export class LinkManager {
       ({ replica }) => !newcomers.has(replica),
     );
     const missing = (): ReplicaRecord[] => wanted.filter(({ replica }) => !this.#links.has(replica));
-    for (let opens = 0; opens < OPENS_PER_LOOK && !this.#stopped.signal.aborted; opens++) {
+    const most = OPENS_PER_LOOK * slownessOf(listed.length);
+    for (let opens = 0; opens < most && !this.#stopped.signal.aborted; opens++) {
       const left = missing();
       if (left.length === 0) break;
       // In turn, so that one which does not answer keeps us from no other.

@@ -34,6 +34,9 @@ const TIMING: RegistryTiming = { renewMs: 2_000, expireMs: 7_000 };
 const CROWD = 32;
 /** That is when a dead one is listed for minutes. */
 const SLOWEST = 32;
+
+/** How many times more slowly than usual an app-id of so many replicas is renewed, and read. */
+export const slownessOf = (replicas: number): number => Math.min(SLOWEST, Math.max(1, replicas / CROWD));
 const MAX_ATTEMPTS = 20;
 /** Before a first announcement that failed is tried again, ms; it doubles up to the time between renewals. */
 const FIRST_PAUSE_MS = 100;
@@ -150,7 +153,7 @@ export class DocumentRegistry implements Registry {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const { living, etag } = await this.#read(appId);
       const others = living.filter(([id]) => id !== replica);
-      const slowness = Math.min(SLOWEST, Math.max(1, others.length / CROWD));
+      const slowness = slownessOf(others.length);
       const own = entry && { ...entry, slowness: slowness > 1 ? slowness : undefined };
       const document = Object.fromEntries(own === null ? others : [...others, [replica, own]]);
       if (await this.#store.write(keyOf(appId), document, etag)) return slowness;

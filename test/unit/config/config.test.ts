@@ -32,11 +32,11 @@ describe('the configuration', () => {
       LAYERMESH_SPLIT: '',
     };
     expect(readGatewayConfig(empty)).toMatchObject({ logLevel: 'info', port: 8_000, served: { split: '' } });
-    expect(readGatewayConfig(empty).replica).toMatch(/^[0-9a-f]{6}$/);
+    expect(readGatewayConfig(empty).replica).toMatch(/^[0-9a-f]{12}$/);
   });
 
   it('gives every process a replica id of its own', () => {
-    expect(readStageConfig(stage).replica).toMatch(/^[0-9a-f]{6}$/);
+    expect(readStageConfig(stage).replica).toMatch(/^[0-9a-f]{12}$/);
     expect(readStageConfig(stage).replica).not.toBe(readStageConfig(stage).replica);
     expect(readStageConfig({ ...stage, LAYERMESH_REPLICA: 'mine' }).replica).toBe('mine');
   });

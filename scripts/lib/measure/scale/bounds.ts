@@ -12,11 +12,11 @@ export interface Bound {
 
 export const BOUNDS: readonly Bound[] = [
   {
-    name: 'all links of a caller, through Dapr',
+    name: 'all replicas found by a caller, through Dapr',
     most: 30,
     unit: 's',
     why: 'a caller that restarts is whole again before a pod that takes half a minute to start is',
-    of: ({ dapr }) => dapr.seconds,
+    of: ({ dapr }) => dapr.all.seconds,
   },
   {
     name: 'a newcomer found by its callers, through Dapr',
@@ -26,11 +26,11 @@ export const BOUNDS: readonly Bound[] = [
     of: ({ dapr }) => dapr.newcomer.seconds,
   },
   {
-    name: 'the same, asked for by address',
-    most: 2,
+    name: 'all replicas found by a caller, by address',
+    most: 30,
     unit: 's',
     why: 'as above',
-    of: ({ direct }) => direct.newcomer.seconds,
+    of: ({ direct }) => direct.all.seconds,
   },
   {
     name: 'living replicas that a reader holds for dead',
@@ -64,7 +64,7 @@ export const BOUNDS: readonly Bound[] = [
     name: 'pings of a layer service',
     most: 0.05,
     unit: 'of a processor',
-    why: 'a tenth of what a sidecar costs that does nothing',
+    why: 'several times what a service takes at rest',
     of: ({ status }) => status.stageShare,
   },
   {

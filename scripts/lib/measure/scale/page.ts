@@ -1,5 +1,6 @@
 import { figure, NONE, percent, table } from '../../cli/tables.js';
 import { machineText, type Machine } from '../page.js';
+import { sum, type Spread } from '../figures/statistics.js';
 import { BOUNDS, type Bound } from './bounds.js';
 import type { SimulatedSize } from './simulate.js';
 import type { StoreModel } from './simulated-store.js';
@@ -49,15 +50,16 @@ function systemText({
   label,
   figures,
 }: ScaleFigures['systems'][number]): string {
-  const { size, mesh, startSeconds, links, store, answer, machineBusy, topologyBytes, metrics } = figures;
+  const { size, mesh, kinds, startSeconds, links, store, answer, topologyBytes, metrics } = figures;
   const { stages, replicas } = size;
-  const total = figures.kinds.reduce((sum, kind) => sum + kind.pssBytes.median * kind.count, 0);
+  const total = (of: (kind: KindFigures) => Spread): number =>
+    sum(kinds.map((kind) => of(kind).median * kind.count));
   const facts = [
     ['until it serves', `${startSeconds.toFixed(0)} s`],
-    ['memory of all processes (PSS)', megabytes(total)],
-    ['the machine is busy while nothing is asked', percent(machineBusy)],
+    ['memory of all processes (PSS)', megabytes(total(({ pssBytes }) => pssBytes))],
+    ['processors that all take, idle', total(({ idleShare }) => idleShare).toFixed(2)],
     ['links held', String(links.held)],
-    ['streams opened for them', links.opened === null ? NONE : String(links.opened)],
+    ['streams opened to invite callers', String(links.invitations)],
     ['requests to the state store', store === null ? NONE : `${store.operations.toFixed(0)} a second`],
     ['of them writes that came too late', store === null ? NONE : `${store.conflicts.toFixed(2)} a second`],
     ['first token of a lone request', `${answer.firstMs.toFixed(0)} ms`],
@@ -68,7 +70,7 @@ function systemText({
   return [
     `#### ${stages} stages of ${replicas}, ${mesh}`,
     `${label}. ${date.slice(0, 10)}, ${version}; ${machineText(machine)}. \`${command}\``,
-    table(['processes', 'number', 'RSS', 'PSS', 'of a processor, idle'], figures.kinds.map(kindRow)),
+    table(['processes', 'number', 'RSS', 'PSS', 'of a processor, idle'], kinds.map(kindRow)),
     table(['the whole', ''], facts),
   ].join('\n\n');
 }

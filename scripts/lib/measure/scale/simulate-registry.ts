@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
-import { DocumentRegistry } from '../../../../services/lib/mesh/registry.js';
+import { DocumentRegistry, slownessOf } from '../../../../services/lib/mesh/registry.js';
 import type { ReplicaRecord } from '../../../../services/lib/mesh/types.js';
 import { createRandom } from '../../../../services/lib/sampling/random.js';
 import { plan } from './simulated-mesh.js';
@@ -32,7 +32,7 @@ const START_MS = 10_000;
 /** Then they have so long to settle, and are watched for so long, ms. */
 const SETTLE_MS = 10_000;
 const WATCH_MS = 30_000;
-/** Between two looks of a caller at the registry (services/lib/mesh/link-manager.ts), ms. */
+/** Between two looks of a caller at the registry (services/lib/mesh/link-manager.ts) of few replicas, ms. */
 const LOOK_MS = 500;
 
 /**
@@ -59,13 +59,14 @@ export async function simulateRegistry(replicas: number, model: StoreModel): Pro
       };
       time.at(random() * START_MS, announce);
     }
+    const lookMs = LOOK_MS * slownessOf(replicas);
     for (let reader = 0; reader <= replicas; reader++)
-      time.at(random() * LOOK_MS, () => void readForever(store, ended.signal));
+      time.at(random() * lookMs, () => void readForever(store, lookMs, ended.signal));
     const observer = new Observer(store, replicas);
     time.at(0, () => void observer.run(ended.signal));
 
     await time.until(START_MS + SETTLE_MS);
-    const before = { ...store };
+    const before = store.counts;
     failed = 0;
     observer.missing = 0;
     await time.until(START_MS + SETTLE_MS + WATCH_MS);
@@ -108,10 +109,10 @@ class Observer {
   }
 }
 
-async function readForever(store: SimulatedStore, signal: AbortSignal): Promise<void> {
+async function readForever(store: SimulatedStore, lookMs: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await store.read(`replicas-${APP_ID}`);
-    await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    await delay(lookMs, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { accept, type StatusFields } from '../../../../services/lib/mesh/callee-link.js';
 import type { Identity } from '../../../../services/lib/mesh/identity.js';
 import type { Mesh, MessageStream, Registry, ReplicaRecord } from '../../../../services/lib/mesh/types.js';
 import { streamPair } from './stream-pair.js';
@@ -14,11 +13,13 @@ export const identityOf = (appId: string, replica: string): Identity => ({
   plan,
 });
 
-/** A replica that holds links and says how it is, and nothing else. */
+/** One that streams are opened to. */
 export interface SimulatedReplica {
   readonly appId: string;
   readonly replica: string;
-  readonly status: () => StatusFields;
+  /** Where it says so, streams may reach it, and nobody looks for it. */
+  readonly hidden?: true;
+  take(stream: MessageStream): void;
 }
 
 interface MeshModel {
@@ -28,7 +29,7 @@ interface MeshModel {
   readonly random: () => number;
 }
 
-/** A mesh within the process: the services' own links over streams that count what goes over them. */
+/** A mesh within the process: the services' own links over streams that take their time. */
 export class SimulatedMesh implements Mesh {
   readonly kind = 'direct';
   readonly registry: Registry;
@@ -37,7 +38,6 @@ export class SimulatedMesh implements Mesh {
   /** As Dapr a replica of the app-id at random, or the one that was asked for. */
   picks: 'any' | 'asked';
   opened = 0;
-  readonly traffic = { messages: 0, bytes: 0 };
 
   constructor(picks: 'any' | 'asked', model: MeshModel) {
     this.picks = picks;
@@ -45,7 +45,8 @@ export class SimulatedMesh implements Mesh {
     this.registry = {
       list: async (appId) => {
         await delay(model.hopMs);
-        return this.#of(appId).map(({ replica }) => ({ appId, replica, address: '', draining: false }));
+        const listed = this.#of(appId).filter(({ hidden }) => !hidden);
+        return listed.map(({ replica }) => ({ appId, replica, address: '', draining: false }));
       },
       announce: () => Promise.reject(new Error('the replicas of a simulated mesh are there')),
     };
@@ -63,10 +64,8 @@ export class SimulatedMesh implements Mesh {
       const all = this.#of(appId);
       const asked = all.find((other) => other.replica === replica);
       const met = this.picks === 'asked' ? asked : all[Math.floor(random() * all.length)];
-      if (met === undefined) return far.end();
-      const nothing = (): void => undefined;
-      const events = { onLink: nothing, onMessage: nothing, onEnd: nothing };
-      accept(far, identityOf(appId, met.replica), met.status, events);
+      if (met === undefined) far.end();
+      else met.take(far);
     });
     return near;
   }
@@ -79,9 +78,7 @@ export class SimulatedMesh implements Mesh {
     return this.#replicas.get(appId) ?? [];
   }
 
-  readonly #carry = (bytes: Uint8Array, deliver: () => void): void => {
-    this.traffic.messages++;
-    this.traffic.bytes += bytes.length;
+  readonly #carry = (_bytes: Uint8Array, deliver: () => void): void => {
     setTimeout(deliver, this.#model.hopMs);
   };
 }

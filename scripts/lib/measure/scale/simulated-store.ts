@@ -35,6 +35,12 @@ export class SimulatedStore implements DocumentStore {
     this.#entryBytes = entryBytes;
   }
 
+  /** As of now. */
+  get counts(): Pick<SimulatedStore, 'reads' | 'writes' | 'conflicts' | 'bytes' | 'busyMs'> {
+    const { reads, writes, conflicts, bytes, busyMs } = this;
+    return { reads, writes, conflicts, bytes, busyMs };
+  }
+
   async read(key: string): Promise<VersionedDocument | null> {
     this.reads++;
     await this.#turn(this.#model.readMs, this.#documents.get(key)?.value);

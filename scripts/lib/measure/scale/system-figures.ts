@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { availableThreads } from '../../../../services/lib/engine/processors.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { LocalSystem, type SystemOptions } from '../../local/local-system.js';
 import { readPage, Scrape } from '../../local/metrics-page.js';
-import { readMachineCpu, readProcess } from '../figures/usage.js';
+import { readProcess } from '../figures/usage.js';
 import { spread, sum, type Spread } from '../figures/statistics.js';
 import { HttpTarget, openAiDialect } from '../http-target.js';
 import type { Size } from './measure-status.js';
@@ -15,10 +14,8 @@ export interface SystemFigures {
   readonly mesh: 'dapr' | 'direct';
   readonly startSeconds: number;
   readonly kinds: readonly KindFigures[];
-  /** Of the machine, while nothing is asked: from 0 to 1. */
-  readonly machineBusy: number | null;
-  /** Streams that are held, and that were opened for it. */
-  readonly links: { readonly held: number; readonly opened: number | null };
+  /** Streams that are held, and that replicas opened to invite their callers. */
+  readonly links: { readonly held: number; readonly invitations: number };
   /** Requests to the state store, 1/s, and writes of them that came too late; null in the direct mesh. */
   readonly store: { readonly operations: number; readonly conflicts: number } | null;
   /** Bytes. */
@@ -39,8 +36,8 @@ export interface KindFigures {
   readonly idleShare: Spread;
 }
 
-/** What two processes and their sidecars need before they do anything, measured; see docs/scale.md. */
-const MEMBER_BYTES = { dapr: 170e6, direct: 120e6 };
+/** What a service, and its sidecar, need before they do anything (docs/scale.md), and a fifth more. */
+const MEMBER_BYTES = { dapr: 145e6, direct: 115e6 };
 /** Left to the rest of the machine. */
 const RESERVE_BYTES = 1 << 30;
 const SETTLE_MS = 10_000;
@@ -104,7 +101,6 @@ async function watchIdle(
   const processes = processesOf(system);
   const read = async () => ({
     cpu: processes.map(({ pid }) => readProcess(pid)!.cpuSeconds),
-    machine: readMachineCpu(),
     store: await readStore(system, signal),
     at: performance.now(),
   });
@@ -133,10 +129,6 @@ async function watchIdle(
         idleShare: spreadOf('idleShare'),
       };
     }),
-    machineBusy:
-      after.machine === null || before.machine === null
-        ? null
-        : (after.machine - before.machine) / seconds / availableThreads(),
     links: countLinks(system),
     store:
       one === null || other === null
@@ -170,7 +162,13 @@ const processesOf = ({ members }: LocalSystem): KnownProcess[] =>
 function countLinks({ members, folder }: LocalSystem): SystemFigures['links'] {
   const count = (text: string, what: string): number => text.split(`"msg":"${what}"`).length - 1;
   const logs = members.map(({ service }) => readFileSync(folder.log(service.name), 'utf8'));
-  return { held: sum(logs.map((log) => count(log, 'link up') - count(log, 'link down'))), opened: null };
+  const invitations = logs.flatMap((log) =>
+    [...log.matchAll(/"opens":(\d+)/g)].map(([, opens]) => Number(opens)),
+  );
+  return {
+    held: sum(logs.map((log) => count(log, 'link up') - count(log, 'link down'))),
+    invitations: sum(invitations),
+  };
 }
 
 /** What all sidecars have asked of the state store so far, by their own metrics; null where there are none. */
