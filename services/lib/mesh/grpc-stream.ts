@@ -136,7 +136,7 @@ export async function serveStreams(
   server.on('stream', (stream, headers) => {
     const path = headers[HTTP2_HEADER_PATH];
     if (path === HEALTH_PATH) answerHealth(stream);
-    else if (path !== LINK_PATH) refuse(stream, STATUS.unimplemented, `there is no ${path}`);
+    else if (path !== LINK_PATH) refuse(stream, STATUS.unimplemented, `there is no ${String(path)}`);
     else if (!isShown(wants, headers)) refuse(stream, STATUS.unauthenticated, 'a token is missing or wrong');
     else onStream(serveLink(stream));
   });
@@ -239,7 +239,11 @@ class GrpcMessageStream implements MessageStream {
       this.end(ServingError.from(error));
       return;
     }
-    for (const each of messages) if (!this.#ended) this.#handlers!.onMessage(each);
+    for (const each of messages) this.#deliver(each);
+  }
+
+  #deliver(message: Message): void {
+    if (!this.#ended) this.#handlers!.onMessage(message);
   }
 
   #finish(reason: ServingError): void {
