@@ -29,7 +29,7 @@ const most = (works: readonly Work[]): Work => ({
 const BUCKET = 0.5;
 /** Over which a rate is a plain mean, and over which only what is certain of it counts, seconds. */
 const LONG = 30;
-const SHORT = [2, 5, 10];
+const SHORT = [2, 5, 10] as const;
 /** Deviations of a count of random arrivals, whose variance is the count, that it must stand out by. */
 const DEVIATIONS = 2;
 /** A trend is seen in four windows of so many seconds, and goes on for as long as a replica takes to come. */
@@ -54,22 +54,24 @@ export class Arrivals {
 
   /**
    * Work per second: the mean of half a minute, or more where a shorter window shows more beyond chance: of `n` requests in `w`
-   * seconds, `(n - 2 sqrt n) / w`, for the deviation of a Poisson count is its root. A rate that keeps rising is taken to
-   * where it will be when a new replica has come.
+   * seconds, `(n - 2 sqrt n) / w`, for the deviation of a Poisson count is its root. What came in the fullest half second does
+   * not count there, for a burst, such as clients that begin together, is no rate. One that keeps rising is taken to where it
+   * will be when a new replica has come.
    */
   rate(now: number): Work {
     const shorter = SHORT.map((seconds) => {
-      const { work, length } = this.#window(now, 0, seconds);
-      const certain = Math.max(0, 1 - DEVIATIONS / Math.sqrt(Math.max(1, work.requests)));
-      return times(work, certain / length);
+      const { work, fullest, length } = this.#window(now, 0, seconds);
+      const steady = plus(work, times(fullest, -1));
+      const certain = Math.max(0, 1 - DEVIATIONS / Math.sqrt(Math.max(1, steady.requests)));
+      return times(steady, certain / (length - BUCKET));
     });
     const { work, length } = this.#window(now, 0, LONG);
     return times(most([times(work, 1 / length), ...shorter]), this.#growth(now));
   }
 
-  /** Work per second, of the last ten. */
+  /** Work per second, of the last two. */
   mean(now: number): Work {
-    const { work, length } = this.#window(now, 0, SHORT.at(-1)!);
+    const { work, length } = this.#window(now, 0, SHORT[0]);
     return times(work, 1 / length);
   }
 
@@ -89,11 +91,16 @@ export class Arrivals {
   }
 
   /** What came from so many seconds ago to so many, in whole buckets but for the one that is now. */
-  #window(now: number, from: number, to: number): { work: Work; length: number } {
+  #window(now: number, from: number, to: number): { work: Work; fullest: Work; length: number } {
     const last = Math.floor((now - from) / BUCKET);
     const first = Math.floor((now - to) / BUCKET) + 1;
     let work = NO_WORK;
-    for (const [key, each] of this.#buckets) if (key >= first && key <= last) work = plus(work, each);
-    return { work, length: now - from - first * BUCKET };
+    let fullest = NO_WORK;
+    for (const [key, each] of this.#buckets) {
+      if (key < first || key > last) continue;
+      work = plus(work, each);
+      if (each.requests > fullest.requests) fullest = each;
+    }
+    return { work, fullest, length: now - from - first * BUCKET };
   }
 }

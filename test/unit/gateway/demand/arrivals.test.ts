@@ -51,6 +51,12 @@ describe('the rate of arrivals', () => {
     expect(Math.max(...settled)).toBeLessThan(5 * 1.8);
   });
 
+  it('takes clients that begin together for no rate', () => {
+    const arrivals = new Arrivals();
+    for (let index = 0; index < 30; index++) arrivals.add(REQUEST, 100 + index / 100);
+    for (const now of [100.4, 101, 102, 104]) expect(arrivals.rate(now).requests).toBeLessThan(1.1);
+  });
+
   it('forgets, and keeps no more than half a minute', () => {
     expect(ratesOf(100, (second) => (second < 50 ? 50 : 0)).at(-1)).toBe(0);
   });
