@@ -105,7 +105,8 @@ export class DemandMeter {
     for (const [index, stage] of [...this.#stages.values()].entries()) {
       // A stage at zero computes nothing that could be learned from; who waits for it wants one.
       const atZero = stages[index]!.replicas === 0;
-      const wanted = atZero ? Math.max(demanded[index] ?? 0, Number(held)) : demanded[index]!;
+      const known = demanded[index] ?? null;
+      const wanted = atZero ? Math.max(known ?? 0, Number(held)) : known;
       stage.peak = wanted === null ? null : settle(stage.peak ?? { replicas: 0, at: now }, wanted, now);
     }
   }

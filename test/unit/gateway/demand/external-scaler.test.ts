@@ -39,7 +39,7 @@ describe("KEDA's external scaler", () => {
     client = new Client(
       `127.0.0.1:${scaler.port}`,
       grpc.credentials.createInsecure(),
-    ) as unknown as typeof client;
+    );
   });
   afterEach(() => {
     client.close();
