@@ -67,8 +67,9 @@ async function bench(options: BenchOptions): Promise<void> {
 }
 
 /** What a timed engine emulates; null of one that computes. */
-const engineOf = (options: BenchOptions): string | null =>
-  engineLabel(readServed({ ...engineEnvironment(options), LAYERMESH_PREPARED: 'any' }));
+function engineOf(options: BenchOptions): string | null {
+  return engineLabel(readServed({ ...engineEnvironment(options), LAYERMESH_PREPARED: 'any' }));
+}
 
 function modelOf({ engine, shape, model }: BenchOptions): string {
   if (engine === 'timed') return `the shape of ${shape ?? 'llama-2-13b'}`;
