@@ -113,7 +113,9 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   const system = await LocalSystem.start(
     {
       served,
-      modelName: options.timed?.shape ?? (options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model)),
+      modelName:
+        options.timed?.shape ??
+        (options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model)),
       split: options.split ?? evenSplit(config, options.stages ?? 3),
       replicas: new Map(Object.entries(replicas)),
       daprd,

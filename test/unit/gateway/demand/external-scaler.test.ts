@@ -36,10 +36,7 @@ describe("KEDA's external scaler", () => {
       },
     });
     const Client = grpc.makeGenericClientConstructor(SERVICE, 'ExternalScaler');
-    client = new Client(
-      `127.0.0.1:${scaler.port}`,
-      grpc.credentials.createInsecure(),
-    );
+    client = new Client(`127.0.0.1:${scaler.port}`, grpc.credentials.createInsecure());
   });
   afterEach(() => {
     client.close();
