@@ -6,8 +6,11 @@ import { FrameSchema, MessageSchema, type Message } from './gen/stage_pb.js';
 /** Of the protocol in stage.proto. A change that an older process would misread raises it. */
 export const PROTOCOL_VERSION = 6;
 
-/** The largest frame on the wire, bytes; sidecars and gRPC are configured well above it. */
-export const MAX_FRAME_BYTES = 1 << 20;
+/**
+ * The largest frame on the wire, bytes: 512 rows of a model of 13B in f16, so that a prompt's chunk is as large as its engine
+ * wants. Less than a link's credit; sidecars and gRPC are configured well above it.
+ */
+export const MAX_FRAME_BYTES = 6 << 20;
 
 type Body = Exclude<Message['body'], { case: undefined }>;
 export type MessageCase = Body['case'];

@@ -95,7 +95,7 @@ describe('frames', () => {
 
   it('stay below the size limit, however many rows there are', () => {
     const hidden = 576;
-    const rows = Array.from({ length: 2_000 }, (_, index): Rows => ({
+    const rows = Array.from({ length: 4_000 }, (_, index): Rows => ({
       item: {
         ...itemOf(`${'a'.repeat(63)}-${index}`, 1),
         logits: MAX_DRAFT + 1,
