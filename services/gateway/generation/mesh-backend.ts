@@ -8,13 +8,13 @@ import type { Identity } from '../../lib/mesh/identity.js';
 import { LinkManager } from '../../lib/mesh/link-manager.js';
 import { logLinkTroubles } from '../../lib/mesh/log-link-troubles.js';
 import type { Mesh, MessageStream } from '../../lib/mesh/types.js';
-import { ownsHead, type LayerRange } from '../../lib/model/split.js';
+import type { LayerRange } from '../../lib/model/split.js';
 import type { Hello, Message } from '../../lib/wire/gen/stage_pb.js';
-import { NO_STEPS } from '../../lib/wire/step-totals.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
 import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
 import { chunkRows, Outbox, type Leg } from './leg.js';
 import { MeshGeneration } from './mesh-generation.js';
+import { appIdOf, topologyOf, totalsOf } from './mesh-view.js';
 import type { Occupation } from '../demand/demand-meter.js';
 import { fillOf } from '../demand/stage-cost.js';
 import { planRebalance } from '../routing/rebalance.js';
@@ -51,8 +51,6 @@ export interface MeshBackendOptions {
 }
 
 const randomSuffix = (): string => `-${randomBytes(9).toString('base64url')}`;
-
-const appIdOf = (stage: number): string => `stage-${stage}`;
 
 /** Between two looks at who is better off elsewhere. */
 const TEND_MS = 1_000;
@@ -144,44 +142,12 @@ export class MeshBackend implements Backend {
   }
 
   topology(): Topology {
-    const { model, engine, identity, ranges } = this.#options;
-    return {
-      model,
-      ...(typeof engine === 'string' && { engine }),
-      precision: identity.plan.precision,
-      split: identity.plan.split,
-      stages: ranges.map((range, index) => ({
-        app_id: appIdOf(index),
-        start: range.start,
-        end: range.end,
-        head: ownsHead(range),
-        replicas: this.#stages[index]!.links.map(({ replica, host, pid, draining, status }) => ({
-          id: replica,
-          host,
-          pid,
-          state: draining ? 'draining' : 'ready',
-          sequences: status.sequences,
-          kv_used: status.kvUsed,
-          kv_capacity: status.kvCapacity,
-          busy_ratio: status.busyRatio,
-          rss_bytes: status.rssBytes,
-        })),
-      })),
-    };
+    return topologyOf(this.#options, this.#links());
   }
 
   /** What every replica has done so far, as it last told. */
   totals(): ReplicaTotals[] {
-    return this.#stages.flatMap(({ links }) =>
-      links.map(({ appId, replica, status, hopSeconds }) => ({
-        appId,
-        replica,
-        hops: { fromGateway: hopSeconds, toNext: status.hopSeconds },
-        processors: { owner: status.engine?.owner ?? '', count: status.engine?.processors ?? 0 },
-        prefill: status.prefill ?? NO_STEPS,
-        decode: status.decode ?? NO_STEPS,
-      })),
-    );
+    return this.#links().flat().map(totalsOf);
   }
 
   /** A replica has opened a stream to us, for us to call it there. */

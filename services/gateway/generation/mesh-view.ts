@@ -1,0 +1,56 @@
+import { NO_STEPS } from '../../lib/wire/step-totals.js';
+import type { CallerLink } from '../../lib/mesh/caller-link.js';
+import type { Identity } from '../../lib/mesh/identity.js';
+import { ownsHead, type LayerRange } from '../../lib/model/split.js';
+import type { ReplicaTotals } from '../report/totals-log.js';
+import type { Topology } from './backend.js';
+
+export const appIdOf = (stage: number): string => `stage-${stage}`;
+
+interface Served {
+  readonly model: string;
+  /** Null of one that computes. */
+  readonly engine?: string | null;
+  readonly identity: Identity;
+  readonly ranges: readonly LayerRange[];
+}
+
+/** The stages and their replicas as the links to them, stage by stage, last told. */
+export function topologyOf(
+  { model, engine, identity, ranges }: Served,
+  links: readonly (readonly CallerLink[])[],
+): Topology {
+  return {
+    model,
+    ...(typeof engine === 'string' && { engine }),
+    precision: identity.plan.precision,
+    split: identity.plan.split,
+    stages: ranges.map((range, index) => ({
+      app_id: appIdOf(index),
+      start: range.start,
+      end: range.end,
+      head: ownsHead(range),
+      replicas: links[index]!.map(({ replica, host, pid, draining, status }) => ({
+        id: replica,
+        host,
+        pid,
+        state: draining ? 'draining' : 'ready',
+        sequences: status.sequences,
+        kv_used: status.kvUsed,
+        kv_capacity: status.kvCapacity,
+        busy_ratio: status.busyRatio,
+        rss_bytes: status.rssBytes,
+      })),
+    })),
+  };
+}
+
+/** What a replica has done so far, as it last told. */
+export const totalsOf = ({ appId, replica, status, hopSeconds }: CallerLink): ReplicaTotals => ({
+  appId,
+  replica,
+  hops: { fromGateway: hopSeconds, toNext: status.hopSeconds },
+  processors: { owner: status.engine?.owner ?? '', count: status.engine?.processors ?? 0 },
+  prefill: status.prefill ?? NO_STEPS,
+  decode: status.decode ?? NO_STEPS,
+});
