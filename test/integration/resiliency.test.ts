@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { connect } from '../../services/lib/mesh/caller-link.js';
 import { openStream, StreamClient } from '../../services/lib/mesh/grpc-stream.js';
 import type { Identity } from '../../services/lib/mesh/identity.js';
 import { serveLinks, type LinkServer } from '../../services/lib/mesh/link-server.js';
+import { StatusSchema } from '../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../support/eventually.js';
 
 interface Sidecar {
@@ -155,16 +157,7 @@ describe('the policies of dapr/resiliency.yaml, on real sidecars', () => {
         host: '127.0.0.1',
         port: 0,
         identity: { ...identity, replica },
-        status: () => ({
-          draining: false,
-          sequences: 0,
-          kvUsed: 0,
-          kvCapacity: 0,
-          busyRatio: 0,
-          rssBytes: 0,
-          nextReplicas: [],
-          enginesAfter: [],
-        }),
+        status: () => create(StatusSchema),
         onLink: () => undefined,
         onMessage: () => undefined,
         onEnd: () => undefined,

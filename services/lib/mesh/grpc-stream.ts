@@ -48,6 +48,8 @@ function keepUp(session: http2.Http2Session): void {
   session.setLocalWindowSize(WINDOW_BYTES);
   let answered = true;
   const timer = setInterval(() => {
+    // It is closed some turns after it was destroyed, and would throw at a ping.
+    if (session.destroyed) return;
     if (!answered) {
       session.destroy(new Error('no answer to a ping'));
       return;

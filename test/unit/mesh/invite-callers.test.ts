@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { firstWord } from '../../../services/lib/mesh/callee-link.js';
 import { announcedPlan, type AgreedPlan, type Identity } from '../../../services/lib/mesh/identity.js';
@@ -5,6 +6,7 @@ import { inviteCallers, type InviteOptions } from '../../../services/lib/mesh/in
 import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
 import type { Mesh, MessageStream, ReplicaRecord } from '../../../services/lib/mesh/types.js';
+import { StatusSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../support/eventually.js';
 import { streamPair } from '../../support/stream-pair.js';
 
@@ -16,16 +18,7 @@ const identityOf = (appId: string, replica: string, differs: Partial<AgreedPlan>
   pid: 1,
   plan: { ...plan, ...differs },
 });
-const status = () => ({
-  draining: false,
-  sequences: 0,
-  kvUsed: 0,
-  kvCapacity: 1,
-  busyRatio: 0,
-  rssBytes: 0,
-  nextReplicas: [],
-  enginesAfter: [],
-});
+const status = () => create(StatusSchema);
 
 /** Numbers in [0, 1) that are the same in every run. */
 function chance(seed: number): () => number {

@@ -11,7 +11,7 @@ import { logLinkTroubles } from '../../../services/lib/mesh/log-link-troubles.js
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
 import type { Announcement, Mesh, MessageStream } from '../../../services/lib/mesh/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
-import { HelloSchema, type Hello } from '../../../services/lib/wire/gen/stage_pb.js';
+import { HelloSchema, StatusSchema, type Hello } from '../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../support/eventually.js';
 import { streamPair } from '../../support/stream-pair.js';
 
@@ -23,16 +23,7 @@ const identityOf = (appId: string, replica: string): Identity => ({
   pid: 1,
   plan,
 });
-const status = () => ({
-  draining: false,
-  sequences: 0,
-  kvUsed: 0,
-  kvCapacity: 1,
-  busyRatio: 0,
-  rssBytes: 0,
-  nextReplicas: [],
-  enginesAfter: [],
-});
+const status = () => create(StatusSchema);
 
 interface Replica {
   server: LinkServer;

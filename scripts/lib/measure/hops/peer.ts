@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import { createHash, randomFillSync } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,7 +19,7 @@ import {
   unpackFrame,
   type Rows,
 } from '../../../../services/lib/wire/frames.js';
-import type { Frame } from '../../../../services/lib/wire/gen/stage_pb.js';
+import { StatusSchema, type Frame } from '../../../../services/lib/wire/gen/stage_pb.js';
 
 /**
  * One of the two processes of a measured hop, forked by pair.ts, which gives it orders over their IPC channel: the sender
@@ -71,16 +72,7 @@ const identity = (appId: string): Identity => ({
   pid: process.pid,
   plan,
 });
-const status = (): StatusFields => ({
-  draining: false,
-  sequences: 0,
-  kvUsed: 0,
-  kvCapacity: 0,
-  busyRatio: 0,
-  rssBytes: 0,
-  nextReplicas: [],
-  enginesAfter: [],
-});
+const status = (): StatusFields => create(StatusSchema);
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 

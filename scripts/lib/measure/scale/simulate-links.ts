@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import { setMaxListeners } from 'node:events';
 import {
   accept,
@@ -11,6 +12,7 @@ import { LinkManager } from '../../../../services/lib/mesh/link-manager.js';
 import type { LinkServer } from '../../../../services/lib/mesh/link-server.js';
 import type { MessageStream } from '../../../../services/lib/mesh/types.js';
 import { message } from '../../../../services/lib/wire/codec.js';
+import { StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
 import { createRandom } from '../../../../services/lib/sampling/random.js';
 import { identityOf, plan, SimulatedMesh, type SimulatedReplica } from './simulated-mesh.js';
 import { VirtualTime } from './virtual-time.js';
@@ -35,16 +37,7 @@ const LIMIT_MS = 600_000;
 /** Of a stream through two sidecars of one machine, ms. */
 const MODEL = { openMs: 5, hopMs: 1 };
 
-const idle = (): StatusFields => ({
-  draining: false,
-  sequences: 0,
-  kvUsed: 0,
-  kvCapacity: 1,
-  busyRatio: 0,
-  rssBytes: 0,
-  nextReplicas: [],
-  enginesAfter: [],
-});
+const idle = (): StatusFields => create(StatusSchema);
 
 const nothing = (): void => undefined;
 

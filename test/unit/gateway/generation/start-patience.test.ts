@@ -1,11 +1,9 @@
-import { pino } from 'pino';
-import { Counter } from 'prom-client';
-import { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
+import type { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
 import { announcedPlan } from '../../../../services/lib/mesh/identity.js';
 import { eventually } from '../../../support/eventually.js';
 import { greedy } from '../../../support/sampling.js';
 import { thrownBy } from '../../../support/thrown-by.js';
-import { MemoryMesh, plan } from './memory-mesh.js';
+import { backendOver, MemoryMesh, plan } from './memory-mesh.js';
 
 const request = { prompt: [10, 20, 30], sampling: greedy, maxTokens: 3 };
 
@@ -15,23 +13,7 @@ describe('a gateway before stages that are started when somebody asks', () => {
 
   const start = (startPatienceMs: number): void => {
     mesh = new MemoryMesh();
-    backend = new MeshBackend({
-      mesh,
-      identity: { appId: 'gateway', replica: 'g', host: 'here', pid: 1, plan },
-      model: 'm',
-      ranges: [
-        { start: 0, end: 1, layers: 2 },
-        { start: 1, end: 2, layers: 2 },
-      ],
-      prefillChunk: 2,
-      stepTimeoutMs: 60_000,
-      patienceMs: 0,
-      startPatienceMs,
-      reroutes: new Counter({ name: 'reroutes', help: 'h', labelNames: ['reason'], registers: [] }),
-      speculation: null,
-      prefixCache: false,
-      log: pino({ level: 'silent' }),
-    });
+    backend = backendOver(mesh, { prefillChunk: 2, patienceMs: 0, startPatienceMs, prefixCache: false });
   };
   afterEach(() => backend.close());
 
