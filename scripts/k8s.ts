@@ -164,7 +164,16 @@ async function reaction(render: readonly string[], given: ReactionOptions): Prom
     const isWell = rounds.every(({ reaction: each, failures }) => each !== null && failures.length === 0);
     if (!isWell) process.exitCode = 1;
   } finally {
-    for (const close of closers.reverse()) await close();
+    await closeAll(closers.reverse());
+  }
+}
+
+/** Each, whatever becomes of those before it; throws what failed first. */
+async function closeAll([close, ...others]: readonly (() => Promise<unknown>)[]): Promise<void> {
+  try {
+    await close?.();
+  } finally {
+    if (others.length > 0) await closeAll(others);
   }
 }
 

@@ -26,7 +26,7 @@ const PAGE = join(repositoryRoot, 'docs', 'scale.md');
 /** A stage of a model that no machine of this size could hold, and that computes nothing beside what is measured. */
 const ENGINE = { engine: 'timed', device: 'a100-40g', shape: 'llama-2-13b', start: 'none' } as const;
 
-/** A state store as SQLite behind a sidecar of this machine is. */
+/** Assumed: of the size that SQLite behind a sidecar of the same machine has. */
 const STORE = { roundTripMs: 3, readMs: 0.1, writeMs: 0.5, perKbMs: 0.005 };
 
 async function study({ sizes, simulate: replicas, label, json, docs, mesh }: Options): Promise<void> {

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
@@ -73,5 +73,7 @@ describe('a decode round', () => {
     for (const file of [...named].filter((each) => !counted.has(each)))
       expect([file, await loops(file)]).toEqual([file, true]);
     expect(path.length).toBeLessThanOrEqual(MOST_FILES);
+    for (const file of clock) await access(join(repositoryRoot, 'services', file));
+    expect(clock.length).toBeLessThan(path.length / 3);
   }, 180_000);
 });

@@ -73,7 +73,11 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
     )
     .option('--tag <tag>', 'of the images of a new overlay', 'local')
     .option('--out <folder>', 'the overlay', callerPath, 'k8s/overlays/local')
-    .action(action);
+    .action((options: RenderOptions) => {
+      if (options.toZero && options.autoscaler !== 'keda')
+        throw new InvalidArgumentError('--to-zero needs --autoscaler keda: no other wakes what is at zero.');
+      return action(options);
+    });
 }
 
 function namespaceName(value: string): string {

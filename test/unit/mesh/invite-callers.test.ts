@@ -6,6 +6,7 @@ import { inviteCallers, type InviteOptions } from '../../../services/lib/mesh/in
 import { LinkManager } from '../../../services/lib/mesh/link-manager.js';
 import { serveLinks, type LinkServer } from '../../../services/lib/mesh/link-server.js';
 import type { Mesh, MessageStream, ReplicaRecord } from '../../../services/lib/mesh/types.js';
+import { createRandom } from '../../../services/lib/sampling/random.js';
 import { StatusSchema } from '../../../services/lib/wire/gen/stage_pb.js';
 import { eventually } from '../../support/eventually.js';
 import { streamPair } from '../../support/stream-pair.js';
@@ -19,12 +20,6 @@ const identityOf = (appId: string, replica: string, differs: Partial<AgreedPlan>
   plan: { ...plan, ...differs },
 });
 const status = () => create(StatusSchema);
-
-/** Numbers in [0, 1) that are the same in every run. */
-function chance(seed: number): () => number {
-  let state = seed;
-  return () => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
-}
 
 /** A gateway whose sidecar has not heard of any replica yet: the registry that it reads is empty. */
 class DeafCaller {
@@ -113,7 +108,7 @@ describe('a new replica', () => {
     'is called by each of %i who know nothing of it, as Dapr may choose',
     async (count) => {
       const all = callers(count);
-      const random = chance(count);
+      const random = createRandom(count);
       const mesh = meshOf(
         () => all.map(({ record }) => record),
         (stream) => all[Math.floor(random() * count)]!.take(stream),

@@ -116,7 +116,12 @@ export async function nextStage(
     onRoom: () => stage().wake(),
   });
   return {
-    links: { links: [link], get: (wanted) => (wanted === replica ? link : undefined) },
+    links: {
+      get links() {
+        return link.alive ? [link] : [];
+      },
+      get: (wanted) => (wanted === replica ? link : undefined),
+    },
     inbox,
     send: (body) => far.send(message(body)),
     end: () => far.end(),

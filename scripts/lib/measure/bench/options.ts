@@ -118,7 +118,11 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .addOption(count('--slo-ttft <ms>', 'a request counts as good up to this time to first token', 1_000))
     .addOption(count('--slo-tpot <ms>', 'and up to this time per output token', 100))
     .option('--json <file>', 'writes a row for every request', callerPath)
-    .option('--docs', 'writes the results into docs/benchmarks.md', false)
+    .option(
+      '--docs',
+      'writes the results into docs/benchmarks.md, of timed stages into docs/benchmarks/timed.md',
+      false,
+    )
     .action(action);
   command.optionsGroup('What is measured:');
   for (const option of engineOptions()) command.addOption(option);

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { within } from '../../wait-until.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { sidecarArguments, type SidecarPorts } from '../../local/member.js';
 import { freePort, freePorts } from '../../local/ports.js';
@@ -91,7 +92,9 @@ export class Pair {
   async measure(transfers: Transfers): Promise<Sample> {
     await this.#receiver.ask('expect', transfers);
     const [services, sidecars] = [this.#servicesCpu(), this.#sidecarsCpu()];
-    const sent = await this.#sender.ask('send', transfers);
+    // Beside the pauses that were asked for.
+    const patienceMs = ORDER_PATIENCE_MS + transfers.count * transfers.pauseMs;
+    const sent = await this.#sender.ask('send', transfers, patienceMs);
     const used = { services: this.#servicesCpu() - services, sidecars: this.#sidecarsCpu() - sidecars };
     const arrived = await this.#receiver.ask('arrivals');
     if (arrived.digest !== sent.digest || arrived.times.length !== sent.times.length)
@@ -137,22 +140,30 @@ class Peer {
 
   async ask<Name extends keyof Orders>(
     name: Name,
-    ...[argument]: Parameters<Orders[Name]>
+    argument?: Parameters<Orders[Name]>[0],
+    patienceMs = ORDER_PATIENCE_MS,
   ): Promise<Awaited<ReturnType<Orders[Name]>>> {
-    this.#child.send({ name, argument });
     const over = new AbortController();
-    const signal = AbortSignal.any([over.signal, AbortSignal.timeout(ORDER_PATIENCE_MS)]);
-    const ended = once(this.#child, 'exit', { signal }).then(() => {
-      throw new ServingError('process_failed', `a service ended before it had done "${name}"`);
-    });
     try {
-      const answered = once(this.#child, 'message', { signal });
-      const [answer] = (await Promise.race([answered, ended])) as [Answer];
-      if ('error' in answer) throw new ServingError('internal', `${name}: ${answer.error}`);
-      return answer.value as Awaited<ReturnType<Orders[Name]>>;
+      return await within(patienceMs, over.signal, (signal) => this.#ask(name, argument, signal));
     } finally {
       over.abort();
     }
+  }
+
+  async #ask<Name extends keyof Orders>(
+    name: Name,
+    argument: Parameters<Orders[Name]>[0],
+    signal: AbortSignal,
+  ): Promise<Awaited<ReturnType<Orders[Name]>>> {
+    this.#child.send({ name, argument });
+    const ended = once(this.#child, 'exit', { signal }).then(() => {
+      throw new ServingError('process_failed', `a service ended before it had done "${name}"`);
+    });
+    const answered = once(this.#child, 'message', { signal });
+    const [answer] = (await Promise.race([answered, ended])) as [Answer];
+    if ('error' in answer) throw new ServingError('internal', `${name}: ${answer.error}`);
+    return answer.value as Awaited<ReturnType<Orders[Name]>>;
   }
 
   stop(): void {

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseSplit } from '../../../../services/lib/model/split.js';
 import { expectSoon } from '../../k8s/kubectl.js';
 import type { DeployedMesh } from '../../k8s/deploy.js';
-import { makeLoad, type LoadOptions } from '../../k8s/load.js';
+import { makeLoad, type LoadOptions, type LoadResult } from '../../k8s/load.js';
 import { isReady } from '../../k8s/objects.js';
-import { waitUntil } from '../../wait-until.js';
+import { waitUntil, within } from '../../wait-until.js';
 import type { Arm, Observation } from '../experiment/types.js';
 import { reactionsOf, type Reaction } from '../figures/reaction.js';
 import { PodWatch } from '../sites/pod-watch.js';
@@ -21,6 +21,8 @@ export interface ReactionRound {
 
 /** Between two looks: what is told of a moment is right to this and what the look takes. */
 const LOOK_MS = 250;
+/** A look that takes longer is one that is missing. */
+const LOOK_LIMIT_MS = 5_000;
 /** Seen before the load rises, so that there is something to compare with. */
 const CALM_MS = 3_000;
 const REACTION_MS = 240_000;
@@ -54,10 +56,11 @@ async function measureReaction(
   const stop = new AbortController();
   const watching = observe(watch, observations, AbortSignal.any([signal, stop.signal]));
   const loadStop = new AbortController();
+  let loading: Promise<LoadResult> | undefined;
   try {
     await delay(CALM_MS, undefined, { signal });
     const roseAt = Date.now();
-    const loading = makeLoad(mesh.url, options, loadStop.signal);
+    loading = makeLoad(mesh.url, options, loadStop.signal);
     const served = (): Reaction | null =>
       reactionsOf({ observations, lives: watch.lives }, roseAt).find(({ serving }) => serving !== null) ??
       null;
@@ -68,14 +71,14 @@ async function measureReaction(
   } finally {
     loadStop.abort();
     stop.abort();
-    await watching;
+    await Promise.all([watching, loading]);
   }
 }
 
 /** Until it is told to stop; a look that fails is one that is missing. */
 async function observe(watch: PodWatch, into: Observation[], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const seen = await watch.observe(signal).catch(() => null);
+    const seen = await within(LOOK_LIMIT_MS, signal, (limit) => watch.observe(limit)).catch(() => null);
     if (seen !== null) into.push(seen);
     await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }

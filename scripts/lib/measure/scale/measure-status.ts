@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { create } from '@bufbuild/protobuf';
 import { decodeMessage, encodeMessage, message } from '../../../../services/lib/wire/codec.js';
-import { StatusSchema, type Status } from '../../../../services/lib/wire/gen/stage_pb.js';
+import { StatusSchema, type Message, type Status } from '../../../../services/lib/wire/gen/stage_pb.js';
 import { enginesOf } from '../../../../services/stage/scheduling/parallel-steps.js';
 import { sum } from '../figures/statistics.js';
 import { medianMs } from './median-ms.js';
@@ -27,19 +27,19 @@ export interface Size {
 const PING_SECONDS = 2;
 
 /** What its pongs cost, by the services' own codec. */
-export function measureStatus({ stages, replicas }: Size): StatusFigures {
-  const size = { stages, replicas };
-  const pong = message({ case: 'pong', value: { nonce: 1, status: statusOf(size, 0) } });
-  const bytes = encodeMessage(pong);
-  const encodeMs = medianMs(() => encodeMessage(pong));
-  const decodeMs = medianMs(() => decodeMessage(bytes));
-  // The middle of the chain, which is called and calls.
-  const perPing = (encodeMs + decodeMs) / 1_000 / PING_SECONDS;
+export function measureStatus(size: Size): StatusFigures {
+  const { stages, replicas } = size;
+  const pongs = Array.from({ length: stages }, (_, stage) => pongOf(size, stage));
+  const encoded = pongs.map(encodeMessage);
+  const decodeMs = encoded.map((bytes) => medianMs(() => decodeMessage(bytes)));
+  // The second stage is called by the first, and calls the third.
+  const [second, third] = [Math.min(1, stages - 1), Math.min(2, stages - 1)];
+  const perPing = (medianMs(() => encodeMessage(pongs[second]!)) + decodeMs[third]!) / 1_000 / PING_SECONDS;
   return {
-    pongBytes: bytes.length,
+    pongBytes: encoded[0]!.length,
     gatewayBytes: sum(Array.from({ length: stages }, (_, stage) => replicas * heapOf(size, stage))),
     stageShare: replicas * perPing,
-    gatewayShare: (replicas * stages * decodeMs) / 1_000 / PING_SECONDS,
+    gatewayShare: (replicas * sum(decodeMs)) / 1_000 / PING_SECONDS,
   };
 }
 
@@ -60,9 +60,12 @@ export function statusOf({ stages, replicas }: Size, stage: number): Status {
   });
 }
 
+const pongOf = (size: Size, stage: number): Message =>
+  message({ case: 'pong', value: { nonce: 1, status: statusOf(size, stage) } });
+
 /** What a decoded status takes up of the heap, bytes. */
 function heapOf(size: Size, stage: number): number {
-  const bytes = encodeMessage(message({ case: 'pong', value: { nonce: 1, status: statusOf(size, stage) } }));
+  const bytes = encodeMessage(pongOf(size, stage));
   const copies = Math.max(4, Math.min(1_000, Math.ceil(4e6 / bytes.length)));
   collectGarbage();
   const before = process.memoryUsage().heapUsed;

@@ -2,7 +2,7 @@ import { figure, NONE, percent, table } from '../../cli/tables.js';
 import { machineText, type Machine } from '../page.js';
 import { sum, type Spread } from '../figures/statistics.js';
 import { BOUNDS, type Bound } from './bounds.js';
-import type { SimulatedSize } from './simulate.js';
+import { STAGES, type SimulatedSize } from './simulate.js';
 import type { StoreModel } from './simulated-store.js';
 import type { KindFigures, SystemFigures } from './system-figures.js';
 
@@ -92,7 +92,10 @@ function boundsTable(sizes: readonly SimulatedSize[]): string {
     ...sizes.map((size) => cell(bound, size)),
     `${amount(bound.most, bound.unit)}: ${bound.why}`,
   ]);
-  return table(['of each of 4 stages', ...sizes.map(({ replicas }) => String(replicas)), 'bound'], rows);
+  return table(
+    [`of each of ${STAGES} stages`, ...sizes.map(({ replicas }) => String(replicas)), 'bound'],
+    rows,
+  );
 }
 
 function cell(bound: Bound, size: SimulatedSize): string {

@@ -34,7 +34,7 @@ export interface LinkFigures {
 }
 
 const LIMIT_MS = 600_000;
-/** Of a stream through two sidecars of one machine, ms. */
+/** Assumed, of a stream through two sidecars of one machine, ms. */
 const MODEL = { openMs: 5, hopMs: 1 };
 
 const idle = (): StatusFields => create(StatusSchema);

@@ -15,7 +15,7 @@ export interface SimulatedSize {
 }
 
 /** Of the mesh that is simulated. */
-const STAGES = 4;
+export const STAGES = 4;
 
 export async function simulate(replicas: number, store: StoreModel): Promise<SimulatedSize> {
   const size = { stages: STAGES, replicas };

@@ -36,11 +36,11 @@ export class SimulatedMesh implements Mesh {
   readonly #model: MeshModel;
   readonly #replicas = new Map<string, SimulatedReplica[]>();
   /** As Dapr a replica of the app-id at random, or the one that was asked for. */
-  picks: 'any' | 'asked';
+  readonly #picks: 'any' | 'asked';
   opened = 0;
 
   constructor(picks: 'any' | 'asked', model: MeshModel) {
-    this.picks = picks;
+    this.#picks = picks;
     this.#model = model;
     this.registry = {
       list: async (appId) => {
@@ -63,7 +63,7 @@ export class SimulatedMesh implements Mesh {
     void delay(openMs).then(() => {
       const all = this.#of(appId);
       const asked = all.find((other) => other.replica === replica);
-      const met = this.picks === 'asked' ? asked : all[Math.floor(random() * all.length)];
+      const met = this.#picks === 'asked' ? asked : all[Math.floor(random() * all.length)];
       if (met === undefined) far.end();
       else met.take(far);
     });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DocumentStore, VersionedDocument } from '../../../../services/lib/mesh/registry.js';
 
-/** What a state store behind a sidecar takes for a document, as `measureStore` finds it. */
+/** What a state store behind a sidecar takes for a document; assumed, not measured. */
 export interface StoreModel {
   /** There and back, of the smallest document, beside the store's own work, ms. */
   readonly roundTripMs: number;

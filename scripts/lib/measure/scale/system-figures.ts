@@ -36,7 +36,7 @@ export interface KindFigures {
   readonly idleShare: Spread;
 }
 
-/** What a service, and its sidecar, need before they do anything (docs/scale.md), and a fifth more. */
+/** What a service and its sidecar need before they do anything (docs/scale.md has what they take), and a good part more. */
 const MEMBER_BYTES = { dapr: 145e6, direct: 115e6 };
 /** Left to the rest of the machine. */
 const RESERVE_BYTES = 1 << 30;
