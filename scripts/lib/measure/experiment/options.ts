@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { cacheDirectory } from '../../../bootstrap/cache.mjs';
 import { callerPath, count, listOf, oneOf, positive, seedOption } from '../../cli/options.js';
-import { ARM_NAMES, type ArmName } from './arms.js';
-import { LOADS, type LoadName } from './loads.js';
+import { ARM_NAMES, type ArmName } from './cpu/arms.js';
+import { LOADS, type LoadName } from './cpu/loads.js';
 
 export interface ExperimentOptions {
   readonly arms: readonly ArmName[];

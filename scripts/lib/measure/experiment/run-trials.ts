@@ -6,7 +6,8 @@ import { watchMachine } from '../figures/usage.js';
 import { randomPrompts } from '../loads/prompts.js';
 import type { PlannedRequest, RequestRecord, Schedule } from '../types.js';
 import type { RowStore } from './plan.js';
-import type { Arm, Deployed, Observation, Site, Trial } from './types.js';
+import type { Arm } from './arm.js';
+import type { Deployed, Observation, Site, Trial } from './types.js';
 
 export interface PlannedTrial {
   /** Of the load. */

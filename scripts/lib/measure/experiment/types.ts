@@ -1,3 +1,4 @@
+import type { Arm } from './arm.js';
 import type { Machine } from '../page.js';
 import type { StageCounters } from '../figures/stage-counters.js';
 import type { RequestRecord, Target } from '../types.js';
@@ -13,30 +14,6 @@ export interface Plan {
   readonly machine: Machine;
   /** ISO, of its beginning. */
   readonly date: string;
-}
-
-/** One way to give a model the same budget of processors. */
-export interface Arm {
-  /** `a`, `b` or `c`. */
-  readonly name: string;
-  /** For the reader. */
-  readonly title: string;
-  /** Boundaries between its stages; empty for the unsplit model. */
-  readonly split: readonly number[];
-  readonly stages: readonly StageBounds[];
-  /** How its services reach each other. */
-  readonly mesh: 'dapr' | 'direct';
-}
-
-/** What a stage may take. Its replicas are fixed where `min` is `max`. */
-export interface StageBounds {
-  /** Its app-id. */
-  readonly name: string;
-  readonly min: number;
-  readonly max: number;
-  /** CPU limits in one replica, of the service and of its sidecar, thousandths of a processor. */
-  readonly milliCpu: number;
-  readonly sidecarMilliCpu: number;
 }
 
 /** What one process has used since it began. */

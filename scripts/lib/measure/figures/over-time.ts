@@ -1,4 +1,4 @@
-import type { StageBounds } from '../experiment/types.js';
+import type { StageBounds } from '../experiment/arm.js';
 import type { Arrival, RequestRecord } from '../types.js';
 import { workOf, type TokenCost } from './costs.js';
 import { percentile } from './statistics.js';

@@ -60,6 +60,9 @@ export interface Orders {
 const RECEIVER = 'stage-1';
 const START_PATIENCE_MS = 30_000;
 const ANSWER_PATIENCE_MS = 20_000;
+const ATTEMPT_MS = 100;
+/** A sidecar finds another by what that one announces, which takes longer than ten seconds where all processors are taken. */
+const ATTEMPTS = 600;
 
 /** Different activations that are sent in turn. */
 const STEPS = 4;
@@ -144,8 +147,8 @@ async function linkOver(open: () => MessageStream): Promise<CallerLink> {
     try {
       return await connect(open(), identity('stage-0'), events);
     } catch (error) {
-      if (attempt >= 100) throw error;
-      await delay(100);
+      if (attempt >= ATTEMPTS) throw error;
+      await delay(ATTEMPT_MS);
     }
   }
 }

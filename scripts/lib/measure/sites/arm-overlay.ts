@@ -4,8 +4,8 @@ import { parse, stringify } from 'yaml';
 import { DISPOSABLE } from '../../k8s/deploy.js';
 import { writeOverlay } from '../../k8s/overlay.js';
 import type { RenderOptions } from '../../k8s/render-options.js';
-import { isScaled } from '../experiment/arms.js';
-import type { Arm, StageBounds } from '../experiment/types.js';
+import { isScaled } from '../experiment/arm.js';
+import type { Arm, StageBounds } from '../experiment/arm.js';
 
 export interface OverlayOptions {
   readonly namespace: string;

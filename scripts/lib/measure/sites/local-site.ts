@@ -1,7 +1,8 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { LocalSystem, type SystemOptions } from '../../local/local-system.js';
 import { planSystem } from '../../local/plan-system.js';
-import type { Arm, Deployed, Observation, PodLife, Site } from '../experiment/types.js';
+import type { Arm } from '../experiment/arm.js';
+import type { Deployed, Observation, PodLife, Site } from '../experiment/types.js';
 import { ownVersion } from '../page.js';
 import { readPage } from '../../local/metrics-page.js';
 import { HttpTarget, openAiDialect } from '../http-target.js';

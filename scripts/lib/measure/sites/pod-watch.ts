@@ -11,8 +11,9 @@ import {
   type ScalingMetric,
 } from '../../k8s/objects.js';
 import { readPage, Scrape } from '../../local/metrics-page.js';
-import { isScaled } from '../experiment/arms.js';
-import type { Arm, MetricView, Observation, PodLife, PodView, ScaleView, Used } from '../experiment/types.js';
+import { isScaled } from '../experiment/arm.js';
+import type { Arm } from '../experiment/arm.js';
+import type { MetricView, Observation, PodLife, PodView, ScaleView, Used } from '../experiment/types.js';
 import { stageCountersOf } from '../figures/stage-counters.js';
 import { sum } from '../figures/statistics.js';
 import type { ClusterApi } from './cluster-api.js';

@@ -4,9 +4,9 @@ import {
   mostMilliCpu,
   networkArm,
   singleArms,
-} from '../../../../scripts/lib/measure/experiment/arms.js';
+} from '../../../../scripts/lib/measure/experiment/cpu/arms.js';
 import { writeArmOverlay } from '../../../../scripts/lib/measure/sites/arm-overlay.js';
-import type { Arm } from '../../../../scripts/lib/measure/experiment/types.js';
+import type { Arm } from '../../../../scripts/lib/measure/experiment/arm.js';
 import { kustomize } from '../../../../scripts/lib/k8s/kubectl.js';
 import {
   ofKind,

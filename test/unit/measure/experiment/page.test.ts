@@ -1,9 +1,9 @@
-import { armOf, singleArms } from '../../../../scripts/lib/measure/experiment/arms.js';
-import { openLoad } from '../../../../scripts/lib/measure/experiment/loads.js';
-import type { ArmResults, NetworkTrial } from '../../../../scripts/lib/measure/experiment/measure.js';
+import { armOf, singleArms } from '../../../../scripts/lib/measure/experiment/cpu/arms.js';
+import { openLoad } from '../../../../scripts/lib/measure/experiment/cpu/loads.js';
+import type { ArmResults, NetworkTrial } from '../../../../scripts/lib/measure/experiment/cpu/measure.js';
 import { lineChart } from '../../../../scripts/lib/measure/figures/line-chart.js';
-import { losses, resultsPage } from '../../../../scripts/lib/measure/experiment/page.js';
-import { networkSection } from '../../../../scripts/lib/measure/experiment/network-section.js';
+import { losses, resultsPage } from '../../../../scripts/lib/measure/experiment/cpu/page.js';
+import { networkSection } from '../../../../scripts/lib/measure/experiment/cpu/network-section.js';
 import type { Plan, Trial } from '../../../../scripts/lib/measure/experiment/types.js';
 import { recordOf } from '../bench/records.js';
 import { lifeOf, podOf, scaleOf, seenAt } from './seen.js';

@@ -3,8 +3,8 @@ import {
   mostMilliCpu,
   shareOut,
   singleArms,
-} from '../../../../scripts/lib/measure/experiment/arms.js';
-import { LOADS, openLoad } from '../../../../scripts/lib/measure/experiment/loads.js';
+} from '../../../../scripts/lib/measure/experiment/cpu/arms.js';
+import { LOADS, openLoad } from '../../../../scripts/lib/measure/experiment/cpu/loads.js';
 import { planOf, RowStore } from '../../../../scripts/lib/measure/experiment/plan.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 import { thrownBy } from '../../../support/thrown-by.js';

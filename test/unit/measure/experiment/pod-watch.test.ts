@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { armOf } from '../../../../scripts/lib/measure/experiment/arms.js';
+import { armOf } from '../../../../scripts/lib/measure/experiment/cpu/arms.js';
 import { PodWatch } from '../../../../scripts/lib/measure/sites/pod-watch.js';
 
 const never = new AbortController().signal;

@@ -1,6 +1,7 @@
 import { RowStore } from '../../../../scripts/lib/measure/experiment/plan.js';
 import { runTrials, type PlannedTrial } from '../../../../scripts/lib/measure/experiment/run-trials.js';
-import type { Arm, Site } from '../../../../scripts/lib/measure/experiment/types.js';
+import type { Arm } from '../../../../scripts/lib/measure/experiment/arm.js';
+import type { Site } from '../../../../scripts/lib/measure/experiment/types.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 import { lifeOf, podOf, seenAt } from './seen.js';
 

@@ -1,5 +1,5 @@
-import { sum } from '../figures/statistics.js';
-import type { Arm, StageBounds } from './types.js';
+import { sum } from '../../figures/statistics.js';
+import type { Arm, StageBounds } from '../arm.js';
 
 /** The budget that every arm may spend, in pods of one size: a service and its sidecar. */
 export interface Budget {
@@ -49,9 +49,6 @@ export function networkArm(mesh: Arm['mesh'], budget: Budget): Arm {
   };
   return { ...split(`net-${mesh}`, `one replica of each stage over ${mesh}`, roomy, () => ONE), mesh };
 }
-
-/** Whether any of its stages has an autoscaler. */
-export const isScaled = ({ stages }: Arm): boolean => stages.some(({ min, max }) => min < max);
 
 /** What an arm's pods may take at most in all, thousandths of a processor, sidecars included. */
 export const mostMilliCpu = ({ stages }: Arm): number =>

@@ -1,11 +1,12 @@
-import { figure, table } from '../../cli/tables.js';
-import { COLORS, type LineChart, type Series } from '../figures/line-chart.js';
-import { deviation, idealReplicas } from '../figures/over-time.js';
-import { reactionsOf } from '../figures/reaction.js';
+import { figure, table } from '../../../cli/tables.js';
+import { COLORS, type LineChart, type Series } from '../../figures/line-chart.js';
+import { deviation, idealReplicas } from '../../figures/over-time.js';
+import { reactionsOf } from '../../figures/reaction.js';
 import { shownCharts, type Section } from './load-section.js';
 import type { OpenLoad } from './loads.js';
 import { costsOfArm, type ArmResults } from './measure.js';
-import type { Arm, Trial } from './types.js';
+import type { Arm } from '../arm.js';
+import type { Trial } from '../types.js';
 
 /** How the replicas of each arm followed the load, and how long the first more of them took. */
 export function scalingSection(results: ArmResults): Section {

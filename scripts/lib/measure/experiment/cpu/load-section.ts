@@ -1,7 +1,7 @@
-import { figure, table, tally } from '../../cli/tables.js';
-import { costsOf, type Costs } from '../figures/costs.js';
-import { COLORS, type LineChart, type Series } from '../figures/line-chart.js';
-import { percentileOverTime, throughputOverTime } from '../figures/over-time.js';
+import { figure, table, tally } from '../../../cli/tables.js';
+import { costsOf, type Costs } from '../../figures/costs.js';
+import { COLORS, type LineChart, type Series } from '../../figures/line-chart.js';
+import { percentileOverTime, throughputOverTime } from '../../figures/over-time.js';
 import {
   byKind,
   failedOf,
@@ -13,11 +13,11 @@ import {
   timeToFirstToken,
   timeToLastToken,
   type Latency,
-} from '../figures/requests.js';
-import { percentilesText, ratio } from '../figures/statistics.js';
+} from '../../figures/requests.js';
+import { percentilesText, ratio } from '../../figures/statistics.js';
 import type { OpenLoad } from './loads.js';
 import type { ArmResults } from './measure.js';
-import type { Trial } from './types.js';
+import type { Trial } from '../types.js';
 
 /** Seconds that a point of a figure stands for. */
 const STRETCH = 5;

@@ -1,5 +1,5 @@
-import { figure, table } from '../../cli/tables.js';
-import { COLORS, type LineChart } from '../figures/line-chart.js';
+import { figure, table } from '../../../cli/tables.js';
+import { COLORS, type LineChart } from '../../figures/line-chart.js';
 import {
   failedOf,
   latencyAt,
@@ -9,12 +9,12 @@ import {
   timePerOutputToken,
   timeToFirstToken,
   type Latency,
-} from '../figures/requests.js';
-import type { Phase, StageCounters } from '../figures/stage-counters.js';
-import { ratio, sum } from '../figures/statistics.js';
+} from '../../figures/requests.js';
+import type { Phase, StageCounters } from '../../figures/stage-counters.js';
+import { ratio, sum } from '../../figures/statistics.js';
 import { shownCharts, type Section } from './load-section.js';
 import { NETWORK_LOADS, type NetworkTrial } from './measure.js';
-import type { Trial } from './types.js';
+import type { Trial } from '../types.js';
 
 /** A trial by its mesh, delay and phase, where it was measured. */
 type Find = (mesh: string, delayMs: number, phase: Phase) => Trial | undefined;

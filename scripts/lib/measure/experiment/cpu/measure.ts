@@ -1,12 +1,13 @@
-import { closedSchedule } from '../drivers.js';
-import { tokenCosts, workOf, type TokenCost } from '../figures/costs.js';
-import { throughputOf } from '../figures/requests.js';
-import type { Phase } from '../figures/stage-counters.js';
-import type { PlannedRequest } from '../types.js';
+import { closedSchedule } from '../../drivers.js';
+import { tokenCosts, workOf, type TokenCost } from '../../figures/costs.js';
+import { throughputOf } from '../../figures/requests.js';
+import type { Phase } from '../../figures/stage-counters.js';
+import type { PlannedRequest } from '../../types.js';
 import { ARM_NAMES, armOf, networkArm, singleArms, type ArmName } from './arms.js';
 import { openLoad, REQUEST, type LoadName, type OpenLoad } from './loads.js';
-import { runTrials, type PlannedTrial, type TrialOptions } from './run-trials.js';
-import type { Arm, Plan, Trial } from './types.js';
+import { runTrials, type PlannedTrial, type TrialOptions } from '../run-trials.js';
+import type { Arm } from '../arm.js';
+import type { Plan, Trial } from '../types.js';
 
 /** What all arms gave, and what they are judged by. */
 export interface ArmResults {

@@ -1,6 +1,6 @@
-import { squareWorkload, STEP_FACTOR, stepWorkload, WAVES } from '../loads/arrivals.js';
-import { conversationWorkload } from '../loads/traces.js';
-import type { Arrival, PlannedRequest } from '../types.js';
+import { squareWorkload, STEP_FACTOR, stepWorkload, WAVES } from '../../loads/arrivals.js';
+import { conversationWorkload } from '../../loads/traces.js';
+import type { Arrival, PlannedRequest } from '../../types.js';
 
 export const LOADS = ['step', 'square', 'conversation'] as const;
 export type LoadName = (typeof LOADS)[number];

@@ -1,18 +1,19 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { figure, table } from '../../cli/tables.js';
-import { writeWhole } from '../../repository.js';
-import { coldStarts, limitsHeld, tokenCosts } from '../figures/costs.js';
-import { lineChart } from '../figures/line-chart.js';
-import { machineText, withResults } from '../page.js';
-import { throughputOf } from '../figures/requests.js';
-import { spreadText } from '../figures/statistics.js';
+import { figure, table } from '../../../cli/tables.js';
+import { writeWhole } from '../../../repository.js';
+import { coldStarts, limitsHeld, tokenCosts } from '../../figures/costs.js';
+import { lineChart } from '../../figures/line-chart.js';
+import { machineText, withResults } from '../../page.js';
+import { throughputOf } from '../../figures/requests.js';
+import { spreadText } from '../../figures/statistics.js';
 import { mostMilliCpu } from './arms.js';
 import { comparedFigures, loadSection, type Section } from './load-section.js';
 import type { ArmResults, NetworkTrial } from './measure.js';
 import { networkSection } from './network-section.js';
 import { scalingSection } from './scaling-section.js';
-import type { Arm, Plan, Trial } from './types.js';
+import type { Arm } from '../arm.js';
+import type { Plan, Trial } from '../types.js';
 
 /** Everything that was measured, as Markdown with its figures. */
 export function resultsPage(
