@@ -4,8 +4,21 @@ import { cacheDirectory } from '../../../bootstrap/cache.mjs';
 import { callerPath, count, listOf, oneOf, positive, seedOption } from '../../cli/options.js';
 import { ARM_NAMES, type ArmName } from './cpu/arms.js';
 import { LOADS, type LoadName } from './cpu/loads.js';
+import { SCENARIOS, type ScenarioName } from './scenario.js';
+
+/** The scenarios of emulated GPUs, and the model that is computed on processors. */
+const PARTS = [...SCENARIOS, 'cpu'] as const;
+export type PartName = ScenarioName | 'cpu';
+
+export const SITES = ['cluster', 'local'] as const;
 
 export interface ExperimentOptions {
+  readonly scenario: readonly PartName[];
+  readonly site: (typeof SITES)[number];
+  readonly dilate: number;
+  readonly hopMs: number;
+  readonly imagesReady: boolean;
+  readonly page: boolean;
   readonly arms: readonly ArmName[];
   readonly loads: readonly LoadName[];
   readonly network: boolean;
@@ -31,9 +44,31 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
   return new Command('experiment')
     .description(
       'Measures on a Kubernetes cluster (KUBECONFIG) what splitting a model, and scaling its stages one by one, brings ' +
-        'and costs. What has been measured is kept: run again, it goes on where it was.',
+        'and costs: on emulated GPUs, scenario by scenario, and on the processors that there are. What has been measured is ' +
+        'kept: run again, it goes on where it was.',
     )
     .optionsGroup('What is measured:')
+    .addOption(
+      some(
+        '--scenario <names>',
+        's1 to s6 and kills: emulated GPUs; cpu: a small model that is computed',
+        PARTS,
+      ),
+    )
+    .option('--page', 'measures nothing, and makes the page of what has been measured', false)
+    .optionsGroup('Emulated GPUs:')
+    .addOption(
+      new Option('--site <name>', 'cluster, or local: processes of this machine, without autoscalers')
+        .choices([...SITES])
+        .default('cluster'),
+    )
+    .addOption(new Option('--dilate <k>', 'all that is modelled takes k times as long').argParser(positive).default(1))
+    .addOption(
+      new Option('--hop-ms <h>', 'an uncontended hop, which dilated takes k times as long too')
+        .argParser(positive)
+        .default(0.5),
+    )
+    .optionsGroup('The model that is computed:')
     .addOption(
       some(
         '--arms <names>',
@@ -58,14 +93,15 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
       ).argParser(positive),
     )
     .addOption(seedOption('of prompts and arrivals'))
-    .optionsGroup('How it is served:')
     .option('--split <boundaries>', 'of the split arms', '8')
     .addOption(
       count('--cpu <m>', "CPU limit of a stage's replica, thousandths of a processor", 350, [50, 64_000]),
     )
     .addOption(count('--sidecar-cpu <m>', 'and of its sidecar', 100, [10, 64_000]))
+    .optionsGroup('Where:')
     .option('--namespace <name>', 'made for it, and deleted at the end', 'layermesh-experiment')
-    .option('--tag <tag>', 'of the images', 'local')
+    .option('--tag <tag>', 'of the images', 'experiment')
+    .option('--images-ready', 'the cluster has the images already', false)
     .option('--delay-command <program>', 'delays a pod (default: one that must run as root on the only node)')
     .optionsGroup('What is made of it:')
     .option(

@@ -1,0 +1,65 @@
+import { figure } from '../../../cli/tables.js';
+import { priceRatios } from '../prices.js';
+import type { Scenario, ScenarioRun } from '../scenario.js';
+import { CONTEXTS } from '../lengths.js';
+import { expectedKnee } from './expected-knee.js';
+import { split, whole, type FleetOptions } from '../fleets.js';
+import { by, carried, ttftOf, type Cell } from './judge.js';
+import { LOWEST, sweeps } from './loads.js';
+
+const LENGTHS = CONTEXTS.middle;
+
+/** Cards on which the whole model has no place, against one on which it has. */
+export function smallCards(options: FleetOptions): Scenario {
+  const arms = {
+    two: split(2, 'l4', 1, options),
+    four: split(4, 'l4', 1, options),
+    large: whole('a100-80g', 1, options),
+  };
+  const runs = Object.values(arms).map((arm): ScenarioRun => {
+    return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS)) };
+  });
+  const at = (arm: (typeof runs)[number]['arm']): Cell => ({
+    arm,
+    group: `${LENGTHS.prompt}+${LENGTHS.output}`,
+  });
+  return {
+    name: 's2',
+    title: 'S2: cards that are too small',
+    question: 'Two or four L4 of 24 GB, which hold the model only together, or one A100 of 80 GB?',
+    runs,
+    expectations: [
+      by(
+        {
+          id: 's2-a',
+          text: 'An A100-80G carries what 13 to 24 L4 carry that are split in two or in four: so many times their price it may cost.',
+        },
+        (results) => {
+          const [two, four, large] = [arms.two, arms.four, arms.large].map((arm) => carried(results, at(arm)));
+          if (!two || !four || !large) return null;
+          const ratios = [large.rate / two.rate, large.rate / four.rate];
+          const seen = `${figure(ratios[0]!)} in two, ${figure(ratios[1]!)} in four`;
+          return { right: ratios.every((ratio) => 13 <= ratio && ratio <= 24), seen };
+        },
+      ),
+      by(
+        { id: 's2-b', text: 'By every price list a request costs more on the split L4.' },
+        (results) => {
+          const [four, large] = [carried(results, at(arms.four)), carried(results, at(arms.large))];
+          if (!four || !large) return null;
+          const dearer = priceRatios('l4', 'a100-80g').map((price) => (price * large.rate) / four.rate);
+          const seen = `${dearer.map(figure).join(' and ')} times`;
+          return { right: dearer.every((ratio) => ratio > 1), seen };
+        },
+      ),
+      by(
+        { id: 's2-c', text: 'At the lowest rate tried the first token takes at least three times as long on four L4.' },
+        (results) => {
+          const [four, large] = [ttftOf(results, at(arms.four), LOWEST), ttftOf(results, at(arms.large), LOWEST)];
+          if (!four || !large) return null;
+          return { right: four >= 3 * large, seen: `${figure(four)} against ${figure(large)} ms` };
+        },
+      ),
+    ],
+  };
+}

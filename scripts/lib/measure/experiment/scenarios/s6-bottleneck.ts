@@ -1,0 +1,80 @@
+import { figure } from '../../../cli/tables.js';
+import type { Lengths } from '../../loads/share-gpt.js';
+import type { Arm } from '../arm.js';
+import type { Scenario, ScenarioRun } from '../scenario.js';
+import { expectedKnee } from './expected-knee.js';
+import { splitAt, mostDevices, type FleetOptions } from '../fleets.js';
+import { by, kneeOfCell, type Cell } from './judge.js';
+import { sweeps } from './loads.js';
+
+const LENGTHS: Lengths = { prompt: 256, output: 128 };
+const DEVICE = 'l4';
+const EVEN = [10, 20, 30];
+const UNEVEN = [14, 28, 34];
+
+/** One more replica of one stage: what it brings where all stages are alike, and where one is not. */
+export function bottleneck(options: FleetOptions): Scenario {
+  const vocabulary = { ...options, shape: 'llama-3-8b' };
+  const arms = {
+    even: chain(EVEN, [1, 1, 1, 1], options),
+    evenAndOne: chain(EVEN, [1, 2, 1, 1], options),
+    uneven: chain(UNEVEN, [1, 1, 1, 1], options),
+    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], options),
+    head: chain([8, 16, 24], [1, 1, 1, 1], vocabulary),
+    headAndOne: chain([8, 16, 24], [1, 1, 1, 2], vocabulary),
+  };
+  const runs = Object.values(arms).map((arm): ScenarioRun => {
+    return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS)) };
+  });
+  const at = (arm: Arm): Cell => ({ arm, group: `${LENGTHS.prompt}+${LENGTHS.output}` });
+  /** What more replicas bring, of what a second chain of all stages would. */
+  const gain = (
+    { id, text }: { id: string; text: string },
+    [before, after]: readonly [Arm, Arm],
+    isRight: (gain: number, cost: number) => boolean,
+  ) =>
+    by({ id, text }, (results) => {
+      const [from, to] = [before, after].map((arm) => kneeOfCell(results, at(arm), 'measured'));
+      if (!from || !to) return null;
+      const brought = to.rate / from.rate - 1;
+      const cost = mostDevices(after) / mostDevices(before) - 1;
+      const seen = `${figure(100 * brought)} % more requests/s with ${figure(100 * cost)} % more devices`;
+      return { right: isRight(brought, cost), seen };
+    });
+  return {
+    name: 's6',
+    title: 'S6: the bottleneck stage',
+    question: 'Four stages on L4, and one more replica of the slowest: the mechanism of the paper, at its model.',
+    runs,
+    expectations: [
+      gain(
+        { id: 's6-a', text: 'Stages that are alike (13B, 10 layers each): one more of one of them brings less than 5 %.' },
+        [arms.even, arms.evenAndOne],
+        (brought) => brought < 0.05,
+      ),
+      gain(
+        {
+          id: 's6-b',
+          text: 'Stages of 14, 14, 6 and 6 layers: one more of each slow one brings 60 to 90 % of what doubling everything would.',
+        },
+        [arms.uneven, arms.unevenAndTwo],
+        (brought) => 0.6 <= brought && brought <= 0.9,
+      ),
+      gain(
+        {
+          id: 's6-c',
+          text: 'A vocabulary of 128,000 (8B, 8 layers each): one more of the last stage brings at least 15 %.',
+        },
+        [arms.head, arms.headAndOne],
+        (brought) => brought >= 0.15,
+      ),
+    ],
+  };
+}
+
+const chain = (boundaries: readonly number[], replicas: readonly number[], options: FleetOptions): Arm =>
+  splitAt(
+    boundaries,
+    replicas.map((count) => ({ device: DEVICE, replicas: count })),
+    options,
+  );
