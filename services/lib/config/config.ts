@@ -77,6 +77,8 @@ export function readServed(environment: Environment) {
       shape: model.LAYERMESH_SHAPE,
       /** How long a stage takes to start; null: no longer than it must. */
       start: model.LAYERMESH_START === 'none' ? null : model.LAYERMESH_START,
+      /** Of the storage that they load from, GB/s; null: that of `start`. */
+      storageGBps: model.LAYERMESH_STORAGE_GBPS ?? null,
       /** How many times modelled times are stretched. */
       dilation: model.LAYERMESH_DILATE,
       /** Of an uncontended hop that was measured undilated. */

@@ -86,6 +86,10 @@ export const timed = z.object({
   LAYERMESH_START: choice('none', 'stock', 'fast-loader')
     .default('none')
     .describe('timed: how long a stage takes to start; `none` waits for nothing'),
+  LAYERMESH_STORAGE_GBPS: decimal(0.01, 1_000).optional().meta({
+    description: 'timed: bandwidth that replicas share which load at once, GB/s',
+    shown: 'that of `LAYERMESH_START`',
+  }),
   LAYERMESH_DILATE: integer(1, 1_000)
     .default(1)
     .describe('timed: modelled times are stretched so many times'),

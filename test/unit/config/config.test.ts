@@ -85,20 +85,27 @@ describe('the configuration', () => {
       device: 'a100-80g',
       shape: 'llama-2-13b',
       start: null,
+      storageGBps: null,
       dilation: 1,
       hopSeconds: 0.0015,
       activations: 'f16',
       split: '',
     });
-    const more = { LAYERMESH_START: 'stock', LAYERMESH_DILATE: '5', LAYERMESH_ACTIVATIONS: 'f32' };
+    const start = { LAYERMESH_START: 'stock', LAYERMESH_STORAGE_GBPS: '2.5' };
+    const more = { ...start, LAYERMESH_DILATE: '5', LAYERMESH_ACTIVATIONS: 'f32' };
     expect(readStageConfig({ ...timed, ...more }).served).toMatchObject({
       start: 'stock',
+      storageGBps: 2.5,
       dilation: 5,
       activations: 'f32',
     });
     expect(() => readStageConfig({ ...timed, LAYERMESH_HOP_MS: '-1' })).toThrow(
       'not a number from 0 to 1000',
     );
+    for (const storage of ['0', '-2', '1001', 'fast', 'NaN'])
+      expect(() => readStageConfig({ ...timed, LAYERMESH_STORAGE_GBPS: storage })).toThrow(
+        'not a number from 0.01 to 1000',
+      );
     expect(readStageConfig(stage).served).toMatchObject({ engine: 'onnx', activations: 'f32' });
   });
 

@@ -103,6 +103,15 @@ describe('the time of a start', () => {
     const load = quarter.startSeconds('stock', 2) - quarter.startSeconds('stock', 1);
     expect(quarter.startSeconds('stock', 4) - quarter.startSeconds('stock', 1)).toBeCloseTo(3 * load, 9);
   });
+
+  it('has as much of its load in as much faster a storage, and the rest as before', () => {
+    const at = (sharers: number, storage: number | null): number =>
+      whole().startSeconds('stock', sharers, storage);
+    expect(at(1, null)).toBe(whole().startSeconds('stock', 1));
+    expect(at(1, 1) - at(1, 2)).toBeCloseTo(26.03 / 2, 1);
+    expect(at(4, 4)).toBeCloseTo(at(1, 1), 9);
+    expect(at(1, 1_000) - (20.9 + 40 * 0.538)).toBeCloseTo(0.026, 3);
+  });
 });
 
 describe('devices and shapes', () => {
