@@ -209,9 +209,14 @@ export const gateway = z.object({
   LAYERMESH_MAX_TOKENS: choice('clamp', 'strict')
     .default('clamp')
     .describe('a request for more tokens than fit: `clamp` gives the room, `strict` 400'),
-  LAYERMESH_PREFILL_CHUNK: integer(1, 65_536)
-    .default(256)
-    .describe('rows of a chunk of a prompt, if they fit a frame; alone 64'),
+  LAYERMESH_PREFILL_CHUNK: integer(1, 65_536).optional().meta({
+    description: 'rows of a chunk of a prompt, if they fit a frame',
+    shown: '256; timed: 512',
+  }),
+  LAYERMESH_PREFILL_CHUNK_ALONE: integer(1, 65_536).optional().meta({
+    description: 'the same, of a prompt beside which less runs than there are stages',
+    shown: '64; timed: 256',
+  }),
   LAYERMESH_SPECULATION: choice('auto', 'off')
     .default('auto')
     .describe('`auto` guesses tokens where that has been worth it, `off` never'),

@@ -109,6 +109,18 @@ describe('the configuration', () => {
     expect(readStageConfig(stage).served).toMatchObject({ engine: 'onnx', activations: 'f32' });
   });
 
+  it('cuts prompts as it suits the engine, where nobody says otherwise', () => {
+    const chunks = (more: Record<string, string>) => {
+      const { prefillChunk, prefillChunkAlone } = readGatewayConfig({ ...gateway, ...more });
+      return [prefillChunk, prefillChunkAlone];
+    };
+    expect(chunks({})).toEqual([256, 64]);
+    expect(chunks({ LAYERMESH_ENGINE: 'timed' })).toEqual([512, 256]);
+    const set = { LAYERMESH_PREFILL_CHUNK: '128', LAYERMESH_PREFILL_CHUNK_ALONE: '32' };
+    expect(chunks({ ...set, LAYERMESH_ENGINE: 'timed' })).toEqual([128, 32]);
+    expect(() => chunks({ LAYERMESH_PREFILL_CHUNK_ALONE: '0' })).toThrow('LAYERMESH_PREFILL_CHUNK_ALONE');
+  });
+
   it("takes the checkpoint's sampling defaults, or OpenAI's, and no others", () => {
     const read = (choice: string) =>
       readGatewayConfig({ ...gateway, LAYERMESH_GENERATION_CONFIG: choice }).generationConfig;

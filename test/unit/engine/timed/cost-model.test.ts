@@ -1,3 +1,4 @@
+import { readGatewayConfig } from '../../../../services/lib/config/config.js';
 import { CostModel, type StepWork } from '../../../../services/lib/engine/timed/cost-model.js';
 import { deviceNames, deviceProfile } from '../../../../services/lib/engine/timed/device-profile.js';
 import { modelShape, shapeNames } from '../../../../services/lib/model/shapes/model-shape.js';
@@ -88,6 +89,31 @@ describe('memory', () => {
       message: 'layers 0-39 of llama-2-13b need 28.2 GB, and l4 has 23.2',
     });
     expect(stages([20], 'llama-2-13b', 'l4')).toHaveLength(2);
+  });
+});
+
+describe('the chunks of a prompt', () => {
+  const ROWS = 1_024;
+  /** Of a lone prompt in chunks of so many rows, to the end of the last stage, without hops. */
+  const toFirstToken = (device: string, chunk: number): number => {
+    const free = [0, 0, 0, 0];
+    const costs = stages([10, 20, 30], 'llama-2-13b', device);
+    for (let cached = 0; cached < ROWS; cached += chunk) {
+      const logits = cached + chunk === ROWS ? 1 : 0;
+      let there = 0;
+      for (const [stage, cost] of costs.entries()) {
+        there = Math.max(there, free[stage]!) + cost.stepSeconds({ items: [{ rows: chunk, cached }], logits });
+        free[stage] = there;
+      }
+    }
+    return free.at(-1)!;
+  };
+
+  it.each(deviceNames)('that are alone are as large as is soonest on %s', (device) => {
+    const { prefillChunkAlone } = readGatewayConfig({ LAYERMESH_ENGINE: 'timed' });
+    const times = [64, 128, 256, 512].map((chunk) => [chunk, toFirstToken(device, chunk)] as const);
+    const [soonest] = times.toSorted(([, one], [, other]) => one - other)[0]!;
+    expect(prefillChunkAlone).toBe(soonest);
   });
 });
 
