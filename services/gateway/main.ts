@@ -75,6 +75,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       ranges.length === 1
         ? config.prefillChunk
         : Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
+    prefillChunkAlone: config.prefillChunkAlone,
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     startPatienceMs: config.startPatienceSeconds * 1000,

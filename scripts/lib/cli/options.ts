@@ -71,6 +71,7 @@ export interface EngineOptions {
   readonly device?: string;
   readonly shape?: string;
   readonly start?: string;
+  readonly storageGbps?: number;
   readonly dilate?: number;
   readonly hopMs?: number;
 }
@@ -86,6 +87,9 @@ export const engineOptions = (): Option[] => [
   new Option('--start <preset>', 'timed: how long a stage takes to start: none, stock or fast-loader').env(
     'LAYERMESH_START',
   ),
+  new Option('--storage-gbps <b>', 'timed: GB/s that replicas share which load at once (default: of --start)')
+    .argParser(positive)
+    .env('LAYERMESH_STORAGE_GBPS'),
   count(
     '--dilate <k>',
     'timed: everything that is modelled takes k times as long',
@@ -99,13 +103,14 @@ export const engineOptions = (): Option[] => [
 
 /** What the services are told of it. */
 export function engineEnvironment(options: Partial<EngineOptions>): Record<string, string> {
-  const { engine = 'onnx', device, shape, start, dilate, hopMs } = options;
+  const { engine = 'onnx', device, shape, start, storageGbps, dilate, hopMs } = options;
   if (engine === 'onnx') return { LAYERMESH_ENGINE: engine };
   return {
     LAYERMESH_ENGINE: engine,
     ...(device !== undefined && { LAYERMESH_DEVICE: device }),
     ...(shape !== undefined && { LAYERMESH_SHAPE: shape }),
     ...(start !== undefined && { LAYERMESH_START: start }),
+    ...(storageGbps !== undefined && { LAYERMESH_STORAGE_GBPS: String(storageGbps) }),
     ...(dilate !== undefined && { LAYERMESH_DILATE: String(dilate) }),
     ...(hopMs !== undefined && { LAYERMESH_HOP_MS: String(hopMs) }),
   };

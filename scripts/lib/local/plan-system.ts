@@ -96,9 +96,9 @@ function longestStart(
   const device = deviceProfile(set.LAYERMESH_DEVICE);
   const costs = stageRanges(split, config.layers).map((range) => new CostModel(config, device, range));
   const pods = costs.reduce((sum, _, stage) => sum + (replicas.get(`stage-${stage}`) ?? 1), 0);
-  const { LAYERMESH_START: start, LAYERMESH_DILATE: dilation } = set;
+  const { LAYERMESH_START: start, LAYERMESH_STORAGE_GBPS: storage, LAYERMESH_DILATE: dilation } = set;
   if (start === 'none') return 0;
-  return dilation * Math.max(...costs.map((cost) => cost.startSeconds(start, pods)));
+  return dilation * Math.max(...costs.map((cost) => cost.startSeconds(start, pods, storage)));
 }
 
 async function findDaprd(signal: AbortSignal): Promise<string | null> {

@@ -31,8 +31,9 @@ export interface MeshBackendOptions {
   /** Null of one that computes. */
   readonly engine?: string | null;
   readonly ranges: readonly LayerRange[];
-  /** Rows of one prefill chunk. */
+  /** Rows of one prefill chunk, at most, and about as many of a prompt that leaves stages idle. */
   readonly prefillChunk: number;
+  readonly prefillChunkAlone: number;
   /** How long a step of a stage may take, ms. */
   readonly stepTimeoutMs: number;
   /** How long a sequence without a route waits for one, ms. */
@@ -190,8 +191,8 @@ export class MeshBackend implements Backend {
   }
 
   #prefillChunk(rows: number): number {
-    const { prefillChunk, ranges } = this.#options;
-    return chunkRows(prefillChunk, { rows, running: this.#generations.size, stages: ranges.length });
+    const { prefillChunk: most, prefillChunkAlone: alone, ranges } = this.#options;
+    return chunkRows({ most, alone }, { rows, running: this.#generations.size, stages: ranges.length });
   }
 
   /** Moves running sequences to where they are better off, and lets in those for which there is room by now. */

@@ -86,6 +86,10 @@ export const timed = z.object({
   LAYERMESH_START: choice('none', 'stock', 'fast-loader')
     .default('none')
     .describe('timed: how long a stage takes to start; `none` waits for nothing'),
+  LAYERMESH_STORAGE_GBPS: decimal(0.01, 1_000).optional().meta({
+    description: 'timed: bandwidth that replicas share which load at once, GB/s',
+    shown: 'that of `LAYERMESH_START`',
+  }),
   LAYERMESH_DILATE: integer(1, 1_000)
     .default(1)
     .describe('timed: modelled times are stretched so many times'),
@@ -205,9 +209,14 @@ export const gateway = z.object({
   LAYERMESH_MAX_TOKENS: choice('clamp', 'strict')
     .default('clamp')
     .describe('a request for more tokens than fit: `clamp` gives the room, `strict` 400'),
-  LAYERMESH_PREFILL_CHUNK: integer(1, 65_536)
-    .default(256)
-    .describe('rows of a chunk of a prompt, if they fit a frame; alone 64'),
+  LAYERMESH_PREFILL_CHUNK: integer(1, 65_536).optional().meta({
+    description: 'rows of a chunk of a prompt, if they fit a frame',
+    shown: '256; timed: 512',
+  }),
+  LAYERMESH_PREFILL_CHUNK_ALONE: integer(1, 65_536).optional().meta({
+    description: 'the same, of a prompt beside which less runs than there are stages',
+    shown: '64; timed: 256',
+  }),
   LAYERMESH_SPECULATION: choice('auto', 'off')
     .default('auto')
     .describe('`auto` guesses tokens where that has been worth it, `off` never'),

@@ -13,7 +13,7 @@ const LOADING = 'loading';
 const LOOK_MS = 1_000;
 
 export interface ModelledStartOptions {
-  readonly served: Pick<TimedServed, 'start' | 'shape' | 'device' | 'dilation'>;
+  readonly served: Pick<TimedServed, 'start' | 'storageGBps' | 'shape' | 'device' | 'dilation'>;
   readonly range: LayerRange;
   readonly replica: string;
   readonly registry: Registry;
@@ -41,7 +41,7 @@ export async function modelledStart(options: ModelledStartOptions): Promise<void
         (loading) => Math.max(1, loading.length),
         () => sharers,
       );
-      const whole = cost.startSeconds(served.start, sharers) * served.dilation;
+      const whole = cost.startSeconds(served.start, sharers, served.storageGBps) * served.dilation;
       const now = age();
       done += (now - looked) / whole;
       looked = now;

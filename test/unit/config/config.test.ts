@@ -85,21 +85,40 @@ describe('the configuration', () => {
       device: 'a100-80g',
       shape: 'llama-2-13b',
       start: null,
+      storageGBps: null,
       dilation: 1,
       hopSeconds: 0.0015,
       activations: 'f16',
       split: '',
     });
-    const more = { LAYERMESH_START: 'stock', LAYERMESH_DILATE: '5', LAYERMESH_ACTIVATIONS: 'f32' };
+    const start = { LAYERMESH_START: 'stock', LAYERMESH_STORAGE_GBPS: '2.5' };
+    const more = { ...start, LAYERMESH_DILATE: '5', LAYERMESH_ACTIVATIONS: 'f32' };
     expect(readStageConfig({ ...timed, ...more }).served).toMatchObject({
       start: 'stock',
+      storageGBps: 2.5,
       dilation: 5,
       activations: 'f32',
     });
     expect(() => readStageConfig({ ...timed, LAYERMESH_HOP_MS: '-1' })).toThrow(
       'not a number from 0 to 1000',
     );
+    for (const storage of ['0', '-2', '1001', 'fast', 'NaN'])
+      expect(() => readStageConfig({ ...timed, LAYERMESH_STORAGE_GBPS: storage })).toThrow(
+        'not a number from 0.01 to 1000',
+      );
     expect(readStageConfig(stage).served).toMatchObject({ engine: 'onnx', activations: 'f32' });
+  });
+
+  it('cuts prompts as it suits the engine, where nobody says otherwise', () => {
+    const chunks = (more: Record<string, string>) => {
+      const { prefillChunk, prefillChunkAlone } = readGatewayConfig({ ...gateway, ...more });
+      return [prefillChunk, prefillChunkAlone];
+    };
+    expect(chunks({})).toEqual([256, 64]);
+    expect(chunks({ LAYERMESH_ENGINE: 'timed' })).toEqual([512, 256]);
+    const set = { LAYERMESH_PREFILL_CHUNK: '128', LAYERMESH_PREFILL_CHUNK_ALONE: '32' };
+    expect(chunks({ ...set, LAYERMESH_ENGINE: 'timed' })).toEqual([128, 32]);
+    expect(() => chunks({ LAYERMESH_PREFILL_CHUNK_ALONE: '0' })).toThrow('LAYERMESH_PREFILL_CHUNK_ALONE');
   });
 
   it("takes the checkpoint's sampling defaults, or OpenAI's, and no others", () => {

@@ -1,3 +1,4 @@
+import { readGatewayConfig } from '../../../../services/lib/config/config.js';
 import { CostModel, type StepWork } from '../../../../services/lib/engine/timed/cost-model.js';
 import { deviceNames, deviceProfile } from '../../../../services/lib/engine/timed/device-profile.js';
 import { modelShape, shapeNames } from '../../../../services/lib/model/shapes/model-shape.js';
@@ -91,6 +92,31 @@ describe('memory', () => {
   });
 });
 
+describe('the chunks of a prompt', () => {
+  const ROWS = 1_024;
+  /** Of a lone prompt in chunks of so many rows, to the end of the last stage, without hops. */
+  const toFirstToken = (device: string, chunk: number): number => {
+    const free = [0, 0, 0, 0];
+    const costs = stages([10, 20, 30], 'llama-2-13b', device);
+    for (let cached = 0; cached < ROWS; cached += chunk) {
+      const logits = cached + chunk === ROWS ? 1 : 0;
+      let there = 0;
+      for (const [stage, cost] of costs.entries()) {
+        there = Math.max(there, free[stage]!) + cost.stepSeconds({ items: [{ rows: chunk, cached }], logits });
+        free[stage] = there;
+      }
+    }
+    return free.at(-1)!;
+  };
+
+  it.each(deviceNames)('that are alone are as large as is soonest on %s', (device) => {
+    const { prefillChunkAlone } = readGatewayConfig({ LAYERMESH_ENGINE: 'timed' });
+    const times = [64, 128, 256, 512].map((chunk) => [chunk, toFirstToken(device, chunk)] as const);
+    const [soonest] = times.toSorted(([, one], [, other]) => one - other)[0]!;
+    expect(prefillChunkAlone).toBe(soonest);
+  });
+});
+
 describe('the time of a start', () => {
   it('is near what was measured of the model that the fit had not seen', () => {
     expect(whole().startSeconds('stock', 1) / 58.7).toBeCloseTo(1, 1);
@@ -102,6 +128,15 @@ describe('the time of a start', () => {
     expect(quarter.startSeconds('stock', 1) / whole().startSeconds('stock', 1)).toBeGreaterThan(0.5);
     const load = quarter.startSeconds('stock', 2) - quarter.startSeconds('stock', 1);
     expect(quarter.startSeconds('stock', 4) - quarter.startSeconds('stock', 1)).toBeCloseTo(3 * load, 9);
+  });
+
+  it('has as much of its load in as much faster a storage, and the rest as before', () => {
+    const at = (sharers: number, storage: number | null): number =>
+      whole().startSeconds('stock', sharers, storage);
+    expect(at(1, null)).toBe(whole().startSeconds('stock', 1));
+    expect(at(1, 1) - at(1, 2)).toBeCloseTo(26.03 / 2, 1);
+    expect(at(4, 4)).toBeCloseTo(at(1, 1), 9);
+    expect(at(1, 1_000) - (20.9 + 40 * 0.538)).toBeCloseTo(0.026, 3);
   });
 });
 

@@ -68,14 +68,16 @@ describe('the outbox', () => {
 
 describe('chunks of a prompt', () => {
   test.each([
-    ['one prompt over several stages', { rows: 128, running: 1, stages: 3 }, 256, 64],
-    ['a little more than two chunks', { rows: 136, running: 1, stages: 3 }, 256, 68],
-    ['too much for two chunks', { rows: 150, running: 1, stages: 3 }, 256, 50],
-    ['a single row', { rows: 1, running: 1, stages: 3 }, 256, 1],
-    ['as many sequences as stages', { rows: 128, running: 3, stages: 3 }, 256, 256],
-    ['a model that is not split', { rows: 128, running: 1, stages: 1 }, 256, 256],
-    ['a bound that is smaller already', { rows: 128, running: 1, stages: 3 }, 16, 16],
-  ])('%s', (_name, load, most, expected) => {
-    expect(chunkRows(most, load)).toBe(expected);
+    ['one prompt over several stages', { rows: 128, running: 1, stages: 3 }, { most: 256, alone: 64 }, 64],
+    ['a little more than two chunks', { rows: 136, running: 1, stages: 3 }, { most: 256, alone: 64 }, 68],
+    ['too much for two chunks', { rows: 150, running: 1, stages: 3 }, { most: 256, alone: 64 }, 50],
+    ['a single row', { rows: 1, running: 1, stages: 3 }, { most: 256, alone: 64 }, 1],
+    ['as many sequences as stages', { rows: 128, running: 3, stages: 3 }, { most: 256, alone: 64 }, 256],
+    ['a model that is not split', { rows: 128, running: 1, stages: 1 }, { most: 256, alone: 64 }, 256],
+    ['a bound that is smaller already', { rows: 128, running: 1, stages: 3 }, { most: 16, alone: 64 }, 16],
+    ['rows that a GPU wants', { rows: 1_000, running: 1, stages: 4 }, { most: 512, alone: 256 }, 250],
+    ['fewer than a GPU wants', { rows: 280, running: 1, stages: 4 }, { most: 512, alone: 256 }, 280],
+  ])('%s', (_name, load, limits, expected) => {
+    expect(chunkRows(limits, load)).toBe(expected);
   });
 });

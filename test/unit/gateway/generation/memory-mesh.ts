@@ -145,6 +145,7 @@ export const backendOver = (mesh: MemoryMesh, options: Partial<MeshBackendOption
       { start: 1, end: 2, layers: 2 },
     ],
     prefillChunk: 512,
+    prefillChunkAlone: 64,
     stepTimeoutMs: 60_000,
     patienceMs: 60_000,
     reroutes: reroutesCounter(),

@@ -4,10 +4,17 @@ import { modelShape } from '../../../../services/lib/model/shapes/model-shape.js
 import type { Registry, ReplicaRecord } from '../../../../services/lib/mesh/types.js';
 import { modelledStart } from '../../../../services/stage/timed/modelled-start.js';
 
-const served = { start: 'stock', shape: 'llama-2-13b', device: 'a100-40g', dilation: 1 } as const;
+const served = {
+  start: 'stock',
+  storageGBps: null,
+  shape: 'llama-2-13b',
+  device: 'a100-40g',
+  dilation: 1,
+} as const;
 const range = { start: 0, end: 10, layers: 40 };
-const seconds = (sharers: number): number =>
-  new CostModel(modelShape(served.shape), deviceProfile(served.device), range).startSeconds('stock', sharers);
+const cost = new CostModel(modelShape(served.shape), deviceProfile(served.device), range);
+const seconds = (sharers: number, storageGBps?: number): number =>
+  cost.startSeconds('stock', sharers, storageGBps);
 
 /** A registry in which, beside who asks, others load at each of its looks. */
 function registryWith(others: readonly number[]) {
@@ -64,6 +71,12 @@ describe('the start of a timed stage', () => {
     // Three others for the first ten seconds, and nobody from then on.
     const mixed = await ageAtEnd(registryWith([...new Array<number>(100).fill(3), 0]).registry);
     expect(mixed).toBeCloseTo(10 + (1 - 10 / seconds(4)) * seconds(1), 0);
+  });
+
+  it('loads from the storage that it is told of', async () => {
+    const slow = await ageAtEnd(registryWith([1]).registry, { more: { storageGBps: 0.5 } });
+    expect(slow).toBeCloseTo(seconds(2, 0.5), 0);
+    expect(slow).toBeGreaterThan(seconds(2) + 10);
   });
 
   it('waits for nothing where nobody asked for it', async () => {

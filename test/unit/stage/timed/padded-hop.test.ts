@@ -6,6 +6,7 @@ const served = (dilation: number, hopSeconds: number): TimedServed => ({
   device: 'a100-40g',
   shape: 'llama-2-13b',
   start: null,
+  storageGBps: null,
   activations: 'f16',
   split: '',
   dilation,
