@@ -28,7 +28,7 @@ async function experiment(asked: ExperimentOptions): Promise<void> {
   const options = asked.smoke ? { ...asked, ...SMOKE } : asked;
   const folder = asked.smoke ? mkdtempSync(join(tmpdir(), 'layermesh-experiment-')) : asked.rows;
   const site = asked.smoke
-    ? await LocalSite.open(signal)
+    ? new LocalSite()
     : new ClusterSite({
         namespace: asked.namespace,
         tag: asked.tag,
