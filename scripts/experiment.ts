@@ -1,18 +1,35 @@
-import { existsSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { runCommand, stopSignal } from './lib/cli/command.js';
-import { prepareImages } from './lib/k8s/images.js';
-import { measureCpu } from './lib/measure/experiment/cpu/measure.js';
-import { writePage } from './lib/measure/experiment/cpu/page.js';
-import { experimentCommand, type ExperimentOptions, type PartName } from './lib/measure/experiment/options.js';
-import { writeExperimentPage } from './lib/measure/experiment/page/experiment-page.js';
+import { experimentCommand, type ExperimentOptions } from './lib/measure/experiment/options.js';
 import { RowStore } from './lib/measure/experiment/plan.js';
-import { keptResults, runScenario } from './lib/measure/experiment/run-scenario.js';
-import { SCENARIOS, type ScenarioName } from './lib/measure/experiment/scenario.js';
+import { runScenario } from './lib/measure/experiment/run-scenario.js';
+import { SCENARIOS } from './lib/measure/experiment/scenario.js';
 import { scenarioOf } from './lib/measure/experiment/scenarios/index.js';
-import { commandLine } from './lib/measure/page.js';
 import { ClusterSite } from './lib/measure/sites/cluster-site.js';
 import { LocalSite } from './lib/measure/sites/local-site.js';
-import type { Site } from './lib/measure/experiment/types.js';
-import { repositoryRoot } from './lib/repository.js';
+
+await runCommand(experimentCommand(experiment));
+
+async function experiment(options: ExperimentOptions): Promise<void> {
+  const signal = stopSignal();
+  const onEvent = (message: string): void => console.error(message);
+  const store = new RowStore(options.rows);
+  const site =
+    options.site === 'local'
+      ? new LocalSite()
+      : new ClusterSite({
+          namespace: options.namespace,
+          tag: options.tag,
+          delayCommand: options.delayCommand ?? null,
+          folder: options.rows,
+        });
+  try {
+    for (const name of SCENARIOS.filter((each) => options.scenario.includes(each))) {
+      const scenario = scenarioOf(name, { dilation: options.dilate, hopMs: options.hopMs });
+      const results = await runScenario(scenario, { site, store, onEvent, dilate: options.dilate }, signal);
+      for (const { id, text, judge } of scenario.expectations)
+        console.log(id, text, JSON.stringify(judge({ ...results, outcomes: results.outcomes.map((o) => ({ ...o, simulated: o.measured })) })));
+    }
+  } finally {
+    await site.close();
+  }
+}

@@ -86,7 +86,7 @@ export function expect(holds: boolean, otherwise: string): asserts holds {
 }
 
 /** Where a gateway listens in its pod. */
-const GATEWAY_PORT = 8_000;
+export const GATEWAY_PORT = 8_000;
 
 export interface PortForward {
   readonly url: string;

@@ -28,6 +28,8 @@ export interface SystemOptions {
   readonly telemetry?: TelemetryPrograms | null;
   /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** And of one replica alone, such as the device that it emulates. */
+  readonly ownEnv?: (appId: string, replica: number) => Readonly<Record<string, string>>;
   readonly onEvent?: (message: string) => void;
 }
 
@@ -165,7 +167,8 @@ export class LocalSystem {
   async #startMembers(replicas: readonly Replica[]): Promise<void> {
     const shared = { folder: this.folder, daprd: this.#options.daprd, onEvent: this.#onEvent };
     const starts = replicas.map(async ({ app, replica }) => {
-      this.#members.push(await Member.start({ app, replica, ...shared, env: this.#environment(app) }));
+      const env = { ...this.#environment(app), ...this.#options.ownEnv?.(app.appId, replica) };
+      this.#members.push(await Member.start({ app, replica, ...shared, env }));
       this.#record();
     });
     const results = await Promise.allSettled(starts);

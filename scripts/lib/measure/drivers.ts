@@ -6,15 +6,20 @@ import type { PlannedRequest, PromptSource, RequestRecord, Schedule, Target } fr
 export type Send = (planned: PlannedRequest, onTokens?: (soFar: number) => void) => Promise<RequestRecord>;
 
 /** A server that has fallen silent ends a request after this. */
-const REQUEST_TIMEOUT_MS = 600_000;
+export const REQUEST_TIMEOUT_MS = 600_000;
 
 /** Times count from the making of the sender. */
-export function createSend(target: Target, prompts: PromptSource, signal: AbortSignal): Send {
+export function createSend(
+  target: Target,
+  prompts: PromptSource,
+  signal: AbortSignal,
+  timeoutMs = REQUEST_TIMEOUT_MS,
+): Send {
   const origin = performance.now();
   return async (planned, onTokens) => {
     const { kind, outputTokens } = planned;
     const prompt = prompts(planned);
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const tokens: number[] = [];
     const sent = performance.now() - origin;
     let error: string | null = null;

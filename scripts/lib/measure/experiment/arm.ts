@@ -45,3 +45,10 @@ export interface Emulated {
 /** Whether any of its stages has an autoscaler. */
 export const isScaled = ({ stages }: Pick<Arm, 'stages'>): boolean =>
   stages.some(({ min, max }) => min < max);
+
+/** Replicas of a stage that are always there. */
+export const leastReplicas = ({ min, more = [] }: Pick<StageBounds, 'min' | 'more'>): number =>
+  min + more.length;
+
+/** How many times as long everything modelled takes; 1 where nothing is. */
+export const dilationOf = ({ emulated }: Pick<Arm, 'emulated'>): number => emulated?.dilation ?? 1;

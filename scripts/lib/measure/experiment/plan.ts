@@ -5,7 +5,9 @@ import { parseSplit } from '../../../../services/lib/model/split.js';
 import { writeWhole } from '../../repository.js';
 import { describeMachine } from '../page.js';
 import type { ExperimentOptions } from './options.js';
-import type { Plan, Trial } from './types.js';
+import { COST_MODEL_VERSION } from '../../../../services/lib/model/plan.js';
+import { EXPERIMENT_SETTINGS } from './settings.js';
+import type { Plan, ScenarioPlan, Trial } from './types.js';
 
 type PlanOptions = Pick<ExperimentOptions, 'split' | 'cpu' | 'sidecarCpu' | 'duration' | 'seed'>;
 
@@ -13,26 +15,38 @@ type PlanOptions = Pick<ExperimentOptions, 'split' | 'cpu' | 'sidecarCpu' | 'dur
  * The plan that the rows in a folder are of; a new folder gets one. Throws `invalid_config` where the options are not
  * those that the rows were measured with.
  */
-export function planOf(options: PlanOptions, store: RowStore): Plan {
-  const decisive = {
-    split: boundariesOf(options.split),
-    serviceMilliCpu: options.cpu,
-    sidecarMilliCpu: options.sidecarCpu,
-    duration: options.duration,
-    seed: options.seed,
-  };
-  const known = store.readPlan();
+export const planOf = (options: PlanOptions, store: RowStore): Plan =>
+  keptPlan(
+    {
+      split: boundariesOf(options.split),
+      serviceMilliCpu: options.cpu,
+      sidecarMilliCpu: options.sidecarCpu,
+      duration: options.duration,
+      seed: options.seed,
+    },
+    store,
+  );
+
+/** The same of a scenario's folder; each row says by a digest of which arm and load it is. */
+export const scenarioPlanOf = (scenario: string, dilation: number, store: RowStore): ScenarioPlan =>
+  keptPlan({ scenario, dilation, costModel: COST_MODEL_VERSION, settings: EXPERIMENT_SETTINGS }, store);
+
+function keptPlan<Decisive extends object>(
+  decisive: Decisive,
+  store: RowStore,
+): Decisive & Pick<Plan, 'machine' | 'date'> {
+  const known = store.readPlan() as (Decisive & Pick<Plan, 'machine' | 'date'>) | null;
   if (known === null) {
     const plan = { ...decisive, machine: describeMachine(), date: new Date().toISOString() };
     store.writePlan(plan);
     return plan;
   }
   const [other] = Object.entries(decisive).filter(
-    ([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name as keyof Plan]),
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name as keyof Decisive]),
   );
   if (other === undefined) return known;
   const [name, value] = other;
-  const was = JSON.stringify(known[name as keyof Plan]);
+  const was = JSON.stringify(known[name as keyof Decisive]);
   throw new ServingError(
     'invalid_config',
     `the rows in ${store.folder} were measured with ${name} ${was}, not ${JSON.stringify(value)}`,
@@ -56,11 +70,11 @@ export class RowStore {
   }
 
   /** What the trials are of; null in a new folder. */
-  readPlan(): Plan | null {
-    return this.#read('plan') as Plan | null;
+  readPlan(): unknown {
+    return this.#read('plan');
   }
 
-  writePlan(plan: Plan): void {
+  writePlan(plan: object): void {
     this.#write('plan', plan);
   }
 

@@ -1,7 +1,7 @@
 import type { Arm } from './arm.js';
 import type { Machine } from '../page.js';
 import type { StageCounters } from '../figures/stage-counters.js';
-import type { RequestRecord, Target } from '../types.js';
+import type { HostUsage, RequestRecord, Target } from '../types.js';
 
 /** Everything that decides the figures: what is measured under one plan may stand in one report. */
 export interface Plan {
@@ -14,6 +14,14 @@ export interface Plan {
   readonly machine: Machine;
   /** ISO, of its beginning. */
   readonly date: string;
+}
+
+/** The same of a scenario, but for its arms and loads, of which each row says itself what it is of. */
+export interface ScenarioPlan extends Pick<Plan, 'machine' | 'date'> {
+  readonly scenario: string;
+  readonly dilation: number;
+  readonly costModel: number;
+  readonly settings: Readonly<Record<string, number>>;
 }
 
 /** What one process has used since it began. */
@@ -72,6 +80,18 @@ export interface PodLife {
   /** The service's container runs. */
   readonly started: number | null;
   readonly ready: number | null;
+  /** It was seen no more. Left out, as below, in rows from before it was kept. */
+  readonly ended?: number | null;
+  /** The emulated GPU that it is paid as; null for one that computes. */
+  readonly device?: string | null;
+}
+
+/** A pod that was killed. */
+export interface Killed {
+  readonly stage: string;
+  readonly pod: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** One arm under one load. */
@@ -91,6 +111,13 @@ export interface Trial {
   /** CPU seconds of all processes of the machine that plays the clients, and of that one alone; null where unknown. */
   readonly machineCpuSeconds: number | null;
   readonly clientCpuSeconds: number;
+  /** Of that machine; null where unknown. */
+  readonly host?: HostUsage | null;
+  readonly killed?: readonly Killed[];
+  /** Why its figures do not count, and it is to be measured again; null where they do. */
+  readonly void?: string | null;
+  /** Digest of the arm and the load as they were when it was measured; null where nobody asked for one. */
+  readonly of?: string | null;
 }
 
 /** What the pods of each app have sent to other pods, bytes. */
@@ -108,6 +135,8 @@ export interface Deployed {
    * which tells how much that was.
    */
   delay(ms: number, signal: AbortSignal): Promise<() => Promise<WireBytes>>;
+  /** Takes a ready replica of a stage away without a warning, and tells which; null where there is none. */
+  kill(stage: string, signal: AbortSignal): Promise<string | null>;
   /** Resolves when it is as it was at first: every stage at its least replicas, nothing starting or ending. */
   settle(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;

@@ -79,3 +79,20 @@ export function phaseMeans(
     queueMs: (counters[`${phase}QueueSeconds`] / parts) * 1000,
   };
 }
+
+interface Seen {
+  readonly pods: readonly { readonly name: string; readonly counters: StageCounters | null }[];
+}
+
+/** What each pod counted from the first of some observations to the last that has it; one that came later, since its birth. */
+export function countersOver(observations: readonly Seen[]): { name: string; counters: StageCounters }[] {
+  const before = new Map(observations[0]?.pods.map(({ name, counters }) => [name, counters]));
+  const last = new Map<string, StageCounters>();
+  for (const { name, counters } of observations.flatMap(({ pods }) => pods)) {
+    if (counters !== null) last.set(name, counters);
+  }
+  return [...last].map(([name, counters]) => {
+    const earlier = before.get(name);
+    return { name, counters: earlier ? difference(counters, earlier) : counters };
+  });
+}

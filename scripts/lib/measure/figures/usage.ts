@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import type { ProcessUsage, Served, Usage } from '../types.js';
+import type { HostUsage, ProcessUsage, Served, Usage } from '../types.js';
 import { difference, readStage } from './stage-counters.js';
 import { sum } from './statistics.js';
 
@@ -12,7 +12,6 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
   });
   const before = await read();
   const machine = watchMachine();
-  const [began, throttledBefore] = [performance.now(), readThrottled()];
 
   return async () => {
     const after = await read();
@@ -23,9 +22,7 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
       const mainThreadSeconds = later.mainThreadSeconds - earlier.mainThreadSeconds;
       return [{ name, cpuSeconds, mainThreadSeconds, rssBytes: later.rssBytes }];
     });
-    const { machineSeconds, clientSeconds } = machine();
-    const seconds = (performance.now() - began) / 1000;
-    const throttled = readThrottled() - throttledBefore;
+    const { machineSeconds, clientSeconds, host } = machine();
     const ours = clientSeconds + sum(used.map(({ cpuSeconds }) => cpuSeconds));
     return {
       processes: used,
@@ -35,10 +32,7 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
       })),
       clientSeconds,
       otherSeconds: used.length === 0 || machineSeconds === null ? null : Math.max(0, machineSeconds - ours),
-      host:
-        machineSeconds === null
-          ? null
-          : { busy: machineSeconds / seconds / availableParallelism(), throttled },
+      host,
     };
   };
 }
@@ -47,13 +41,22 @@ export async function watch({ processes, stages }: Served): Promise<() => Promis
 export function watchMachine(): () => {
   readonly machineSeconds: number | null;
   readonly clientSeconds: number;
+  readonly host: HostUsage | null;
 } {
   const [machine, client] = [readMachineCpu(), process.cpuUsage()];
+  const [began, throttledBefore] = [performance.now(), readThrottled()];
   return () => {
     const [now, { user, system }] = [readMachineCpu(), process.cpuUsage(client)];
+    const machineSeconds = machine === null || now === null ? null : now - machine;
+    const seconds = (performance.now() - began) / 1000;
+    const throttled = readThrottled() - throttledBefore;
     return {
-      machineSeconds: machine === null || now === null ? null : now - machine,
+      machineSeconds,
       clientSeconds: (user + system) / 1e6,
+      host:
+        machineSeconds === null
+          ? null
+          : { busy: machineSeconds / seconds / availableParallelism(), throttled },
     };
   };
 }

@@ -7,6 +7,7 @@ import {
   scalingMetrics,
   type Autoscaler as WrittenAutoscaler,
   type MetricList,
+  serviceOf,
   type Pod,
   type ScalingMetric,
 } from '../../k8s/objects.js';
@@ -51,13 +52,22 @@ export class PodWatch {
 
   /** Every pod of the gateway and of the stages, those that are ending too. */
   async pods(signal: AbortSignal): Promise<{ readonly pod: Pod; readonly app: string }[]> {
+    const at = Date.now();
     const { items } = await this.#api.get<List<Pod>>(`/api/v1/namespaces/${this.#namespace}/pods`, signal);
     const pods = items.flatMap((pod) => {
       const app = appOf(pod);
       return app === null ? [] : [{ pod, app }];
     });
     for (const { pod, app } of pods) this.#remember(lifeOf(pod, app));
+    this.#end(at, new Set(pods.map(({ pod }) => pod.metadata.name)));
     return pods;
+  }
+
+  /** Pods that are there no more; who was asked to end, and has not, still has its device. */
+  #end(at: number, there: ReadonlySet<string>): void {
+    for (const life of this.#lives.values()) {
+      if (life.ended === null && !there.has(life.name)) this.#lives.set(life.name, { ...life, ended: at });
+    }
   }
 
   /** A pod that ends is not ready any more, but has been. */
@@ -151,7 +161,8 @@ export function appOf({ metadata }: Pod): string | null {
 export const cpuLimitOf = (pod: Pod): number =>
   sum(containersOf(pod).map(({ resources }) => quantity(resources?.limits?.cpu ?? '0')));
 
-export function lifeOf({ metadata, status }: Pod, app: string): PodLife {
+export function lifeOf(pod: Pod, app: string): PodLife {
+  const { metadata, status } = pod;
   const timeOf = (text: string | undefined): number | null => (text === undefined ? null : Date.parse(text));
   const since = (type: string): number | null => timeOf(holds(status.conditions, type)?.lastTransitionTime);
   const service = status.containerStatuses?.find(({ name }) => app.startsWith(name));
@@ -162,6 +173,8 @@ export function lifeOf({ metadata, status }: Pod, app: string): PodLife {
     scheduled: since('PodScheduled'),
     started: timeOf(service?.state?.running?.startedAt),
     ready: since('Ready'),
+    ended: null,
+    device: serviceOf(pod).env?.find(({ name }) => name === 'LAYERMESH_DEVICE')?.value ?? null,
   };
 }
 

@@ -88,3 +88,95 @@ describe('the overlay of an arm', () => {
     }
   });
 });
+
+describe('the overlay of an emulated arm', () => {
+  const emulated = { shape: 'llama-2-13b', start: 'stock', storageGBps: 5, dilation: 4, hopMs: 1.5 } as const;
+  const free = { min: 1, max: 3, milliCpu: 0, sidecarMilliCpu: 0 };
+  const arm: Arm = {
+    name: 'mixed',
+    title: 'two stages on two kinds of device, and one replica more of the first',
+    split: [30],
+    stages: [
+      { name: 'stage-0', ...free, device: 'a100-40g', more: ['l40s'] },
+      { name: 'stage-1', ...free, device: 'l4' },
+    ],
+    mesh: 'dapr',
+    emulated,
+  };
+  const serviceOf = ({ spec }: Deployment) => spec.template.spec.containers[0]!;
+  const variable = (deployment: Deployment, name: string): string | undefined =>
+    serviceOf(deployment).env!.find((each) => each.name === name)?.value;
+
+  it('tells all what they share, and each stage its device', async () => {
+    const objects = await objectsOf(arm);
+    const [shared] = ofKind<Manifest & { data: Record<string, string> }>(objects, 'ConfigMap').filter(
+      ({ metadata }) => metadata.name.startsWith('layermesh'),
+    );
+    expect(shared!.data).toMatchObject({
+      LAYERMESH_ENGINE: 'timed',
+      LAYERMESH_SHAPE: 'llama-2-13b',
+      LAYERMESH_START: 'stock',
+      LAYERMESH_STORAGE_GBPS: '5',
+      LAYERMESH_DILATE: '4',
+      LAYERMESH_HOP_MS: '1.5',
+      LAYERMESH_PREFIX_CACHE_MB: '0',
+      LAYERMESH_MAX_BATCH_ROWS: '512',
+      LAYERMESH_REROUTE_PATIENCE: '240',
+    });
+    expect(shared!.data).not.toHaveProperty('LAYERMESH_KV_TOKENS');
+    const devices = stagesOf(objects).map((each) => [each.metadata.name, variable(each, 'LAYERMESH_DEVICE')]);
+    expect(new Map(devices as [string, string][])).toEqual(
+      new Map([
+        ['stage-0', 'a100-40g'],
+        ['stage-0-more-0', 'l40s'],
+        ['stage-1', 'l4'],
+      ]),
+    );
+  });
+
+  it('holds nothing back, and lets engines go before all others', async () => {
+    const objects = await objectsOf(arm);
+    for (const stage of stagesOf(objects)) {
+      const { resources, securityContext } = serviceOf(stage);
+      expect(resources.limits).toEqual({ memory: '512Mi' });
+      expect(quantity(resources.requests.cpu)).toBeLessThan(0.1);
+      expect(securityContext).toMatchObject({ runAsUser: 0, capabilities: { add: ['SYS_NICE'], drop: ['ALL'] } });
+      expect(stage.spec.template.metadata!.annotations).not.toHaveProperty('dapr.io/sidecar-cpu-limit');
+    }
+    const [namespace] = ofKind(objects, 'Namespace');
+    expect(namespace!.metadata.labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'privileged' });
+  });
+
+  it('waits and scales by the time of the arm', async () => {
+    const objects = await objectsOf(arm);
+    const [stage] = stagesOf(objects);
+    expect(serviceOf(stage!).startupProbe!.failureThreshold).toBe(1_200);
+    expect(stage!.spec.template.spec.terminationGracePeriodSeconds).toBe(240);
+    expect(variable(stage!, 'LAYERMESH_DRAIN_SECONDS')).toBe('120');
+    const [scaler] = ofKind<Autoscaler>(objects, 'HorizontalPodAutoscaler');
+    expect(scaler!.spec.behavior).toMatchObject({
+      scaleUp: { policies: [{ periodSeconds: 60 }, { periodSeconds: 60 }] },
+      scaleDown: { stabilizationWindowSeconds: 60, policies: [{ periodSeconds: 60 }] },
+    });
+  });
+
+  it('has a Deployment of its own for each further replica, and all else of the stage once', async () => {
+    const objects = await objectsOf({ ...arm, mesh: 'direct' });
+    const [own, further] = stagesOf(objects);
+    expect(further!.metadata.name).toBe('stage-0-more-0');
+    expect(further!.spec.replicas).toBe(1);
+    const annotations = further!.spec.template.metadata!.annotations!;
+    expect(annotations).toMatchObject({ 'dapr.io/app-id': 'stage-0', 'dapr.io/config': 'stage-0' });
+    expect(annotations['dapr.io/enabled']).toBe('false');
+    expect(further!.spec.template.spec.serviceAccountName).toBe('stage-0');
+    expect(serviceOf(further!).envFrom).toEqual(serviceOf(own!).envFrom);
+    expect(further!.spec.selector.matchLabels).toEqual({
+      ...own!.spec.selector.matchLabels,
+      'layermesh.io/more': '0',
+    });
+    const stageObjects = (kind: string) =>
+      ofKind(objects, kind).filter(({ metadata }) => metadata.name.startsWith('stage-'));
+    for (const kind of ['Service', 'ServiceAccount', 'PodDisruptionBudget', 'Configuration'])
+      expect(stageObjects(kind)).toHaveLength(2);
+  });
+});

@@ -15,7 +15,14 @@ const pod = (status: Pod['status'], appId = 'stage-1'): Pod => ({
     annotations: { 'dapr.io/app-id': appId },
   },
   spec: {
-    containers: [{ name: 'stage', resources: { limits: { cpu: '200m' } } }, { name: 'other' }],
+    containers: [
+      {
+        name: 'stage',
+        env: [{ name: 'LAYERMESH_DEVICE', value: 'l4' }],
+        resources: { limits: { cpu: '200m' } },
+      },
+      { name: 'other' },
+    ],
     initContainers: [{ name: 'daprd', resources: { limits: { cpu: '100m' } } }],
   },
   status,
@@ -59,6 +66,8 @@ describe('a pod', () => {
       scheduled: second(1),
       started: second(4),
       ready: second(9),
+      ended: null,
+      device: 'l4',
     });
   });
 

@@ -116,4 +116,24 @@ describe('an arm seen through the API', () => {
       ]),
     );
   });
+
+  it('tells when a pod was gone, which is later than it was asked to go', async () => {
+    const changing = { ...answers };
+    const watch = new PodWatch(apiOf(changing), arm, 'trial');
+    await watch.observe(never);
+    const going = pod('stage-0-a', 'stage-0', false);
+    const asked = { ...going, metadata: { ...going.metadata, deletionTimestamp: '2026-11-27T07:10:00Z' } };
+    changing[`${NAMESPACE}/pods`] = { items: [asked, pod('stage-0-b', 'stage-0', true)] };
+    await watch.observe(never);
+    const ended = () => new Map(watch.lives.map((life) => [life.name, life.ended]));
+    expect(ended().get('stage-0-a')).toBeNull();
+
+    const before = Date.now();
+    changing[`${NAMESPACE}/pods`] = { items: [pod('stage-0-b', 'stage-0', true)] };
+    await watch.observe(never);
+    await watch.observe(never);
+    expect(ended().get('stage-0-a')).toBeGreaterThanOrEqual(before);
+    expect(ended().get('stage-0-a')).toBeLessThanOrEqual(Date.now());
+    expect(ended().get('stage-0-b')).toBeNull();
+  });
 });

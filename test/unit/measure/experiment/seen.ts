@@ -61,5 +61,7 @@ export const lifeOf = (what: Partial<PodLife>): PodLife => ({
   scheduled: null,
   started: null,
   ready: null,
+  ended: null,
+  device: null,
   ...what,
 });
