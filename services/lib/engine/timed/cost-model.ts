@@ -99,11 +99,12 @@ export class CostModel {
 
   /**
    * Seconds from the start of a process until it may be ready. `sharers` pods, this one included, that load at
-   * once share the storage's bandwidth.
+   * once share the storage's bandwidth: `storageGBps`, GB/s, or where that is null the preset's.
    */
-  startSeconds(preset: StartPreset, sharers: number): number {
+  startSeconds(preset: StartPreset, sharers: number, storageGBps: number | null = null): number {
     const { fixedSeconds, gigabytesPerSecond, secondsPerLayer } = presets[preset];
-    const load = (this.#weightBytes * Math.max(1, sharers)) / (gigabytesPerSecond * 1e9);
+    const bytesPerSecond = (storageGBps ?? gigabytesPerSecond) * 1e9;
+    const load = (this.#weightBytes * Math.max(1, sharers)) / bytesPerSecond;
     return fixedSeconds + load + secondsPerLayer * this.#layers;
   }
 
