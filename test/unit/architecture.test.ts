@@ -27,8 +27,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** The commands show what the gateway answers, so they share its types, and nothing that runs. */
 const typesOnly: Readonly<Record<string, readonly string[]>> = { scripts: ['gateway'] };
 
-/** The simulation plays the services' parts in one process, by their own classes. */
+/** The simulations play the services' parts in one process, by their own classes. */
 const players: Readonly<Record<string, readonly string[]>> = {
+  'scripts/lib/measure/experiment/simulate/': ['gateway', 'stage'],
   'scripts/lib/measure/scale/': ['gateway', 'stage'],
 };
 

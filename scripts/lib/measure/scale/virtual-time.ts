@@ -1,11 +1,5 @@
 import { createRequire, syncBuiltinESMExports } from 'node:module';
-
-interface Event {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-  cancelled: boolean;
-}
+import { type Event, EventQueue } from '../event-queue.js';
 
 interface Timer {
   ref(): Timer;
@@ -21,9 +15,7 @@ interface Timer {
  */
 export class VirtualTime {
   #now = 0;
-  #order = 0;
-  /** A binary heap, the earliest first. */
-  readonly #events: Event[] = [];
+  readonly #events = new EventQueue();
   readonly #timers = new WeakMap<Timer, Event>();
   readonly #restore: () => void;
 
@@ -59,7 +51,7 @@ export class VirtualTime {
   }
 
   at(ms: number, run: () => void): void {
-    this.#push(ms, run);
+    this.#events.push(ms, run);
   }
 
   /** Runs until `done`, or until this moment. */
@@ -67,11 +59,11 @@ export class VirtualTime {
     for (;;) {
       // Whatever has been settled goes on first: microtasks come before the next turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
-      const next = this.#events[0];
+      const { next } = this.#events;
       if (done()) return;
       if (next === undefined || next.at > ms) break;
       this.#now = next.at;
-      this.#pop();
+      this.#events.pop();
       if (!next.cancelled) next.run();
     }
     this.#now = Math.max(this.#now, ms);
@@ -85,7 +77,7 @@ export class VirtualTime {
   #timer(run: () => void, ms: number, again: boolean): Timer {
     const timer: Timer = { ref: () => timer, unref: () => timer, hasRef: () => false };
     const arm = (): void => {
-      const event = this.#push(this.#now + Math.max(0, ms || 0), () => {
+      const event = this.#events.push(this.#now + Math.max(0, ms || 0), () => {
         if (again) arm();
         run();
       });
@@ -106,7 +98,7 @@ export class VirtualTime {
         event.cancelled = true;
         reject(signal!.reason as Error);
       };
-      const event = this.#push(this.#now + Math.max(0, ms || 0), () => {
+      const event = this.#events.push(this.#now + Math.max(0, ms || 0), () => {
         signal?.removeEventListener('abort', abort);
         resolve(value);
       });
@@ -114,37 +106,4 @@ export class VirtualTime {
       else signal?.addEventListener('abort', abort, { once: true });
     });
   }
-
-  #push(at: number, run: () => void): Event {
-    const event: Event = { at, order: this.#order++, run, cancelled: false };
-    let place = this.#events.push(event) - 1;
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
-      if (isBefore(this.#events[parent]!, event)) break;
-      this.#events[place] = this.#events[parent]!;
-      place = parent;
-    }
-    this.#events[place] = event;
-    return event;
-  }
-
-  #pop(): void {
-    const last = this.#events.pop()!;
-    const { length } = this.#events;
-    if (length === 0) return;
-    let place = 0;
-    for (;;) {
-      let child = 2 * place + 1;
-      if (child >= length) break;
-      if (child + 1 < length && isBefore(this.#events[child + 1]!, this.#events[child]!)) child++;
-      if (isBefore(last, this.#events[child]!)) break;
-      this.#events[place] = this.#events[child]!;
-      place = child;
-    }
-    this.#events[place] = last;
-  }
 }
-
-/** Of two at the same time the one that was planned first. */
-const isBefore = (one: Event, other: Event): boolean =>
-  one.at < other.at || (one.at === other.at && one.order < other.order);
