@@ -93,6 +93,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       costs: layerCosts(model.config),
     },
     totals: () => backend.totals(),
+    room: () => backend.occupation(),
   });
   const onRound = (round: Round): void => {
     reporter.add(round);

@@ -16,6 +16,7 @@ export function reportText(report: Report): string {
     stageTable(report),
     `Bottleneck: ${report.bottleneck.stage}\n${report.bottleneck.evidence.map((line) => `  ${line}`).join('\n')}`,
     predictions(report),
+    `${report.advice.text} On which devices splitting pays: the map in docs/experiment.md.`,
   ].join('\n\n');
 }
 

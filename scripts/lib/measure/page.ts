@@ -82,7 +82,7 @@ export const RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks.md');
 export const TIMED_RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks', 'timed.md');
 
 /** The page with what stands under a heading, up to the next one of its rank, replaced; at its end where it is not there yet. */
-function withSection(page: string, title: string, text: string): string {
+export function withSection(page: string, title: string, text: string): string {
   const heading = `## ${title}\n`;
   const at = page.indexOf(`\n${heading}`) + 1;
   const before = at === 0 ? `${page.trimEnd()}\n\n` : page.slice(0, at);

@@ -7,16 +7,19 @@ export interface Change {
   readonly work: number;
 }
 
+/** Groups that go round, and how many sequences are in each. */
+export interface GroupNetwork {
+  readonly network: ClosedNetwork;
+  readonly groupSize: number;
+}
+
 export const SAME: Change = { replicas: 0, work: 1 };
 
 /**
  * Stage 0 forms the groups, so its replicas serve whole groups, and more of them make more and smaller ones; the
  * replicas of any other stage share each group between them and work on their parts at the same time.
  */
-export function networkOf(
-  measured: Measured,
-  changes: readonly Change[],
-): { network: ClosedNetwork; groupSize: number } {
+export function networkOf(measured: Measured, changes: readonly Change[]): GroupNetwork {
   const { stages, sequences, roundRate } = measured;
   const first = stages[0]!;
   const firstGrowth = growthOf(first, changes[0]!);

@@ -1,5 +1,5 @@
 import type { Measured } from './measure.js';
-import { networkOf, SAME, type Change } from './measured-network.js';
+import { networkOf, SAME, type Change, type GroupNetwork } from './measured-network.js';
 import { roundsPerSecond } from './queueing-model.js';
 
 /** What a change would bring, if the same sequences went on running. */
@@ -19,12 +19,15 @@ export const predictReplica = (measured: Measured, stage: number): Prediction =>
   );
 
 /** What some changes to the stages would bring. */
-export function predict(measured: Measured, changes: readonly Change[]): Prediction {
+export const predict = (measured: Measured, changes: readonly Change[]): Prediction =>
+  predictNetwork(measured, networkOf(measured, changes));
+
+/** What it would bring if what was measured became another network. */
+export function predictNetwork(measured: Measured, then: GroupNetwork): Prediction {
   const now = networkOf(
     measured,
     measured.stages.map(() => SAME),
   );
-  const then = networkOf(measured, changes);
   // What the model gets wrong now, it gets wrong then: only its ratio is used.
   const gain =
     (roundsPerSecond(then.network) * then.groupSize) / (roundsPerSecond(now.network) * now.groupSize);

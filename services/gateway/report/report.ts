@@ -1,3 +1,5 @@
+import { adviceOf, type Advice, type Room } from './advice.js';
+import { predictMerge, type MergePrediction } from './better-merge.js';
 import { predictSplit, type LayerCosts } from './better-split.js';
 import { hopSeconds, hopsOfRound, type Measured, type MeasuredStage } from './measure.js';
 import { predictReplica, type Prediction } from './predict.js';
@@ -19,6 +21,7 @@ export interface Report {
   readonly hops: { readonly prefill_ms: number; readonly decode_ms: number; readonly tpot_share: number };
   readonly bottleneck: { readonly stage: string; readonly evidence: readonly string[] };
   readonly predictions: readonly PredictionReport[];
+  readonly advice: Advice;
 }
 
 export interface StageReport {
@@ -45,7 +48,7 @@ export interface StageTimes {
 }
 
 export interface PredictionReport {
-  /** Such as `stage-1 +1 replica` or `split 9,18`. */
+  /** Such as `stage-1 +1 replica`, `stage-1 and stage-2 merged` or `split 9,18`. */
   readonly change: string;
   readonly tokens_per_second: number;
   readonly tpot_ms: number;
@@ -59,10 +62,14 @@ export interface PredictionReport {
 export function reportOf(
   measured: Measured,
   model: { readonly name: string; readonly split: readonly number[]; readonly costs: LayerCosts },
+  room: Room,
 ): Report {
   const { rounds, stages } = measured;
   const hops = { prefill: hopSeconds(measured, 'prefill'), decode: hopSeconds(measured, 'decode') };
   const better = predictSplit(measured, model.split, model.costs);
+  const merge = predictMerge(measured);
+  const replicas = stages.map((_, index) => predictReplica(measured, index));
+  const names = stages.map(({ appId }) => appId);
   return {
     model: model.name,
     split: model.split,
@@ -85,10 +92,12 @@ export function reportOf(
     bottleneck: bottleneckOf(measured),
     predictions: [
       ...stages.map((stage, index) =>
-        predictionReport(`${stage.appId} +1 replica`, predictReplica(measured, index), stage.cost.guessed),
+        predictionReport(`${stage.appId} +1 replica`, replicas[index]!, stage.cost.guessed),
       ),
+      ...(merge === null ? [] : [mergeReport(merge, stages)]),
       ...(better === null ? [] : [predictionReport(`split ${better.split.join()}`, better, false)]),
     ],
+    advice: adviceOf({ stages: names, room, replicas, merge }),
   };
 }
 
@@ -148,6 +157,12 @@ const predictionReport = (
   gain: round(gain, 3),
   guessed,
 });
+
+function mergeReport(merge: MergePrediction, stages: readonly MeasuredStage[]): PredictionReport {
+  const [one, next] = [stages[merge.stage]!, stages[merge.stage + 1]!];
+  const guessed = one.cost.guessed || next.cost.guessed;
+  return predictionReport(`${one.appId} and ${next.appId} merged`, merge, guessed);
+}
 
 const meanRound = ({ roundTrip, rounds }: PhaseRounds): number => (rounds === 0 ? 0 : roundTrip / rounds);
 

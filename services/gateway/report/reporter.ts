@@ -1,5 +1,6 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { Round } from '../telemetry/rounds.js';
+import type { Room } from './advice.js';
 import type { LayerCosts } from './better-split.js';
 import { measure } from './measure.js';
 import { reportOf, type Report } from './report.js';
@@ -10,6 +11,8 @@ export interface ReporterOptions {
   readonly model: { readonly name: string; readonly split: readonly number[]; readonly costs: LayerCosts };
   /** What every replica has done so far. */
   readonly totals: () => readonly ReplicaTotals[];
+  /** KV room now. */
+  readonly room: () => Room;
 }
 
 const READING_MS = 1_000;
@@ -47,7 +50,7 @@ export class Reporter {
     const rounds = this.#rounds.window(Math.round(totals.seconds), now());
     if (rounds.decode.rounds === 0)
       throw nothing(`no tokens in the last ${totals.seconds.toFixed(0)} seconds`);
-    return reportOf(measure(stages, totals.seconds, rounds, totals.replicas), model);
+    return reportOf(measure(stages, totals.seconds, rounds, totals.replicas), model, this.#options.room());
   }
 
   close(): void {

@@ -28,6 +28,7 @@ const report: Report = {
   predictions: [
     { change: 'stage-1 +1 replica', tokens_per_second: 130, tpot_ms: 31, gain: 1.3, guessed: true },
   ],
+  advice: { action: 'replica', text: 'Add a replica of stage-1: × 1.30.' },
 };
 
 test('a report shows the bottleneck with the longest bar, and what would help', () => {
@@ -38,4 +39,5 @@ test('a report shows the bottleneck with the longest bar, and what would help', 
   expect(bar('stage-0')).toBe(9);
   expect(text).toContain('Bottleneck: stage-1\n  its engine computed 50 %');
   expect(text).toMatch(/stage-1 \+1 replica +130\.0 tokens\/s +31\.0 ms per token +x 1\.30 at most/);
+  expect(text).toMatch(/\n\nAdd a replica of stage-1: × 1\.30\. .*docs\/experiment\.md\.$/);
 });

@@ -1,6 +1,7 @@
 import { scaleLinear, scaleLog, type ScaleContinuousNumeric } from 'd3-scale';
 import { curveLinear, curveStepAfter, line } from 'd3-shape';
 import type { TimePoint } from './over-time.js';
+import { AXIS, px, svgFile, text } from './svg.js';
 
 /** Told apart also by those who do not see red and green. */
 export const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const;
@@ -27,9 +28,7 @@ const WIDTH = 760;
 const HEIGHT = 320;
 const PLOT = { left: 64, right: 744, top: 36, bottom: 244 };
 const LEGEND = { top: 290, row: 18, column: 230, columns: 3 };
-const AXIS = '#888';
 const GRID = '#e4e4e4';
-const TEXT = '#333';
 
 type Scale = ScaleContinuousNumeric<number, number>;
 
@@ -42,11 +41,7 @@ export function lineChart(chart: LineChart): string {
   const vertical = [PLOT.bottom, PLOT.top];
   const y = chart.logarithmic ? scaleLog(around(values), vertical) : scaleLinear([0, top(values)], vertical);
   const height = HEIGHT + LEGEND.row * (Math.ceil(series.length / LEGEND.columns) - 1);
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" ` +
-      `font-family="system-ui, sans-serif" font-size="12" role="img">`,
-    `<title>${escaped(chart.title)}</title>`,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
+  return svgFile({ title: chart.title, width: WIDTH, height }, [
     text(chart.title, { x: PLOT.left, y: 20, more: 'font-size="14" font-weight="600"' }),
     ...(chart.logarithmic ? logTicks(y) : y.ticks(5)).map((tick) => horizontal(tick, y(tick))),
     ...x.ticks(8).map((tick) => upright(tick, x(tick))),
@@ -59,9 +54,7 @@ export function lineChart(chart: LineChart): string {
     }),
     ...series.map((each) => curve(each, x, y)),
     ...series.map(legend),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 const positiveOnly = (series: Series): Series => ({
@@ -105,12 +98,3 @@ function legend({ name, color, dashed }: Series, index: number): string {
 }
 
 const dash = (dashed: boolean | undefined): string => (dashed ? ' stroke-dasharray="5 4"' : '');
-
-const text = (content: string, { x, y, more = '' }: { x: number; y: number; more?: string }): string =>
-  `<text x="${px(x)}" y="${px(y)}" fill="${TEXT}" ${more}>${escaped(content)}</text>`;
-
-/** A tenth of a pixel is enough, and keeps files small. */
-const px = (value: number): string => String(Math.round(value * 10) / 10);
-
-const escaped = (content: string): string =>
-  content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -22,6 +22,26 @@ export interface Reaction {
   readonly unused: number | null;
 }
 
+type Times = Pick<Reaction, 'visible' | 'decided' | 'ready' | 'serving'>;
+
+/** What a reaction is made of, each from the end of the one before. */
+const PARTS: readonly (readonly [name: string, from: keyof Times | null, to: keyof Times])[] = [
+  ['load to metric', null, 'visible'],
+  ['metric to HPA', 'visible', 'decided'],
+  ['HPA to ready', 'decided', 'ready'],
+  ['ready to first token', 'ready', 'serving'],
+  ['in all', null, 'serving'],
+];
+export const REACTION_PARTS: readonly string[] = PARTS.map(([name]) => name);
+
+/** Seconds of each of `REACTION_PARTS`; null where one of its ends has not been. */
+export const reactionParts = (reaction: Times | null): (number | null)[] =>
+  PARTS.map(([, from, to]) => {
+    const end = reaction?.[to] ?? null;
+    const start = from === null ? 0 : (reaction?.[from] ?? null);
+    return end === null || start === null ? null : (end - start) / 1000;
+  });
+
 /** Share of the time that an engine may compute (docs/adr/007-autoscaling-metrics.md). */
 const MOST_BUSY = 0.7;
 

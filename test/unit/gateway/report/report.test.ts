@@ -1,5 +1,6 @@
 import { measure, type Measured } from '../../../../services/gateway/report/measure.js';
 import { predictReplica } from '../../../../services/gateway/report/predict.js';
+import { predictMerge } from '../../../../services/gateway/report/better-merge.js';
 import { predictSplit } from '../../../../services/gateway/report/better-split.js';
 import { reportOf } from '../../../../services/gateway/report/report.js';
 import { RoundLog } from '../../../../services/gateway/report/round-log.js';
@@ -73,6 +74,7 @@ function run({ seconds, sequences, hops, sleeping = true, apart = false, replica
 }
 
 const costs = { layers: 12, layer: 1, head: 0 };
+const ROOM = { waiting: 0, stages: [{ kvUsed: 1, kvCapacity: 10 }] };
 
 describe('the measures of a window', () => {
   const measured = run({ seconds: [0.01, 0.03, 0.01], sequences: 16, hops: 0.01 });
@@ -90,7 +92,7 @@ describe('the measures of a window', () => {
   });
 
   it('become a report that names the busiest stage, whose parts sum to the whole', () => {
-    const report = reportOf(measured, { name: 'm', split: [4, 8], costs });
+    const report = reportOf(measured, { name: 'm', split: [4, 8], costs }, ROOM);
     expect(report.bottleneck.stage).toBe('stage-1');
     const shares = report.stages.reduce((sum, stage) => sum + stage.tpot_share, report.hops.tpot_share);
     expect(shares).toBeCloseTo(1, 2);
@@ -98,6 +100,8 @@ describe('the measures of a window', () => {
     // Four hops: into each of the three stages, and to the gateway.
     expect(first!.decode.hop_ms).toBeCloseTo(report.hops.decode_ms / 4, 2);
     expect(report.predictions[1]!.change).toBe('stage-1 +1 replica');
+    expect(report.predictions[3]!.change).toBe('stage-0 and stage-1 merged');
+    expect(report.advice.action).toBe('merge');
   });
 });
 
@@ -146,5 +150,27 @@ describe('a better split', () => {
   it('is none where all are as busy as can be', () => {
     const measured = run({ seconds: [0.02, 0.02, 0.02], sequences: 16, hops: 0 });
     expect(predictSplit(measured, [4, 8], costs)).toBeNull();
+  });
+});
+
+describe('a stage fewer', () => {
+  it('saves a hop, and with a replica of each shares the group as well', () => {
+    // Rounds of 0.01 + 0.01 and three hops of 0.01. Merged, two replicas share 16 sequences: as steps are half fixed,
+    // they take 0.75 of 0.02 for the half group; stage 0 makes two groups of them, and two hops are left.
+    const measured = run({ seconds: [0.01, 0.01], sequences: 16, hops: 0.03, apart: true });
+    const merged = predictMerge(measured)!;
+    expect(merged.stage).toBe(0);
+    expect(merged.gain).toBeCloseTo(0.05 / (0.75 * 0.02 + 0.02), 1);
+  });
+
+  it('brings next to nothing to one sequence but the hop, for there is nothing to share', () => {
+    const measured = run({ seconds: [0.02, 0.02], sequences: 1, hops: 0.03, apart: true });
+    expect(predictMerge(measured)!.gain).toBeCloseTo(0.07 / 0.06, 1);
+  });
+
+  it('is the pair that gains most, and none of one stage', () => {
+    const measured = run({ seconds: [0.001, 0.001, 0.02], sequences: 16, hops: 0, apart: true });
+    expect(predictMerge(measured)!.stage).toBe(1);
+    expect(predictMerge(run({ seconds: [0.02], sequences: 4, hops: 0 }))).toBeNull();
   });
 });

@@ -63,7 +63,7 @@ describe('the page', () => {
   });
 
   it('shows every figure that it draws, and draws every one that it shows', () => {
-    const shown = [...text.matchAll(/\]\(experiment\/(.*?)\.svg\)/g)].map(([, name]) => name);
+    const shown = [...text.matchAll(/\]\(experiment\/cpu\/(.*?)\.svg\)/g)].map(([, name]) => name);
     expect(shown.sort()).toEqual([...charts.keys()].sort());
     expect(shown).toContain('step-replicas-c');
     for (const chart of charts.values()) expect(lineChart(chart)).not.toMatch(/NaN|Infinity/);

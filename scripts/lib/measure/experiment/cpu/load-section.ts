@@ -32,7 +32,7 @@ export interface Section {
 
 /** The lines of a page that show charts. */
 export const shownCharts = (charts: Section['charts']): string[] =>
-  [...charts].map(([file, { title }]) => `![${title}](experiment/${file}.svg)`);
+  [...charts].map(([file, { title }]) => `![${title}](experiment/cpu/${file}.svg)`);
 
 /** One load: what it did to each arm, over all of it, by its phases, and over time. */
 export function loadSection(load: OpenLoad, { arms, trials }: Pick<ArmResults, 'arms' | 'trials'>): Section {

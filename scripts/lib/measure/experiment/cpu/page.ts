@@ -4,7 +4,7 @@ import { figure, table } from '../../../cli/tables.js';
 import { writeWhole } from '../../../repository.js';
 import { coldStarts, limitsHeld, tokenCosts } from '../../figures/costs.js';
 import { lineChart } from '../../figures/line-chart.js';
-import { machineText, withResults } from '../../page.js';
+import { machineText, withSection } from '../../page.js';
 import { throughputOf } from '../../figures/requests.js';
 import { spreadText } from '../../figures/statistics.js';
 import { mostMilliCpu } from './arms.js';
@@ -44,14 +44,16 @@ export function resultsPage(
   return { text: text.join('\n\n'), charts: new Map(charts) };
 }
 
+const SECTION = 'Results on CPUs';
+
 /** Puts the results into `experiment.md` of a folder, below what it says already, and the figures beside it. */
 export function writePage({ text, charts }: Section, docs: string): void {
-  const figures = join(docs, 'experiment');
+  const figures = join(docs, 'experiment', 'cpu');
   mkdirSync(figures, { recursive: true });
   for (const file of readdirSync(figures)) if (file.endsWith('.svg')) rmSync(join(figures, file));
   for (const [name, chart] of charts) writeWhole(join(figures, `${name}.svg`), lineChart(chart));
   const path = join(docs, 'experiment.md');
-  writeWhole(path, withResults(existsSync(path) ? readFileSync(path, 'utf8') : '', text));
+  writeWhole(path, withSection(existsSync(path) ? readFileSync(path, 'utf8') : '', SECTION, text));
 }
 
 function header({ machine, date, split }: Plan, { rate, trials }: ArmResults, command: string): string {

@@ -1,0 +1,228 @@
+import { figure, NONE, percent, table, tally } from '../../../cli/tables.js';
+import { devicesOf } from '../../figures/device-costs.js';
+import {
+  isSweep,
+  kneeOf,
+  kneeSpread,
+  kneeText,
+  sharesOf,
+  type Knee,
+  type KneeSpread,
+} from '../../figures/goodput.js';
+import { COLORS, lineChart, type Series } from '../../figures/line-chart.js';
+import { failedOf, latencyAt, timePerOutputToken, timeToFirstToken } from '../../figures/requests.js';
+import { spread, sum } from '../../figures/statistics.js';
+import type { RequestRecord } from '../../types.js';
+import type { Arm } from '../arm.js';
+import { LIMITS, type Outcome, type ScenarioLoad, type ScenarioResults } from '../scenario.js';
+import { scalingSection } from './scaling-section.js';
+import { paragraphs, shown, type Figure, type PageSection } from './section.js';
+
+/** One scenario: its question, what was expected and what came, the knees, and how replicas followed the load. */
+export function scenarioSection(results: ScenarioResults): PageSection {
+  const { scenario, outcomes } = results;
+  const groups = groupsOf(outcomes);
+  const swept = groups.filter(({ levels }) => isSweep(levels));
+  const figures = new Map(swept.map((group) => [`${scenario.name}-${group.name}`, shareFigure(group)]));
+  const scaling = scalingSection(results);
+  const text = paragraphs(
+    `### ${scenario.name.toUpperCase()}: ${scenario.title}`,
+    scenario.question,
+    armsTable(results),
+    expectationsTable(results),
+    ...swept.map(kneeTable),
+    ...shown(figures),
+    ...groups.filter((group) => !swept.includes(group)).map(levelTable),
+    scaling.text,
+    voidsText(results),
+  );
+  return { text, figures: new Map([...figures, ...scaling.figures]) };
+}
+
+/** The loads that differ in nothing but the seed, and what each arm made of them. */
+interface LoadGroup {
+  readonly name: string;
+  readonly levels: ScenarioLoad['levels'];
+  readonly arms: readonly { readonly arm: Arm; readonly outcomes: readonly Outcome[] }[];
+}
+
+function groupsOf(outcomes: readonly Outcome[]): LoadGroup[] {
+  return [...new Set(outcomes.map(({ load }) => load.group))].map((name) => {
+    const own = outcomes.filter(({ load }) => load.group === name);
+    const arms = [...new Map(own.map(({ arm }) => [arm.name, arm])).values()];
+    return {
+      name,
+      levels: [
+        ...new Map(own.flatMap(({ load }) => load.levels.map((level) => [level.name, level]))).values(),
+      ],
+      arms: arms.map((arm) => ({ arm, outcomes: own.filter((each) => each.arm.name === arm.name) })),
+    };
+  });
+}
+
+function armsTable({ scenario }: ScenarioResults): string {
+  const rows = scenario.runs.map(({ arm, loads, kills }) => [
+    arm.name,
+    arm.title,
+    devicesText(arm),
+    arm.mesh,
+    String(arm.emulated?.dilation ?? NONE),
+    [...new Set(loads.map(({ group }) => group))].join(', '),
+    kills === undefined || kills.length === 0
+      ? NONE
+      : kills.map(({ stage, at }) => `${stage} at ${at} s`).join(', '),
+  ]);
+  const head = ['arm', 'what it is', 'devices at most', 'mesh', 'dilation', 'loads', 'kills'];
+  return table(head, rows);
+}
+
+function devicesText(arm: Arm): string {
+  const devices = devicesOf(arm);
+  return [...new Set(devices)]
+    .map((device) => `${devices.filter((each) => each === device).length} × ${device}`)
+    .join(', ');
+}
+
+/** `**wrong**` is what a reader looks for; nothing is right that was not run. */
+const VERDICTS = new Map<boolean | null, string>([
+  [true, 'right'],
+  [false, '**wrong**'],
+  [null, 'not run'],
+]);
+
+function expectationsTable(results: ScenarioResults): string {
+  const rows = results.scenario.expectations.map((expectation) => {
+    const { right, seen } = expectation.judge(results);
+    return [expectation.id, expectation.text, VERDICTS.get(right)!, seen].map(oneCell);
+  });
+  return rows.length === 0 ? '' : table(['', 'expected before it was run', 'it was', 'seen'], rows);
+}
+
+const oneCell = (content: string): string => content.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+type Side = 'measured' | 'simulated';
+
+const kneesOf = (outcomes: readonly Outcome[], side: Side, required?: number): KneeSpread | null =>
+  kneeSpread(
+    outcomes.map((outcome) =>
+      kneeOf(sharesOf(outcome[side].records, outcome.load.levels, LIMITS.server), required),
+    ),
+  );
+
+function kneeTable({ name, arms, levels }: LoadGroup): string {
+  const rows = arms.map(({ arm, outcomes }) => {
+    const measured = kneesOf(outcomes, 'measured');
+    const simulated = kneesOf(outcomes, 'simulated');
+    const records = outcomes.flatMap((outcome) => outcome.measured.records);
+    const at = (rate: number): RequestRecord[] => {
+      const level = levels.findLast((each) => each.rate <= rate) ?? levels[0]!;
+      return records.filter(({ kind }) => kind === level.name);
+    };
+    const [light, full] = [at(0), at(measured?.median.rate ?? 0)];
+    return [
+      arm.name,
+      String(outcomes.length),
+      kneeSpreadText(measured),
+      kneeText99(kneesOf(outcomes, 'measured', 0.99)),
+      kneeSpreadText(simulated),
+      agreement(simulated?.median, measured?.median),
+      figure(tokensPerDevice(arm, measured?.median, records)),
+      latencyText(light, 50),
+      latencyText(full, 99),
+      `${failedOf({ records }).length} of ${records.length}`,
+    ];
+  });
+  const head = [
+    'arm',
+    'seeds',
+    'knee measured, requests/s',
+    'at 99 %',
+    'knee simulated',
+    'simulated / measured',
+    'tokens/s and device at the knee (mixed)',
+    'lightest level: TTFT / TPOT p50, ms (mixed)',
+    'last level kept: TTFT / TPOT p99, ms (mixed)',
+    'failed',
+  ];
+  const { ttft, tpot } = LIMITS.server;
+  const rates = levels.map(({ rate }) => figure(rate)).join(', ');
+  return paragraphs(
+    `**${name}**: ${rates} requests/s; limits TTFT ${ttft} ms, TPOT ${tpot} ms; the median of the seeds (least–most).`,
+    table(head, rows),
+  );
+}
+
+const kneeSpreadText = (knees: KneeSpread | null): string =>
+  knees === null ? NONE : `${kneeText(knees.median)} (${kneeText(knees.least)}–${kneeText(knees.most)})`;
+
+const kneeText99 = (knees: KneeSpread | null): string => (knees === null ? NONE : kneeText(knees.median));
+
+const agreement = (simulated: Knee | undefined, measured: Knee | undefined): string =>
+  !simulated || !measured || simulated.outside !== null || measured.outside !== null
+    ? NONE
+    : figure(simulated.rate / measured.rate);
+
+/** What each level of a load that is no sweep was like, in the order in which they come. */
+function levelTable({ name, arms, levels }: LoadGroup): string {
+  const rows = arms.flatMap(({ arm, outcomes }) =>
+    levels.map((level) => {
+      const at = (side: Side): RequestRecord[] =>
+        outcomes.flatMap((outcome) => outcome[side].records.filter(({ kind }) => kind === level.name));
+      const [measured, simulated] = [at('measured'), at('simulated')];
+      const share = sharesOf(measured, [level], LIMITS.server)[0]?.share ?? null;
+      return [
+        arm.name,
+        `${level.name}, ${figure(level.rate)}`,
+        percent(share),
+        ...[50, 99].map((p) => latencyText(measured, p)),
+        latencyText(simulated, 50),
+        `${failedOf({ records: measured }).length} of ${measured.length}`,
+      ];
+    }),
+  );
+  const head = [
+    'arm',
+    'level, requests/s',
+    'within the limits',
+    'TTFT / TPOT p50, ms (mixed)',
+    'p99',
+    'p50 simulated',
+    'failed',
+  ];
+  return paragraphs(`**${name}**, all seeds together:`, table(head, rows));
+}
+
+function tokensPerDevice(arm: Arm, knee: Knee | undefined, records: readonly RequestRecord[]): number | null {
+  const devices = devicesOf(arm).length;
+  if (knee === undefined || devices === 0 || records.length === 0) return null;
+  return (knee.rate * sum(records.map(({ outputTokens }) => outputTokens))) / records.length / devices;
+}
+
+const latencyText = (records: readonly RequestRecord[], p: number): string =>
+  [timeToFirstToken, timePerOutputToken].map((of) => figure(latencyAt({ records }, of, p))).join(' / ');
+
+/** The share that keeps the limits at each rate: the median of the seeds, and dashed what was simulated. */
+function shareFigure({ name, arms, levels }: LoadGroup): Figure {
+  const title = `${name}: share of requests within the limits, by rate`;
+  const series = arms.flatMap(({ arm, outcomes }, index): Series[] =>
+    (['measured', 'simulated'] as const).map((side) => ({
+      name: side === 'measured' ? arm.name : `${arm.name}, simulated`,
+      color: COLORS[index % COLORS.length]!,
+      dashed: side === 'simulated',
+      points: levels.flatMap((level) => {
+        const shares = outcomes.flatMap((outcome) =>
+          sharesOf(outcome[side].records, [level], LIMITS.server).map(({ share }) => share),
+        );
+        const median = spread(shares)?.median;
+        return median === undefined ? [] : [{ at: level.rate, value: 100 * median }];
+      }),
+    })),
+  );
+  return { title, svg: lineChart({ title, xLabel: 'requests/s', yLabel: '%', series }) };
+}
+
+function voidsText({ voids }: ScenarioResults): string {
+  if (voids.length === 0) return '';
+  const reasons = voids.map(({ arm, reason }) => `${arm.name}: ${reason}`);
+  return `Void, and in nothing above:\n\n${tally(reasons).join('\n')}`;
+}
