@@ -57,6 +57,7 @@ export async function startStage(
   const { engine, crashed } = await loadEngine(config, range, threads);
   let seconds = now() - started;
   log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
+  if (engine.clock !== null) log.info(`device clock: ${engine.clock}`);
   const mesh = await startMesh(config.mesh, signal, (reason) => log.warn(reason.toLine()));
   const { served } = config;
   if (served.engine === 'timed') {

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { startStream, type RunningStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
@@ -10,6 +12,19 @@ const PROMPTS = Array.from({ length: 16 }, (_, sequence) =>
   Array.from({ length: 20 + 9 * sequence }, (_, at) => 300 + ((sequence * 31 + at * 17) % 30_000)),
 );
 const COUNT = 96;
+
+/** SCHED_FIFO, of the policies in proc_pid_stat(5). */
+const FIFO = '1';
+
+/** Of each thread of a process. */
+function policies(pid: number): string[] {
+  const folder = `/proc/${pid}/task`;
+  return readdirSync(folder).map((thread) => {
+    // The 41st field, counted from behind the name in brackets, which may hold anything.
+    const fields = readFileSync(`${folder}/${thread}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return fields[41 - 3]!;
+  });
+}
 
 describe('a system of timed stages', () => {
   let system: TestSystem;
@@ -48,6 +63,14 @@ describe('a system of timed stages', () => {
       ],
       usage: { completion_tokens: 9 },
     });
+  });
+
+  it('has one thread in each stage that shares its time with nobody, where that is allowed', () => {
+    const isAllowed = spawnSync('chrt', ['-f', '1', 'true']).status === 0;
+    for (let stage = 0; stage < STAGES; stage++)
+      for (const { servicePid } of system.members(`stage-${stage}`))
+        expect(policies(servicePid).filter((policy) => policy === FIFO)).toHaveLength(isAllowed ? 1 : 0);
+    expect(policies(system.members('gateway')[0]!.servicePid)).not.toContain(FIFO);
   });
 
   it('takes as long for a token as its stages do by the cost model', async () => {

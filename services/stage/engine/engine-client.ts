@@ -35,6 +35,8 @@ export function startEngineWorker(data: EngineWorkerData): Worker {
 export class EngineClient {
   /** As of the last answer, tokens. */
   kv: KvUsage;
+  /** Of an emulated device, whose time its thread has: `real time`, or `time shared: ` and why; else null. */
+  readonly clock: string | null;
   readonly #worker: Worker;
   readonly #onCrash: (reason: ServingError) => void;
   readonly #waiting: Waiting[] = [];
@@ -42,10 +44,15 @@ export class EngineClient {
   #gone: ServingError | null = null;
   #stopped = false;
 
-  private constructor(worker: Worker, kv: KvUsage, onCrash: (reason: ServingError) => void) {
+  private constructor(
+    worker: Worker,
+    { kv, clock }: Extract<EngineReply, { type: 'ready' }>,
+    onCrash: (reason: ServingError) => void,
+  ) {
     this.#worker = worker;
     this.#onCrash = onCrash;
     this.kv = kv;
+    this.clock = clock;
     worker.on('message', (reply: EngineReply) => this.#receive(reply));
     worker.on('error', (cause) => this.#crashed(crashOf(cause)));
     worker.on('exit', (code) => this.#crashed(crashOf(`its thread ended with ${code}`)));
@@ -58,7 +65,7 @@ export class EngineClient {
   static start(worker: Worker, onCrash: (reason: ServingError) => void): Promise<EngineClient> {
     return new Promise((resolve, reject) => {
       worker.once('message', (reply: EngineReply) => {
-        if (reply.type === 'ready') resolve(new EngineClient(worker, reply.kv, onCrash));
+        if (reply.type === 'ready') resolve(new EngineClient(worker, reply, onCrash));
         else if (reply.type === 'failed') reject(new ServingError(reply.error.code, reply.error.message));
       });
       worker.once('error', (cause) => reject(crashOf(cause)));

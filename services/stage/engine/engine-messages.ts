@@ -54,7 +54,8 @@ export interface EngineFailure {
 }
 
 export type EngineReply =
-  | { readonly type: 'ready'; readonly kv: KvUsage }
+  /** `clock`: of an emulated device, whose time its thread has; else null. */
+  | { readonly type: 'ready'; readonly kv: KvUsage; readonly clock: string | null }
   | {
       readonly type: 'done';
       readonly kv: KvUsage;

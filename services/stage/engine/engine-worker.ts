@@ -5,6 +5,7 @@ import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
 import { createSampler, type Sampler } from '../../lib/sampling/sampler.js';
 import { verify } from '../../lib/sampling/sampler.js';
+import { claimRealTime } from '../timed/real-time.js';
 import type {
   DraftedInput,
   EngineFailure,
@@ -114,6 +115,13 @@ async function createEngine(): Promise<Engine> {
   return (await import('../../lib/engine/onnx-engine.js')).createOnnxEngine(data);
 }
 
+/** Only a device that is emulated needs no processor to be on time: what computes has to share them. */
+function deviceClock(): string | null {
+  if (data.engine !== 'timed') return null;
+  const refusal = claimRealTime();
+  return refusal === null ? 'real time' : `time shared: ${refusal}`;
+}
+
 try {
   const engine = await createEngine();
   let turn = Promise.resolve();
@@ -124,7 +132,7 @@ try {
       .then(post);
     if (request.type === 'stop') turn = turn.then(() => port.close());
   });
-  post({ type: 'ready', kv: engine.kv });
+  post({ type: 'ready', kv: engine.kv, clock: deviceClock() });
 } catch (reason) {
   post({ type: 'failed', error: failure(reason) });
   port.close();

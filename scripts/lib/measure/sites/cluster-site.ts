@@ -11,6 +11,7 @@ import { HttpTarget, openAiDialect } from '../http-target.js';
 import { writeArmOverlay } from './arm-overlay.js';
 import { ClusterApi } from './cluster-api.js';
 import { requireDevices, startLimitMs } from './emulated.js';
+import { wakeDevicesFirst } from './device-threads.js';
 import { delayPods } from './pod-delays.js';
 import { PodWatch } from './pod-watch.js';
 
@@ -51,10 +52,18 @@ export class ClusterSite implements Site {
     await removeDisposable(namespace);
     const overlay = join(folder, 'overlays', arm.name);
     await writeArmOverlay(overlay, arm, this.#options);
-    const closers: (() => Promise<unknown>)[] = [() => removeDisposable(namespace)];
+    const closers: (() => Promise<unknown>)[] = [() => removeDisposable(namespace, 'at once')];
     const stop = async (): Promise<void> => {
       for (const closer of closers.splice(0).reverse()) await closer();
     };
+    if (arm.emulated) {
+      const stopped = new AbortController();
+      const waking = wakeDevicesFirst(AbortSignal.any([stopped.signal, signal]));
+      closers.push(() => {
+        stopped.abort();
+        return waking;
+      });
+    }
     try {
       await applyOverlay(new Kubectl(namespace, signal), overlay);
       const watch = new PodWatch(api, arm, namespace);

@@ -102,7 +102,8 @@ describe('the chunks of a prompt', () => {
       const logits = cached + chunk === ROWS ? 1 : 0;
       let there = 0;
       for (const [stage, cost] of costs.entries()) {
-        there = Math.max(there, free[stage]!) + cost.stepSeconds({ items: [{ rows: chunk, cached }], logits });
+        there =
+          Math.max(there, free[stage]!) + cost.stepSeconds({ items: [{ rows: chunk, cached }], logits });
         free[stage] = there;
       }
     }

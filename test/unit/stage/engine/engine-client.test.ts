@@ -11,7 +11,7 @@ const workerThat = (answer: string): Worker =>
      const done = (more) => port.postMessage({ type: 'done', kv, seconds: 0, result: null, ...more });
      const failed = (code) => port.postMessage({ type: 'failed', error: { code, message: code } });
      port.on('message', (request) => { ${answer} });
-     port.postMessage({ type: 'ready', kv });`,
+     port.postMessage({ type: 'ready', kv, clock: null });`,
     { eval: true },
   );
 const input = () => ({ items: [], tokens: Int32Array.of(1) });
