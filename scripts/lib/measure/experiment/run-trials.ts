@@ -88,13 +88,17 @@ export async function runTrials(
   return planned.map((trial) => keptTrial(arm, trial, store)!);
 }
 
-function keptTrial(arm: Arm, { name, of = null }: PlannedTrial, store: RowStore): KeptTrial | null {
+function keptTrial(arm: Arm, { name, of }: PlannedTrial, store: RowStore): KeptTrial | null {
   const kept = store.readTrial(arm.name, name);
   if (kept === null) return null;
-  if ((kept.of ?? null) === of) return { ...kept, void: kept.void ?? null };
-  throw new ServingError('invalid_config', `the row of ${arm.name} and ${name} in ${store.folder} is of others`, {
-    hint: 'the arm or the load has been changed since: remove the row, or give another --rows folder',
-  });
+  if ((kept.of ?? null) === (of ?? null)) return { ...kept, void: kept.void ?? null };
+  throw new ServingError(
+    'invalid_config',
+    `the row of ${arm.name} and ${name} in ${store.folder} is of others`,
+    {
+      hint: 'the arm or the load has been changed since: remove the row, or give another --rows folder',
+    },
+  );
 }
 
 type KeptTrial = Trial & { readonly void: string | null };
