@@ -31,7 +31,7 @@ export const planOf = (options: PlanOptions, store: RowStore): Plan =>
 export const scenarioPlanOf = (scenario: string, dilation: number, store: RowStore): ScenarioPlan =>
   keptPlan({ scenario, dilation, costModel: COST_MODEL_VERSION, settings: EXPERIMENT_SETTINGS }, store);
 
-function keptPlan<Decisive extends object>(
+function keptPlan<Decisive extends Readonly<Record<string, unknown>>>(
   decisive: Decisive,
   store: RowStore,
 ): Decisive & Pick<Plan, 'machine' | 'date'> {

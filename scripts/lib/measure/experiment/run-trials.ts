@@ -92,9 +92,13 @@ function keptTrial(arm: Arm, { name, of }: PlannedTrial, store: RowStore): KeptT
   const kept = store.readTrial(arm.name, name);
   if (kept === null) return null;
   if ((kept.of ?? null) === (of ?? null)) return { ...kept, void: kept.void ?? null };
-  throw new ServingError('invalid_config', `the row of ${arm.name} and ${name} in ${store.folder} is of others`, {
-    hint: 'the arm or the load has been changed since: remove the row, or give another --rows folder',
-  });
+  throw new ServingError(
+    'invalid_config',
+    `the row of ${arm.name} and ${name} in ${store.folder} is of others`,
+    {
+      hint: 'the arm or the load has been changed since: remove the row, or give another --rows folder',
+    },
+  );
 }
 
 type KeptTrial = Trial & { readonly void: string | null };

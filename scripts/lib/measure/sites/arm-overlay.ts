@@ -129,7 +129,10 @@ const devicesOf = ({ stages }: Arm): (readonly [name: string, device: string])[]
  */
 function emulated(arm: Arm): Patch[] {
   const dilation = dilationOf(arm);
-  const sidecar = { 'dapr.io/sidecar-memory-limit': EMULATED_MEMORY };
+  const sidecar = {
+    'dapr.io/sidecar-memory-limit': EMULATED_MEMORY,
+    'dapr.io/sidecar-cpu-request': '20m',
+  };
   const gateway = { name: 'gateway', resources: { limits: { memory: '1Gi' } } };
   return [
     podPatch('gateway', sidecar, { containers: [gateway] }),
@@ -141,7 +144,8 @@ function emulated(arm: Arm): Patch[] {
           { name: 'LAYERMESH_DRAIN_SECONDS', value: String(EXPERIMENT_SETTINGS.drain * dilation) },
         ],
         startupProbe: { failureThreshold: 300 * dilation },
-        resources: { requests: { cpu: '20m', memory: '256Mi' }, limits: { cpu: null } },
+        // Ten find a place on two processors; it is also the weight by which a device's thread comes before sidecars.
+        resources: { requests: { cpu: '80m', memory: '256Mi' }, limits: { cpu: null } },
         securityContext: AS_ROOT_BEFORE_OTHERS,
       };
       return podPatch(

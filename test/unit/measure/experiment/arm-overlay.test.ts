@@ -140,7 +140,10 @@ describe('the overlay of an emulated arm', () => {
       const { resources, securityContext } = serviceOf(stage);
       expect(resources.limits).toEqual({ memory: '512Mi' });
       expect(quantity(resources.requests.cpu)).toBeLessThan(0.1);
-      expect(securityContext).toMatchObject({ runAsUser: 0, capabilities: { add: ['SYS_NICE'], drop: ['ALL'] } });
+      expect(securityContext).toMatchObject({
+        runAsUser: 0,
+        capabilities: { add: ['SYS_NICE'], drop: ['ALL'] },
+      });
       expect(stage.spec.template.metadata!.annotations).not.toHaveProperty('dapr.io/sidecar-cpu-limit');
     }
     const [namespace] = ofKind(objects, 'Namespace');

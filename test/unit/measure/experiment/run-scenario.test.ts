@@ -113,7 +113,10 @@ it('undoes dilation in all that is modelled, and in nothing else', () => {
   const { records, observations, lives, machineCpuSeconds } = undilatedTrial(trial, 4);
   expect(records[0]).toMatchObject({ sent: 10, tokens: [20, 30] });
   expect(observations[0]!.at).toBe(12_000);
-  expect(observations[0]!.pods[0]).toMatchObject({ counters: { busySeconds: 2, timedSteps: 100 }, service: used });
+  expect(observations[0]!.pods[0]).toMatchObject({
+    counters: { busySeconds: 2, timedSteps: 100 },
+    service: used,
+  });
   expect(lives[0]).toMatchObject({ created: 8_000, started: 11_000, ready: null, ended: 15_000 });
   expect(machineCpuSeconds).toBe(5);
 });

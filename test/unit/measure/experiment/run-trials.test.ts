@@ -59,9 +59,9 @@ it('runs every load on one deployment, each from the same state, and stops it', 
 it('keeps what was measured before something broke, and goes on from there', async () => {
   const planned = [trialOf('one'), trialOf('two')];
   const broken: string[] = [];
-  await expect(runTrials(arm, planned, optionsOf('resumed', fakeSite(broken, { breaksAt: 2 })), never)).rejects.toThrow(
-    'does not settle',
-  );
+  await expect(
+    runTrials(arm, planned, optionsOf('resumed', fakeSite(broken, { breaksAt: 2 })), never),
+  ).rejects.toThrow('does not settle');
   expect(broken.at(-1)).toBe('stop');
 
   const diary: string[] = [];
