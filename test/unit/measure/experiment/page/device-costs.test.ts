@@ -146,9 +146,9 @@ it('what was published of tensor parallelism is faster with more devices, less t
     prefill: prefillMs(curve, 2_400),
     decode: decodeMs(curve, 16, 16 * 1_200),
   }));
-  for (const of of ['prefill', 'decode'] as const) {
-    expect(one![of] / two![of]).toBeGreaterThan(1.2);
-    expect(one![of] / two![of]).toBeLessThan(2);
-    expect(two![of]).toBeGreaterThan(four![of]);
+  for (const phase of ['prefill', 'decode'] as const) {
+    expect(one![phase] / two![phase]).toBeGreaterThan(1.2);
+    expect(one![phase] / two![phase]).toBeLessThan(2);
+    expect(two![phase]).toBeGreaterThan(four![phase]);
   }
 });
