@@ -53,10 +53,22 @@ export async function isDisposable(kubectl: Kubectl): Promise<boolean> {
   });
 }
 
-/** Removes a namespace and everything in it, also when the command was told to stop; throws as `isDisposable` does. */
-export async function removeDisposable(namespace: string): Promise<void> {
+/**
+ * Removes a namespace and everything in it, also when the command was told to stop; pods have time to end what they run, or none.
+ * Throws as `isDisposable` does.
+ */
+export async function removeDisposable(
+  namespace: string,
+  pods: 'in peace' | 'at once' = 'in peace',
+): Promise<void> {
   const kubectl = new Kubectl(namespace);
   if (!(await isDisposable(kubectl))) return;
+  if (pods === 'at once') {
+    // What would make them anew goes first.
+    await kubectl.run(['delete', 'deployments', '--all', '--cascade=orphan']);
+    await kubectl.run(['delete', 'replicasets', '--all', '--cascade=orphan']);
+    await kubectl.run(['delete', 'pods', '--all', '--grace-period=0', '--force']);
+  }
   await kubectl.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait'], {
     timeoutMs: REMOVE_TIMEOUT_MS,
   });

@@ -17,7 +17,11 @@ export const outcomesOf = ({ outcomes }: ScenarioResults, { arm, group }: Cell):
   outcomes.filter((outcome) => outcome.arm.name === arm.name && outcome.load.group === group);
 
 /** Of all seeds together; null where nothing was run. */
-export function kneeOfCell(results: ScenarioResults, cell: Cell, side: 'measured' | 'simulated'): Knee | null {
+export function kneeOfCell(
+  results: ScenarioResults,
+  cell: Cell,
+  side: 'measured' | 'simulated',
+): Knee | null {
   const own = outcomesOf(results, cell);
   const levels = own[0]?.load.levels ?? [];
   const records = own.flatMap((outcome) => outcome[side].records);

@@ -46,10 +46,15 @@ export function kills(options: FleetOptions): Scenario {
         return { right: failed === 0, seen: `${failed} of ${sent}` };
       }),
       by(
-        { id: 'kills-b', text: 'Fewer requests keep the limits in the split: a pod that is gone takes half of a chain.' },
+        {
+          id: 'kills-b',
+          text: 'Fewer requests keep the limits in the split: a pod that is gone takes half of a chain.',
+        },
         (results) => {
           const shares = [arms.split, arms.whole].map((arm) => {
-            const records = outcomesOf(results, { arm, group: 'conversation' }).flatMap(({ measured }) => measured.records);
+            const records = outcomesOf(results, { arm, group: 'conversation' }).flatMap(
+              ({ measured }) => measured.records,
+            );
             const [level] = loads[0]!.levels;
             return sharesOf(records, [level!], LIMITS.server)[0]?.share;
           });

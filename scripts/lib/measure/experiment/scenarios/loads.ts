@@ -24,10 +24,7 @@ export const sweeps = (lengths: Lengths, knee: number, shares: readonly number[]
   SEEDS.map((seed) => {
     const levels = shares.map((share): Level => {
       const rate = share * knee;
-      const duration = Math.min(
-        LEVEL_SECONDS.most,
-        Math.max(LEVEL_SECONDS.least, LEVEL_REQUESTS / rate),
-      );
+      const duration = Math.min(LEVEL_SECONDS.most, Math.max(LEVEL_SECONDS.least, LEVEL_REQUESTS / rate));
       return { name: nameOf(share), rate, duration: Math.round(duration) };
     });
     return levelled(`${lengths.prompt}+${lengths.output}`, seed, levels, lengths);

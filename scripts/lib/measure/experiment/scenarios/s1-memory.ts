@@ -75,16 +75,17 @@ export function memory(options: FleetOptions): Scenario {
             ...LENGTHS.map((lengths) => gain(small, lengths)),
             gain(middle, MIDDLE),
             gain(large, MIDDLE),
-          ].map((cells) =>
-            cells.map((cell) => tpotOf(results, cell, LOWEST)),
-          );
+          ].map((cells) => cells.map((cell) => tpotOf(results, cell, LOWEST)));
           if (pairs.flat().some((each) => each === null)) return null;
           const seen = pairs.map(([one, other]) => `${figure(one!)} against ${figure(other!)} ms`).join(', ');
           return { right: pairs.every(([one, other]) => one! > other!), seen };
         },
       ),
       byKnees(
-        { id: 's1-f', text: 'Without sidecars (direct) the split carries at most a tenth more than over Dapr.' },
+        {
+          id: 's1-f',
+          text: 'Without sidecars (direct) the split carries at most a tenth more than over Dapr.',
+        },
         at(direct, MIDDLE),
         at(small.split, MIDDLE),
         (ratio) => ratio <= 1.1,

@@ -35,27 +35,32 @@ export function smallCards(options: FleetOptions): Scenario {
           text: 'An A100-80G carries what 13 to 24 L4 carry that are split in two or in four: so many times their price it may cost.',
         },
         (results) => {
-          const [two, four, large] = [arms.two, arms.four, arms.large].map((arm) => carried(results, at(arm)));
+          const [two, four, large] = [arms.two, arms.four, arms.large].map((arm) =>
+            carried(results, at(arm)),
+          );
           if (!two || !four || !large) return null;
           const ratios = [large.rate / two.rate, large.rate / four.rate];
           const seen = `${figure(ratios[0]!)} in two, ${figure(ratios[1]!)} in four`;
           return { right: ratios.every((ratio) => 13 <= ratio && ratio <= 24), seen };
         },
       ),
+      by({ id: 's2-b', text: 'By every price list a request costs more on the split L4.' }, (results) => {
+        const [four, large] = [carried(results, at(arms.four)), carried(results, at(arms.large))];
+        if (!four || !large) return null;
+        const dearer = priceRatios('l4', 'a100-80g').map((price) => (price * large.rate) / four.rate);
+        const seen = `${dearer.map(figure).join(' and ')} times`;
+        return { right: dearer.every((ratio) => ratio > 1), seen };
+      }),
       by(
-        { id: 's2-b', text: 'By every price list a request costs more on the split L4.' },
-        (results) => {
-          const [four, large] = [carried(results, at(arms.four)), carried(results, at(arms.large))];
-          if (!four || !large) return null;
-          const dearer = priceRatios('l4', 'a100-80g').map((price) => (price * large.rate) / four.rate);
-          const seen = `${dearer.map(figure).join(' and ')} times`;
-          return { right: dearer.every((ratio) => ratio > 1), seen };
+        {
+          id: 's2-c',
+          text: 'At the lowest rate tried the first token takes at least three times as long on four L4.',
         },
-      ),
-      by(
-        { id: 's2-c', text: 'At the lowest rate tried the first token takes at least three times as long on four L4.' },
         (results) => {
-          const [four, large] = [ttftOf(results, at(arms.four), LOWEST), ttftOf(results, at(arms.large), LOWEST)];
+          const [four, large] = [
+            ttftOf(results, at(arms.four), LOWEST),
+            ttftOf(results, at(arms.large), LOWEST),
+          ];
           if (!four || !large) return null;
           return { right: four >= 3 * large, seen: `${figure(four)} against ${figure(large)} ms` };
         },

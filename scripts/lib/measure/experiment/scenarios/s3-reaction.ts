@@ -4,7 +4,13 @@ import { reactionsOf } from '../../figures/reaction.js';
 import { percentile, sum } from '../../figures/statistics.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
-import { LIMITS, type Scenario, type ScenarioLoad, type ScenarioResults, type ScenarioRun } from '../scenario.js';
+import {
+  LIMITS,
+  type Scenario,
+  type ScenarioLoad,
+  type ScenarioResults,
+  type ScenarioRun,
+} from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { split, whole, type FleetOptions } from '../fleets.js';
 import { by, outcomesOf, type Cell } from './judge.js';
@@ -30,17 +36,15 @@ export function reaction(options: FleetOptions): Scenario {
     };
   }) as [Arms, Arms];
   const rate = CALM * expectedKnee(whole(DEVICE, 1, options), LENGTHS);
-  const [slowSteps, fastSteps] = [
-    steps(LENGTHS, rate, STEP.stock, [1]),
-    steps(LENGTHS, rate, STEP.fast),
-  ];
+  const [slowSteps, fastSteps] = [steps(LENGTHS, rate, STEP.stock, [1]), steps(LENGTHS, rate, STEP.fast)];
   const square = squares(LENGTHS, rate, STEP.fast[1] / 2, 2);
   const run = (arm: Arm, ...loads: readonly (readonly ScenarioLoad[])[]): ScenarioRun => ({
     arm,
     loads: loads.flat(),
   });
   const step = (arm: Arm): Cell => ({ arm, group: 'step' });
-  const compared = (of: (results: ScenarioResults, cell: Cell) => number | null, { whole, split }: Arms) =>
+  const compared =
+    (of: (results: ScenarioResults, cell: Cell) => number | null, { whole, split }: Arms) =>
     (results: ScenarioResults): [number, number] | null => {
       const [one, other] = [of(results, step(split)), of(results, step(whole))];
       return one === null || other === null ? null : [one, other];
@@ -83,16 +87,13 @@ export function reaction(options: FleetOptions): Scenario {
           return { right: 0.7 * other <= one && one < other, seen };
         },
       ),
-      by(
-        { id: 's3-c', text: 'With the fast loader both miss them for as long, within 15 %.' },
-        (results) => {
-          const pair = compared(missedSeconds, fast)(results);
-          if (pair === null) return null;
-          const [one, other] = pair;
-          const seen = `${figure(one)} against ${figure(other)} s of a step, at the mean`;
-          return { right: Math.abs(one / other - 1) <= 0.15, seen };
-        },
-      ),
+      by({ id: 's3-c', text: 'With the fast loader both miss them for as long, within 15 %.' }, (results) => {
+        const pair = compared(missedSeconds, fast)(results);
+        if (pair === null) return null;
+        const [one, other] = pair;
+        const seen = `${figure(one)} against ${figure(other)} s of a step, at the mean`;
+        return { right: Math.abs(one / other - 1) <= 0.15, seen };
+      }),
       by(
         { id: 's3-d', text: 'Two fixed replicas of each stage miss them for less than 10 s of the step.' },
         (results) => {

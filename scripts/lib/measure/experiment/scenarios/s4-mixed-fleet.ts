@@ -24,7 +24,8 @@ export function mixedFleet(options: FleetOptions): Scenario {
   return {
     name: 's4',
     title: 'S4: a mixed fleet',
-    question: 'A large device and a small one: a whole model on each that holds it, or an uneven split over both?',
+    question:
+      'A large device and a small one: a whole model on each that holds it, or an uneven split over both?',
     runs,
     expectations: [
       byKnees(

@@ -62,13 +62,7 @@ export function longPrompts(options: FleetOptions): Scenario {
         4_000,
         [1.4, 1.6],
       ),
-      faster(
-        'And 2.0 to 2.6 times as soon from four.',
-        's5-b',
-        [arms.whole, arms.four],
-        4_000,
-        [2, 2.6],
-      ),
+      faster('And 2.0 to 2.6 times as soon from four.', 's5-b', [arms.whole, arms.four], 4_000, [2, 2.6]),
       faster(
         'So does one of 8,000 (8B, four stages).',
         's5-c',

@@ -44,11 +44,15 @@ export function bottleneck(options: FleetOptions): Scenario {
   return {
     name: 's6',
     title: 'S6: the bottleneck stage',
-    question: 'Four stages on L4, and one more replica of the slowest: the mechanism of the paper, at its model.',
+    question:
+      'Four stages on L4, and one more replica of the slowest: the mechanism of the paper, at its model.',
     runs,
     expectations: [
       gain(
-        { id: 's6-a', text: 'Stages that are alike (13B, 10 layers each): one more of one of them brings less than 5 %.' },
+        {
+          id: 's6-a',
+          text: 'Stages that are alike (13B, 10 layers each): one more of one of them brings less than 5 %.',
+        },
         [arms.even, arms.evenAndOne],
         (brought) => brought < 0.05,
       ),
