@@ -1,7 +1,7 @@
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { experimentCommand, type ExperimentOptions } from './lib/measure/experiment/options.js';
 import { RowStore } from './lib/measure/experiment/plan.js';
-import { runScenario } from './lib/measure/experiment/run-scenario.js';
+import { resultsOf, runScenario } from './lib/measure/experiment/run-scenario.js';
 import { SCENARIOS } from './lib/measure/experiment/scenario.js';
 import { scenarioOf } from './lib/measure/experiment/scenarios/index.js';
 import { ClusterSite } from './lib/measure/sites/cluster-site.js';
@@ -25,9 +25,9 @@ async function experiment(options: ExperimentOptions): Promise<void> {
   try {
     for (const name of SCENARIOS.filter((each) => options.scenario.includes(each))) {
       const scenario = scenarioOf(name, { dilation: options.dilate, hopMs: options.hopMs });
-      const results = await runScenario(scenario, { site, store, onEvent, dilate: options.dilate }, signal);
-      for (const { id, text, judge } of scenario.expectations)
-        console.log(id, text, JSON.stringify(judge({ ...results, outcomes: results.outcomes.map((o) => ({ ...o, simulated: o.measured })) })));
+      await runScenario(scenario, { site, store, onEvent }, signal);
+      const results = resultsOf(scenario, store);
+      for (const { id, judge } of scenario.expectations) console.log(id, JSON.stringify(judge(results)));
     }
   } finally {
     await site.close();

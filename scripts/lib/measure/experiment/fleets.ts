@@ -14,6 +14,15 @@ const DEFAULTS: Emulated = {
   hopMs: 0,
 };
 
+/**
+ * The same, so many times as slow again: where stages would send each other more than some 36 MB of activations a second, all that is
+ * modelled takes longer, for two processors to keep up with the bytes, which are real.
+ */
+export const slowed = (options: FleetOptions, times: number): FleetOptions => ({
+  ...options,
+  dilation: (options.dilation ?? DEFAULTS.dilation) * times,
+});
+
 /** Least and most replicas of a stage. */
 type Replicas = number | readonly [min: number, max: number];
 

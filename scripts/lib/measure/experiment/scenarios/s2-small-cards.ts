@@ -3,7 +3,7 @@ import { priceRatios } from '../prices.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { CONTEXTS } from '../lengths.js';
 import { expectedKnee } from './expected-knee.js';
-import { split, whole, type FleetOptions } from '../fleets.js';
+import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, carried, ttftOf, type Cell } from './judge.js';
 import { LOWEST, sweeps } from './loads.js';
 
@@ -13,7 +13,7 @@ const LENGTHS = CONTEXTS.middle;
 export function smallCards(options: FleetOptions): Scenario {
   const arms = {
     two: split(2, 'l4', 1, options),
-    four: split(4, 'l4', 1, options),
+    four: split(4, 'l4', 1, slowed(options, 2)),
     large: whole('a100-80g', 1, options),
   };
   const runs = Object.values(arms).map((arm): ScenarioRun => {
