@@ -17,8 +17,8 @@ export function memory(options: FleetOptions): Scenario {
     whole: whole(device, 2, options),
     split: split(2, device, 1, slowed(options, times)),
   });
-  const [small, middle, large] = [pair('a100-40g', 1.5), pair('a40', 1), pair('a100-80g', 2)];
-  const direct = split(2, 'a100-40g', 1, { ...slowed(options, 1.5), mesh: 'direct' });
+  const [small, middle, large] = [pair('a100-40g', 2), pair('a40', 1), pair('a100-80g', 2)];
+  const direct = split(2, 'a100-40g', 1, { ...slowed(options, 2), mesh: 'direct' });
   const runs: ScenarioRun[] = [
     ...[small.whole, small.split].map((arm) => run(arm, LENGTHS)),
     ...[direct, middle.whole, middle.split, large.whole, large.split].map((arm) => run(arm, [MIDDLE])),

@@ -13,7 +13,7 @@ export function mixedFleet(options: FleetOptions): Scenario {
   const arms = {
     bothWhole: wholeMixed(['a100-80g', 'a40'], options),
     // As many layers as take each device as long: an A40 takes 2.3 to 2.6 times as long for a layer.
-    uneven: splitAt([28], [on('a100-80g'), on('a40')], slowed(options, 1.5)),
+    uneven: splitAt([28], [on('a100-80g'), on('a40')], slowed(options, 2)),
     oneWhole: whole('a100-40g', 1, options),
     together: splitAt([33], [on('a100-40g'), on('l4')], options),
   };

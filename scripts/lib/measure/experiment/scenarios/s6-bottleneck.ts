@@ -16,10 +16,10 @@ const UNEVEN = [14, 28, 34];
 export function bottleneck(options: FleetOptions): Scenario {
   const vocabulary = { ...options, shape: 'llama-3-8b' };
   const arms = {
-    even: chain(EVEN, [1, 1, 1, 1], slowed(options, 2.5)),
-    evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 2.5)),
-    uneven: chain(UNEVEN, [1, 1, 1, 1], slowed(options, 1.5)),
-    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], slowed(options, 1.5)),
+    even: chain(EVEN, [1, 1, 1, 1], slowed(options, 3)),
+    evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 3)),
+    uneven: chain(UNEVEN, [1, 1, 1, 1], slowed(options, 2)),
+    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], slowed(options, 2)),
     head: chain([8, 16, 24], [1, 1, 1, 1], vocabulary),
     headAndOne: chain([8, 16, 24], [1, 1, 1, 2], vocabulary),
   };
