@@ -1,4 +1,5 @@
 import { modelShape } from '../../../../services/lib/model/shapes/model-shape.js';
+import { evenSplit } from '../../../../services/lib/model/split.js';
 import type { Arm, Emulated, StageBounds } from './arm.js';
 
 /** What arms of emulated GPUs are made with; what is left out is that of `DEFAULTS`. */
@@ -43,16 +44,15 @@ export const wholeMixed = (devices: readonly string[], options: FleetOptions = {
   return fleet(`whole-${devices.join('-')}`, title, [], [{ device: first, replicas: 1, more }], options);
 };
 
-/** Stages of as many layers each, all on such devices. */
+/** Stages of even cost, all on such devices. */
 export function split(
   stages: number,
   device: string,
   replicas: Replicas = 1,
   options: FleetOptions = {},
 ): Arm {
-  const { layers } = modelShape(options.shape ?? DEFAULTS.shape);
-  const boundaries = Array.from({ length: stages - 1 }, (_, index) => ((index + 1) * layers) / stages);
-  const each = boundaries.concat(layers).map(() => ({ device, replicas }));
+  const boundaries = evenSplit(modelShape(options.shape ?? DEFAULTS.shape), stages);
+  const each = Array.from({ length: stages }, () => ({ device, replicas }));
   const title = `${stages} stages on ${device}, ${replicasText(replicas)} of each`;
   return fleet(`split-${stages}-${device}${countText(replicas)}`, title, boundaries, each, options);
 }

@@ -1,6 +1,7 @@
 import { figure, plural } from '../../../cli/tables.js';
 import { priceRatios } from '../prices.js';
-import { TIE, WHOLE, type MapCell } from './map.js';
+import { TIE } from './map.js';
+import { WHOLE, type MapCell } from '../simulate/map.js';
 
 /** Somebody has these devices, and asks how to serve that model. */
 interface Question {

@@ -4,17 +4,8 @@ import { kneeText } from '../../figures/goodput.js';
 import { priceLists, priceRatios } from '../prices.js';
 import type { Outcome } from '../scenario.js';
 import { answersText } from './answers.js';
-import {
-  linesOf,
-  paysUpTo,
-  runsOn,
-  TIE,
-  turns,
-  WHOLE,
-  type MapCell,
-  type MapLine,
-  type MapRun,
-} from './map.js';
+import { linesOf, paysUpTo, runsOn, TIE, turns, type MapLine, type MapRun } from './map.js';
+import { WHOLE, type MapCell } from '../simulate/map.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
 
 /** What a platform engineer looks up: three answers, the map as a figure and as a table, and how far it was run. */

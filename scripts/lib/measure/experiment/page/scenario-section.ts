@@ -14,6 +14,7 @@ import { failedOf, latencyAt, timePerOutputToken, timeToFirstToken } from '../..
 import { spread, sum } from '../../figures/statistics.js';
 import type { RequestRecord } from '../../types.js';
 import type { Arm } from '../arm.js';
+import { scaledResults } from '../scaled-results.js';
 import { LIMITS, type Outcome, type ScenarioLoad, type ScenarioResults } from '../scenario.js';
 import { scalingSection } from './scaling-section.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
@@ -90,12 +91,18 @@ const VERDICTS = new Map<boolean | null, string>([
   [null, 'not run'],
 ]);
 
+/** All that is modelled so many times as long: does it still come out as it did? */
+const SCALES = [0.8, 1, 1.2];
+
 function expectationsTable(results: ScenarioResults): string {
+  const scaled = SCALES.map((scale) => scaledResults(results, scale));
   const rows = results.scenario.expectations.map((expectation) => {
     const { right, seen } = expectation.judge(results);
-    return [expectation.id, expectation.text, VERDICTS.get(right)!, seen].map(oneCell);
+    const others = scaled.map((each) => VERDICTS.get(expectation.judge(each).right)!);
+    return [expectation.id, expectation.text, VERDICTS.get(right)!, seen, others.join(', ')].map(oneCell);
   });
-  return rows.length === 0 ? '' : table(['', 'expected before it was run', 'it was', 'seen'], rows);
+  const head = ['', 'expected before it was run', 'it was', 'seen', `simulated at × ${SCALES.join(', ')}`];
+  return rows.length === 0 ? '' : table(head, rows);
 }
 
 const oneCell = (content: string): string => content.replaceAll('|', '\\|').replaceAll('\n', ' ');

@@ -1,11 +1,6 @@
 import { answerOf } from '../../../../../scripts/lib/measure/experiment/page/answers.js';
-import {
-  linesOf,
-  paysUpTo,
-  runsOn,
-  turns,
-  type MapCell,
-} from '../../../../../scripts/lib/measure/experiment/page/map.js';
+import { linesOf, paysUpTo, runsOn, turns } from '../../../../../scripts/lib/measure/experiment/page/map.js';
+import { type MapCell } from '../../../../../scripts/lib/measure/experiment/simulate/map.js';
 import { mapSection, orderText } from '../../../../../scripts/lib/measure/experiment/page/map-section.js';
 import { armWith, cellOf, outcomeOf, splitCells } from './results.js';
 

@@ -1,5 +1,5 @@
 import type { Arm } from '../../../../../scripts/lib/measure/experiment/arm.js';
-import type { MapCell } from '../../../../../scripts/lib/measure/experiment/page/map.js';
+import type { MapCell } from '../../../../../scripts/lib/measure/experiment/simulate/map.js';
 import type { Outcome, ScenarioLoad } from '../../../../../scripts/lib/measure/experiment/scenario.js';
 import type { RequestRecord } from '../../../../../scripts/lib/measure/types.js';
 import { recordOf } from '../../bench/records.js';

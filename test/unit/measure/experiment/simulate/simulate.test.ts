@@ -9,7 +9,7 @@ import {
   timeToFirstToken,
 } from '../../../../../scripts/lib/measure/figures/requests.js';
 import type { Arm } from '../../../../../scripts/lib/measure/experiment/arm.js';
-import { evenArm } from '../../../../../scripts/lib/measure/experiment/simulate/arms.js';
+import { split, whole } from '../../../../../scripts/lib/measure/experiment/fleets.js';
 import { int8On, stageModel } from '../../../../../scripts/lib/measure/experiment/simulate/stage-model.js';
 import { simulate } from '../../../../../scripts/lib/measure/experiment/simulate/simulate.js';
 import { closedLoopRate, wholeModel } from '../../../../../scripts/lib/measure/timed/predict.js';
@@ -20,7 +20,7 @@ const shape = modelShape(SHAPE);
 const NO_HOP = { baseMs: 0, msPerMB: 0 };
 
 const armOf = (device: string, stages: number, replicas = 1): Arm =>
-  evenArm({ shape: SHAPE, device, stages, replicas });
+  stages === 1 ? whole(device, replicas) : split(stages, device, replicas);
 
 /** So many equal requests, all at once. */
 const burst = (count: number, promptTokens: number, outputTokens: number): Arrival[] =>
