@@ -106,8 +106,9 @@ function highest(isServed: (rate: number) => boolean, guess: number): number {
 }
 
 /**
- * Requests a second that an arm could carry at most if its steps were as full as KV room lets them be: the bound of the busiest
- * stage (the utilisation law), without hops. With as many groups of sequences as stages, each in one.
+ * About how many requests a second an arm carries whose steps are as full as KV room lets them be: what the busiest stage can do
+ * (the utilisation law), with a group of sequences in each stage, and without hops. No bound: a prompt that shares a step with
+ * running sequences costs less than in one of its own. A guess to begin a search with.
  */
 export function capacityOf({ split, stages, emulated }: Arm, lengths: Lengths, scale = 1): number {
   const { promptTokens, outputTokens } = lengths;

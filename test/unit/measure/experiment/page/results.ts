@@ -51,11 +51,11 @@ export function armWith(what: {
   readonly name: string;
   readonly stages: number;
   readonly count: number;
-  readonly hopMs?: number;
+  readonly mesh?: Arm['mesh'];
   readonly device?: string;
   readonly min?: number;
 }): Arm {
-  const { name, stages, count, hopMs = 0, device = 'l40s' } = what;
+  const { name, stages, count, mesh = 'dapr', device = 'l40s' } = what;
   const max = count / stages;
   return {
     name,
@@ -69,8 +69,8 @@ export function armWith(what: {
       sidecarMilliCpu: 0,
       device,
     })),
-    mesh: 'dapr',
-    emulated: { shape: 'llama-2-13b', start: null, storageGBps: null, dilation: 5, hopMs },
+    mesh,
+    emulated: { shape: 'llama-2-13b', start: null, storageGBps: null, dilation: 5, hopMs: 0 },
   };
 }
 
