@@ -59,10 +59,12 @@ async function measure(
   signal: AbortSignal,
 ): Promise<void> {
   const { namespace, tag, delayCommand = null, rows: folder } = options;
-  if (options.site === 'cluster' && !options.imagesReady) await prepareImages(tag, signal);
   const site: Site =
     options.site === 'local' ? new LocalSite() : new ClusterSite({ namespace, tag, delayCommand, folder });
   try {
+    // Whether there is a cluster at all is known sooner than images are built.
+    await site.describe(signal);
+    if (options.site === 'cluster' && !options.imagesReady) await prepareImages(tag, signal);
     for (const scenario of scenarios) await runScenario(scenario, { site, store, onEvent }, signal);
     if (options.scenario.includes('cpu')) await measureCpu(options, { site, store, onEvent }, signal);
   } finally {

@@ -55,7 +55,7 @@ describe('npm run experiment', () => {
   }, 240_000);
 
   it.each([
-    ['cluster_failed', ['--rows', 'rows', '--images-ready']],
+    ['cluster_failed', ['--rows', 'rows']],
     ['invalid_config', ['--arms', 'd']],
     ['invalid_config', ['--scenario', 's7']],
     ['invalid_split', ['--scenario', 'cpu', '--site', 'local', '--rows', 'other', '--split', '9,6']],
@@ -65,7 +65,7 @@ describe('npm run experiment', () => {
       const { code, output } = await experiment(
         ...args.map((arg) => (['rows', 'other'].includes(arg) ? join(folder.path, arg) : arg)),
       );
-      const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('one-c: '));
+      const errors = output.split('\n').filter((line) => line !== '' && !line.includes(': deploying '));
       expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
       expect(code).toBe(1);
     },
