@@ -48,7 +48,8 @@ export function answerOf({ shape, device, count }: Question, map: readonly MapCe
 }
 
 function decision(whole: MapCell | undefined, best: MapCell | undefined, count: number): string {
-  if (whole === undefined && best === undefined) return `neither whole nor split is it served within the limits by ${plural(count, 'such device')}, if it fits them at all.`;
+  if (whole === undefined && best === undefined)
+    return `neither whole nor split is it served within the limits by ${plural(count, 'such device')}, if it fits them at all.`;
   if (whole === undefined) return `**split in ${best!.stages}**, there is no other way.`;
   if (best === undefined) return '**whole**.';
   const ratio = best.kneePerDevice / whole.kneePerDevice;

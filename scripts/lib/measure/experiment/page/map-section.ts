@@ -38,7 +38,8 @@ const hopText = ({ hopMs, hopName }: MapCell): string =>
 /** `±` where the better way is another one with the model's times a fifth longer or shorter. */
 function cellText(cell: MapCell, map: readonly MapCell[]): string {
   if (cell.kneePerDevice === 0) return NONE;
-  const ratio = cell.ratioToWhole === null ? 'split' : figure(cell.ratioToWhole);
+  const only = cell.stages === 1 ? 'fits' : 'split';
+  const ratio = cell.ratioToWhole === null ? only : figure(cell.ratioToWhole);
   return turns(cell, map) ? `${ratio} ±` : ratio;
 }
 

@@ -33,7 +33,7 @@ export function memory(options: FleetOptions): Scenario {
   ];
   return {
     name: 's1',
-    title: 'S1: memory and context',
+    title: 'Memory and context',
     question: 'Two devices of 40, 48 or 80 GB: the whole model on each, or half of the layers on each?',
     runs,
     expectations: [

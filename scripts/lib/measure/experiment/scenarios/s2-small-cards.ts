@@ -25,7 +25,7 @@ export function smallCards(options: FleetOptions): Scenario {
   });
   return {
     name: 's2',
-    title: 'S2: cards that are too small',
+    title: 'Cards that are too small',
     question: 'Two or four L4 of 24 GB, which hold the model only together, or one A100 of 80 GB?',
     runs,
     expectations: [

@@ -23,7 +23,7 @@ export function mixedFleet(options: FleetOptions): Scenario {
   const at = (arm: Arm): Cell => ({ arm, group: `${LENGTHS.prompt}+${LENGTHS.output}` });
   return {
     name: 's4',
-    title: 'S4: a mixed fleet',
+    title: 'A mixed fleet',
     question:
       'A large device and a small one: a whole model on each that holds it, or an uneven split over both?',
     runs,

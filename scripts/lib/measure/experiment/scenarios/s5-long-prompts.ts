@@ -46,7 +46,7 @@ export function longPrompts(options: FleetOptions): Scenario {
     });
   return {
     name: 's5',
-    title: 'S5: long prompts',
+    title: 'Long prompts',
     question: 'Prompts of 2,000 to 8,000 tokens, alone and at high load: what do stages in a row bring?',
     runs: [
       { arm: arms.whole, loads: loads(arms.whole) },

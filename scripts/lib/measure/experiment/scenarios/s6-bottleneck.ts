@@ -43,7 +43,7 @@ export function bottleneck(options: FleetOptions): Scenario {
     });
   return {
     name: 's6',
-    title: 'S6: the bottleneck stage',
+    title: 'The bottleneck stage',
     question:
       'Four stages on L4, and one more replica of the slowest: the mechanism of the paper, at its model.',
     runs,

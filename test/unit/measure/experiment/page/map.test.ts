@@ -113,7 +113,9 @@ describe('an answer', () => {
     expect(answerOf(question, alone)).toMatch(
       /^\*\*split in 2\*\*, there is no other way\. One device does not/,
     );
-    expect(answerOf({ ...question, count: 3 }, alone)).toMatch(/^does not fit 3 such devices\./);
+    expect(answerOf({ ...question, count: 3 }, alone)).toMatch(
+      /^neither whole nor split is it served within the limits by 3 such devices/,
+    );
     expect(answerOf({ ...question, device: 'l4' }, map)).toBe('is not on the map.');
   });
 });
