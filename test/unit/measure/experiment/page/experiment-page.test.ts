@@ -65,8 +65,9 @@ describe('the section of a scenario', () => {
   });
 
   it('has the knee of the seeds, and what it is by device', () => {
-    const [, seeds, measured, , simulated, ratio, tokens, light, full, failed] = row('whole');
-    expect([seeds, measured, simulated, ratio]).toEqual([
+    const [, levels, seeds, measured, , simulated, ratio, tokens, light, full, failed] = row('whole');
+    expect([levels, seeds, measured, simulated, ratio]).toEqual([
+      '0.500, 1.00, 1.20, 2.00, 2.60, 4.00',
       '3',
       '2.00 (1.20–2.00)',
       '2.00 (1.20–2.00)',
