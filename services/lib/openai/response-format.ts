@@ -1,4 +1,4 @@
-import type { ServingError } from '../errors/serving-error.js';
+import type { StreamEvent } from './dialect.js';
 
 export type FinishReason = 'stop' | 'length';
 
@@ -19,11 +19,11 @@ export function usageOf(promptTokens: number, cachedTokens: number, completionTo
   };
 }
 
-/** What is told of an answer as a whole, where it was asked for. */
+/** What is known of an answer as a whole. */
 export interface Summary {
-  readonly usage?: Usage | undefined;
-  /** Where the time went. */
-  readonly timings?: object | undefined;
+  readonly usage: Usage;
+  /** Where the time went, where that was asked for. */
+  readonly timings: object | undefined;
 }
 
 /** One choice as far as the client sees it. Token ids are given where it asked for them. */
@@ -42,15 +42,18 @@ export interface FinishedChoice extends ChoiceStart, ChoiceDelta {
   readonly finishReason: FinishReason;
 }
 
-/** How an endpoint words its answer: whole, or as the chunks of a stream. */
+/**
+ * How an endpoint words its answer: whole, or as the events of a stream, which are asked for in the order in which they are
+ * sent. One format is for one answer.
+ */
 export interface ResponseFormat {
-  response(choices: readonly FinishedChoice[], summary: Summary & { readonly usage: Usage }): object;
+  response(choices: readonly FinishedChoice[], summary: Summary): object;
   /** What a choice begins with, if anything. */
-  start(choice: ChoiceStart): object | null;
-  delta(choice: ChoiceDelta): object;
-  finish(index: number, reason: FinishReason): object;
-  /** The chunk after the last, for what was asked to be told of the whole. */
-  summary(summary: Summary): object;
+  start(choice: ChoiceStart): readonly StreamEvent[];
+  delta(choice: ChoiceDelta): readonly StreamEvent[];
+  finish(index: number, reason: FinishReason): readonly StreamEvent[];
+  /** What comes after the last choice has finished, if anything. */
+  summary(summary: Summary): readonly StreamEvent[];
 }
 
 export interface ResponseHead {
@@ -59,21 +62,24 @@ export interface ResponseHead {
   readonly created: number;
   /** Random part of the id. */
   readonly key: string;
-  /** Then every chunk but the last carries `usage: null`. */
+  /** Whether a stream tells the usage: then every chunk but the last carries `usage: null`. */
   readonly includeUsage: boolean;
+}
+
+type Chunk = (choices: readonly object[], more?: object) => StreamEvent;
+
+/** The chunk after the last, with no choices, where there is anything to tell in it. */
+function lastChunk({ usage, timings }: Summary, includeUsage: boolean, chunk: Chunk): readonly StreamEvent[] {
+  if (!includeUsage && timings === undefined) return [];
+  return [chunk([], { usage: includeUsage ? usage : undefined, timings })];
 }
 
 /** `chat.completion` and `chat.completion.chunk`. */
 export function chatFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
   const id = `chatcmpl-${key}`;
   const noUsage = includeUsage ? { usage: null } : {};
-  const chunk = (choices: readonly object[], more: object = noUsage): object => ({
-    id,
-    object: 'chat.completion.chunk',
-    created,
-    model,
-    choices,
-    ...more,
+  const chunk: Chunk = (choices, more = noUsage) => ({
+    data: { id, object: 'chat.completion.chunk', created, model, choices, ...more },
   });
   const choice = (index: number, delta: object, more: object = {}): object => ({
     index,
@@ -99,21 +105,24 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
       ...summary,
       prompt_token_ids: choices[0]?.promptTokenIds,
     }),
-    start: ({ index, promptTokenIds }) =>
+    start: ({ index, promptTokenIds }) => [
       chunk([choice(index, { role: 'assistant', content: '' })], {
         ...noUsage,
         prompt_token_ids: promptTokenIds,
       }),
-    delta: ({ index, text, tokenIds }) => chunk([choice(index, { content: text }, { token_ids: tokenIds })]),
-    finish: (index, reason) => chunk([choice(index, {}, { finish_reason: reason })]),
-    summary: (summary) => chunk([], { ...summary }),
+    ],
+    delta: ({ index, text, tokenIds }) => [
+      chunk([choice(index, { content: text }, { token_ids: tokenIds })]),
+    ],
+    finish: (index, reason) => [chunk([choice(index, {}, { finish_reason: reason })])],
+    summary: (summary) => lastChunk(summary, includeUsage, chunk),
   };
 }
 
 /** `text_completion`, whole and in chunks alike. */
 export function completionFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
   const noUsage = includeUsage ? { usage: null } : {};
-  const body = (choices: readonly object[], more: object = noUsage): object => ({
+  const body = (choices: readonly object[], more: object): object => ({
     id: `cmpl-${key}`,
     object: 'text_completion',
     created,
@@ -121,6 +130,7 @@ export function completionFormat({ key, created, model, includeUsage }: Response
     choices,
     ...more,
   });
+  const chunk: Chunk = (choices, more = noUsage) => ({ data: body(choices, more) });
   const choice = (index: number, text: string, more: object = {}): object => ({
     index,
     text,
@@ -144,36 +154,10 @@ export function completionFormat({ key, created, model, includeUsage }: Response
     // A text has no role to announce: only what the client asked to see of its prompt.
     start: ({ index, promptTokenIds }) =>
       promptTokenIds === undefined
-        ? null
-        : body([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })]),
-    delta: ({ index, text, tokenIds }) => body([choice(index, text, { token_ids: tokenIds })]),
-    finish: (index, reason) => body([choice(index, '', { finish_reason: reason })]),
-    summary: (summary) => body([], { ...summary }),
-  };
-}
-
-export interface ErrorBody {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    readonly param: string | null;
-    readonly code: string;
-  };
-}
-
-/** What a client sent comes back in messages; not at any length, and on one line. */
-const MAX_TEXT = 1_000;
-const oneLine = (text: string): string => text.slice(0, MAX_TEXT).replace(/[\r\n\u2028\u2029]/g, ' ');
-
-/** OpenAI's error body. What went wrong inside is for the log: the client of an `internal` error learns the code. */
-export function errorBody(error: ServingError): ErrorBody {
-  const message = error.code === 'internal' ? 'internal error' : oneLine(error.message);
-  return {
-    error: {
-      message: error.hint === '' ? message : `${message} (${error.hint})`,
-      type: error.kind.type,
-      param: error.param === null ? null : oneLine(error.param),
-      code: error.code,
-    },
+        ? []
+        : [chunk([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })])],
+    delta: ({ index, text, tokenIds }) => [chunk([choice(index, text, { token_ids: tokenIds })])],
+    finish: (index, reason) => [chunk([choice(index, '', { finish_reason: reason })])],
+    summary: (summary) => lastChunk(summary, includeUsage, chunk),
   };
 }
