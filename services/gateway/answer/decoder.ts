@@ -1,6 +1,6 @@
 import { StreamingDetokenizer } from '../../lib/model/text/detokenizer.js';
 import type { Tokenizer } from '../../lib/model/text/tokenizer.js';
-import type { FinishReason } from '../../lib/openai/response-format.js';
+import type { FinishReason, ToolCallPiece } from '../../lib/openai/response-format.js';
 import type { StepTokens, TokenLogprob } from '../../lib/sampling/step-tokens.js';
 import { StopMatcher } from '../../lib/sampling/stop-matcher.js';
 import type { Choice } from './choice.js';
@@ -13,6 +13,8 @@ export interface Piece {
   readonly logprobs?: readonly TokenLogprob[];
   /** Text that became certain with them, often empty. */
   readonly text: string;
+  /** What became certain of calls of tools; at least one, where there are any. */
+  readonly toolCalls?: readonly ToolCallPiece[];
   /** Not null for the last piece. */
   readonly finishReason: FinishReason | null;
 }

@@ -1,4 +1,9 @@
-import type { FinishedChoice, FinishReason } from '../../lib/openai/response-format.js';
+import {
+  wholeCalls,
+  type FinishedChoice,
+  type FinishReason,
+  type ToolCallPiece,
+} from '../../lib/openai/response-format.js';
 import type { Admission } from '../admission.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
@@ -87,11 +92,14 @@ export async function wholeAnswer({ plan, choices, trace, controller }: RunningP
 async function collect({ choice: { index, prompt }, pieces }: RunningChoice) {
   let text = '';
   const tokens: number[] = [];
+  const calls: ToolCallPiece[] = [];
   let finishReason: FinishReason = 'length';
   for await (const piece of pieces) {
     text += piece.text;
     tokens.push(...piece.tokens);
+    calls.push(...(piece.toolCalls ?? []));
     finishReason = piece.finishReason ?? finishReason;
   }
-  return { index, prompt, text, tokens, finishReason };
+  const toolCalls = calls.length > 0 ? { toolCalls: wholeCalls(calls) } : {};
+  return { index, prompt, text, ...toolCalls, tokens, finishReason };
 }

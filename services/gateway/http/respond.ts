@@ -71,10 +71,11 @@ async function streamChoice(
   events.send(format.start({ index, ...(returnTokenIds ? { promptTokenIds: choice.prompt } : {}) }));
 
   const finished = { tokens: 0, finishReason: 'length' as FinishReason };
-  for await (const { tokens, text, finishReason } of pieces) {
+  for await (const { tokens, text, toolCalls, finishReason } of pieces) {
     finished.tokens += tokens.length;
-    if (returnTokenIds) events.send(format.delta({ index, text, tokenIds: tokens }));
-    else if (text !== '') events.send(format.delta({ index, text }));
+    const delta = { index, text, ...(toolCalls && { toolCalls }) };
+    if (returnTokenIds) events.send(format.delta({ ...delta, tokenIds: tokens }));
+    else if (text !== '' || toolCalls !== undefined) events.send(format.delta(delta));
     if (finishReason === null) {
       await events.room();
       continue;

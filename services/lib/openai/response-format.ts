@@ -1,6 +1,6 @@
 import type { StreamEvent } from './dialect.js';
 
-export type FinishReason = 'stop' | 'length';
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -35,11 +35,38 @@ export interface ChoiceStart {
 export interface ChoiceDelta {
   readonly index: number;
   readonly text: string;
+  /** At least one, where there are any. */
+  readonly toolCalls?: readonly ToolCallPiece[];
   readonly tokenIds?: readonly number[];
 }
 
-export interface FinishedChoice extends ChoiceStart, ChoiceDelta {
+export interface FinishedChoice extends ChoiceStart, Omit<ChoiceDelta, 'toolCalls'> {
+  readonly toolCalls?: readonly ToolCall[];
   readonly finishReason: FinishReason;
+}
+
+/** A call of a tool, whose arguments are a text of JSON. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+}
+
+/** What has come of a call: its id and name with the first piece, then more of its arguments. */
+export interface ToolCallPiece extends Partial<ToolCall> {
+  /** Counts the calls of a choice. */
+  readonly index: number;
+  readonly arguments: string;
+}
+
+/** The calls that a choice's pieces make, in order. */
+export function wholeCalls(pieces: Iterable<ToolCallPiece>): ToolCall[] {
+  const calls: { id: string; name: string; arguments: string }[] = [];
+  for (const { index, id = '', name = '', arguments: text } of pieces) {
+    calls[index] ??= { id, name, arguments: '' };
+    calls[index].arguments += text;
+  }
+  return calls;
 }
 
 /**
@@ -95,9 +122,14 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
       object: 'chat.completion',
       created,
       model,
-      choices: choices.map(({ index, text, tokenIds, finishReason }) => ({
+      choices: choices.map(({ index, text, toolCalls, tokenIds, finishReason }) => ({
         index,
-        message: { role: 'assistant', content: text, refusal: null },
+        message: {
+          role: 'assistant',
+          content: toolCalls !== undefined && text === '' ? null : text,
+          refusal: null,
+          tool_calls: toolCalls?.map(({ id, ...call }) => ({ id, type: 'function', function: call })),
+        },
         logprobs: null,
         finish_reason: finishReason,
         token_ids: tokenIds,
@@ -111,13 +143,21 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
         prompt_token_ids: promptTokenIds,
       }),
     ],
-    delta: ({ index, text, tokenIds }) => [
-      chunk([choice(index, { content: text }, { token_ids: tokenIds })]),
-    ],
+    delta: ({ index, text, toolCalls, tokenIds }) => {
+      const content = toolCalls !== undefined && text === '' ? {} : { content: text };
+      const calls = { tool_calls: toolCalls?.map(callDelta) };
+      return [chunk([choice(index, { ...content, ...calls }, { token_ids: tokenIds })])];
+    },
     finish: (index, reason) => [chunk([choice(index, {}, { finish_reason: reason })])],
     summary: (summary) => lastChunk(summary, includeUsage, chunk),
   };
 }
+
+const callDelta = ({ index, id, name, arguments: text }: ToolCallPiece): object => ({
+  index,
+  ...(id !== undefined && { id, type: 'function' }),
+  function: { name, arguments: text },
+});
 
 /** `text_completion`, whole and in chunks alike. */
 export function completionFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
