@@ -12,6 +12,7 @@ const options: GroupingOptions<Work> = {
   limits: { maxRows: 512, maxSequences: 64 },
   parallelSteps: () => 1,
   promptShare: 0.5,
+  laneOf: () => '',
   divide: ({ sequence, item }, rows) => [
     { sequence, item: { ...item, count: rows, logits: 0 } },
     { sequence, item: { ...item, position: item.position + rows, count: item.count - rows } },
@@ -137,6 +138,95 @@ describe('the grouped scheduler', () => {
       scheduler.ran(step, 0.01, always, 0);
     }
     expect(sizes).toEqual(expected);
+  });
+});
+
+describe('lanes', () => {
+  const laneOf = ({ sequence }: Work): string => (sequence as { lane: string }).lane;
+  const sequencesOf = (lane: string, count: number): object[] =>
+    Array.from({ length: count }, (_, index) => ({ lane, index }));
+  const [x, y] = [sequencesOf('x', 6), sequencesOf('y', 2)];
+  const lanesOf = (step: readonly Work[]): string[] => step.map(laneOf);
+  const laned = (parallelSteps: number): GroupedScheduler<Work> =>
+    schedulerWith({ laneOf, parallelSteps: () => parallelSteps });
+  const run = (scheduler: GroupedScheduler<Work>, now = 0): Work[] => {
+    const step = scheduler.next(always, now);
+    scheduler.ran(step, 0.01, always, now);
+    return step;
+  };
+
+  it('have groups of their own, and take turns', () => {
+    const scheduler = laned(2);
+    for (const sequence of [...x.slice(0, 2), ...y, ...x.slice(2)]) scheduler.enqueue(decode(sequence), 0);
+    expect(lanesOf(run(scheduler))).toEqual(Array(6).fill('x'));
+    expect(lanesOf(run(scheduler))).toEqual(['y', 'y']);
+    // Both are out: who comes back waits for the rest of its lane.
+    scheduler.enqueue(decode(x[0]!), 0.02);
+    for (const sequence of y) scheduler.enqueue(decode(sequence), 0.021);
+    expect(lanesOf(run(scheduler, 0.021))).toEqual(['y', 'y']);
+    expect(run(scheduler, 0.021)).toEqual([]);
+    for (const sequence of x.slice(1)) scheduler.enqueue(decode(sequence), 0.03);
+    expect(run(scheduler, 0.03)).toHaveLength(6);
+  });
+
+  it('have as many groups as is their part of all', () => {
+    const scheduler = laned(4);
+    for (const sequence of [...x, ...y]) scheduler.enqueue(decode(sequence), 0);
+    const steps = Array.from({ length: 5 }, () => lanesOf(run(scheduler)).join(''));
+    expect(steps).toEqual(['xx', 'xx', 'xx', 'yy', '']);
+  });
+
+  it('are one where there are more of them than groups', () => {
+    const scheduler = laned(1);
+    for (const sequence of [...x, ...y]) scheduler.enqueue(decode(sequence), 0);
+    expect(run(scheduler)).toHaveLength(8);
+    expect(run(scheduler)).toEqual([]);
+  });
+
+  it('have their prompts computed beside their own sequences only', () => {
+    const scheduler = laned(2);
+    for (const sequence of [...x, y[0]!]) scheduler.enqueue(decode(sequence), 0);
+    scheduler.enqueue(prompt(y[1]!), 0);
+    expect(lanesOf(run(scheduler))).toEqual(Array(6).fill('x'));
+    // What a step of one takes is seen once; then it has company.
+    expect(run(scheduler)).toHaveLength(1);
+    scheduler.enqueue(decode(y[0]!), 0.02);
+    expect(lanesOf(run(scheduler, 0.02))).toEqual(['y', 'y']);
+  });
+
+  it('share out a prompt over the groups that come by, so that all have as much to do', () => {
+    const scheduler = schedulerWith({ parallelSteps: () => 4 });
+    const runners = sequencesOf('', 4);
+    let now = 0;
+    const round = (): number[][] =>
+      runners.map((sequence) => {
+        scheduler.enqueue(decode(sequence), (now += 0.05));
+        return run(scheduler, now).map(({ item }) => item.count);
+      });
+    round();
+    scheduler.enqueue(prompt({}, 160), now);
+    expect(round()).toEqual(Array(4).fill([1, 40]));
+    expect(scheduler.depth).toBe(0);
+  });
+
+  it('are fewer and larger where most of a step is fixed', () => {
+    const sizes = (seconds: (decodes: number) => number): number[] => {
+      const scheduler = schedulerWith({ parallelSteps: () => 2 });
+      const runners = sequencesOf('', 64);
+      const step = (now: number): number => {
+        const parts = scheduler.next(always, now);
+        scheduler.ran(parts, seconds(parts.length), always, now);
+        return parts.length;
+      };
+      for (const count of [8, 16, 64]) {
+        for (const sequence of runners.slice(0, count)) scheduler.enqueue(decode(sequence), count);
+        while (step(count) > 0);
+      }
+      for (const sequence of runners) scheduler.enqueue(decode(sequence), 100);
+      return Array.from({ length: 4 }, () => step(100));
+    };
+    expect(sizes(() => 0.03)).toEqual([32, 32, 0, 0]);
+    expect(sizes((decodes) => 0.001 * decodes)).toEqual([22, 22, 20, 0]);
   });
 });
 
