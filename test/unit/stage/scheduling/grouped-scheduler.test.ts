@@ -5,7 +5,7 @@ import {
   GroupedScheduler,
   type GroupingOptions,
 } from '../../../../services/stage/scheduling/grouped-scheduler.js';
-import type { Work } from '../../../../services/stage/scheduling/work-queue.js';
+import { SMALLEST_PIECE, type Work } from '../../../../services/stage/scheduling/work-queue.js';
 
 const always = (): boolean => true;
 const options: GroupingOptions<Work> = {
@@ -145,35 +145,39 @@ describe('lanes', () => {
   const laneOf = ({ sequence }: Work): string => (sequence as { lane: string }).lane;
   const sequencesOf = (lane: string, count: number): object[] =>
     Array.from({ length: count }, (_, index) => ({ lane, index }));
-  const [x, y] = [sequencesOf('x', 6), sequencesOf('y', 2)];
+  const [x, y] = [sequencesOf('x', 4), sequencesOf('y', 4)];
   const lanesOf = (step: readonly Work[]): string[] => step.map(laneOf);
   const laned = (parallelSteps: number): GroupedScheduler<Work> =>
     schedulerWith({ laneOf, parallelSteps: () => parallelSteps });
+  /** A row of a prompt takes a hundredth of a step. */
   const run = (scheduler: GroupedScheduler<Work>, now = 0): Work[] => {
     const step = scheduler.next(always, now);
-    scheduler.ran(step, 0.01, always, now);
+    const prompts = step.filter(({ item }) => item.count > item.logits);
+    const rows = prompts.reduce((sum, { item }) => sum + item.count, 0);
+    scheduler.ran(step, 0.01 + 0.0001 * rows, always, now);
     return step;
   };
 
   it('have groups of their own, and take turns', () => {
     const scheduler = laned(2);
-    for (const sequence of [...x.slice(0, 2), ...y, ...x.slice(2)]) scheduler.enqueue(decode(sequence), 0);
-    expect(lanesOf(run(scheduler))).toEqual(Array(6).fill('x'));
-    expect(lanesOf(run(scheduler))).toEqual(['y', 'y']);
+    for (const sequence of [x[0]!, ...y, ...x.slice(1)]) scheduler.enqueue(decode(sequence), 0);
+    expect(lanesOf(run(scheduler))).toEqual(['x', 'x', 'x', 'x']);
+    expect(lanesOf(run(scheduler))).toEqual(['y', 'y', 'y', 'y']);
     // Both are out: who comes back waits for the rest of its lane.
     scheduler.enqueue(decode(x[0]!), 0.02);
     for (const sequence of y) scheduler.enqueue(decode(sequence), 0.021);
-    expect(lanesOf(run(scheduler, 0.021))).toEqual(['y', 'y']);
+    expect(lanesOf(run(scheduler, 0.021))).toEqual(['y', 'y', 'y', 'y']);
     expect(run(scheduler, 0.021)).toEqual([]);
     for (const sequence of x.slice(1)) scheduler.enqueue(decode(sequence), 0.03);
-    expect(run(scheduler, 0.03)).toHaveLength(6);
+    expect(run(scheduler, 0.03)).toHaveLength(4);
   });
 
   it('have as many groups as is their part of all', () => {
     const scheduler = laned(4);
-    for (const sequence of [...x, ...y]) scheduler.enqueue(decode(sequence), 0);
+    const [many, few] = [sequencesOf('m', 6), sequencesOf('f', 2)];
+    for (const sequence of [...many, ...few]) scheduler.enqueue(decode(sequence), 0);
     const steps = Array.from({ length: 5 }, () => lanesOf(run(scheduler)).join(''));
-    expect(steps).toEqual(['xx', 'xx', 'xx', 'yy', '']);
+    expect(steps).toEqual(['mm', 'mm', 'mm', 'ff', '']);
   });
 
   it('are one where there are more of them than groups', () => {
@@ -185,13 +189,13 @@ describe('lanes', () => {
 
   it('have their prompts computed beside their own sequences only', () => {
     const scheduler = laned(2);
-    for (const sequence of [...x, y[0]!]) scheduler.enqueue(decode(sequence), 0);
-    scheduler.enqueue(prompt(y[1]!), 0);
-    expect(lanesOf(run(scheduler))).toEqual(Array(6).fill('x'));
-    // What a step of one takes is seen once; then it has company.
-    expect(run(scheduler)).toHaveLength(1);
-    scheduler.enqueue(decode(y[0]!), 0.02);
-    expect(lanesOf(run(scheduler, 0.02))).toEqual(['y', 'y']);
+    for (const sequence of [...x, ...y.slice(1)]) scheduler.enqueue(decode(sequence), 0);
+    scheduler.enqueue(prompt(y[0]!), 0);
+    expect(lanesOf(run(scheduler))).toEqual(['x', 'x', 'x', 'x']);
+    expect(run(scheduler).map(({ sequence, item }) => [sequence, item.count])).toEqual([
+      ...y.slice(1).map((sequence) => [sequence, 1]),
+      [y[0], SMALLEST_PIECE],
+    ]);
   });
 
   it('share out a prompt over the groups that come by, so that all have as much to do', () => {
@@ -204,8 +208,9 @@ describe('lanes', () => {
         return run(scheduler, now).map(({ item }) => item.count);
       });
     round();
-    scheduler.enqueue(prompt({}, 160), now);
-    expect(round()).toEqual(Array(4).fill([1, 40]));
+    scheduler.ran([decode({}), prompt({}, 100)], 0.02, () => false, now);
+    scheduler.enqueue(prompt({}, 72), now);
+    expect(round()).toEqual(Array(4).fill([1, 18]));
     expect(scheduler.depth).toBe(0);
   });
 

@@ -1,4 +1,8 @@
-import { enginesOf, parallelSteps, stepsAtOnce } from '../../../../services/stage/scheduling/parallel-steps.js';
+import {
+  enginesOf,
+  parallelSteps,
+  stepsAtOnce,
+} from '../../../../services/stage/scheduling/parallel-steps.js';
 
 const engine = (owner: string, processors: number, threads: number) => ({
   replica: 'r',

@@ -124,8 +124,11 @@ describe('the queue of a scheduler', () => {
       [0, 20],
     ]);
     expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([[0, limits.maxRows]]);
-    expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([[0, 32]]);
-    expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([[2, 40]]);
+    expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([
+      [0, 32],
+      [2, limits.maxRows - 32],
+    ]);
+    expect(queue.depth).toBe(1);
   });
 
   it('leaves no tail that is smaller than a piece', () => {
