@@ -1,35 +1,83 @@
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runCommand, stopSignal } from './lib/cli/command.js';
+import { prepareImages } from './lib/k8s/images.js';
+import { cpuSection, measureCpu } from './lib/measure/experiment/cpu/measure-cpu.js';
 import { experimentCommand, type ExperimentOptions } from './lib/measure/experiment/options.js';
+import { writeExperimentPage } from './lib/measure/experiment/page/experiment-page.js';
 import { RowStore } from './lib/measure/experiment/plan.js';
-import { runScenario } from './lib/measure/experiment/run-scenario.js';
-import { SCENARIOS } from './lib/measure/experiment/scenario.js';
-import { scenarioOf } from './lib/measure/experiment/scenarios/index.js';
+import { resultsOf, runScenario } from './lib/measure/experiment/run-scenario.js';
+import { SCENARIOS, type Scenario } from './lib/measure/experiment/scenario.js';
+import { scenarioOf, smokeScenario } from './lib/measure/experiment/scenarios/index.js';
+import { simulateMap, type MapCell } from './lib/measure/experiment/simulate/map.js';
+import type { Site } from './lib/measure/experiment/types.js';
+import { commandLine, describeMachine } from './lib/measure/page.js';
 import { ClusterSite } from './lib/measure/sites/cluster-site.js';
 import { LocalSite } from './lib/measure/sites/local-site.js';
+import { repositoryRoot, writeWhole } from './lib/repository.js';
+
+/** Enough to pass through every part that needs no cluster, and no more. */
+const SMOKE = { site: 'local', arms: ['c'], loads: ['step'], duration: 3, rate: 2, network: false } as const;
+
+const onEvent = (message: string): void => console.error(message);
 
 await runCommand(experimentCommand(experiment));
 
-async function experiment(options: ExperimentOptions): Promise<void> {
+async function experiment(asked: ExperimentOptions): Promise<void> {
   const signal = stopSignal();
-  const onEvent = (message: string): void => console.error(message);
+  const options = asked.smoke
+    ? { ...asked, ...SMOKE, rows: mkdtempSync(join(tmpdir(), 'layermesh-experiment-')) }
+    : asked;
   const store = new RowStore(options.rows);
-  const site =
-    options.site === 'local'
-      ? new LocalSite()
-      : new ClusterSite({
-          namespace: options.namespace,
-          tag: options.tag,
-          delayCommand: options.delayCommand ?? null,
-          folder: options.rows,
-        });
+  const scenarios = scenariosOf(options);
+  if (!options.page) await measure(scenarios, options, store, signal);
+
+  const folder = options.docs ? join(repositoryRoot, 'docs') : options.rows;
+  const results = scenarios.map((scenario) => resultsOf(scenario, store));
+  const map = mapOf(options, signal);
+  const run = {
+    machine: describeMachine(),
+    date: new Date().toISOString(),
+    command: commandLine('experiment'),
+  };
+  writeExperimentPage({ map, scenarios: results, ...run }, folder);
+  if (options.scenario.includes('cpu')) await cpuSection(options, store, folder, signal);
+  console.log(`Written to ${join(folder, 'experiment.md')}`);
+}
+
+function scenariosOf({ scenario, dilate, hopMs, smoke }: ExperimentOptions): Scenario[] {
+  const fleet = { dilation: dilate, hopMs };
+  if (smoke) return [smokeScenario(fleet)];
+  return SCENARIOS.filter((name) => scenario.includes(name)).map((name) => scenarioOf(name, fleet));
+}
+
+async function measure(
+  scenarios: readonly Scenario[],
+  options: ExperimentOptions,
+  store: RowStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const { namespace, tag, delayCommand = null, rows: folder } = options;
+  const site: Site =
+    options.site === 'local' ? new LocalSite() : new ClusterSite({ namespace, tag, delayCommand, folder });
   try {
-    for (const name of SCENARIOS.filter((each) => options.scenario.includes(each))) {
-      const scenario = scenarioOf(name, { dilation: options.dilate, hopMs: options.hopMs });
-      const results = await runScenario(scenario, { site, store, onEvent, dilate: options.dilate }, signal);
-      for (const { id, text, judge } of scenario.expectations)
-        console.log(id, text, JSON.stringify(judge({ ...results, outcomes: results.outcomes.map((o) => ({ ...o, simulated: o.measured })) })));
-    }
+    // Whether there is a cluster at all is known sooner than images are built.
+    await site.describe(signal);
+    if (options.site === 'cluster' && !options.imagesReady) await prepareImages(tag, signal);
+    for (const scenario of scenarios) await runScenario(scenario, { site, store, onEvent }, signal);
+    if (options.scenario.includes('cpu')) await measureCpu(options, { site, store, onEvent }, signal);
   } finally {
     await site.close();
   }
+}
+
+/** Simulated once, and kept with the rows. */
+function mapOf({ rows, smoke }: ExperimentOptions, signal: AbortSignal): MapCell[] {
+  const path = join(rows, 'map.json');
+  if (smoke) return [];
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as MapCell[];
+  const map = simulateMap((place) => onEvent(`map: ${place}`), signal);
+  writeWhole(path, JSON.stringify(map));
+  return map;
 }

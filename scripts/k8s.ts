@@ -11,7 +11,7 @@ import { checkMovement } from './lib/k8s/doctor/movement.js';
 import { checkPods } from './lib/k8s/doctor/pods.js';
 import { caseOf, casesOption, UNEVEN, type CaseName } from './lib/k8s/e2e/cases.js';
 import { scaleDowns } from './lib/k8s/e2e/replicas.js';
-import { buildImages } from './lib/k8s/images.js';
+import { prepareImages } from './lib/k8s/images.js';
 import { forwardGateway, Kubectl } from './lib/k8s/kubectl.js';
 import { makeLoad, type LoadResult } from './lib/k8s/load.js';
 import { writeOverlay } from './lib/k8s/overlay.js';
@@ -19,7 +19,6 @@ import { parseRenderOptions, renderCommand, type RenderOptions } from './lib/k8s
 import { reactionTable } from './lib/measure/reaction/page.js';
 import { measureReactions, type ReactionRound } from './lib/measure/reaction/run-reactions.js';
 import { ClusterApi } from './lib/measure/sites/cluster-api.js';
-import { locateModel, prepare } from './lib/model/prepare.js';
 
 await runCommand(
   new Command('k8s')
@@ -175,11 +174,6 @@ async function closeAll([close, ...others]: readonly (() => Promise<unknown>)[])
   } finally {
     if (others.length > 0) await closeAll(others);
   }
-}
-
-async function prepareImages(tag: string, signal: AbortSignal): Promise<void> {
-  const { directory: prepared } = await prepare(await locateModel(undefined, signal), 'int8', signal);
-  await runStep('images', () => buildImages({ tag, prepared, precision: 'int8' }, signal));
 }
 
 async function tryCase(

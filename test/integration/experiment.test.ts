@@ -23,20 +23,31 @@ describe('npm run experiment', () => {
 
   it('goes from a load to rows, tables and figures without a cluster', async () => {
     const { code, output } = await experiment('--smoke');
-    expect(output).toContain('### Step: 2.00 → 8.00 → 2.00 requests/s');
-    expect(code).toBe(0);
+    expect({ code, output }).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('Written to ') as string,
+    });
 
     const rows = join(
       folder.path,
       (await readdir(folder.path)).find((name) => name.startsWith('layermesh-experiment-'))!,
     );
-    for (const file of ['c-step.json', 'one-a-capacity.json']) {
-      const { records, observations } = JSON.parse(await readFile(join(rows, file), 'utf8')) as Rows;
+    for (const file of ['c-step', 'one-a-capacity']) {
+      const path = join(rows, 'cpu', `${file}.json`);
+      const { records, observations } = JSON.parse(await readFile(path, 'utf8')) as Rows;
       expect(records.length).toBeGreaterThan(1);
       expect(records.filter(({ error, tokens }) => error !== null || tokens.length !== 32)).toEqual([]);
       expect(observations.at(-1)!.pods.every(({ service }) => service !== null)).toBe(true);
     }
+    const emulated = (await readdir(join(rows, 'smoke'))).filter((name) => name !== 'plan.json');
+    expect(emulated).toHaveLength(2);
+    for (const file of emulated) {
+      const { records } = JSON.parse(await readFile(join(rows, 'smoke', file), 'utf8')) as Rows;
+      expect(records.map(({ error, tokens }) => error ?? tokens.length)).toEqual(records.map(() => 16));
+    }
     const page = await readFile(join(rows, 'experiment.md'), 'utf8');
+    expect(page).toContain('### Step: 2.00 → 8.00 → 2.00 requests/s');
+    expect(page).toContain('### SMOKE: Smoke');
     const figures = [...page.matchAll(/\]\((experiment\/.*?\.svg)\)/g)].map(([, path]) => path!);
     expect(figures.length).toBeGreaterThan(2);
     for (const path of figures)
@@ -46,14 +57,15 @@ describe('npm run experiment', () => {
   it.each([
     ['cluster_failed', ['--rows', 'rows']],
     ['invalid_config', ['--arms', 'd']],
-    ['invalid_split', ['--split', '9,6']],
+    ['invalid_config', ['--scenario', 's7']],
+    ['invalid_split', ['--scenario', 'cpu', '--site', 'local', '--rows', 'other', '--split', '9,6']],
   ])(
     'fails in one line with %s: %j',
     async (expected, args) => {
       const { code, output } = await experiment(
-        ...args.map((arg) => (arg === 'rows' ? join(folder.path, arg) : arg)),
+        ...args.map((arg) => (['rows', 'other'].includes(arg) ? join(folder.path, arg) : arg)),
       );
-      const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('one-c: '));
+      const errors = output.split('\n').filter((line) => line !== '' && !line.includes(': deploying '));
       expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
       expect(code).toBe(1);
     },

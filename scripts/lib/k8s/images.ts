@@ -2,7 +2,9 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import type { Precision } from '../../../services/lib/engine/types.js';
+import { runStep } from '../../bootstrap/step.mjs';
 import { runTool } from '../../bootstrap/tool.mjs';
+import { locateModel, prepare } from '../model/prepare.js';
 import { repositoryRoot } from '../repository.js';
 import { Kubectl } from './kubectl.js';
 
@@ -45,6 +47,12 @@ export async function buildImages(options: ImageOptions, signal: AbortSignal): P
     await build({ name: whole, file: 'weights.Dockerfile', target: weights, context, args }, signal);
     await handOver?.(whole);
   }
+}
+
+/** The same of the demo model, which is prepared first, as a step of a command. */
+export async function prepareImages(tag: string, signal: AbortSignal): Promise<void> {
+  const { directory: prepared } = await prepare(await locateModel(undefined, signal), 'int8', signal);
+  await runStep('images', () => buildImages({ tag, prepared, precision: 'int8' }, signal));
 }
 
 const builder = (): string | undefined => process.env['LAYERMESH_IMAGE_BUILDER'];

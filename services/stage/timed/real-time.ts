@@ -1,9 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-
-/** Name of such a thread, by which whoever runs the machine finds it. */
-export const DEVICE_THREAD = 'device';
+import { DEVICE_THREAD } from '../../lib/engine/timed/device-clock.js';
 
 /** The lowest of those that come before every thread that shares its processor's time. */
 const PRIORITY = 1;

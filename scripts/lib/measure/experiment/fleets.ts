@@ -1,4 +1,5 @@
 import { modelShape } from '../../../../services/lib/model/shapes/model-shape.js';
+import { evenSplit } from '../../../../services/lib/model/split.js';
 import type { Arm, Emulated, StageBounds } from './arm.js';
 
 /** What arms of emulated GPUs are made with; what is left out is that of `DEFAULTS`. */
@@ -13,6 +14,15 @@ const DEFAULTS: Emulated = {
   dilation: 1,
   hopMs: 0,
 };
+
+/**
+ * The same, so many times as slow again: where stages would send each other more than some 36 MB of activations a second, all that is
+ * modelled takes longer, for two processors to keep up with the bytes, which are real.
+ */
+export const slowed = (options: FleetOptions, times: number): FleetOptions => ({
+  ...options,
+  dilation: (options.dilation ?? DEFAULTS.dilation) * times,
+});
 
 /** Least and most replicas of a stage. */
 type Replicas = number | readonly [min: number, max: number];
@@ -34,16 +44,15 @@ export const wholeMixed = (devices: readonly string[], options: FleetOptions = {
   return fleet(`whole-${devices.join('-')}`, title, [], [{ device: first, replicas: 1, more }], options);
 };
 
-/** Stages of as many layers each, all on such devices. */
+/** Stages of even cost, all on such devices. */
 export function split(
   stages: number,
   device: string,
   replicas: Replicas = 1,
   options: FleetOptions = {},
 ): Arm {
-  const { layers } = modelShape(options.shape ?? DEFAULTS.shape);
-  const boundaries = Array.from({ length: stages - 1 }, (_, index) => ((index + 1) * layers) / stages);
-  const each = boundaries.concat(layers).map(() => ({ device, replicas }));
+  const boundaries = evenSplit(modelShape(options.shape ?? DEFAULTS.shape), stages);
+  const each = Array.from({ length: stages }, () => ({ device, replicas }));
   const title = `${stages} stages on ${device}, ${replicasText(replicas)} of each`;
   return fleet(`split-${stages}-${device}${countText(replicas)}`, title, boundaries, each, options);
 }

@@ -62,9 +62,7 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
         .choices([...SITES])
         .default('cluster'),
     )
-    .addOption(
-      new Option('--dilate <k>', 'all that is modelled takes k times as long').argParser(positive).default(1),
-    )
+    .addOption(count('--dilate <k>', 'all that is modelled takes so many times as long again', 1, [1, 100]))
     .addOption(
       new Option('--hop-ms <h>', 'an uncontended hop, which dilated takes k times as long too')
         .argParser(positive)

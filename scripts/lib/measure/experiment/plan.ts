@@ -28,8 +28,8 @@ export const planOf = (options: PlanOptions, store: RowStore): Plan =>
   );
 
 /** The same of a scenario's folder; each row says by a digest of which arm and load it is. */
-export const scenarioPlanOf = (scenario: string, dilation: number, store: RowStore): ScenarioPlan =>
-  keptPlan({ scenario, dilation, costModel: COST_MODEL_VERSION, settings: EXPERIMENT_SETTINGS }, store);
+export const scenarioPlanOf = (scenario: string, store: RowStore): ScenarioPlan =>
+  keptPlan({ scenario, costModel: COST_MODEL_VERSION, settings: EXPERIMENT_SETTINGS }, store);
 
 function keptPlan<Decisive extends Readonly<Record<string, unknown>>>(
   decisive: Decisive,

@@ -88,7 +88,8 @@ export async function runTrials(
   return planned.map((trial) => keptTrial(arm, trial, store)!);
 }
 
-function keptTrial(arm: Arm, { name, of }: PlannedTrial, store: RowStore): KeptTrial | null {
+/** What the store has of a trial; null for one that has not been run. Throws `invalid_config` for a row of another arm or load of the same name. */
+export function keptTrial(arm: Arm, { name, of }: PlannedTrial, store: RowStore): KeptTrial | null {
   const kept = store.readTrial(arm.name, name);
   if (kept === null) return null;
   if ((kept.of ?? null) === (of ?? null)) return { ...kept, void: kept.void ?? null };

@@ -8,7 +8,7 @@ export type ScenarioName = (typeof SCENARIOS)[number];
 
 /** A question about emulated GPUs, and what is run to answer it. */
 export interface Scenario {
-  readonly name: ScenarioName;
+  readonly name: ScenarioName | 'smoke';
   readonly title: string;
   /** For the reader, one sentence. */
   readonly question: string;

@@ -19,7 +19,6 @@ export interface Plan {
 /** The same of a scenario, but for its arms and loads, of which each row says itself what it is of. */
 export interface ScenarioPlan extends Pick<Plan, 'machine' | 'date'> {
   readonly scenario: string;
-  readonly dilation: number;
   readonly costModel: number;
   readonly settings: Readonly<Record<string, number>>;
 }

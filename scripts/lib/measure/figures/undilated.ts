@@ -14,6 +14,7 @@ export function undilated(trial: Trial, dilation: number): Trial {
     records: undilatedRecords(trial.records, dilation),
     observations: trial.observations.map((seen) => observation(seen, moment, dilation)),
     lives: trial.lives.map((life) => moved(life, moment)),
+    ...(trial.killed && { killed: trial.killed.map((each) => ({ ...each, at: moment(each.at) })) }),
   };
 }
 

@@ -30,6 +30,7 @@ export interface Sample {
 const BYTES_PER_VALUE = Uint16Array.BYTES_PER_ELEMENT;
 const ORDER_PATIENCE_MS = 120_000;
 const STOP_GRACE_MS = 3_000;
+const MOST_ATTEMPTS = 3;
 
 /** Two services of one checkout with a link through their sidecars and one without, kept for a whole run. */
 export class Pair {
@@ -41,13 +42,17 @@ export class Pair {
 
   /** Starts both, and their sidecars, as `npm run up` does, and opens the links. */
   static async start(options: PairOptions): Promise<Pair> {
-    const pair = new Pair(options.root, new RunFolder(await freePort()));
-    try {
-      await pair.#start(options.daprd);
-      return pair;
-    } catch (error) {
-      await pair.stop();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const pair = new Pair(options.root, new RunFolder(await freePort()));
+      try {
+        await pair.#start(options.daprd);
+        return pair;
+      } catch (error) {
+        // Ports that were free a moment ago may be taken by the time a sidecar listens: it has ended then.
+        const isWithoutSidecar = pair.#sidecars.some(({ running }) => !running);
+        await pair.stop();
+        if (!isWithoutSidecar || attempt === MOST_ATTEMPTS) throw error;
+      }
     }
   }
 

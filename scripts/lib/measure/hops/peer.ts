@@ -62,7 +62,7 @@ const START_PATIENCE_MS = 30_000;
 const ANSWER_PATIENCE_MS = 20_000;
 const ATTEMPT_MS = 100;
 /** A sidecar finds another by what that one announces, which takes longer than ten seconds where all processors are taken. */
-const ATTEMPTS = 600;
+const ATTEMPTS = 200;
 
 /** Different activations that are sent in turn. */
 const STEPS = 4;

@@ -49,7 +49,7 @@ export class ClusterSite implements Site {
     requireDevices(arm);
     const api = await this.#api(signal);
     // What a run that was killed has left.
-    await removeDisposable(namespace);
+    await removeDisposable(namespace, 'at once');
     const overlay = join(folder, 'overlays', arm.name);
     await writeArmOverlay(overlay, arm, this.#options);
     const closers: (() => Promise<unknown>)[] = [() => removeDisposable(namespace, 'at once')];

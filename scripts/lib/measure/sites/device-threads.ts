@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DEVICE_THREAD } from '../../../../services/stage/timed/real-time.js';
+import { DEVICE_THREAD } from '../../../../services/lib/engine/timed/device-clock.js';
 import { runTool } from '../../../bootstrap/tool.mjs';
 import { repositoryRoot } from '../../repository.js';
 

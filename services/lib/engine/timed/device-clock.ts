@@ -1,5 +1,8 @@
 import type { StepTime } from '../types.js';
 
+/** Name of the thread that stands for a device, by which whoever runs the machine finds it. */
+export const DEVICE_THREAD = 'device';
+
 /** The machine's monotonic clock, seconds: the same in all threads and processes. */
 export function machineTime(): number {
   const [seconds, nanoseconds] = process.hrtime();

@@ -1,9 +1,14 @@
 import { readdirSync } from 'node:fs';
 import type { Arm } from '../../../../scripts/lib/measure/experiment/arm.js';
 import { RowStore } from '../../../../scripts/lib/measure/experiment/plan.js';
-import { runScenario, undilatedTrial } from '../../../../scripts/lib/measure/experiment/run-scenario.js';
-import type { Scenario, ScenarioLoad } from '../../../../scripts/lib/measure/experiment/scenario.js';
+import { resultsOf, runScenario } from '../../../../scripts/lib/measure/experiment/run-scenario.js';
+import type {
+  Scenario,
+  ScenarioLoad,
+  ScenarioResults,
+} from '../../../../scripts/lib/measure/experiment/scenario.js';
 import type { Trial } from '../../../../scripts/lib/measure/experiment/types.js';
+import { undilated } from '../../../../scripts/lib/measure/figures/undilated.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 import { thrownBy } from '../../../support/thrown-by.js';
 import { fakeSite, IDLE, stepsOf, type FakeOptions } from './fake-site.js';
@@ -36,28 +41,34 @@ const scenarioOf = (...loads: ScenarioLoad[]): Scenario => ({
   expectations: [],
 });
 
-const run = (rows: string, scenario: Scenario, dilate: number, site: FakeOptions, diary: string[] = []) =>
-  runScenario(
-    scenario,
-    {
-      site: fakeSite(diary, site),
-      store: new RowStore(`${folder.path}/${rows}`),
-      onEvent: () => undefined,
-      dilate,
-      watch: IDLE,
-    },
-    never,
-  );
+const slowed = (scenario: Scenario, dilation: number): Scenario => ({
+  ...scenario,
+  runs: scenario.runs.map((run) => ({
+    ...run,
+    arm: { ...run.arm, emulated: { ...run.arm.emulated!, dilation } },
+  })),
+});
+
+async function run(
+  rows: string,
+  scenario: Scenario,
+  site: FakeOptions,
+  diary: string[] = [],
+): Promise<ScenarioResults> {
+  const store = new RowStore(`${folder.path}/${rows}`);
+  const options = { site: fakeSite(diary, site), store, onEvent: () => undefined, watch: IDLE };
+  await runScenario(scenario, options, never);
+  return resultsOf(scenario, store);
+}
 
 const inTime = { pods: stepsOf(['in time']) };
 
 it('asks as much later as all is slower, and tells of it as if it had not', async () => {
-  const scenario = scenarioOf(load('one', 0.05));
+  const scenario = slowed(scenarioOf(load('one', 0.05)), 4);
   const diary: string[] = [];
-  const { outcomes, voids } = await run('dilated', scenario, 4, inTime, diary);
+  const { outcomes, voids } = await run('dilated', scenario, inTime, diary);
   expect(voids).toEqual([]);
-  const [{ arm: ran, measured }] = outcomes as [(typeof outcomes)[0]];
-  expect(ran.emulated!.dilation).toBe(4);
+  const [{ measured }] = outcomes as [(typeof outcomes)[0]];
   expect(diary).toContain('kill stage-0');
 
   const rows = new RowStore(`${folder.path}/dilated/s1`);
@@ -69,13 +80,13 @@ it('asks as much later as all is slower, and tells of it as if it had not', asyn
 
 it('goes on where it was, and tells of what is void and why', async () => {
   const scenario = scenarioOf(load('one', 0), load('two', 0.02));
-  const first = await run('resumed', scenario, 1, { pods: stepsOf(['in time', 'late']) });
+  const first = await run('resumed', scenario, { pods: stepsOf(['in time', 'late']) });
   expect(first.outcomes.map((each) => each.load.name)).toEqual(['one']);
   expect(first.voids).toEqual([
     { arm, load: scenario.runs[0]!.loads[1], reason: expect.stringContaining('late') as string },
   ]);
   const diary: string[] = [];
-  const second = await run('resumed', scenario, 1, inTime, diary);
+  const second = await run('resumed', scenario, inTime, diary);
   expect(diary.filter((line) => line === 'settle')).toHaveLength(1);
   expect(second.outcomes.map((each) => each.load.name)).toEqual(['one', 'two']);
   expect(readdirSync(`${folder.path}/resumed/s1`).sort()).toEqual([
@@ -86,13 +97,13 @@ it('goes on where it was, and tells of what is void and why', async () => {
 });
 
 it.each([
-  ['another dilation', scenarioOf(load('one', 0)), 2, 'dilation 1, not 2'],
-  ['another load of the same name', scenarioOf(load('one', 0.01)), 1, 'the row of whole and one'],
-])('does not mix its rows with those of %s', async (what, other, dilate, message) => {
-  await run(what, scenarioOf(load('one', 0)), 1, inTime);
-  const error = await thrownBy(() => run(what, other, dilate, inTime));
+  ['another dilation', slowed(scenarioOf(load('one', 0)), 2)],
+  ['another load of the same name', scenarioOf(load('one', 0.01))],
+])('does not mix its rows with those of %s', async (what, other) => {
+  await run(what, scenarioOf(load('one', 0)), inTime);
+  const error = await thrownBy(() => run(what, other, inTime));
   expect(error.code).toBe('invalid_config');
-  expect(error.message).toContain(message);
+  expect(error.message).toContain('the row of whole and one');
 });
 
 it('undoes dilation in all that is modelled, and in nothing else', () => {
@@ -110,7 +121,7 @@ it('undoes dilation in all that is modelled, and in nothing else', () => {
     machineCpuSeconds: 5,
     clientCpuSeconds: 1,
   };
-  const { records, observations, lives, machineCpuSeconds } = undilatedTrial(trial, 4);
+  const { records, observations, lives, machineCpuSeconds } = undilated(trial, 4);
   expect(records[0]).toMatchObject({ sent: 10, tokens: [20, 30] });
   expect(observations[0]!.at).toBe(12_000);
   expect(observations[0]!.pods[0]).toMatchObject({

@@ -1,6 +1,7 @@
 import { figure, plural } from '../../../cli/tables.js';
 import { priceRatios } from '../prices.js';
-import { TIE, WHOLE, type MapCell } from './map.js';
+import { TIE } from './map.js';
+import { WHOLE, type MapCell } from '../simulate/map.js';
 
 /** Somebody has these devices, and asks how to serve that model. */
 interface Question {
@@ -47,7 +48,8 @@ export function answerOf({ shape, device, count }: Question, map: readonly MapCe
 }
 
 function decision(whole: MapCell | undefined, best: MapCell | undefined, count: number): string {
-  if (whole === undefined && best === undefined) return `does not fit ${plural(count, 'such device')}.`;
+  if (whole === undefined && best === undefined)
+    return `neither whole nor split is it served within the limits by ${plural(count, 'such device')}, if it fits them at all.`;
   if (whole === undefined) return `**split in ${best!.stages}**, there is no other way.`;
   if (best === undefined) return '**whole**.';
   const ratio = best.kneePerDevice / whole.kneePerDevice;

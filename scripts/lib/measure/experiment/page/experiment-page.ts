@@ -6,7 +6,7 @@ import { machineText, withSection, type Machine } from '../../page.js';
 import { decodeMs, prefillMs, tensorParallel, TENSOR_PARALLEL_SOURCE } from '../references.js';
 import type { ScenarioResults } from '../scenario.js';
 import { mapSection } from './map-section.js';
-import type { MapCell } from './map.js';
+import type { MapCell } from '../simulate/map.js';
 import { scenarioSection } from './scenario-section.js';
 import { paragraphs, type PageSection } from './section.js';
 

@@ -4,17 +4,8 @@ import { kneeText } from '../../figures/goodput.js';
 import { priceLists, priceRatios } from '../prices.js';
 import type { Outcome } from '../scenario.js';
 import { answersText } from './answers.js';
-import {
-  linesOf,
-  paysUpTo,
-  runsOn,
-  TIE,
-  turns,
-  WHOLE,
-  type MapCell,
-  type MapLine,
-  type MapRun,
-} from './map.js';
+import { linesOf, paysUpTo, runsOn, TIE, turns, type MapLine, type MapRun } from './map.js';
+import { WHOLE, type MapCell } from '../simulate/map.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
 
 /** What a platform engineer looks up: three answers, the map as a figure and as a table, and how far it was run. */
@@ -47,7 +38,8 @@ const hopText = ({ hopMs, hopName }: MapCell): string =>
 /** `±` where the better way is another one with the model's times a fifth longer or shorter. */
 function cellText(cell: MapCell, map: readonly MapCell[]): string {
   if (cell.kneePerDevice === 0) return NONE;
-  const ratio = cell.ratioToWhole === null ? 'split' : figure(cell.ratioToWhole);
+  const only = cell.stages === 1 ? 'fits' : 'split';
+  const ratio = cell.ratioToWhole === null ? only : figure(cell.ratioToWhole);
   return turns(cell, map) ? `${ratio} ±` : ratio;
 }
 

@@ -4,48 +4,7 @@ import { sum } from '../../figures/statistics.js';
 import type { PlannedRequest } from '../../types.js';
 import { isScaled } from '../arm.js';
 import { LIMITS, type Outcome } from '../scenario.js';
-
-/**
- * One place on the map of when to split, as it was simulated: a way to serve a model, on one kind of device, for one
- * length of request.
- */
-export interface MapCell {
-  /** Such as `llama-2-13b`. */
-  readonly shape: string;
-  /** Such as `a100-40g`. */
-  readonly device: string;
-  readonly memoryGB: number;
-  /** `whole`, `split-2`, `split-4` and so on. */
-  readonly arm: string;
-  /** Each on a device of its own; 1 of the whole model. */
-  readonly stages: number;
-  /** Of an uncontended hop, milliseconds; 0 of the whole model, which stands once and not for each hop. */
-  readonly hopMs: number;
-  /** What has such a hop, such as `direct` or `Dapr`; empty of the whole model. */
-  readonly hopName: string;
-  /** Tokens of each request; of a distribution, their means. */
-  readonly prompt: number;
-  readonly output: number;
-  /** Requests a second and device at which nine of ten keep the limits `server`; 0 where it does not fit, or keeps them at no rate. */
-  readonly kneePerDevice: number;
-  /** Output tokens at the knee. */
-  readonly tokensPerDeviceSecond: number;
-  /** Medians at half the knee; null where it does not fit. */
-  readonly ttftMs: number | null;
-  readonly tpotMs: number | null;
-  /** `kneePerDevice` over that of the whole model on the same device; null where that does not fit. */
-  readonly ratioToWhole: number | null;
-  /**
-   * `kneePerDevice` of the whole model on an a100-80g over this one: where an a100-80g costs more times as much as this
-   * device, this is the cheaper way. Null where one of them does not fit.
-   */
-  readonly breakEvenPriceRatio: number | null;
-  /** What the modelled step times were multiplied by: 1, and 0.8 and 1.2 to see what depends on them. */
-  readonly scale: number;
-}
-
-/** The arm that the others are compared with. */
-export const WHOLE = 'whole';
+import { HOP_NAMES, WHOLE, type MapCell } from '../simulate/map.js';
 
 /** What differs by no more is the same. */
 export const TIE = 0.05;
@@ -124,7 +83,7 @@ export interface MapRun {
   readonly seeds: number;
 }
 
-/** How far lengths and hops of a run may be from those of a cell. */
+/** How far lengths of a run may be from those of a cell. */
 const NEAR = 0.15;
 const isNear = (one: number, other: number): boolean => Math.abs(one - other) <= NEAR * other;
 
@@ -143,7 +102,7 @@ export function runsOn(map: readonly MapCell[], outcomes: readonly Outcome[]): M
 }
 
 function isOf({ arm, load }: Outcome, cell: MapCell): boolean {
-  const { emulated, stages } = arm;
+  const { emulated, stages, mesh } = arm;
   const devices = new Set(devicesOf(arm));
   return (
     emulated?.shape === cell.shape &&
@@ -152,7 +111,7 @@ function isOf({ arm, load }: Outcome, cell: MapCell): boolean {
     devices.size === 1 &&
     devices.has(cell.device) &&
     new Set(stages.map(({ max, more }) => max + (more?.length ?? 0))).size === 1 &&
-    (cell.stages === 1 || isNear(emulated.hopMs, cell.hopMs)) &&
+    (cell.stages === 1 ? cell.arm === WHOLE : cell.hopName === HOP_NAMES[mesh]) &&
     isSweep(load.levels) &&
     isNear(meanOf(load.arrivals, 'promptTokens'), cell.prompt) &&
     isNear(meanOf(load.arrivals, 'outputTokens'), cell.output)

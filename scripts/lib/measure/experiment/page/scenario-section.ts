@@ -14,6 +14,7 @@ import { failedOf, latencyAt, timePerOutputToken, timeToFirstToken } from '../..
 import { spread, sum } from '../../figures/statistics.js';
 import type { RequestRecord } from '../../types.js';
 import type { Arm } from '../arm.js';
+import { scaledResults } from '../scaled-results.js';
 import { LIMITS, type Outcome, type ScenarioLoad, type ScenarioResults } from '../scenario.js';
 import { scalingSection } from './scaling-section.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
@@ -43,7 +44,12 @@ export function scenarioSection(results: ScenarioResults): PageSection {
 interface LoadGroup {
   readonly name: string;
   readonly levels: ScenarioLoad['levels'];
-  readonly arms: readonly { readonly arm: Arm; readonly outcomes: readonly Outcome[] }[];
+  /** Each with levels of its own: all arms are tried around what is expected of them. */
+  readonly arms: readonly {
+    readonly arm: Arm;
+    readonly levels: ScenarioLoad['levels'];
+    readonly outcomes: readonly Outcome[];
+  }[];
 }
 
 function groupsOf(outcomes: readonly Outcome[]): LoadGroup[] {
@@ -55,7 +61,10 @@ function groupsOf(outcomes: readonly Outcome[]): LoadGroup[] {
       levels: [
         ...new Map(own.flatMap(({ load }) => load.levels.map((level) => [level.name, level]))).values(),
       ],
-      arms: arms.map((arm) => ({ arm, outcomes: own.filter((each) => each.arm.name === arm.name) })),
+      arms: arms.map((arm) => {
+        const outcomes = own.filter((each) => each.arm.name === arm.name);
+        return { arm, levels: outcomes[0]!.load.levels, outcomes };
+      }),
     };
   });
 }
@@ -90,12 +99,18 @@ const VERDICTS = new Map<boolean | null, string>([
   [null, 'not run'],
 ]);
 
+/** All that is modelled so many times as long: does it still come out as it did? */
+const SCALES = [0.8, 1, 1.2];
+
 function expectationsTable(results: ScenarioResults): string {
+  const scaled = SCALES.map((scale) => scaledResults(results, scale));
   const rows = results.scenario.expectations.map((expectation) => {
     const { right, seen } = expectation.judge(results);
-    return [expectation.id, expectation.text, VERDICTS.get(right)!, seen].map(oneCell);
+    const others = scaled.map((each) => VERDICTS.get(expectation.judge(each).right)!);
+    return [expectation.id, expectation.text, VERDICTS.get(right)!, seen, others.join(', ')].map(oneCell);
   });
-  return rows.length === 0 ? '' : table(['', 'expected before it was run', 'it was', 'seen'], rows);
+  const head = ['', 'expected before it was run', 'it was', 'seen', `simulated at × ${SCALES.join(', ')}`];
+  return rows.length === 0 ? '' : table(head, rows);
 }
 
 const oneCell = (content: string): string => content.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -109,8 +124,8 @@ const kneesOf = (outcomes: readonly Outcome[], side: Side, required?: number): K
     ),
   );
 
-function kneeTable({ name, arms, levels }: LoadGroup): string {
-  const rows = arms.map(({ arm, outcomes }) => {
+function kneeTable({ name, arms }: LoadGroup): string {
+  const rows = arms.map(({ arm, levels, outcomes }) => {
     const measured = kneesOf(outcomes, 'measured');
     const simulated = kneesOf(outcomes, 'simulated');
     const records = outcomes.flatMap((outcome) => outcome.measured.records);
@@ -121,6 +136,7 @@ function kneeTable({ name, arms, levels }: LoadGroup): string {
     const [light, full] = [at(0), at(measured?.median.rate ?? 0)];
     return [
       arm.name,
+      levels.map(({ rate }) => figure(rate)).join(', '),
       String(outcomes.length),
       kneeSpreadText(measured),
       kneeText99(kneesOf(outcomes, 'measured', 0.99)),
@@ -134,6 +150,7 @@ function kneeTable({ name, arms, levels }: LoadGroup): string {
   });
   const head = [
     'arm',
+    'levels, requests/s',
     'seeds',
     'knee measured, requests/s',
     'at 99 %',
@@ -145,9 +162,8 @@ function kneeTable({ name, arms, levels }: LoadGroup): string {
     'failed',
   ];
   const { ttft, tpot } = LIMITS.server;
-  const rates = levels.map(({ rate }) => figure(rate)).join(', ');
   return paragraphs(
-    `**${name}**: ${rates} requests/s; limits TTFT ${ttft} ms, TPOT ${tpot} ms; the median of the seeds (least–most).`,
+    `**${name}**: limits TTFT ${ttft} ms, TPOT ${tpot} ms; the median of the seeds (least–most).`,
     table(head, rows),
   );
 }
@@ -202,9 +218,9 @@ const latencyText = (records: readonly RequestRecord[], p: number): string =>
   [timeToFirstToken, timePerOutputToken].map((of) => figure(latencyAt({ records }, of, p))).join(' / ');
 
 /** The share that keeps the limits at each rate: the median of the seeds, and dashed what was simulated. */
-function shareFigure({ name, arms, levels }: LoadGroup): Figure {
+function shareFigure({ name, arms }: LoadGroup): Figure {
   const title = `${name}: share of requests within the limits, by rate`;
-  const series = arms.flatMap(({ arm, outcomes }, index): Series[] =>
+  const series = arms.flatMap(({ arm, levels, outcomes }, index): Series[] =>
     (['measured', 'simulated'] as const).map((side) => ({
       name: side === 'measured' ? arm.name : `${arm.name}, simulated`,
       color: COLORS[index % COLORS.length]!,

@@ -8,6 +8,8 @@ import { mixedFleet } from './s4-mixed-fleet.js';
 import { longPrompts } from './s5-long-prompts.js';
 import { bottleneck } from './s6-bottleneck.js';
 
+export { smokeScenario } from './smoke.js';
+
 const makers: Readonly<Record<ScenarioName, (options: FleetOptions) => Scenario>> = {
   s1: memory,
   s2: smallCards,

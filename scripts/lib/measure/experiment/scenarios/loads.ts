@@ -9,11 +9,14 @@ import type { Level, ScenarioLoad } from '../scenario.js';
 export const SEEDS = [1, 2, 3] as const;
 
 /** Requests that a level should have, and the seconds that it may take for that. */
-const LEVEL_REQUESTS = 30;
-const LEVEL_SECONDS = { least: 10, most: 24 };
+const LEVEL_REQUESTS = 20;
+const LEVEL_SECONDS = { least: 8, most: 24 };
 
-/** Of the knee that is expected: what is served there, and what is not any more. */
-const SHARES = [0.75, 1, 1.25];
+/**
+ * Of the knee that is expected, which is that of a load that goes on: a level lasts some seconds, in which a little more is served. The last is
+ * served by nobody.
+ */
+const SHARES = [0.8, 1.1, 1.4];
 
 const nameOf = (share: number): string => share.toFixed(2);
 /** Name of a sweep's lowest level. */

@@ -2,7 +2,7 @@ import { figure } from '../../../cli/tables.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
-import { split, whole, type FleetOptions } from '../fleets.js';
+import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { CONTEXTS } from '../lengths.js';
 import { expectedKnee } from './expected-knee.js';
 import { by, byKnees, kneeOfCell, tpotOf, type Cell } from './judge.js';
@@ -13,12 +13,12 @@ const MIDDLE = CONTEXTS.middle;
 
 /** How much of a device's memory the keys and values get decides, where they are large: a split keeps the weights once. */
 export function memory(options: FleetOptions): Scenario {
-  const pair = (device: string): { whole: Arm; split: Arm } => ({
+  const pair = (device: string, times: number): { whole: Arm; split: Arm } => ({
     whole: whole(device, 2, options),
-    split: split(2, device, 1, options),
+    split: split(2, device, 1, slowed(options, times)),
   });
-  const [small, middle, large] = [pair('a100-40g'), pair('a40'), pair('a100-80g')];
-  const direct = split(2, 'a100-40g', 1, { ...options, mesh: 'direct' });
+  const [small, middle, large] = [pair('a100-40g', 2), pair('a40', 1), pair('a100-80g', 2)];
+  const direct = split(2, 'a100-40g', 1, { ...slowed(options, 2), mesh: 'direct' });
   const runs: ScenarioRun[] = [
     ...[small.whole, small.split].map((arm) => run(arm, LENGTHS)),
     ...[direct, middle.whole, middle.split, large.whole, large.split].map((arm) => run(arm, [MIDDLE])),
@@ -33,7 +33,7 @@ export function memory(options: FleetOptions): Scenario {
   ];
   return {
     name: 's1',
-    title: 'S1: memory and context',
+    title: 'Memory and context',
     question: 'Two devices of 40, 48 or 80 GB: the whole model on each, or half of the layers on each?',
     runs,
     expectations: [

@@ -3,7 +3,7 @@ import { priceRatios } from '../prices.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { CONTEXTS } from '../lengths.js';
 import { expectedKnee } from './expected-knee.js';
-import { split, whole, type FleetOptions } from '../fleets.js';
+import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, carried, ttftOf, type Cell } from './judge.js';
 import { LOWEST, sweeps } from './loads.js';
 
@@ -13,7 +13,7 @@ const LENGTHS = CONTEXTS.middle;
 export function smallCards(options: FleetOptions): Scenario {
   const arms = {
     two: split(2, 'l4', 1, options),
-    four: split(4, 'l4', 1, options),
+    four: split(4, 'l4', 1, slowed(options, 2)),
     large: whole('a100-80g', 1, options),
   };
   const runs = Object.values(arms).map((arm): ScenarioRun => {
@@ -25,7 +25,7 @@ export function smallCards(options: FleetOptions): Scenario {
   });
   return {
     name: 's2',
-    title: 'S2: cards that are too small',
+    title: 'Cards that are too small',
     question: 'Two or four L4 of 24 GB, which hold the model only together, or one A100 of 80 GB?',
     runs,
     expectations: [

@@ -51,7 +51,7 @@ export function reaction(options: FleetOptions): Scenario {
     };
   return {
     name: 's3',
-    title: 'S3: load that rises at once',
+    title: 'Load that rises at once',
     question: 'At most four A40: whole replicas under an autoscaler, or two stages under one each?',
     runs: [
       run(fast.whole, fastSteps, square),

@@ -2,7 +2,7 @@ import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { CONTEXTS } from '../lengths.js';
 import { expectedKnee } from './expected-knee.js';
-import { splitAt, whole, wholeMixed, type FleetOptions } from '../fleets.js';
+import { slowed, splitAt, whole, wholeMixed, type FleetOptions } from '../fleets.js';
 import { byKnees, type Cell } from './judge.js';
 import { sweeps } from './loads.js';
 
@@ -13,7 +13,7 @@ export function mixedFleet(options: FleetOptions): Scenario {
   const arms = {
     bothWhole: wholeMixed(['a100-80g', 'a40'], options),
     // As many layers as take each device as long: an A40 takes 2.3 to 2.6 times as long for a layer.
-    uneven: splitAt([28], [on('a100-80g'), on('a40')], options),
+    uneven: splitAt([28], [on('a100-80g'), on('a40')], slowed(options, 2)),
     oneWhole: whole('a100-40g', 1, options),
     together: splitAt([33], [on('a100-40g'), on('l4')], options),
   };
@@ -23,7 +23,7 @@ export function mixedFleet(options: FleetOptions): Scenario {
   const at = (arm: Arm): Cell => ({ arm, group: `${LENGTHS.prompt}+${LENGTHS.output}` });
   return {
     name: 's4',
-    title: 'S4: a mixed fleet',
+    title: 'A mixed fleet',
     question:
       'A large device and a small one: a whole model on each that holds it, or an uneven split over both?',
     runs,

@@ -3,7 +3,7 @@ import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
-import { split, whole, type FleetOptions } from '../fleets.js';
+import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, byKnees, ttftOf, type Cell } from './judge.js';
 import { alone, sweeps } from './loads.js';
 
@@ -17,13 +17,14 @@ const CROWD: Lengths = { prompt: 4_000, output: OUTPUT };
 
 /** Long prompts, alone and many: chunks of one prompt are computed by all stages at a time. */
 export function longPrompts(options: FleetOptions): Scenario {
-  const large = { ...options, shape: 'llama-3-8b' };
+  const slow = slowed(options, 2);
+  const shape = 'llama-3-8b';
   const arms = {
     whole: whole('a100-80g', 2, options),
-    two: split(2, 'a100-80g', 1, options),
-    four: split(4, 'a100-80g', 1, options),
-    eightWhole: whole('a100-80g', 1, large),
-    eightFour: split(4, 'a100-80g', 1, large),
+    two: split(2, 'a100-80g', 1, slow),
+    four: split(4, 'a100-80g', 1, slow),
+    eightWhole: whole('a100-80g', 1, { ...options, shape }),
+    eightFour: split(4, 'a100-80g', 1, { ...slow, shape }),
   };
   const lone = (arm: Arm): Cell => ({ arm, group: 'alone' });
   const crowd = (arm: Arm): Cell => ({ arm, group: `${CROWD.prompt}+${CROWD.output}` });
@@ -45,7 +46,7 @@ export function longPrompts(options: FleetOptions): Scenario {
     });
   return {
     name: 's5',
-    title: 'S5: long prompts',
+    title: 'Long prompts',
     question: 'Prompts of 2,000 to 8,000 tokens, alone and at high load: what do stages in a row bring?',
     runs: [
       { arm: arms.whole, loads: loads(arms.whole) },

@@ -3,7 +3,7 @@ import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
-import { splitAt, mostDevices, type FleetOptions } from '../fleets.js';
+import { mostDevices, slowed, splitAt, type FleetOptions } from '../fleets.js';
 import { by, kneeOfCell, type Cell } from './judge.js';
 import { sweeps } from './loads.js';
 
@@ -16,10 +16,10 @@ const UNEVEN = [14, 28, 34];
 export function bottleneck(options: FleetOptions): Scenario {
   const vocabulary = { ...options, shape: 'llama-3-8b' };
   const arms = {
-    even: chain(EVEN, [1, 1, 1, 1], options),
-    evenAndOne: chain(EVEN, [1, 2, 1, 1], options),
-    uneven: chain(UNEVEN, [1, 1, 1, 1], options),
-    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], options),
+    even: chain(EVEN, [1, 1, 1, 1], slowed(options, 3)),
+    evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 3)),
+    uneven: chain(UNEVEN, [1, 1, 1, 1], slowed(options, 2)),
+    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], slowed(options, 2)),
     head: chain([8, 16, 24], [1, 1, 1, 1], vocabulary),
     headAndOne: chain([8, 16, 24], [1, 1, 1, 2], vocabulary),
   };
@@ -43,7 +43,7 @@ export function bottleneck(options: FleetOptions): Scenario {
     });
   return {
     name: 's6',
-    title: 'S6: the bottleneck stage',
+    title: 'The bottleneck stage',
     question:
       'Four stages on L4, and one more replica of the slowest: the mechanism of the paper, at its model.',
     runs,

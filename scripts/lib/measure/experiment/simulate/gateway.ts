@@ -1,4 +1,5 @@
 import { ServingError } from '../../../../../services/lib/errors/serving-error.js';
+import { chunkRows } from '../../../../../services/gateway/generation/leg.js';
 import { DemandMeter, type Occupation } from '../../../../../services/gateway/demand/demand-meter.js';
 import { fillOf } from '../../../../../services/gateway/demand/stage-cost.js';
 import { planRebalance } from '../../../../../services/gateway/routing/rebalance.js';
@@ -17,7 +18,7 @@ export interface GatewayOptions {
   /** App-ids, stage 0 first. */
   readonly appIds: readonly string[];
   /** The ready replicas of each stage, as of the call. */
-  stages(): readonly (readonly Replica[])[];
+  readonly stages: () => readonly (readonly Replica[])[];
   /** Rows that a frame between two stages can have. */
   readonly frameRows: number;
 }
@@ -184,7 +185,9 @@ export class Gateway {
 
   /** All that the sequence has, in chunks that leave at once. */
   #prompt(leg: Leg, length: number): Part[] {
-    const rows = chunkRows(leg.route.length === 1 ? Infinity : this.#options.frameRows, {
+    const frameRows = leg.route.length === 1 ? Infinity : this.#options.frameRows;
+    const limits = { most: Math.min(prefillChunk, frameRows), alone: prefillChunkAlone };
+    const rows = chunkRows(limits, {
       rows: length,
       running: this.#sequences.size,
       stages: leg.route.length,
@@ -264,14 +267,3 @@ const totalsOf = ({ appId, replica, totals }: Replica) => ({
 });
 
 const { prefillChunk, prefillChunkAlone } = EXPERIMENT_SETTINGS;
-/** As in services/gateway/generation/leg.ts. */
-const STRETCH = 9 / 8;
-
-function chunkRows(
-  frameRows: number,
-  { rows, running, stages }: { rows: number; running: number; stages: number },
-): number {
-  const most = Math.min(prefillChunk, frameRows);
-  if (running >= stages) return most;
-  return Math.min(most, Math.ceil(rows / Math.ceil(rows / (prefillChunkAlone * STRETCH))));
-}

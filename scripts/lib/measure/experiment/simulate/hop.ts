@@ -21,3 +21,11 @@ const WIRE_MS_PER_MB = 0.8;
 
 /** Of a mesh with so long a way for the smallest message, over links of 10 Gbit/s. */
 export const hopOf = (baseMs: number): Hop => ({ baseMs, msPerMB: WIRE_MS_PER_MB });
+
+/** The mesh's hop as it counts in a dilated run: it is real, padded by whole milliseconds (services/stage/timed/padded-hop.ts), and then k times as short beside what is modelled. */
+export function hopAsRun({ mesh, emulated }: Pick<Arm, 'mesh' | 'emulated'>): Hop {
+  const { dilation, hopMs } = emulated ?? { dilation: 1, hopMs: 0 };
+  const { baseMs, msPerMB } = MESH_HOPS[mesh];
+  const padMs = Math.round((dilation - 1) * hopMs);
+  return { baseMs: (baseMs + padMs) / dilation, msPerMB: msPerMB / dilation };
+}

@@ -5,8 +5,8 @@ import type { ServiceLevel } from '../../figures/requests.js';
 import { poissonWorkload } from '../../loads/arrivals.js';
 import type { RequestRecord } from '../../types.js';
 import type { Arm } from '../arm.js';
+import { mostDevices } from '../fleets.js';
 import { EXPERIMENT_SETTINGS } from '../settings.js';
-import { devicesOf } from './arms.js';
 import type { Hop } from './hop.js';
 import { simulate } from './simulate.js';
 import { stageModel } from './stage-model.js';
@@ -57,7 +57,7 @@ export function kneeOf(arm: Arm, lengths: Lengths, options: KneeOptions): Knee {
   const { share = SHARE, scale = 1 } = options;
   const isServed = (rate: number): boolean => attainmentOf(arm, lengths, rate, options) >= share;
   const rate = highest(isServed, capacityOf(arm, lengths, scale));
-  const devices = devicesOf(arm);
+  const devices = mostDevices(arm);
   if (rate === 0) return { rate, tokensPerDevice: 0, ttft: null, tpot: null };
   const low = rate * LOW_LOAD;
   const records = recordsOf(arm, lengths, { rate: low, duration: LOW_REQUESTS / low, seed: 1 }, options);
@@ -106,8 +106,9 @@ function highest(isServed: (rate: number) => boolean, guess: number): number {
 }
 
 /**
- * Requests a second that an arm could carry at most if its steps were as full as KV room lets them be: the bound of the busiest
- * stage (the utilisation law), without hops. With as many groups of sequences as stages, each in one.
+ * About how many requests a second an arm carries whose steps are as full as KV room lets them be: what the busiest stage can do
+ * (the utilisation law), with a group of sequences in each stage, and without hops. No bound: a prompt that shares a step with
+ * running sequences costs less than in one of its own. A guess to begin a search with.
  */
 export function capacityOf({ split, stages, emulated }: Arm, lengths: Lengths, scale = 1): number {
   const { promptTokens, outputTokens } = lengths;

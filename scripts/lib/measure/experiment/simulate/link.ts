@@ -42,9 +42,9 @@ export class Link {
   /** Whoever receives has taken so many bytes. */
   consumed(bytes: number): void {
     this.#credit += bytes;
-    if (!this.congested) return;
+    const before = this.#waiting.length;
     this.#flush();
-    if (!this.congested) this.#onRoom();
+    if (before > 0 && this.#waiting.length === 0) this.#onRoom();
   }
 
   #flush(): void {

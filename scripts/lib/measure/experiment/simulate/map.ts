@@ -1,145 +1,182 @@
 import { ServingError } from '../../../../../services/lib/errors/serving-error.js';
+import { deviceProfile } from '../../../../../services/lib/engine/timed/device-profile.js';
+import type { Arm } from '../arm.js';
+import { split, whole } from '../fleets.js';
+import { CONTEXTS } from '../lengths.js';
 import { LIMITS } from '../scenario.js';
-import { type EvenArm, evenArm } from './arms.js';
+import type { Lengths } from '../../loads/share-gpt.js';
 import { type Hop, hopOf, MESH_HOPS } from './hop.js';
-import { type Knee, kneeOf, type Lengths } from './knee.js';
+import { type Knee, kneeOf } from './knee.js';
 import { int8On } from './stage-model.js';
 
-/** One question of the map: what do so many devices carry that serve a model whole, or cut into stages? All is plain data. */
-export interface Cell {
+/**
+ * One place on the map of when to split, as it was simulated: a way to serve a model, on one kind of device, for one
+ * length of request.
+ */
+export interface MapCell {
+  /** Such as `llama-2-13b`. */
   readonly shape: string;
+  /** Such as `a100-40g`. */
   readonly device: string;
-  /** In all; equal stages share them. */
-  readonly devices: number;
-  /** 1: whole. */
+  readonly memoryGB: number;
+  /** `whole`, `split-2`, `split-4` and so on. */
+  readonly arm: string;
+  /** Each on a device of its own; 1 of the whole model. */
   readonly stages: number;
-  /** With weights of 8 bits: a reference, which this software cannot serve on a GPU. */
-  readonly isInt8: boolean;
-  readonly hop: string;
-  readonly lengths: Lengths;
-  readonly limit: keyof typeof LIMITS;
-  /** Of the cost model's times. */
+  /** Of an uncontended hop, milliseconds; 0 of the whole model, which stands once and not for each hop. */
+  readonly hopMs: number;
+  /** What has such a hop, such as `direct` or `Dapr`; empty of the whole model. */
+  readonly hopName: string;
+  /** Tokens of each request; of a distribution, their means. */
+  readonly prompt: number;
+  readonly output: number;
+  /** Requests a second and device at which nine of ten keep the limits `server`; 0 where it does not fit, or keeps them at no rate. */
+  readonly kneePerDevice: number;
+  /** Output tokens at the knee. */
+  readonly tokensPerDeviceSecond: number;
+  /** Medians at half the knee; null where it does not fit. */
+  readonly ttftMs: number | null;
+  readonly tpotMs: number | null;
+  /** `kneePerDevice` over that of the whole model on the same device; null where that does not fit. */
+  readonly ratioToWhole: number | null;
+  /**
+   * `kneePerDevice` of the whole model on an a100-80g over this one: where an a100-80g costs more times as much as this
+   * device, this is the cheaper way. Null where one of them does not fit.
+   */
+  readonly breakEvenPriceRatio: number | null;
+  /** What the modelled step times were multiplied by: 1, and 0.8 and 1.2 to see what depends on them. */
   readonly scale: number;
 }
 
-/** A cell with its answer; null where a stage does not fit its device. */
-export interface MapPoint extends Cell {
-  readonly knee: Knee | null;
+/** The arm that the others are compared with. */
+export const WHOLE = 'whole';
+/** A reference, which this software cannot serve on a GPU: the whole model with weights of 8 bits. */
+const WHOLE_INT8 = 'whole, int8';
+
+/** A device that the others are priced against. */
+const PRICED = 'a100-80g';
+
+export interface NamedHop {
+  readonly name: string;
+  readonly hop: Hop;
 }
 
-/** By name: those of the meshes as they were measured, and of any mesh by its milliseconds. */
-export const HOPS: Readonly<Record<string, Hop>> = {
-  ...MESH_HOPS,
-  ...Object.fromEntries([0.5, 1.5, 3, 5, 10].map((ms) => [`${ms} ms`, hopOf(ms)])),
-};
+/** Of the hops of our own meshes. */
+export const HOP_NAMES: Readonly<Record<Arm['mesh'], string>> = { direct: 'direct', dapr: 'Dapr' };
+const MESHES = (['direct', 'dapr'] as const).map((mesh): NamedHop => {
+  return { name: HOP_NAMES[mesh], hop: MESH_HOPS[mesh] };
+});
+/** And of any mesh, by what a hop of it takes. */
+const HOPS: readonly NamedHop[] = [...MESHES, ...[1.5, 3, 5, 10].map((ms) => ({ name: '', hop: hopOf(ms) }))];
 
-export const LENGTHS: readonly Lengths[] = [312, 1_000, 2_200].map((promptTokens) => ({
-  promptTokens,
-  outputTokens: 200,
-}));
+/** One model on one kind of device, whole and cut in so many stages, each on its own. */
+export interface Place {
+  readonly shape: string;
+  readonly device: string;
+  readonly cuts: readonly number[];
+  readonly lengths: readonly Lengths[];
+  readonly hops: readonly NamedHop[];
+  readonly scales: readonly number[];
+}
+
+const EVERY = Object.values(CONTEXTS);
+const TYPICAL = [CONTEXTS.middle];
+const EACH_WAY = [0.8, 1.2];
 
 /** From the least memory to the most. */
-export const DEVICES = ['l4', 'a100-40g', 'a40', 'l40s', 'a100-80g', 'h100-80g'] as const;
-export const SCALES = [0.8, 1, 1.2] as const;
-
-type Base = Pick<Cell, 'shape' | 'device' | 'devices'>;
-
-/** The whole model, with 8 bits too, and cut in any way that shares so many devices evenly. */
-const cutsOf = (base: Base, stages: readonly number[]): Pick<Cell, keyof Base | 'stages' | 'isInt8'>[] => [
-  { ...base, stages: 1, isInt8: false },
-  { ...base, stages: 1, isInt8: true },
-  ...stages.map((each) => ({ ...base, stages: each, isInt8: false })),
-];
-
-const THIRTEEN = DEVICES.flatMap((device) => cutsOf({ shape: 'llama-2-13b', device, devices: 4 }, [2, 4]));
-
-/** What a reader asks for who has another model: 8B that fits a device, 70B that fits none. */
-const OTHERS = [
-  ...['a100-40g', 'a100-80g'].flatMap((device) =>
-    cutsOf({ shape: 'llama-3-8b', device, devices: 4 }, [2, 4]),
-  ),
-  ...cutsOf({ shape: 'llama-2-70b', device: 'l4', devices: 8 }, [8]),
-  ...cutsOf({ shape: 'llama-2-70b', device: 'h100-80g', devices: 4 }, [2, 4]),
-];
-
-const TYPICAL = LENGTHS[1]!;
-const MESHES = Object.keys(MESH_HOPS);
-
-/** Of the whole map: memory × hop × lengths; the meshes at other limits and scales; other models over the meshes. */
-export function mapCells(): Cell[] {
-  const server = { limit: 'server', scale: 1 } as const;
+const THIRTEEN = ['l4', 'a100-40g', 'a40', 'l40s', 'a100-80g', 'h100-80g'].flatMap((device): Place[] => {
+  const place = { shape: 'llama-2-13b', device, cuts: [2, 4] };
   return [
-    ...THIRTEEN.flatMap((cut) =>
-      Object.keys(HOPS).flatMap((hop) => LENGTHS.map((lengths) => ({ ...cut, ...server, hop, lengths }))),
-    ),
-    ...[...THIRTEEN, ...OTHERS].flatMap((cut) =>
-      MESHES.flatMap((hop): Cell[] => [
-        { ...cut, hop, lengths: TYPICAL, limit: 'interactive', scale: 1 },
-        ...SCALES.filter((scale) => scale !== 1).map((scale) => ({
-          ...cut,
-          ...server,
-          hop,
-          lengths: TYPICAL,
-          scale,
-        })),
-      ]),
-    ),
-    ...OTHERS.flatMap((cut) => MESHES.map((hop) => ({ ...cut, ...server, hop, lengths: TYPICAL }))),
+    { ...place, lengths: EVERY, hops: HOPS, scales: [1] },
+    { ...place, lengths: TYPICAL, hops: MESHES, scales: EACH_WAY },
   ];
-}
-
-/** The knee of a cell, by simulation: seconds of computing. */
-export function mapPoint(cell: Cell): MapPoint {
-  const { hop, lengths, limit, scale } = cell;
-  const options = { hop: HOPS[hop]!, scale, level: LIMITS[limit] };
-  try {
-    return { ...cell, knee: kneeOf(evenArm(armOf(cell)), lengths, options) };
-  } catch (error) {
-    if (ServingError.from(error).code !== 'invalid_config') throw error;
-    return { ...cell, knee: null };
-  }
-}
-
-const armOf = ({ shape, device, devices, stages, isInt8 }: Cell): EvenArm => ({
-  shape,
-  device: isInt8 ? int8On(device) : device,
-  stages,
-  replicas: devices / stages,
 });
 
-/** The point of a cell that differs from another in what is named; undefined where the map has none. */
-export function pointLike(
-  points: readonly MapPoint[],
-  cell: Cell,
-  other: Partial<Cell>,
-): MapPoint | undefined {
-  const { lengths, ...wanted }: Cell = { ...cell, ...other };
-  return points.find(
-    (point) =>
-      point.lengths.promptTokens === lengths.promptTokens &&
-      point.lengths.outputTokens === lengths.outputTokens &&
-      Object.entries(wanted).every(([name, value]) => name === 'knee' || point[name as keyof Cell] === value),
+/** What a reader asks for who has another model: 8B that fits a device, 70B that fits none. */
+const OTHERS: readonly Place[] = [
+  { shape: 'llama-3-8b', device: 'l4', cuts: [2, 4] },
+  { shape: 'llama-3-8b', device: 'a100-80g', cuts: [2, 4] },
+  { shape: 'llama-2-70b', device: 'l4', cuts: [8] },
+  { shape: 'llama-2-70b', device: 'h100-80g', cuts: [2, 4] },
+].map((place) => ({ ...place, lengths: TYPICAL, hops: MESHES, scales: [1] }));
+
+const PLACES = [...THIRTEEN, ...OTHERS];
+
+/** Every cell of the map: some minutes of computing. `onPlace` hears of each model and device as it begins. */
+export function simulateMap(
+  onPlace: (place: string) => void,
+  signal: AbortSignal,
+  places: readonly Place[] = PLACES,
+): MapCell[] {
+  const cells = places.flatMap((place) => {
+    onPlace(`${place.shape} on ${place.device}`);
+    return cellsOf(place, signal);
+  });
+  return cells.map((cell) => withPrice(cell, cells));
+}
+
+/** All of one place; whatever does not fit carries nothing. */
+function cellsOf({ shape, device, cuts, lengths, hops, scales }: Place, signal: AbortSignal): MapCell[] {
+  return lengths.flatMap(({ prompt, output }) =>
+    scales.flatMap((scale) => {
+      signal.throwIfAborted();
+      const at = (arm: Arm, { hop }: NamedHop): Knee | null =>
+        kneeOrNull(arm, { promptTokens: prompt, outputTokens: output }, hop, scale);
+      const [first] = hops as [NamedHop];
+      const base = at(whole(device, 1, { shape }), first);
+      const int8 = at(whole(int8On(device), 1, { shape }), first);
+      const cell = (arm: string, stages: number, { name, hop }: NamedHop, knee: Knee | null): MapCell => ({
+        shape,
+        device,
+        memoryGB: deviceProfile(device).memoryBytes / 2 ** 30,
+        arm,
+        stages,
+        hopMs: hop.baseMs,
+        hopName: name,
+        prompt,
+        output,
+        kneePerDevice: (knee?.rate ?? 0) / stages,
+        tokensPerDeviceSecond: knee?.tokensPerDevice ?? 0,
+        ttftMs: knee?.ttft ?? null,
+        tpotMs: knee?.tpot ?? null,
+        ratioToWhole: base === null || base.rate === 0 ? null : (knee?.rate ?? 0) / stages / base.rate,
+        breakEvenPriceRatio: null,
+        scale,
+      });
+      const none: NamedHop = { name: '', hop: { baseMs: 0, msPerMB: 0 } };
+      return [
+        cell(WHOLE, 1, none, base),
+        ...hops.flatMap((hop) => [
+          ...cuts.map((stages) =>
+            cell(`split-${stages}`, stages, hop, at(split(stages, device, 1, { shape }), hop)),
+          ),
+          // Without hops it is the same whatever they take.
+          cell(WHOLE_INT8, 1, hop, int8),
+        ]),
+      ];
+    }),
   );
 }
 
-/** How many times as much one device carries as in another cell; null where either carries nothing. */
-export function gainOver(point: MapPoint, other: MapPoint | undefined): number | null {
-  const [own, base] = [point.knee?.tokensPerDevice ?? 0, other?.knee?.tokensPerDevice ?? 0];
-  return own > 0 && base > 0 ? own / base : null;
+function kneeOrNull(arm: Arm, lengths: Parameters<typeof kneeOf>[1], hop: Hop, scale: number): Knee | null {
+  try {
+    return kneeOf(arm, lengths, { hop, scale, level: LIMITS.server });
+  } catch (error) {
+    if (ServingError.from(error).code !== 'invalid_config') throw error;
+    return null;
+  }
 }
 
-/** Against the same devices that serve the model whole. */
-export const gainOfSplit = (points: readonly MapPoint[], point: MapPoint): number | null =>
-  gainOver(point, pointLike(points, point, { stages: 1, isInt8: false }));
-
-/** The device that the others are priced against. */
-const PRICED = 'a100-80g';
-
-/**
- * How many times the price of a device of this cell an A100 of 80 GB may cost, that serves the model whole, for its tokens to be as
- * dear. Where it costs less, it is the better buy.
- */
-export function breakEvenOf(points: readonly MapPoint[], point: MapPoint): number | null {
-  const bigger = pointLike(points, point, { device: PRICED, stages: 1, isInt8: false });
-  return bigger === undefined ? null : gainOver(bigger, point);
+/** How many times the price of such a device an A100 of 80 GB may cost, that serves the model whole, for a request to be as dear. */
+function withPrice(cell: MapCell, cells: readonly MapCell[]): MapCell {
+  const base = cells.find(
+    (other) =>
+      other.device === PRICED &&
+      other.arm === WHOLE &&
+      other.shape === cell.shape &&
+      other.prompt === cell.prompt &&
+      other.scale === cell.scale,
+  );
+  if (!base || base.kneePerDevice === 0 || cell.kneePerDevice === 0) return cell;
+  return { ...cell, breakEvenPriceRatio: base.kneePerDevice / cell.kneePerDevice };
 }

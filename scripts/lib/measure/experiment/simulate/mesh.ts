@@ -40,11 +40,11 @@ export interface MeshOptions {
   readonly clock: Clock;
   readonly hop: Hop;
   readonly scale: number;
-  onTokens(legs: readonly Leg[]): void;
-  onGiveWay(leg: Leg): void;
-  onLost(replica: Replica): void;
+  readonly onTokens: (legs: readonly Leg[]) => void;
+  readonly onGiveWay: (leg: Leg) => void;
+  readonly onLost: (replica: Replica) => void;
   /** There are other ways through the mesh than before. */
-  onWays(): void;
+  readonly onWays: () => void;
 }
 
 /** The replicas of an arm: those that are there from the beginning, those that start, those that are killed or drain. */
@@ -67,7 +67,7 @@ export class Mesh {
   /** Every stage at its least. Throws `invalid_config` where a model does not fit its device, or nothing is emulated. */
   constructor(arm: Arm, options: MeshOptions) {
     const { emulated } = arm;
-    if (emulated == null) {
+    if (!emulated) {
       throw new ServingError('invalid_config', `arm ${arm.name} emulates no GPU, so it cannot be simulated`);
     }
     const shape = modelShape(emulated.shape);

@@ -40,9 +40,9 @@ export interface ReplicaOptions {
   /** Steps that the mesh can compute at once of what begins at a replica of stage 0. */
   parallelSteps(first: Replica): number;
   /** The head has sampled the next token of these. */
-  onTokens(legs: readonly Leg[]): void;
+  readonly onTokens: (legs: readonly Leg[]) => void;
   /** There is no room for a leg's rows, and it came last. */
-  onGiveWay(leg: Leg): void;
+  readonly onGiveWay: (leg: Leg) => void;
 }
 
 const { maxBatchRows: maxRows, maxBatchSequences: maxSequences, prefillShare } = EXPERIMENT_SETTINGS;

@@ -78,7 +78,7 @@ function autoscale(
     const demanded = gateway.meter.demanded();
     for (const [index, { name, more = [] }] of stages.entries()) {
       const autoscaler = autoscalers[index];
-      if (autoscaler == null) continue;
+      if (!autoscaler) continue;
       // What others beside it do is no longer demanded of those that it scales.
       const wanted = demanded.get(name);
       const own = wanted === undefined ? null : wanted - more.length;

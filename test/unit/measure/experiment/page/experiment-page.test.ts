@@ -15,7 +15,7 @@ import { armWith, loadOf, outcomeOf, splitCells } from './results.js';
 const folder = temporaryFolder();
 
 const whole = armWith({ name: 'whole', stages: 1, count: 2 });
-const split = armWith({ name: 'split', stages: 2, count: 2, hopMs: 5 });
+const split = armWith({ name: 'split', stages: 2, count: 2 });
 
 const results = (outcomes: readonly Outcome[], voids: ScenarioResults['voids'] = []): ScenarioResults => ({
   scenario: {
@@ -51,15 +51,23 @@ describe('the section of a scenario', () => {
       .slice(1, -1);
 
   it('says what was expected and what came, so that wrong ones are found', () => {
-    expect(row('s1-a')).toEqual(['s1-a', 'split \\', 'whole', '**wrong**', '× 1.30']);
+    expect(row('s1-a')).toEqual([
+      's1-a',
+      'split \\',
+      'whole',
+      '**wrong**',
+      '× 1.30',
+      '**wrong**, **wrong**, **wrong**',
+    ]);
     expect(row('s1-b')[2]).toBe('not run');
     expect(text).toContain('stage-1 at 5 s');
     expect(text).toContain('2 × l40s');
   });
 
   it('has the knee of the seeds, and what it is by device', () => {
-    const [, seeds, measured, , simulated, ratio, tokens, light, full, failed] = row('whole');
-    expect([seeds, measured, simulated, ratio]).toEqual([
+    const [, levels, seeds, measured, , simulated, ratio, tokens, light, full, failed] = row('whole');
+    expect([levels, seeds, measured, simulated, ratio]).toEqual([
+      '0.500, 1.00, 1.20, 2.00, 2.60, 4.00',
       '3',
       '2.00 (1.20–2.00)',
       '2.00 (1.20–2.00)',

@@ -1,11 +1,6 @@
 import { answerOf } from '../../../../../scripts/lib/measure/experiment/page/answers.js';
-import {
-  linesOf,
-  paysUpTo,
-  runsOn,
-  turns,
-  type MapCell,
-} from '../../../../../scripts/lib/measure/experiment/page/map.js';
+import { linesOf, paysUpTo, runsOn, turns } from '../../../../../scripts/lib/measure/experiment/page/map.js';
+import { type MapCell } from '../../../../../scripts/lib/measure/experiment/simulate/map.js';
 import { mapSection, orderText } from '../../../../../scripts/lib/measure/experiment/page/map-section.js';
 import { armWith, cellOf, outcomeOf, splitCells } from './results.js';
 
@@ -46,11 +41,13 @@ describe('the map', () => {
 });
 
 describe('places that were run', () => {
+  /** Only a hop of 5 ms is that of a mesh. */
+  const meshMap = map.map((cell) => (cell.hopMs === 5 ? cell : { ...cell, hopName: '' }));
   const whole = outcomeOf(armWith({ name: 'whole', stages: 1, count: 2 }), 2);
-  const split = outcomeOf(armWith({ name: 'split', stages: 2, count: 2, hopMs: 5.1 }), 2.6);
+  const split = outcomeOf(armWith({ name: 'split', stages: 2, count: 2 }), 2.6);
 
   it('are found by model, device, stages, hop and length, and counted by device', () => {
-    const runs = runsOn(map, [whole, split]);
+    const runs = runsOn(meshMap, [whole, split]);
     expect(runs.map(({ cell, measured }) => [cell.arm, cell.hopMs, measured.rate])).toEqual([
       ['whole', 0, 1],
       ['split-2', 5, 1.3],
@@ -60,29 +57,29 @@ describe('places that were run', () => {
 
   it('are none where anything differs', () => {
     const others = [
-      armWith({ name: 'a', stages: 2, count: 2, hopMs: 3 }),
-      armWith({ name: 'b', stages: 2, count: 2, hopMs: 5, device: 'l4' }),
-      armWith({ name: 'c', stages: 4, count: 4, hopMs: 5 }),
-      armWith({ name: 'd', stages: 2, count: 2, hopMs: 5, min: 0 }),
+      armWith({ name: 'a', stages: 2, count: 2, mesh: 'direct' }),
+      armWith({ name: 'b', stages: 2, count: 2, device: 'l4' }),
+      armWith({ name: 'c', stages: 4, count: 4 }),
+      armWith({ name: 'd', stages: 2, count: 2, min: 0 }),
     ];
     expect(
       runsOn(
-        map,
+        meshMap,
         others.map((arm) => outcomeOf(arm, 2)),
       ),
     ).toEqual([]);
     const { load } = whole;
     const longer = load.arrivals.map((arrival) => ({ ...arrival, promptTokens: 2_400 }));
-    expect(runsOn(map, [{ ...whole, load: { ...load, arrivals: longer } }])).toEqual([]);
+    expect(runsOn(meshMap, [{ ...whole, load: { ...load, arrivals: longer } }])).toEqual([]);
   });
 
   it('that disagree about the better way are counted as such', () => {
-    const worse = outcomeOf(armWith({ name: 'split', stages: 2, count: 2, hopMs: 5 }), 1.2);
-    expect(orderText(runsOn(map, [whole, worse]))).toContain('agree about which is better at 0');
+    const worse = outcomeOf(armWith({ name: 'split', stages: 2, count: 2 }), 1.2);
+    expect(orderText(runsOn(meshMap, [whole, worse]))).toContain('agree about which is better at 0');
   });
 
   it('stand in bold in the table, and framed in the figure', () => {
-    const { text, figures } = mapSection(map, [whole, split]);
+    const { text, figures } = mapSection(meshMap, [whole, split]);
     expect(text).toContain('**1.20**');
     expect(text).not.toContain('**1.40**');
     const { svg } = figures.get('map-llama-2-13b')!;
@@ -116,7 +113,9 @@ describe('an answer', () => {
     expect(answerOf(question, alone)).toMatch(
       /^\*\*split in 2\*\*, there is no other way\. One device does not/,
     );
-    expect(answerOf({ ...question, count: 3 }, alone)).toMatch(/^does not fit 3 such devices\./);
+    expect(answerOf({ ...question, count: 3 }, alone)).toMatch(
+      /^neither whole nor split is it served within the limits by 3 such devices/,
+    );
     expect(answerOf({ ...question, device: 'l4' }, map)).toBe('is not on the map.');
   });
 });

@@ -1,5 +1,5 @@
 import type { Arm } from '../../../../../scripts/lib/measure/experiment/arm.js';
-import type { MapCell } from '../../../../../scripts/lib/measure/experiment/page/map.js';
+import type { MapCell } from '../../../../../scripts/lib/measure/experiment/simulate/map.js';
 import type { Outcome, ScenarioLoad } from '../../../../../scripts/lib/measure/experiment/scenario.js';
 import type { RequestRecord } from '../../../../../scripts/lib/measure/types.js';
 import { recordOf } from '../../bench/records.js';
@@ -51,11 +51,11 @@ export function armWith(what: {
   readonly name: string;
   readonly stages: number;
   readonly count: number;
-  readonly hopMs?: number;
+  readonly mesh?: Arm['mesh'];
   readonly device?: string;
   readonly min?: number;
 }): Arm {
-  const { name, stages, count, hopMs = 0, device = 'l40s' } = what;
+  const { name, stages, count, mesh = 'dapr', device = 'l40s' } = what;
   const max = count / stages;
   return {
     name,
@@ -69,8 +69,8 @@ export function armWith(what: {
       sidecarMilliCpu: 0,
       device,
     })),
-    mesh: 'dapr',
-    emulated: { shape: 'llama-2-13b', start: null, storageGBps: null, dilation: 5, hopMs },
+    mesh,
+    emulated: { shape: 'llama-2-13b', start: null, storageGBps: null, dilation: 5, hopMs: 0 },
   };
 }
 

@@ -1,85 +1,49 @@
-import { evenArm } from '../../../../../scripts/lib/measure/experiment/simulate/arms.js';
+import { CONTEXTS } from '../../../../../scripts/lib/measure/experiment/lengths.js';
 import {
-  attainmentOf,
-  capacityOf,
-  kneeOf,
-} from '../../../../../scripts/lib/measure/experiment/simulate/knee.js';
-import {
-  breakEvenOf,
-  type Cell,
-  gainOfSplit,
-  mapCells,
-  mapPoint,
-  type MapPoint,
+  simulateMap,
+  WHOLE,
+  type MapCell,
+  type Place,
 } from '../../../../../scripts/lib/measure/experiment/simulate/map.js';
-import { LIMITS } from '../../../../../scripts/lib/measure/experiment/scenario.js';
 
-const lengths = { promptTokens: 1_000, outputTokens: 200 };
-const options = { hop: { baseMs: 0.5, msPerMB: 3 }, level: LIMITS.server, seeds: [1] };
-const whole = evenArm({ shape: 'llama-2-13b', device: 'a100-40g', stages: 1, replicas: 1 });
-
-describe('the knee', () => {
-  const knee = kneeOf(whole, lengths, options);
-
-  it('is served, and a little more is not', () => {
-    expect(attainmentOf(whole, lengths, knee.rate, options)).toBeGreaterThanOrEqual(0.9);
-    expect(attainmentOf(whole, lengths, knee.rate * 1.1, options)).toBeLessThan(0.9);
-  });
-
-  it('is below what the devices could carry at most', () => {
-    expect(knee.rate).toBeLessThan(capacityOf(whole, lengths));
-    expect(knee.rate).toBeGreaterThan(0.5 * capacityOf(whole, lengths));
-    expect(knee.tokensPerDevice).toBeCloseTo(knee.rate * lengths.outputTokens, 6);
-  });
-
-  it('is lower where more requests must keep the level, and none where no request can', () => {
-    expect(kneeOf(whole, lengths, { ...options, share: 0.99 }).rate).toBeLessThan(knee.rate);
-    expect(kneeOf(whole, lengths, { ...options, level: { ttft: 2_000, tpot: 5 } }).rate).toBe(0);
-  });
+const place = (device: string): Place => ({
+  shape: 'llama-2-13b',
+  device,
+  cuts: [2],
+  lengths: [CONTEXTS.middle],
+  hops: [{ name: 'short', hop: { baseMs: 0.5, msPerMB: 1 } }],
+  scales: [1],
 });
 
 describe('the map', () => {
-  const cell: Cell = {
-    shape: 'llama-2-13b',
-    device: 'a100-40g',
-    devices: 2,
-    stages: 1,
-    isInt8: false,
-    hop: 'dapr',
-    lengths,
-    limit: 'server',
-    scale: 1,
-  };
+  const places: string[] = [];
+  const map = simulateMap(
+    (each) => places.push(each),
+    new AbortController().signal,
+    ['a100-40g', 'a100-80g', 'l4'].map(place),
+  );
+  const cell = (device: string, arm: string): MapCell =>
+    map.find((each) => each.device === device && each.arm === arm)!;
 
-  it('asks for each thing once', () => {
-    const cells = mapCells().map((each) => JSON.stringify(each));
-    expect(new Set(cells).size).toBe(cells.length);
-    for (const each of mapCells()) expect(each.devices % each.stages).toBe(0);
+  it('says that 40 GB split carry more than whole, and 80 GB no more', () => {
+    expect(cell('a100-40g', 'split-2').ratioToWhole).toBeGreaterThan(1.1);
+    expect(cell('a100-80g', 'split-2').ratioToWhole).toBeLessThan(1.05);
+    expect(places).toHaveLength(3);
   });
 
-  it('says that 40 GB split carry more than whole, and 80 GB about as much', () => {
-    const gain = (device: string): number => {
-      const points = [1, 2].map((stages) => mapPoint({ ...cell, device, stages }));
-      return gainOfSplit(points, points[1]!)!;
-    };
-    expect(gain('a100-40g')).toBeGreaterThan(1.2);
-    expect(gain('a100-80g')).toBeLessThan(1.15);
+  it('has nothing of what does not fit', () => {
+    expect(cell('l4', WHOLE)).toMatchObject({ kneePerDevice: 0, ttftMs: null, breakEvenPriceRatio: null });
+    expect(cell('l4', 'split-2')).toMatchObject({ ratioToWhole: null });
+    expect(cell('l4', 'split-2').kneePerDevice).toBeGreaterThan(0);
   });
 
-  it('has no knee where a model does not fit', () => {
-    expect(mapPoint({ ...cell, device: 'l4' }).knee).toBeNull();
+  it('prices each against the whole model on an A100 of 80 GB', () => {
+    const [base, card] = [cell('a100-80g', WHOLE), cell('l4', 'split-2')];
+    expect(card.breakEvenPriceRatio).toBeCloseTo(base.kneePerDevice / card.kneePerDevice, 9);
+    expect(base.breakEvenPriceRatio).toBe(1);
   });
 
-  it('compares devices by what one carries', () => {
-    const point = (device: string, stages: number, tokensPerDevice: number): MapPoint => ({
-      ...cell,
-      device,
-      stages,
-      knee: { rate: 1, tokensPerDevice, ttft: 1, tpot: 1 },
-    });
-    const points = [point('a100-80g', 1, 900), point('l4', 2, 60), { ...cell, device: 'l4', knee: null }];
-    expect(breakEvenOf(points, points[1]!)).toBe(15);
-    expect(gainOfSplit(points, points[1]!)).toBeNull();
-    expect(gainOfSplit(points, points[0]!)).toBe(1);
+  it('has more room with weights of 8 bits', () => {
+    expect(cell('a100-40g', 'whole, int8').ratioToWhole).toBeGreaterThan(1.2);
   });
 });
