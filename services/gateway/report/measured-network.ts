@@ -1,5 +1,5 @@
 import { hopSeconds, type Measured, type MeasuredStage } from './measure.js';
-import type { ClosedNetwork, Machine, Station } from './queueing-model.js';
+import type { ClosedNetwork, Machine } from './queueing-model.js';
 
 /** What of a stage changes: how many replicas it has, and how much work, by factors of 1. */
 export interface Change {
