@@ -9,7 +9,7 @@ import { Account, now } from './accounts/account.js';
 import type { StageMetrics } from './accounts/metrics.js';
 import type { StageLabels } from './accounts/sequence-account.js';
 import type { EngineClient } from './engine/engine-client.js';
-import { enginesOf, parallelSteps, type Compute } from './scheduling/parallel-steps.js';
+import { enginesOf, stepsAtOnce, type Compute } from './scheduling/parallel-steps.js';
 import type { Scheduler } from './scheduling/scheduler.js';
 import { Sequences } from './sequences/sequences.js';
 import { deliver } from './step/delivery.js';
@@ -19,7 +19,7 @@ import { StepRunner, type StepRun } from './step/step-runner.js';
 export interface StageOptions {
   readonly labels: StageLabels;
   /** What the engine computes on. */
-  readonly compute: Omit<Compute, 'replica'>;
+  readonly compute: Omit<Compute, 'replica' | 'meanStepSeconds'>;
   /** Of what comes in: token ids in stage 0, activations elsewhere. */
   readonly rowsIn: RowShape;
   readonly scheduler: Scheduler<Part>;
@@ -90,9 +90,10 @@ export class Stage {
     };
   }
 
-  /** Steps that this stage and those after it can compute at once. */
+  /** Steps that this stage and those after it can compute at once of what begins here, on average. */
   get parallelSteps(): number {
-    return parallelSteps([this.#compute, ...this.#enginesAfter]);
+    const there = this.#nextLinks.reduce((sum, { status }) => sum + status.sequences, 0);
+    return stepsAtOnce(this.#compute, this.#enginesAfter, this.sequences / Math.max(1, there));
   }
 
   /** Others can find this replica from now on. */
@@ -214,7 +215,8 @@ export class Stage {
 
   get #compute(): Compute {
     const { labels, compute } = this.#options;
-    return { replica: `stage-${labels.index}/${labels.replica}`, ...compute };
+    const { meanStepSeconds } = this.#account;
+    return { replica: `stage-${labels.index}/${labels.replica}`, ...compute, meanStepSeconds };
   }
 
   get #enginesAfter(): Compute[] {

@@ -188,7 +188,13 @@ function schedulerOf(config: StageConfig, parallel: () => number): Scheduler<Par
   const limits = { maxRows: maxBatchRows, maxSequences: maxBatchSequences };
   if (index > 0) return new PlainScheduler(limits, dividePart);
   const parallelSteps = batching === 'auto' ? parallel : () => Infinity;
-  return new GroupedScheduler({ limits, parallelSteps, promptShare: prefillShare / 100, divide: dividePart });
+  return new GroupedScheduler({
+    limits,
+    parallelSteps,
+    promptShare: prefillShare / 100,
+    laneOf: ({ sequence }) => sequence.lane,
+    divide: dividePart,
+  });
 }
 
 /** What it computes on: processors that it may share with others, or a device of its own that is emulated. */

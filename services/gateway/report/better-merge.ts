@@ -26,18 +26,17 @@ function predictMerged(measured: Measured, stage: number): Prediction {
   const changes = stages.map((_, index) =>
     index === stage ? { replicas: next.replicas.length, work: 1 } : SAME,
   );
-  const { network, groupSize } = networkOf({ ...measured, stages }, changes);
+  const { network, groupSize } = networkOf({ ...measured, stages }, changes, measured);
   // The hops of a round are measured in one sum, and this is the part of the one between the two.
   const delay = Math.max(0, network.delay - hopsOfRound(measured, 'decode')[stage + 1]!);
   return predictNetwork(measured, { network: { ...network, delay }, groupSize });
 }
 
-/** The layers of both on the replicas of the first, each of which then has as many sequences in a step as now. */
+/** The layers of both on the replicas of the first, with its groups. */
 function together(one: MeasuredStage, next: MeasuredStage): MeasuredStage {
   const stepOf = ({ cost }: MeasuredStage, parts: number): number => cost.fixed + cost.perPart * parts;
-  // What all replicas of the next stage do for a group, done by as many as the first has.
-  const work =
-    (stepOf(next, one.batch) * one.replicas.length) / (stepOf(next, next.batch) * next.replicas.length);
+  // Where groups met on their way, what is fixed in their steps was shared.
+  const work = stepOf(next, one.batch) / one.batch / (stepOf(next, next.batch) / next.batch);
   return {
     ...one,
     stepSeconds: one.stepSeconds + stepOf(next, one.batch),

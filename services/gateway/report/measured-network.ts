@@ -1,5 +1,5 @@
 import { hopSeconds, type Measured, type MeasuredStage } from './measure.js';
-import type { ClosedNetwork, Machine, Station } from './queueing-model.js';
+import type { ClosedNetwork, Machine } from './queueing-model.js';
 
 /** What of a stage changes: how many replicas it has, and how much work, by factors of 1. */
 export interface Change {
@@ -16,75 +16,92 @@ export interface GroupNetwork {
 export const SAME: Change = { replicas: 0, work: 1 };
 
 /**
- * Stage 0 forms the groups, so its replicas serve whole groups, and more of them make more and smaller ones; the
- * replicas of any other stage share each group between them and work on their parts at the same time.
+ * A group goes through one replica of each stage, and so many go round as keep the replicas busy. `present`: in which as many
+ * went round as did, where `measured` has other stages.
  */
-export function networkOf(measured: Measured, changes: readonly Change[]): GroupNetwork {
+export function networkOf(
+  measured: Measured,
+  changes: readonly Change[],
+  present: Measured = measured,
+): GroupNetwork {
   const { stages, sequences, roundRate } = measured;
-  const first = stages[0]!;
-  const firstGrowth = growthOf(first, changes[0]!);
-  const groupsNow = Math.max(1, sequences / first.batch);
-  const groupRate = roundRate / first.batch;
-  const stations = stages.map((stage, index): Station & { processorTime: number } => {
-    const change = changes[index]!;
-    const growth = growthOf(stage, change);
-    const replicas = stage.replicas.length + change.replicas;
-    const parts = Math.max(1, stage.batch / (firstGrowth * (index === 0 ? 1 : growth)));
-    const slower = change.work * (costOf(stage, parts) / costOf(stage, stage.batch));
-    // A group of fewer sequences than replicas does not visit all of them.
-    const visited = index === 0 ? 1 : Math.min(stage.replicas.length, first.batch);
-    const processorTime = (stage.processorTime / groupRate) * slower * (index === 0 ? 1 : growth);
-    const alone = processorTime / processorsOf(measured, stage, replicas);
+  const { batch } = stages[0]!;
+  const groupRate = roundRate / batch;
+  const after = stages.map((stage, index) => {
+    const { replicas, work } = changes[index]!;
+    return { work: stage.busy * work, servers: stage.replicas.length + replicas };
+  });
+  const filled = after.map((station, index) =>
+    hasOwnProcessors(measured, stages[index]!)
+      ? station
+      : { ...station, servers: stages[index]!.replicas.length },
+  );
+  const groups = Math.max(1, sequences / batch);
+  const growth = busyAtMost(filled) / busyAtMost(present.stages.map(stationOf));
+  // Each replica of stage 0 forms its own, and a sequence is not divided.
+  const then = Math.min(
+    Math.max(groups, sequences),
+    Math.max(groups * Math.max(1, growth), after[0]!.servers),
+  );
+  const smaller = groups / then;
+  const stations = stages.map((stage, index) => {
+    const shorter = costOf(stage, Math.max(1, stage.batch * smaller)) / costOf(stage, stage.batch);
     return {
-      service: Math.max((stage.busy / visited / groupRate) * slower, alone),
-      servers: index === 0 ? replicas : 1,
-      processorTime,
+      service: (after[index]!.work / groupRate) * shorter,
+      servers: after[index]!.servers,
+      processorTime: (stage.processorTime / groupRate) * changes[index]!.work * shorter,
     };
   });
   return {
     network: {
-      groups: groupsNow * firstGrowth,
+      groups: then,
       stations,
       delay: hopSeconds(measured, 'decode'),
       machines: machinesOf(measured, stations),
     },
-    groupSize: first.batch / firstGrowth,
+    groupSize: batch * smaller,
   };
 }
 
-/** Into how many parts what a replica has in a step is divided; a single sequence is not. */
-const growthOf = ({ replicas, batch }: MeasuredStage, change: Change): number =>
-  Math.min((replicas.length + change.replicas) / replicas.length, Math.max(1, batch));
+interface Busy {
+  /** Of all groups together. */
+  readonly work: number;
+  readonly servers: number;
+}
+
+const stationOf = ({ busy, replicas }: MeasuredStage): Busy => ({ work: busy, servers: replicas.length });
+
+/**
+ * Replicas that compute at the same time, on average, when enough groups go round to keep the busiest stage busy: more groups
+ * only wait for it. As `stage/scheduling` lets them out.
+ */
+function busyAtMost(stations: readonly Busy[]): number {
+  const slowest = Math.max(...stations.map(({ work, servers }) => work / servers));
+  return stations.reduce((sum, { work }) => sum + work, 0) / slowest;
+}
 
 const costOf = ({ cost }: MeasuredStage, parts: number): number => cost.fixed + cost.perPart * parts;
 
-/**
- * Processors that a stage's replicas have for themselves, or share with others: a further replica brings its own
- * only where each has its own already.
- */
-function processorsOf({ stages }: Measured, stage: MeasuredStage, replicas: number): number {
-  const mine = new Map(stage.replicas.map(({ processors }) => [processors.owner, processors.count]));
-  const total = [...mine.values()].reduce((sum, count) => sum + count, 0);
-  const shared = stages.some(
-    (other) => other !== stage && other.replicas.some(({ processors }) => mine.has(processors.owner)),
-  );
-  return shared ? total : (total / stage.replicas.length) * replicas;
+/** Whether a further replica of a stage keeps one more group busy: where each that is there has processors of its own. */
+function hasOwnProcessors({ stages }: Measured, stage: MeasuredStage): boolean {
+  const owners = stages.flatMap(({ replicas }) => replicas.map(({ processors }) => processors.owner));
+  return stage.replicas.every(({ processors: { owner } }) => owners.filter((each) => each === owner).length === 1);
 }
 
-/** Those that more than one stage computes on; a stage's own are a bound of its station already. */
+/** Those that more than one replica computes on; a replica's own are a bound of its station already. */
 function machinesOf(
   { stages }: Measured,
   stations: readonly { readonly processorTime: number }[],
 ): Machine[] {
-  const machines = new Map<string, { demand: number; processors: number; stages: Set<number> }>();
+  const machines = new Map<string, { demand: number; processors: number; replicas: number }>();
   for (const [index, { replicas }] of stages.entries()) {
     for (const { processors } of replicas) {
       const { owner, count } = processors;
-      const machine = machines.get(owner) ?? { demand: 0, processors: count, stages: new Set<number>() };
+      const machine = machines.get(owner) ?? { demand: 0, processors: count, replicas: 0 };
       machine.demand += stations[index]!.processorTime / replicas.length;
-      machine.stages.add(index);
+      machine.replicas++;
       machines.set(owner, machine);
     }
   }
-  return [...machines.values()].filter(({ stages: those }) => those.size > 1);
+  return [...machines.values()].filter(({ replicas }) => replicas > 1);
 }

@@ -38,10 +38,12 @@ export class RouteChooser<Link extends Candidate> {
    */
   choose({ length, demand, prefix, avoid }: RouteWish<Link>): Link[] | null {
     const occupancy = this.#occupancy();
-    const route = pickRoute(this.#stages(), (link) => {
+    const load = (link: Link): number => {
       const shunned = (avoid.has(link) ? AVOIDED : 0) + (occupancy.freeRoom(link) < demand ? AVOIDED : 0);
       return loadOf(occupancy.sequences(link) + shunned, this.#prefixes.held(link, prefix) * PREFIX_BLOCK);
-    });
+    };
+    const running = Array.from(this.#occupants(), (occupant) => occupant.route);
+    const route = pickRoute(this.#stages(), load, running);
     const capacity = Math.min(...route.map(({ status }) => status.kvCapacity));
     if (length >= capacity) {
       const problem = `a sequence of ${length} tokens and more needs more than the KV room of ${capacity}`;

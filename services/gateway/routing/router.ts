@@ -14,41 +14,81 @@ const ANSWER_ROWS = 256;
  */
 export const loadOf = (running: number, cachedTokens: number): number => running * ANSWER_ROWS - cachedTokens;
 
+/** So much more load is as good as none: a typical answer. */
+const AS_GOOD = ANSWER_ROWS;
+
 /**
- * Picks one replica of each stage: the one with the least load, then the one with the most free KV room. Only
- * replicas that hold a link to the one chosen next can be chosen before it, so the search goes through the
- * stages depth first, best candidates first; a dead end is entered once.
+ * Picks one replica of each stage: the one with the least load, then the one with the most free KV room. Of those that have
+ * hardly more, it prefers the one whose sequences come the same way: who meets in one stage then meets in the next, and is
+ * computed together there, too. Only replicas that hold a link to the one chosen next can be chosen before it, so the search
+ * goes through the stages depth first, best candidates first; a dead end is entered once.
  *
- * `stages` holds the candidates of each stage, stage 0 first. Throws `stage_unavailable` with the first stage
- * at which every way ended.
+ * `stages` holds the candidates of each stage, stage 0 first; `running` the routes of what runs. Throws `stage_unavailable`
+ * with the first stage at which every way ended.
  */
 export function pickRoute<Link extends Candidate>(
   stages: readonly (readonly Link[])[],
   load: (link: Link) => number,
+  running: readonly (readonly Link[])[] = [],
 ): Link[] {
-  const candidates = stages.map((links) =>
-    ranked(
+  const candidates = stages.map((links, index) => {
+    const counts = countsAt(running, index);
+    return ranked(
       links.filter(({ draining }) => !draining),
       load,
-    ),
-  );
+    ).map((each) => ({ ...each, running: counts.get(each.link) ?? 0 }));
+  });
   const deadEnds = new Set<Link>();
   let deepest = 0;
-  const search = (index: number, before: Link | null): Link[] | null => {
+  /** `along`: of the running routes those that came the same way. */
+  const search = (index: number, before: Link | null, along: typeof running): Link[] | null => {
     if (index === candidates.length) return [];
     deepest = Math.max(deepest, index);
-    for (const link of candidates[index]!) {
+    for (const link of byWay(candidates[index]!, countsAt(along, index))) {
       if (deadEnds.has(link) || (before !== null && !before.status.nextReplicas.includes(link.replica)))
         continue;
-      const rest = search(index + 1, link);
+      const rest = search(
+        index + 1,
+        link,
+        along.filter((route) => route[index] === link),
+      );
       if (rest !== null) return [link, ...rest];
       deadEnds.add(link);
     }
     return null;
   };
-  const route = search(0, null);
+  const route = search(0, null, running);
   if (route !== null) return route;
   throw new ServingError('stage_unavailable', `no replica of stage-${deepest} can be reached`);
+}
+
+interface Ranked<Link> {
+  readonly link: Link;
+  readonly load: number;
+  /** Sequences. */
+  readonly running: number;
+}
+
+/** Of those with hardly more load than the least first those of whose sequences the largest part came the same way. */
+function byWay<Link>(candidates: readonly Ranked<Link>[], along: ReadonlyMap<Link, number>): Link[] {
+  const most = (candidates[0]?.load ?? 0) + AS_GOOD;
+  const others = ({ link, load, running }: Ranked<Link>): number => {
+    if (load > most) return 2;
+    return running === 0 ? 0 : 1 - (along.get(link) ?? 0) / running;
+  };
+  return candidates
+    .map((each) => ({ link: each.link, others: others(each) }))
+    .sort((one, other) => one.others - other.others)
+    .map(({ link }) => link);
+}
+
+function countsAt<Link>(routes: readonly (readonly Link[])[], index: number): Map<Link, number> {
+  const counts = new Map<Link, number>();
+  for (const route of routes) {
+    const link = route[index];
+    if (link !== undefined) counts.set(link, (counts.get(link) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /**
@@ -73,10 +113,9 @@ export function onSomeRoute<Link extends Candidate>(stages: readonly (readonly L
 }
 
 /** The least load first, and of as much the most free room. */
-const ranked = <Link extends Candidate>(links: readonly Link[], load: (link: Link) => number): Link[] =>
+const ranked = <Link extends Candidate>(links: readonly Link[], load: (link: Link) => number) =>
   links
     .map((link) => ({ link, load: load(link), used: usedShare(link) }))
-    .sort((one, other) => one.load - other.load || one.used - other.used)
-    .map(({ link }) => link);
+    .sort((one, other) => one.load - other.load || one.used - other.used);
 
 const usedShare = ({ status }: Candidate): number => status.kvUsed / Math.max(1, status.kvCapacity);

@@ -2,6 +2,7 @@ import type { Tracer } from '@opentelemetry/api';
 import type { ServingError } from '../../lib/errors/serving-error.js';
 import type { Open } from '../../lib/wire/gen/stage_pb.js';
 import { NO_STEPS, type Totals } from '../../lib/wire/step-totals.js';
+import { movingAverage, SLOW } from '../scheduling/step-costs.js';
 import { phaseOf, type Phase } from '../scheduling/work-queue.js';
 import type { Part } from '../step/part.js';
 import type { StageMetrics } from './metrics.js';
@@ -43,6 +44,7 @@ export class Account {
     decode: { ...NO_STEPS },
   };
   #steps = 0;
+  #meanStep: number | null = null;
   /** Since when it waits to be used for the first time; null before it serves, and once it has been. */
   #unusedSince: number | null = null;
   /** The step that runs: when it began, and what its parts had waited, in all. */
@@ -63,6 +65,11 @@ export class Account {
       prefill: { ...prefill, ...process },
       decode: { ...decode, ...process },
     };
+  }
+
+  /** What a step takes, seconds; 0 before the first. */
+  get meanStepSeconds(): number {
+    return this.#meanStep ?? 0;
   }
 
   /** Others can find this replica from now on. */
@@ -133,6 +140,7 @@ export class Account {
     metrics.busySeconds.inc(busy);
     if (overshoot !== null) metrics.stepOvershoot.observe(overshoot);
     this.#busy.add(busy, ended);
+    this.#meanStep = movingAverage(this.#meanStep, busy, SLOW);
     addStep(this.#totals[phase], parts.length, busy, queued);
     const run = { started, ended, batchSize: parts.length, step: ++this.#steps };
     return { ended, times: parts.map((part) => partTime(part, run)) };

@@ -1,17 +1,24 @@
 import { Groups } from './groups.js';
+import { lanesOf, type Lane } from './lanes.js';
 import type { Scheduler } from './scheduler.js';
 import { promptBudget, StepCosts } from './step-costs.js';
-import { phaseOf, WorkQueue, type BatchLimits, type Work } from './work-queue.js';
+import { isDecode, SMALLEST_PIECE, WorkQueue, type BatchLimits, type Work } from './work-queue.js';
 
 /** Rows that groups must have on average for one more to be let out: with fewer, products wait for the weights. */
 const ROWS_OF_A_GROUP = 16;
+/** Of a mean step. Where more of it is fixed, one more group costs more than it fills of what others leave idle. */
+const MOSTLY_FIXED = 2 / 3;
+/** Of a group: so far numbers that were measured may be off before they make one group more, or less. */
+const TOLERANCE = 1 / 4;
 
 export interface GroupingOptions<Part extends Work> {
   readonly limits: BatchLimits;
-  /** Groups that can be computed at once; Infinity runs whatever waits as soon as the engine is free. */
+  /** Groups that can be computed at once, on average; Infinity runs whatever waits as soon as the engine is free. */
   parallelSteps(): number;
   /** Of a step's time, what each waiting prompt may take from running sequences; 1 takes prompts whole. */
   readonly promptShare: number;
+  /** Which way a part's sequence goes after this stage. */
+  laneOf(part: Part): string;
   /** Cuts a prompt's part after so many rows. */
   divide(part: Part, rows: number): readonly [Part, Part];
 }
@@ -20,6 +27,7 @@ export interface GroupingOptions<Part extends Work> {
  * Keeps together what runs together: were each step made of whatever happens to wait, a batch of sixteen would fall
  * apart into many that are small, and keep doing so. So no more groups are let out than there are processors to
  * compute them, or one more, and who comes back waits for the rest of its group: see docs/adr/005-batch-forming.md.
+ * A group goes through one replica of each stage, for two would each compute a part of it: docs/adr/016-lanes.md.
  */
 export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
   readonly #options: GroupingOptions<Part>;
@@ -47,25 +55,32 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
 
   next(mayRun: (part: Part) => boolean, now: number): Part[] {
     this.#groups.expire(now);
-    const limit = this.#groupLimit();
-    if (this.#groups.out >= limit && this.#isWorthWaiting()) return [];
-    const running = this.#queue.decodes + this.#groups.away;
-    return this.#queue.next(mayRun, {
-      // Groups of equal size keep all processors equally busy.
-      decodes: Number.isFinite(limit) ? Math.ceil(running / limit) : Infinity,
-      promptRows: (decodes, prompts) => this.#promptRows(decodes, prompts),
-    });
+    const computed = this.#options.parallelSteps();
+    const [waiting, out] = [this.#queue.waiting, [...this.#groups.out]];
+    for (const lane of lanesOf(waiting, out, this.#options.laneOf, Math.round(computed))) {
+      const groups = this.#groupsOf(lane, computed);
+      // As long as nobody runs, only prompts that have been passed on are out, and further ones may follow them.
+      if (lane.out >= groups && lane.decodes) continue;
+      const parts = this.#queue.next((part) => lane.has(part) && mayRun(part), {
+        // Groups of equal size keep all processors equally busy.
+        decodes: groups === Infinity ? Infinity : Math.ceil(lane.running / groups),
+        promptRows: (decodes, prompts) => this.#promptRows(decodes, prompts, lane.promptRows / groups),
+      });
+      if (parts.length > 0) return parts;
+    }
+    return [];
   }
 
   ran(parts: readonly Part[], seconds: number, alive: (part: Part) => boolean, now: number): void {
-    const prompts = parts.filter(({ item }) => phaseOf(item) === 'prefill');
+    const prompts = parts.filter((part) => !isDecode(part));
     const decodes = parts.length - prompts.length;
     const depth = prompts.reduce((sum, { item }) => sum + item.position, 0) / Math.max(1, prompts.length);
     this.#costs.observe({ decodes, promptRows: rowsOf(prompts), depth, seconds });
     const comingBack = parts.filter((part) => part.item.logits > 0 && alive(part));
+    const lanes = new Set(comingBack.map((part) => this.#options.laneOf(part)));
     this.#groups.depart(
       comingBack.map(({ sequence }) => sequence),
-      { decodes: decodes > 0, step: seconds, rows: rowsOf(parts) },
+      { lanes, decodes: decodes > 0, step: seconds, rows: rowsOf(parts) },
       now,
     );
   }
@@ -76,29 +91,28 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
   }
 
   /**
-   * One more than can be computed at once, where they are large enough: groups travel between stages, and wait for
-   * one that has more rows, and meanwhile there is work for the processors.
+   * How many groups of a lane may be out: of those that can be computed at once, its part. In all one more where they
+   * are large enough, for groups travel between stages, and wait for one that has more rows, and meanwhile there is work for
+   * the processors; but not where most of a step is fixed, and fewer and larger groups are better.
    */
-  #groupLimit(): number {
-    const computed = this.#options.parallelSteps();
-    const rows = this.#groups.rows + this.#queue.decodeRows;
-    return computed > 1 && rows >= (computed + 1) * ROWS_OF_A_GROUP ? computed + 1 : computed;
+  #groupsOf({ part }: Lane<Part>, computed: number): number {
+    if ((this.#costs.fixedShare ?? 0) > MOSTLY_FIXED) return Math.max(1, Math.floor(computed * part + TOLERANCE));
+    const rows = this.#groups.rows + rowsOf(this.#queue.waiting.filter(isDecode));
+    const more = computed > 1 && rows >= (computed + 1) * ROWS_OF_A_GROUP ? 1 : 0;
+    return Math.max(1, Math.floor((computed + more) * part + 1 - TOLERANCE));
   }
 
-  #promptRows(decodes: number, prompts: readonly Part[]): number {
+  /** No more than `even`, those of each group if all take as many: else groups wait for one whose step is long. */
+  #promptRows(decodes: number, prompts: readonly Part[], even: number): number {
     const { out, spared } = this.#groups;
     // Without any in this step, a group that comes back meanwhile is stalled.
-    const stalled = decodes > 0 ? decodes : Math.ceil(spared / Math.max(1, out));
-    return promptBudget(this.#costs, this.#options.promptShare, {
+    const stalled = decodes > 0 ? decodes : Math.ceil(spared / Math.max(1, out.size));
+    const budget = promptBudget(this.#costs, this.#options.promptShare, {
       decodes: stalled,
       prompts: prompts.length,
       depth: prompts[0]!.item.position,
     });
-  }
-
-  /** As long as nobody runs, only prompts that have been passed on are out, and further ones may follow them. */
-  #isWorthWaiting(): boolean {
-    return this.#groups.decodes || this.#queue.decodes > 0;
+    return budget === Infinity ? budget : Math.min(budget, Math.max(SMALLEST_PIECE, Math.ceil(even)));
   }
 }
 

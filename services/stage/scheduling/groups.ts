@@ -11,6 +11,8 @@ const SHORTEST_PATIENCE = 0.005;
 
 /** The sequences of one step that will come back with their next token. */
 interface Group {
+  /** Which ways they go. */
+  readonly lanes: ReadonlySet<string>;
   readonly departed: number;
   /** What its step took in this stage, seconds. */
   readonly step: number;
@@ -25,6 +27,9 @@ interface Group {
   /** How many have not come back. */
   away: number;
 }
+
+/** What others may see of it. */
+export type OutGroup = Pick<Group, 'lanes' | 'decodes' | 'away'>;
 
 /**
  * The groups of sequences that are out: that this stage has passed on and that have not come back from the
@@ -41,24 +46,14 @@ export class Groups {
   /** Round trip over own step, of groups lately. */
   #roundTrip: number | null = null;
 
-  /** How many are out. */
-  get out(): number {
-    return this.#out.size;
+  /** Those that are out. */
+  get out(): ReadonlySet<OutGroup> {
+    return this.#out;
   }
 
-  /** How many sequences of them have not come back. */
-  get away(): number {
-    return [...this.#out].reduce((sum, { away }) => sum + away, 0);
-  }
-
-  /** The rows that the groups which are out had, also of their sequences that are back already. */
+  /** The rows that they had, also of their sequences that are back already. */
   get rows(): number {
     return [...this.#out].reduce((sum, { rows }) => sum + rows, 0);
-  }
-
-  /** Whether sequences that were running before are out. */
-  get decodes(): boolean {
-    return [...this.#out].some(({ decodes }) => decodes);
   }
 
   /** How many running sequences are out, or have not been late for long: what else is computed stalls them. */
@@ -68,20 +63,20 @@ export class Groups {
 
   /** When the next group will be late; null when none is out. */
   get deadline(): number | null {
-    return this.out === 0 ? null : Math.min(...[...this.#out].map(({ deadline }) => deadline));
+    return this.#out.size === 0 ? null : Math.min(...[...this.#out].map(({ deadline }) => deadline));
   }
 
   /** These sequences are passed on; their step took so many seconds. */
   depart(
     sequences: readonly object[],
-    { decodes, step, rows }: Pick<Group, 'decodes' | 'step' | 'rows'>,
+    { lanes, decodes, step, rows }: Pick<Group, 'lanes' | 'decodes' | 'step' | 'rows'>,
     now: number,
   ): void {
     if (sequences.length === 0) return;
     const patience = Math.max(SHORTEST_PATIENCE, PATIENCE * step * (this.#roundTrip ?? FIRST_GUESS));
     const size = sequences.length;
     const [deadline, sparedUntil] = [now + patience, now + SPARED * patience];
-    const group = { departed: now, step, rows, decodes, deadline, sparedUntil, size, away: size };
+    const group = { lanes, departed: now, step, rows, decodes, deadline, sparedUntil, size, away: size };
     this.#out.add(group);
     for (const sequence of sequences) this.#groups.set(sequence, group);
   }

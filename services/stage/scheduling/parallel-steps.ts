@@ -28,7 +28,7 @@ export function enginesOf(
  * owner of processors as many as its engines' threads leave room for, but no more than it has engines, and
  * at least one.
  */
-export function parallelSteps(engines: Iterable<Compute>): number {
+export function parallelSteps(engines: Iterable<Omit<Compute, 'meanStepSeconds'>>): number {
   const owners = new Map<string, { engines: number; room: number }>();
   for (const { owner, processors, threads } of engines) {
     const { engines: others, room } = owners.get(owner) ?? { engines: 0, room: Infinity };
@@ -38,4 +38,27 @@ export function parallelSteps(engines: Iterable<Compute>): number {
     });
   }
   return [...owners.values()].reduce((sum, { engines: count, room }) => sum + Math.min(count, room), 0);
+}
+
+/**
+ * How many steps of groups that begin at a replica of stage 0 engines compute at the same time, on average, when the busiest
+ * stage is busy all the time: with more groups than that, groups wait for it. By Little's law the time that a group's steps
+ * take, over the time from one group to the next in the busiest stage; no more than `parallelSteps`, and just that while an engine
+ * has not told what its steps take, or there are more than tell of themselves. `share`: which part of what comes to the next stage comes from this replica.
+ */
+export function stepsAtOnce(own: Compute, after: readonly Compute[], share: number): number {
+  const computed = parallelSteps([own, ...after]);
+  const isUnknown = [own, ...after].some(({ meanStepSeconds }) => meanStepSeconds === 0);
+  if (isUnknown || after.length === MOST_ENGINES) return computed;
+  const stages = new Map<string, number[]>();
+  for (const { replica, meanStepSeconds } of after) {
+    const stage = replica.slice(0, replica.indexOf('/'));
+    stages.set(stage, [...(stages.get(stage) ?? []), meanStepSeconds]);
+  }
+  const later = [...stages.values()].map((steps) => {
+    const mean = steps.reduce((sum, step) => sum + step, 0) / steps.length;
+    return { mean, interval: mean / (steps.length * Math.min(1, share)) };
+  });
+  const round = later.reduce((sum, { mean }) => sum + mean, own.meanStepSeconds);
+  return Math.min(computed, round / Math.max(own.meanStepSeconds, ...later.map(({ interval }) => interval)));
 }

@@ -20,6 +20,8 @@ export interface StepCost {
 export class StepCosts {
   readonly #decode = new Map<number, number>();
   readonly #promptRow = new Map<number, number>();
+  /** Of all steps. */
+  #mean: number | null = null;
 
   /** Of a step of about so many running sequences, seconds; null until one has run. */
   decode(sequences: number): number | null {
@@ -31,7 +33,18 @@ export class StepCosts {
     return nearest(this.#promptRow, depthKey(depth));
   }
 
+  /** What of a mean step, with its prompts, does not grow with its rows, 0 to 1; null until steps of two sizes have run. */
+  get fixedShare(): number | null {
+    const sizes = [...this.#decode.keys()].sort((one, other) => one - other);
+    const [small, large] = [sizes[0], sizes.at(-1)];
+    if (this.#mean === null || small === undefined || small === large) return null;
+    const [low, high] = [this.#decode.get(small)!, this.#decode.get(large!)!];
+    const growth = (high - low) / (2 ** large! - 2 ** small);
+    return Math.min(1, Math.max(0, low - growth * 2 ** small) / this.#mean);
+  }
+
   observe({ decodes, promptRows, depth, seconds }: StepCost): void {
+    this.#mean = movingAverage(this.#mean, seconds, SLOW);
     if (promptRows === 0) {
       learn(this.#decode, decodeKey(decodes), seconds);
     } else {
@@ -78,7 +91,10 @@ export function promptBudget(
 /** How much the newest value counts: the last ten or so decide. */
 const WEIGHT = 0.2;
 
+/** With this, the last hundred: steps with prompts and those without come by turns. */
+export const SLOW = 0.02;
+
 /** An exponentially weighted moving average; null until the first value. */
-export function movingAverage(average: number | null, value: number): number {
-  return average === null ? value : average + WEIGHT * (value - average);
+export function movingAverage(average: number | null, value: number, weight = WEIGHT): number {
+  return average === null ? value : average + weight * (value - average);
 }

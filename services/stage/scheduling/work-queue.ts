@@ -53,14 +53,9 @@ export class WorkQueue<Part extends Work> {
     return this.#waiting.length;
   }
 
-  /** Parts of running sequences that wait. */
-  get decodes(): number {
-    return this.#waiting.filter(isDecode).length;
-  }
-
-  /** Rows of running sequences that wait, with their drafts. */
-  get decodeRows(): number {
-    return this.#waiting.reduce((sum, part) => sum + (isDecode(part) ? part.item.count : 0), 0);
+  /** Oldest first. */
+  get waiting(): readonly Part[] {
+    return this.#waiting;
   }
 
   enqueue(part: Part): void {
@@ -112,7 +107,7 @@ export class WorkQueue<Part extends Work> {
     return batch;
   }
 
-  /** Only the first is divided, into what there is room for; returns its rest. */
+  /** The last one is divided, into what there is room for, if that is a piece or it is the only one; returns its rest. */
   #addPrompts(batch: Part[], prompts: readonly Part[], budget: number): Map<object, Part> {
     const rests = new Map<object, Part>();
     const room = this.#limits.maxRows - batch.reduce((sum, { item }) => sum + item.count, 0);
@@ -125,7 +120,7 @@ export class WorkQueue<Part extends Work> {
       if (whole) {
         batch.push(part);
         left -= count;
-      } else if (index === 0) {
+      } else if (index === 0 || left >= SMALLEST_PIECE) {
         const [piece, rest] = this.#divide(part, left);
         batch.push(piece);
         rests.set(part.sequence, rest);
@@ -136,7 +131,7 @@ export class WorkQueue<Part extends Work> {
   }
 }
 
-const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';
+export const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';
 
 function firstOfEach<Part extends Work>(parts: readonly Part[]): Part[] {
   const seen = new Set<object>();

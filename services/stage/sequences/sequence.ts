@@ -16,6 +16,8 @@ export class Sequence {
   /** The next stage's replica, or, in the head, the gateway that wants the tokens. */
   readonly downstream: Downstream;
   readonly account: SequenceAccount;
+  /** Its replicas after stage 0: sequences that have them in common can be computed together all the way. */
+  readonly lane: string;
   /** Tokens that the engine has of it; none while it waits for its first step. */
   cached = 0;
   /** Until it is closed here, or has failed: what is computed of it is still wanted. */
@@ -33,6 +35,7 @@ export class Sequence {
     this.upstream = upstream;
     this.downstream = downstream;
     this.account = account;
+    this.lane = open.route.slice(1).join();
     this.#maxLength = open.maxLength;
     this.#prefix = open.prefix;
   }

@@ -312,6 +312,7 @@ describe('the first stage', () => {
           limits: { maxRows: 8, maxSequences: 4 },
           parallelSteps: () => stage.parallelSteps,
           promptShare: 1,
+          laneOf: ({ sequence }) => sequence.lane,
           divide: dividePart,
         }),
       });

@@ -47,7 +47,13 @@ export function measureStatus(size: Size): StatusFigures {
 export function statusOf({ stages, replicas }: Size, stage: number): Status {
   const of = (next: number): string[] =>
     next < stages ? Array.from({ length: replicas }, (_, index) => nameOf(next, index)) : [];
-  const engineOf = (replica: string) => ({ replica, owner: 'host-0123456789', processors: 2, threads: 2 });
+  const engineOf = (replica: string) => ({
+    replica,
+    owner: 'host-0123456789',
+    processors: 2,
+    threads: 2,
+    meanStepSeconds: 0.0123456789,
+  });
   const later = Array.from({ length: stages - stage - 1 }, (_, index) => stage + 1 + index);
   return create(StatusSchema, {
     kvUsed: 4_096,

@@ -39,6 +39,47 @@ describe('the router', () => {
     expect(ids(pickRoute(stages, (link) => running.get(link.replica) ?? 0))).toBe('a>z');
   });
 
+  it('goes on as those go that came the same way, unless that runs more than one sequence more', () => {
+    const next = ['x', 'y'];
+    const [a, b] = [replica('a', { next }), replica('b', { next })] as const;
+    const [x, y] = [replica('x'), replica('y')] as const;
+    const pick = (routes: Candidate[][]): string => {
+      const running = (link: Candidate): number => routes.filter((route) => route.includes(link)).length;
+      return ids(pickRoute([[a, b], [x, y]], (link) => loadOf(running(link), 0), routes));
+    };
+    const [ax, ay, by] = [
+      [a, x],
+      [a, y],
+      [b, y],
+    ];
+    expect(pick([ax!])).toBe('b>y');
+    expect(pick([ax!, by!])).toBe('a>x');
+    expect(pick([ax!, by!, by!])).toBe('a>x');
+    expect(pick([ax!, ax!, by!, ay!, by!, by!])).toBe('a>x');
+    // One more runs in x than in y, and then two.
+    expect(pick([ax!, ax!, [b, x], by!, by!])).toBe('a>x');
+    expect(pick([ax!, ax!, [b, x], by!])).toBe('a>y');
+  });
+
+  it('uses few of the ways that there are, and keeps all replicas about as busy', () => {
+    const names = (stage: number, count: number): string[] => Array.from({ length: count }, (_, each) => `${stage}${each}`);
+    const counts = [1, 2, 4, 2];
+    const stages = counts.map((count, stage) =>
+      names(stage, count).map((name) => replica(name, { next: names(stage + 1, counts[stage + 1] ?? 0) })),
+    );
+    const random = createRandom(2);
+    const routes: Candidate[][] = [];
+    for (let turn = 0; turn < 400; turn++) {
+      const running = (link: Candidate): number => routes.filter((route) => route.includes(link)).length;
+      if (routes.length >= 32) routes.splice(Math.floor(random() * routes.length), 1);
+      routes.push(pickRoute(stages, (link) => loadOf(running(link), 0), routes));
+      const loads = stages.map((links) => links.map(running));
+      for (const each of loads) expect(Math.max(...each) - Math.min(...each)).toBeLessThanOrEqual(3);
+    }
+    // Of sixteen ways.
+    expect(new Set(routes.map(ids)).size).toBeLessThanOrEqual(8);
+  });
+
   it('prefers the replica that has the prompt, unless it is much busier', () => {
     const stages = [[replica('idle'), replica('warm', { kvUsed: 50 })]];
     const pick = (running: number, cachedTokens: number): string =>

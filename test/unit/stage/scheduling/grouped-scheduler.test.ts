@@ -5,13 +5,14 @@ import {
   GroupedScheduler,
   type GroupingOptions,
 } from '../../../../services/stage/scheduling/grouped-scheduler.js';
-import type { Work } from '../../../../services/stage/scheduling/work-queue.js';
+import { SMALLEST_PIECE, type Work } from '../../../../services/stage/scheduling/work-queue.js';
 
 const always = (): boolean => true;
 const options: GroupingOptions<Work> = {
   limits: { maxRows: 512, maxSequences: 64 },
   parallelSteps: () => 1,
   promptShare: 0.5,
+  laneOf: () => '',
   divide: ({ sequence, item }, rows) => [
     { sequence, item: { ...item, count: rows, logits: 0 } },
     { sequence, item: { ...item, position: item.position + rows, count: item.count - rows } },
@@ -137,6 +138,100 @@ describe('the grouped scheduler', () => {
       scheduler.ran(step, 0.01, always, 0);
     }
     expect(sizes).toEqual(expected);
+  });
+});
+
+describe('lanes', () => {
+  const laneOf = ({ sequence }: Work): string => (sequence as { lane: string }).lane;
+  const sequencesOf = (lane: string, count: number): object[] =>
+    Array.from({ length: count }, (_, index) => ({ lane, index }));
+  const [x, y] = [sequencesOf('x', 4), sequencesOf('y', 4)];
+  const lanesOf = (step: readonly Work[]): string[] => step.map(laneOf);
+  const laned = (parallelSteps: number): GroupedScheduler<Work> =>
+    schedulerWith({ laneOf, parallelSteps: () => parallelSteps });
+  /** A row of a prompt takes a hundredth of a step. */
+  const run = (scheduler: GroupedScheduler<Work>, now = 0): Work[] => {
+    const step = scheduler.next(always, now);
+    const prompts = step.filter(({ item }) => item.count > item.logits);
+    const rows = prompts.reduce((sum, { item }) => sum + item.count, 0);
+    scheduler.ran(step, 0.01 + 0.0001 * rows, always, now);
+    return step;
+  };
+
+  it('have groups of their own, and take turns', () => {
+    const scheduler = laned(2);
+    for (const sequence of [x[0]!, ...y, ...x.slice(1)]) scheduler.enqueue(decode(sequence), 0);
+    expect(lanesOf(run(scheduler))).toEqual(['x', 'x', 'x', 'x']);
+    expect(lanesOf(run(scheduler))).toEqual(['y', 'y', 'y', 'y']);
+    // Both are out: who comes back waits for the rest of its lane.
+    scheduler.enqueue(decode(x[0]!), 0.02);
+    for (const sequence of y) scheduler.enqueue(decode(sequence), 0.021);
+    expect(lanesOf(run(scheduler, 0.021))).toEqual(['y', 'y', 'y', 'y']);
+    expect(run(scheduler, 0.021)).toEqual([]);
+    for (const sequence of x.slice(1)) scheduler.enqueue(decode(sequence), 0.03);
+    expect(run(scheduler, 0.03)).toHaveLength(4);
+  });
+
+  it('have as many groups as is their part of all', () => {
+    const scheduler = laned(4);
+    const [many, few] = [sequencesOf('m', 6), sequencesOf('f', 2)];
+    for (const sequence of [...many, ...few]) scheduler.enqueue(decode(sequence), 0);
+    const steps = Array.from({ length: 5 }, () => lanesOf(run(scheduler)).join(''));
+    expect(steps).toEqual(['mm', 'mm', 'mm', 'ff', '']);
+  });
+
+  it('are one where there are more of them than groups', () => {
+    const scheduler = laned(1);
+    for (const sequence of [...x, ...y]) scheduler.enqueue(decode(sequence), 0);
+    expect(run(scheduler)).toHaveLength(8);
+    expect(run(scheduler)).toEqual([]);
+  });
+
+  it('have their prompts computed beside their own sequences only', () => {
+    const scheduler = laned(2);
+    for (const sequence of [...x, ...y.slice(1)]) scheduler.enqueue(decode(sequence), 0);
+    scheduler.enqueue(prompt(y[0]!), 0);
+    expect(lanesOf(run(scheduler))).toEqual(['x', 'x', 'x', 'x']);
+    expect(run(scheduler).map(({ sequence, item }) => [sequence, item.count])).toEqual([
+      ...y.slice(1).map((sequence) => [sequence, 1]),
+      [y[0], SMALLEST_PIECE],
+    ]);
+  });
+
+  it('share out a prompt over the groups that come by, so that all have as much to do', () => {
+    const scheduler = schedulerWith({ parallelSteps: () => 4 });
+    const runners = sequencesOf('', 4);
+    let now = 0;
+    const round = (): number[][] =>
+      runners.map((sequence) => {
+        scheduler.enqueue(decode(sequence), (now += 0.05));
+        return run(scheduler, now).map(({ item }) => item.count);
+      });
+    round();
+    scheduler.ran([decode({}), prompt({}, 100)], 0.02, () => false, now);
+    scheduler.enqueue(prompt({}, 72), now);
+    expect(round()).toEqual(Array(4).fill([1, 18]));
+    expect(scheduler.depth).toBe(0);
+  });
+
+  it('are fewer and larger where most of a step is fixed', () => {
+    const sizes = (seconds: (decodes: number) => number): number[] => {
+      const scheduler = schedulerWith({ parallelSteps: () => 2 });
+      const runners = sequencesOf('', 64);
+      const step = (now: number): number => {
+        const parts = scheduler.next(always, now);
+        scheduler.ran(parts, seconds(parts.length), always, now);
+        return parts.length;
+      };
+      for (const count of [8, 16, 64]) {
+        for (const sequence of runners.slice(0, count)) scheduler.enqueue(decode(sequence), count);
+        while (step(count) > 0);
+      }
+      for (const sequence of runners) scheduler.enqueue(decode(sequence), 100);
+      return Array.from({ length: 4 }, () => step(100));
+    };
+    expect(sizes(() => 0.03)).toEqual([32, 32, 0, 0]);
+    expect(sizes((decodes) => 0.001 * decodes)).toEqual([22, 22, 20, 0]);
   });
 });
 

@@ -1,10 +1,46 @@
-import { enginesOf, parallelSteps } from '../../../../services/stage/scheduling/parallel-steps.js';
+import {
+  enginesOf,
+  parallelSteps,
+  stepsAtOnce,
+} from '../../../../services/stage/scheduling/parallel-steps.js';
 
 const engine = (owner: string, processors: number, threads: number) => ({
   replica: 'r',
   owner,
   processors,
   threads,
+  meanStepSeconds: 0,
+});
+
+describe('the steps that run at once when the busiest stage is busy', () => {
+  /** Replicas of their own processors whose steps take so many milliseconds, of each stage. */
+  const atOnce = ([first, ...later]: number[][], share = 1, owner = ''): number => {
+    const named = (stage: number, index: number, ms: number) => ({
+      ...engine(owner || `${stage}.${index}`, 2, 1),
+      replica: `stage-${stage}/${index}`,
+      meanStepSeconds: ms / 1e3,
+    });
+    const after = later.flatMap((steps, index) => steps.map((ms, each) => named(index + 1, each, ms)));
+    return stepsAtOnce(named(0, 0, first![0]!), after, share);
+  };
+
+  test.each<[string, number[][], number | undefined, number]>([
+    ['are those of all stages where all are as slow', [[10], [10], [10]], 1, 3],
+    ['are no more for a replica of a stage that was not the busiest', [[10], [10, 10], [10]], 1, 3],
+    ['are fewer where a stage is busiest', [[14], [14], [6], [6]], 1, 40 / 14],
+    ['are more where that stage has replicas', [[6], [12, 12], [6]], 1, 4],
+    ['are its part where there are further replicas of stage 0', [[14], [14, 14], [6], [6]], 1 / 2, 40 / 14],
+    ['are as many as engines while one has not told what its steps take', [[14], [0], [6]], 1, 3],
+    ['are none of later stages where nothing is passed on', [[10]], 1, 1],
+    ['are those of all, also where more seems to leave than to come', [[10], [10]], 3, 2],
+  ])('%s', (_name, steps, share, expected) => {
+    expect(atOnce(steps, share)).toBeCloseTo(expected);
+  });
+
+  test('are no more than there are processors', () => {
+    expect(atOnce([[10], [10], [10]], 1, 'one machine')).toBe(2);
+    expect(atOnce([[10], [100], [10]], 1, 'one machine')).toBeCloseTo(1.2);
+  });
 });
 
 test.each<[string, ReturnType<typeof engine>[], number]>([

@@ -29,6 +29,28 @@ describe('what steps cost', () => {
     expect(costs.decode(8)).toBeCloseTo(0.2, 3);
   });
 
+  it('is fixed as far as it does not grow with the sequences, of a mean step', () => {
+    const fixedShare = (steps: readonly [number, number][]): number | null => {
+      const costs = new StepCosts();
+      for (const [decodes, seconds] of steps) costs.observe({ ...nobody, decodes, seconds });
+      return costs.fixedShare;
+    };
+    expect(fixedShare([[8, 0.02]])).toBeNull();
+    const [small, large] = [
+      [4, 0.02],
+      [16, 0.02],
+    ] as [number, number][];
+    expect(fixedShare([small!, large!])).toBeCloseTo(1);
+    expect(fixedShare([small!, [16, 0.08]])).toBe(0);
+    // 0.02 + 0.001 a sequence, and the first step counts most.
+    expect(
+      fixedShare([
+        [4, 0.024],
+        [16, 0.036],
+      ]),
+    ).toBeCloseTo(0.02 / 0.02424, 3);
+  });
+
   it('is unknown before anything ran', () => {
     const costs = new StepCosts();
     costs.observe({ decodes: 8, promptRows: 10, depth: 0, seconds: 1 });

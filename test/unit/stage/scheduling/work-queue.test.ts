@@ -124,8 +124,11 @@ describe('the queue of a scheduler', () => {
       [0, 20],
     ]);
     expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([[0, limits.maxRows]]);
-    expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([[0, 32]]);
-    expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([[2, 40]]);
+    expect(queue.next(always).map(({ order, item }) => [order, item.count])).toEqual([
+      [0, 32],
+      [2, limits.maxRows - 32],
+    ]);
+    expect(queue.depth).toBe(1);
   });
 
   it('leaves no tail that is smaller than a piece', () => {
@@ -134,6 +137,15 @@ describe('the queue of a scheduler', () => {
     const most = 20 + SMALLEST_PIECE - 1;
     expect(queueOf([waiting(most)]).next(always, twenty)[0]!.item.count).toBe(most);
     expect(queueOf([waiting(most + 1)]).next(always, twenty)[0]!.item.count).toBe(20);
+  });
+
+  it('takes a piece of a prompt that follows another, but none that is too small', () => {
+    const counts = (rows: number): number[] =>
+      queueOf([a, b].map((sequence, order) => ({ sequence, item: prompt(20), order })))
+        .next(always, { decodes: 1, promptRows: () => rows })
+        .map(({ item }) => item.count);
+    expect(counts(20 + SMALLEST_PIECE)).toEqual([20, SMALLEST_PIECE]);
+    expect(counts(20 + SMALLEST_PIECE - 1)).toEqual([20]);
   });
 
   it('takes no prompt where none is allowed', () => {
@@ -146,9 +158,8 @@ describe('the queue of a scheduler', () => {
 
   it('takes no more running sequences than is allowed', () => {
     const queue = queueOf([a, b, c, d].map((sequence, order) => ({ sequence, item: decode(1), order })));
-    expect(queue.decodes).toBe(4);
     expect(queue.next(always, { decodes: 2, promptRows: () => 0 })).toHaveLength(2);
-    expect(queue.decodes).toBe(2);
+    expect(queue.waiting.map(({ order }) => order)).toEqual([2, 3]);
   });
 
   it('leaves what may not run, and all that follows it in its sequence', () => {

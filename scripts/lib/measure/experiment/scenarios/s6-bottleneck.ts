@@ -14,7 +14,7 @@ const UNEVEN = [14, 28, 34];
 
 /** One more replica of one stage: what it brings where all stages are alike, and where one is not. */
 export function bottleneck(options: FleetOptions): Scenario {
-  const vocabulary = { ...options, shape: 'llama-3-8b' };
+  const vocabulary = slowed({ ...options, shape: 'llama-3-8b' }, 8);
   const arms = {
     even: chain(EVEN, [1, 1, 1, 1], slowed(options, 3)),
     evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 3)),

@@ -167,7 +167,11 @@ export class Gateway {
 
   /** Every stage agrees, one after the other, and the head says so; then the prompt leaves. */
   #open(sequence: Sequence, route: readonly Replica[]): void {
-    const leg: Leg = { route, isOpen: true };
+    const lane = route
+      .slice(1)
+      .map(({ replica }) => replica)
+      .join();
+    const leg: Leg = { route, lane, isOpen: true };
     sequence.begin(leg);
     this.#byLeg.set(leg, sequence);
     for (const replica of route) replica.open(leg);

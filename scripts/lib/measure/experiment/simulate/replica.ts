@@ -2,7 +2,9 @@ import { create } from '@bufbuild/protobuf';
 import { StatusSchema, type Status } from '../../../../../services/lib/wire/gen/stage_pb.js';
 import { NO_STEPS, type Totals } from '../../../../../services/lib/wire/step-totals.js';
 import { GroupedScheduler } from '../../../../../services/stage/scheduling/grouped-scheduler.js';
+import type { Compute } from '../../../../../services/stage/scheduling/parallel-steps.js';
 import { PlainScheduler, type Scheduler } from '../../../../../services/stage/scheduling/scheduler.js';
+import { movingAverage, SLOW } from '../../../../../services/stage/scheduling/step-costs.js';
 import { phaseOf, type Work } from '../../../../../services/stage/scheduling/work-queue.js';
 import { EXPERIMENT_SETTINGS } from '../settings.js';
 import type { Clock } from './clock.js';
@@ -14,6 +16,8 @@ import type { StageModel } from './stage-model.js';
 export interface Leg {
   /** One replica of each stage, stage 0 first. */
   readonly route: readonly Replica[];
+  /** Its replicas after stage 0. */
+  readonly lane: string;
   isOpen: boolean;
 }
 
@@ -33,8 +37,8 @@ export interface ReplicaOptions {
   readonly rowBytes: number;
   readonly clock: Clock;
   readonly hop: Hop;
-  /** Steps that the mesh can compute at once. */
-  parallelSteps(): number;
+  /** Steps that the mesh can compute at once of what begins at a replica of stage 0. */
+  parallelSteps(first: Replica): number;
   /** The head has sampled the next token of these. */
   readonly onTokens: (legs: readonly Leg[]) => void;
   /** There is no room for a leg's rows, and it came last. */
@@ -61,6 +65,7 @@ export class Replica {
   /** Tokens that are cached of each leg, in the order of opening. */
   readonly #cached = new Map<Leg, number>();
   #running = false;
+  #meanStep: number | null = null;
   #alarm = 0;
   #isGone = false;
 
@@ -77,8 +82,9 @@ export class Replica {
         ? new PlainScheduler(limits, dividePart)
         : new GroupedScheduler({
             limits,
-            parallelSteps: () => options.parallelSteps(),
+            parallelSteps: () => options.parallelSteps(this),
             promptShare: prefillShare / 100,
+            laneOf: ({ sequence }) => sequence.lane,
             divide: dividePart,
           });
   }
@@ -86,6 +92,12 @@ export class Replica {
   /** Sequences that it holds. */
   get sequences(): number {
     return this.#cached.size;
+  }
+
+  /** As it would tell the replicas before it. */
+  get compute(): Compute {
+    const { appId, replica } = this;
+    return { replica: `${appId}/${replica}`, owner: replica, processors: 1, threads: 1, meanStepSeconds: this.#meanStep ?? 0 };
   }
 
   open(leg: Leg): void {
@@ -226,6 +238,7 @@ export class Replica {
     const isPrefill = parts.some(({ item }) => phaseOf(item) === 'prefill');
     const totals: { -readonly [Field in keyof Totals]: number } =
       this.totals[isPrefill ? 'prefill' : 'decode'];
+    this.#meanStep = movingAverage(this.#meanStep, seconds, SLOW);
     totals.steps += 1;
     totals.parts += parts.length;
     totals.busySeconds += seconds;
