@@ -9,6 +9,7 @@ import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { letterText } from '../lib/model/gguf/letter-vocabulary.js';
 import { layerCosts } from '../lib/model/split.js';
+import { scoredRows } from '../lib/model/step.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
 import { samplingOver } from '../lib/openai/served-model.js';
@@ -76,6 +77,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
         ? config.prefillChunk
         : Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     prefillChunkAlone: config.prefillChunkAlone,
+    scoreChunk: scoredRows(vocabulary),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     startPatienceMs: config.startPatienceSeconds * 1000,

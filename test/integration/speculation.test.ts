@@ -57,6 +57,23 @@ describe('with speculation', () => {
     240_000,
   );
 
+  it('its log probabilities are those without', async () => {
+    const asked = { prompt: COPY, max_tokens: COUNT, ignore_eos: true, temperature: 0, logprobs: 1, echo: true };
+    const [found, expected] = await Promise.all(
+      [auto, off].map(async ({ url }) => {
+        const answer = await post(`${url}/v1/completions`, asked);
+        const { choices } = (await answer.json()) as {
+          choices: { logprobs: { tokens: string[]; token_logprobs: number[] } }[];
+        };
+        return choices[0]!.logprobs;
+      }),
+    );
+    expect(found!.tokens).toEqual(expected!.tokens);
+    expect(found!.tokens.length).toBeGreaterThan(2 * COUNT);
+    for (const [at, logprob] of found!.token_logprobs.slice(1).entries())
+      expect(Math.abs(logprob - expected!.token_logprobs[at + 1]!)).toBeLessThan(1e-3);
+  }, 240_000);
+
   it('several sequences at once get the tokens that each gets alone', async () => {
     const greedy = { temperature: 0 };
     const together = Promise.all(PROMPTS.map((prompt) => tokensOf(auto, prompt, greedy)));

@@ -1,16 +1,20 @@
 import { StreamingDetokenizer } from '../../lib/model/text/detokenizer.js';
 import type { Tokenizer } from '../../lib/model/text/tokenizer.js';
 import type { FinishReason, ToolCallPiece } from '../../lib/openai/response-format.js';
-import type { StepTokens, TokenLogprob } from '../../lib/sampling/step-tokens.js';
+import { ratedToken, type RatedToken } from '../../lib/openai/logprobs.js';
+import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import { StopMatcher } from '../../lib/sampling/stop-matcher.js';
 import type { Choice } from './choice.js';
+import { RatedText } from './rated-text.js';
 
 /** What the tokens of one step brought. */
 export interface Piece {
   /** Those that belong to the answer: what came after its end does not. */
   readonly tokens: readonly number[];
-  /** Of each of them, where they are wanted. */
-  readonly logprobs?: readonly TokenLogprob[];
+  /** Of those whose text has begun to be shown since the last piece, where they are wanted. */
+  readonly logprobs?: readonly RatedToken[];
+  /** Of the prompt, in the first piece, where they are wanted apart from the answer. */
+  readonly promptLogprobs?: readonly RatedToken[];
   /** Text that became certain with them, often empty. */
   readonly text: string;
   /** What became certain of calls of tools; at least one, where there are any. */
@@ -30,6 +34,8 @@ export class ChoiceDecoder {
   readonly #specialStops: ReadonlySet<number>;
   readonly #detokenizer: StreamingDetokenizer;
   readonly #matcher: StopMatcher;
+  /** Null where nobody wants to know. */
+  readonly #rated: RatedText | null;
   #tokens = 0;
 
   constructor(choice: Choice, tokenizer: Tokenizer) {
@@ -37,27 +43,64 @@ export class ChoiceDecoder {
     this.#tokenizer = tokenizer;
     this.#stopIds = new Set(choice.sampling.stopIds);
     this.#specialStops = specialTokensOf(choice.stop, tokenizer);
-    this.#detokenizer = new StreamingDetokenizer(tokenizer, choice.prompt);
+    this.#detokenizer = new StreamingDetokenizer(tokenizer, choice.echo === undefined ? choice.prompt : []);
     this.#matcher = new StopMatcher(choice.stop, choice.includeStop);
+    const { logprobs } = choice.sampling;
+    this.#rated = logprobs === null ? null : new RatedText(tokenizer, logprobs);
   }
 
   /** A step's tokens, at least one. */
-  push({ tokens, logprobs, ended = false }: StepTokens): Piece {
+  push({ tokens, logprobs = [], scored, ended = false }: StepTokens): Piece {
+    const prompt = this.#tokens === 0 ? this.#prompt(scored?.logprobs ?? []) : null;
+    if (this.#choice.echo === 'alone') {
+      this.#tokens += 1;
+      return { tokens: [], text: '', ...prompt, finishReason: 'length' };
+    }
     let text = '';
     let count = 0;
-    let finishReason: FinishReason | null = null;
-    while (finishReason === null && count < tokens.length) {
-      const next = this.#next(tokens[count]!, ended && count === tokens.length - 1);
+    let end: End | null = null;
+    while (end === null && count < tokens.length) {
+      const token = tokens[count]!;
+      const next = this.#next(token, ended && count === tokens.length - 1);
+      this.#rated?.add(token, next.certain, logprobs[count]!);
       text += next.text;
-      finishReason = next.finishReason;
+      end = next.end;
       count += 1;
     }
-    const told = logprobs && { logprobs: logprobs.slice(0, count) };
-    return { tokens: tokens.slice(0, count), ...told, text, finishReason };
+    const rated = this.#rated?.show(text) ?? [];
+    if (end !== null && !end.cuts) rated.push(...(this.#rated?.all() ?? []));
+    return {
+      tokens: tokens.slice(0, count),
+      ...prompt,
+      ...(this.#rated && { logprobs: [...(prompt?.logprobs ?? []), ...rated] }),
+      text: (prompt?.text ?? '') + text,
+      finishReason: end?.reason ?? null,
+    };
   }
 
-  /** `ended`: nothing may come after it. */
-  #next(token: number, ended: boolean): Pick<Piece, 'text' | 'finishReason'> {
+  /** What is shown and told of the prompt, with the first step. */
+  #prompt(scores: NonNullable<StepTokens['scored']>['logprobs']): Partial<Piece> {
+    const { prompt, echo, promptLogprobs } = this.#choice;
+    const scoreOf = (index: number) => scores[index - 1] ?? null;
+    const apart = promptLogprobs !== undefined && {
+      promptLogprobs: prompt.map((id, index) =>
+        ratedToken(this.#tokenizer, id, { offset: 0, logprob: scoreOf(index), likeliest: promptLogprobs }),
+      ),
+    };
+    if (echo === undefined) return { ...apart };
+    let text = '';
+    for (const [index, id] of prompt.entries()) {
+      const certain = this.#detokenizer.push(id);
+      this.#rated?.add(id, certain, scoreOf(index));
+      text += certain;
+    }
+    if (echo === 'alone') text += this.#detokenizer.flush();
+    const logprobs = this.#rated && { logprobs: [...this.#rated.show(text), ...this.#rated.all()] };
+    return { ...apart, ...logprobs, text };
+  }
+
+  /** `ended`: nothing may come after it. `certain`: the text that became certain with it, be it shown now, later or never. */
+  #next(token: number, ended: boolean): { certain: string; text: string; end: End | null } {
     this.#tokens += 1;
     // As in vLLM, the first min_tokens are not searched for stop strings.
     const searched = this.#tokens > this.#choice.sampling.minTokens;
@@ -66,19 +109,26 @@ export class ChoiceDecoder {
     const last = stopped || ended || this.#tokens === this.#choice.maxTokens;
 
     // A stop token is counted but not shown.
-    let text = stopped ? '' : this.#detokenizer.push(token);
-    if (last) text += this.#detokenizer.flush();
+    let certain = stopped ? '' : this.#detokenizer.push(token);
+    if (last) certain += this.#detokenizer.flush();
 
+    let text = certain;
     if (searched) {
       const found = this.#matcher.push(text);
-      if (found.stopped) return { text: found.text, finishReason: 'stop' };
+      if (found.stopped) return { certain, text: found.text, end: { reason: 'stop', cuts: true } };
       text = found.text;
     }
-    if (!last) return { text, finishReason: null };
+    if (!last) return { certain, text, end: null };
     text += this.#matcher.flush();
     if (stopString && this.#choice.includeStop) text += this.#tokenizer.tokenOf(token)!;
-    return { text, finishReason: stopped || ended ? 'stop' : 'length' };
+    return { certain, text, end: { reason: stopped || ended ? 'stop' : 'length', cuts: stopString } };
   }
+}
+
+/** Why an answer ends, and whether by what is cut off, a stop string. */
+interface End {
+  readonly reason: FinishReason;
+  readonly cuts: boolean;
 }
 
 function specialTokensOf(stops: readonly string[], tokenizer: Tokenizer): ReadonlySet<number> {

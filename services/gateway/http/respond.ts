@@ -71,11 +71,11 @@ async function streamChoice(
   events.send(format.start({ index, ...(returnTokenIds ? { promptTokenIds: choice.prompt } : {}) }));
 
   const finished = { tokens: 0, finishReason: 'length' as FinishReason };
-  for await (const { tokens, text, toolCalls, finishReason } of pieces) {
+  for await (const { tokens, text, toolCalls, logprobs, finishReason } of pieces) {
     finished.tokens += tokens.length;
-    const delta = { index, text, ...(toolCalls && { toolCalls }) };
+    const delta = { index, text, ...(toolCalls && { toolCalls }), ...(logprobs && { logprobs }) };
     if (returnTokenIds) events.send(format.delta({ ...delta, tokenIds: tokens }));
-    else if (text !== '' || toolCalls !== undefined) events.send(format.delta(delta));
+    else if (text !== '' || toolCalls !== undefined || logprobs?.length) events.send(format.delta(delta));
     if (finishReason === null) {
       await events.room();
       continue;

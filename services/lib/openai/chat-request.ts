@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering, TextPart } from '../model/text/chat-template.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
+import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
 import { parseBody, arrayOf } from './parse-body.js';
 import { refuseFields, refusedInChat } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
@@ -120,6 +121,7 @@ export function validateTemplateFields(raw: RawTemplateFields): Rendering {
 const rawChatRequest = z.looseObject({
   ...generationFields,
   ...templateFields,
+  ...chatLogprobFields,
   messages: rawMessages,
 });
 
@@ -137,6 +139,6 @@ export function readChatRequest(body: unknown, model: ServedModel): ChatRequest 
   return {
     messages: validateMessages(raw.messages),
     rendering: validateTemplateFields(raw),
-    settings: validateGeneration(raw, model),
+    settings: validateGeneration(raw, model, chatLogprobs(raw, model)),
   };
 }

@@ -7,12 +7,14 @@ import {
   validateGeneration,
   type GenerationSettings,
 } from './generation-fields.js';
+import { completionLogprobFields, completionLogprobs } from './logprob-fields.js';
 import { refuseFields, refusedInCompletions } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
 
 const tokenId = z.int().min(0);
 const rawCompletionRequest = z.looseObject({
   ...generationFields,
+  ...completionLogprobFields,
   prompt: z.union([z.string(), arrayOf(z.string()), arrayOf(tokenId), arrayOf(arrayOf(tokenId))], {
     error: 'expected a string, token ids, or an array of either',
   }),
@@ -36,7 +38,7 @@ export function readCompletionRequest(body: unknown, model: ServedModel): Comple
   for (const prompt of prompts) {
     if (typeof prompt !== 'string') requireTokenIds(prompt, model, 'prompt');
   }
-  return { prompts, settings: validateGeneration(raw, model) };
+  return { prompts, settings: validateGeneration(raw, model, completionLogprobs(raw, model)) };
 }
 
 function promptsOf(

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import { samplingDefaults } from '../model/sampling-defaults.js';
 import type { SamplingParams } from '../sampling/params.js';
+import { NO_LOGPROBS, type LogprobSettings } from './logprob-fields.js';
 import { arrayOf } from './parse-body.js';
 import type { ServedModel } from './served-model.js';
 
@@ -31,7 +32,7 @@ export const generationFields = {
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   return_token_ids: z.boolean().nullish(),
 
-  max_tokens: wholeNumber(1).nullish(),
+  max_tokens: wholeNumber(0).nullish(),
   max_completion_tokens: wholeNumber(1).nullish(),
   /** As in vLLM: keep the last so many tokens of the prompt; -1 keeps what leaves room for an answer. */
   truncate_prompt_tokens: wholeNumber(-1)
@@ -82,16 +83,27 @@ export interface GenerationSettings {
   readonly stop: readonly string[];
   readonly includeStop: boolean;
   readonly cacheSalt: string | null;
+  readonly logprobs: LogprobSettings;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
 }
 
 /** What the request does not say is as the served model's defaults have it. Throws `invalid_value`. */
-export function validateGeneration(raw: RawGeneration, model: ServedModel): GenerationSettings {
+export function validateGeneration(
+  raw: RawGeneration,
+  model: ServedModel,
+  logprobs: LogprobSettings = NO_LOGPROBS,
+): GenerationSettings {
   const stream = raw.stream ?? false;
   if (raw.stream_options && !stream) {
     throw new ServingError('invalid_value', 'stream_options needs stream to be true', {
       param: 'stream_options',
+    });
+  }
+  const maxTokens = raw.max_completion_tokens ?? raw.max_tokens ?? null;
+  if (maxTokens === 0 && !logprobs.echo) {
+    throw new ServingError('invalid_value', 'max_tokens: expected a number from 1, or 0 with echo', {
+      param: 'max_tokens',
     });
   }
   return {
@@ -99,12 +111,13 @@ export function validateGeneration(raw: RawGeneration, model: ServedModel): Gene
     stream,
     includeUsage: raw.stream_options?.include_usage ?? false,
     returnTokenIds: raw.return_token_ids ?? false,
-    maxTokens: raw.max_completion_tokens ?? raw.max_tokens ?? null,
+    maxTokens,
     truncatePrompt: raw.truncate_prompt_tokens ?? null,
     stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
     cacheSalt: raw.cache_salt ?? null,
-    sampling: validateSampling(raw, model),
+    logprobs,
+    sampling: { ...validateSampling(raw, model), logprobs: logprobs.output },
   };
 }
 

@@ -73,7 +73,6 @@ const prompts: RefusedFields = {
 const refusedEverywhere: RefusedFields = {
   ...forms,
   ...prompts,
-  prompt_logprobs: never,
   // llama.cpp's and SGLang's names for log probabilities and what else an answer may hold
   n_probs: is(0),
   return_logprob: is(false),
@@ -86,8 +85,6 @@ const refusedEverywhere: RefusedFields = {
 
 export const refusedInChat: RefusedFields = {
   ...refusedEverywhere,
-  logprobs: is(false, 0),
-  top_logprobs: is(0),
   tools: isEmpty,
   tool_choice: is('none', 'auto'),
   functions: isEmpty,
@@ -104,9 +101,6 @@ export const refusedInChat: RefusedFields = {
 
 export const refusedInCompletions: RefusedFields = {
   ...refusedEverywhere,
-  // A number asks for the tokens' own, even if it is 0.
-  logprobs: is(false),
-  echo: is(false),
   suffix: is(''),
   best_of: (value, { n }) => value === (n ?? 1),
   add_special_tokens: is(true),

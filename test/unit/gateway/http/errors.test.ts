@@ -100,9 +100,22 @@ describe('refusals', () => {
   });
 
   test.each([
+    [CHAT, { logprobs: 2 }, 'logprobs'],
+    [CHAT, { top_logprobs: 2 }, 'top_logprobs'],
+    [CHAT, { logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
+    [CHAT, { prompt_logprobs: -1 }, 'prompt_logprobs'],
+    [CHAT, { prompt_logprobs: 1, stream: true }, 'prompt_logprobs'],
+    ['/v1/completions', { logprobs: 21 }, 'logprobs'],
+    ['/v1/completions', { logprobs: true }, 'logprobs'],
+    ['/v1/completions', { max_tokens: 0 }, 'max_tokens'],
+    ['/v1/completions', { echo: 'yes' }, 'echo'],
+  ])('invalid_value of log probabilities: %s %j', async (path, fields, param) => {
+    expect(await refusal(path, { messages, prompt: 'a', ...fields })).toEqual([400, 'invalid_value', param]);
+  });
+
+  test.each([
     [CHAT, { tools: [{ type: 'function' }] }, 'tools'],
     [CHAT, { response_format: { type: 'json_object' } }, 'response_format'],
-    [CHAT, { logprobs: true }, 'logprobs'],
     [CHAT, { modalities: ['text', 'audio'] }, 'modalities'],
     [CHAT, { grammar: 'root ::= "yes"' }, 'grammar'],
     [CHAT, { json_schema: { type: 'object' } }, 'json_schema'],
@@ -120,10 +133,9 @@ describe('refusals', () => {
     ['/v1/completions', { system: 'Be brief.' }, 'system'],
     ['/v1/completions', { best_of: 3, n: 2 }, 'best_of'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages[0].content[0]'],
-    ['/v1/completions', { echo: true }, 'echo'],
+    [CHAT, { echo: true }, 'echo'],
     ['/v1/completions', { suffix: 'x' }, 'suffix'],
     ['/v1/completions', { best_of: 2 }, 'best_of'],
-    ['/v1/completions', { logprobs: 0 }, 'logprobs'],
   ])('unsupported_parameter: %s %j', async (path, fields, param) => {
     expect(await refusal(path, { messages, prompt: 'a', ...fields })).toEqual([
       400,
