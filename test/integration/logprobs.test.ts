@@ -26,10 +26,15 @@ describe('log probabilities of the demo model', () => {
   }, 120_000);
   afterAll(() => system.stop());
 
-  const complete = async (fields: object): Promise<{ text: string; token_ids: number[]; prompt_token_ids: number[]; logprobs: Logprobs }> => {
+  const complete = async (
+    fields: object,
+  ): Promise<{ text: string; token_ids: number[]; prompt_token_ids: number[]; logprobs: Logprobs }> => {
     const asked = { temperature: 0, return_token_ids: true, ...fields };
     const answer = await post(`${system.url}/v1/completions`, asked);
-    const body = (await answer.json()) as { choices: Awaited<ReturnType<typeof complete>>[]; error?: unknown };
+    const body = (await answer.json()) as {
+      choices: Awaited<ReturnType<typeof complete>>[];
+      error?: unknown;
+    };
     expect(body.error).toBeUndefined();
     return body.choices[0]!;
   };
@@ -41,11 +46,15 @@ describe('log probabilities of the demo model', () => {
       const found = Object.values(sampled.logprobs.top_logprobs[0]!).sort((a, b) => b - a);
       expect(sampled.token_ids).toEqual([top[0]]);
       expect(Math.abs(sampled.logprobs.token_logprobs[0]! - best!)).toBeLessThan(TOLERANCE);
-      others.slice(0, 4).forEach((logprob, at) => expect(Math.abs(found[at + 1]! - logprob)).toBeLessThan(TOLERANCE));
+      others
+        .slice(0, 4)
+        .forEach((logprob, at) => expect(Math.abs(found[at + 1]! - logprob)).toBeLessThan(TOLERANCE));
       // The same as tokens of a prompt, whichever they are.
       for (const [index, token] of top.slice(0, 3).entries()) {
         const scored = await complete({ prompt: [...prompt, token], max_tokens: 0, logprobs: 0, echo: true });
-        expect(Math.abs(scored.logprobs.token_logprobs.at(-1)! - topLogprobs[index]!)).toBeLessThan(TOLERANCE);
+        expect(Math.abs(scored.logprobs.token_logprobs.at(-1)! - topLogprobs[index]!)).toBeLessThan(
+          TOLERANCE,
+        );
       }
     }
   }, 240_000);

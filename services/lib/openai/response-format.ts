@@ -189,14 +189,15 @@ export function completionFormat({ key, created, model, includeUsage }: Response
   return {
     response: (choices, summary) =>
       body(
-        choices.map(({ index, text, tokenIds, promptTokenIds, finishReason, logprobs, promptLogprobs: prompt }) =>
-          choice(index, text, {
-            logprobs: logprobs === undefined ? null : completionLogprobs(logprobs),
-            prompt_logprobs: prompt && promptLogprobs(prompt),
-            finish_reason: finishReason,
-            token_ids: tokenIds,
-            prompt_token_ids: promptTokenIds,
-          }),
+        choices.map(
+          ({ index, text, tokenIds, promptTokenIds, finishReason, logprobs, promptLogprobs: prompt }) =>
+            choice(index, text, {
+              logprobs: logprobs === undefined ? null : completionLogprobs(logprobs),
+              prompt_logprobs: prompt && promptLogprobs(prompt),
+              finish_reason: finishReason,
+              token_ids: tokenIds,
+              prompt_token_ids: promptTokenIds,
+            }),
         ),
         { ...summary },
       ),

@@ -14,10 +14,12 @@ export interface Fault {
 }
 
 /** How the worker thread starts. */
-export type EngineWorkerData = { readonly fault: Fault } & (
-  | ({ readonly engine: 'onnx' } & Required<OnnxEngineOptions>)
-  | ({ readonly engine: 'timed' } & TimedEngineOptions)
-);
+export type EngineWorkerData = { readonly fault: Fault } &
+  /** The head keeps answers to grammars, over the model's vocabulary. */
+  (
+    | ({ readonly engine: 'onnx'; readonly isHead: boolean } & Required<OnnxEngineOptions>)
+    | ({ readonly engine: 'timed' } & TimedEngineOptions)
+  );
 
 /** How the head samples a sequence. */
 export interface SamplerSpec {

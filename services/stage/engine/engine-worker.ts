@@ -10,6 +10,7 @@ import type {
   Fault,
   StepResult,
 } from './engine-messages.js';
+import type { Constraints } from './constraints.js';
 import { failureOf, Head } from './head.js';
 
 /**
@@ -18,10 +19,15 @@ import { failureOf, Head } from './head.js';
  */
 const port = parentPort!;
 const data = workerData as EngineWorkerData;
-const head = new Head();
 const idle = new Int32Array(new SharedArrayBuffer(4));
 
-async function step(engine: Engine, input: DraftedInput): Promise<StepResult> {
+/** What computes. */
+interface Computer {
+  readonly engine: Engine;
+  readonly head: Head;
+}
+
+async function step({ engine, head }: Computer, input: DraftedInput): Promise<StepResult> {
   const wanting = input.items.filter((item) => logitRowsOf(item) > 0);
   // To the engine a row that is scored is a row of logits like another.
   const items = input.items.map((item) => (item.score ? { ...item, logits: logitRowsOf(item) } : item));
@@ -35,7 +41,8 @@ function delayStep({ perStep, perSequence }: Fault, sequences: number): void {
   if (milliseconds > 0) Atomics.wait(idle, 0, 0, milliseconds);
 }
 
-async function answer(engine: Engine, request: EngineRequest): Promise<EngineReply> {
+async function answer(computer: Computer, request: EngineRequest): Promise<EngineReply> {
+  const { engine, head } = computer;
   const started = performance.now();
   let result: StepResult | null = null;
   let cached = 0;
@@ -50,7 +57,7 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
       head.close(request.sequence);
       break;
     case 'step':
-      result = await step(engine, request.input);
+      result = await step(computer, request.input);
       delayStep(data.fault, request.input.items.length);
       time = engine.endStep?.(request.ready);
       break;
@@ -77,6 +84,12 @@ async function createEngine(): Promise<Engine> {
   return (await import('../../lib/engine/onnx-engine.js')).createOnnxEngine(data);
 }
 
+/** An engine that computes no logits of words keeps nothing to a grammar. */
+async function constraintsOfModel(): Promise<Constraints | null> {
+  if (data.engine !== 'onnx' || !data.isHead) return null;
+  return (await import('./constraints.js')).loadConstraints(data.shards);
+}
+
 /** Only a device that is emulated needs no processor to be on time: what computes has to share them. */
 function deviceClock(): string | null {
   if (data.engine !== 'timed') return null;
@@ -85,11 +98,12 @@ function deviceClock(): string | null {
 }
 
 try {
-  const engine = await createEngine();
+  const computer = { engine: await createEngine(), head: new Head(await constraintsOfModel()) };
+  const { engine } = computer;
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     turn = turn
-      .then(() => answer(engine, request))
+      .then(() => answer(computer, request))
       .catch((reason: unknown): EngineReply => ({ type: 'failed', error: failureOf(reason) }))
       .then(post);
     if (request.type === 'stop') turn = turn.then(() => port.close());

@@ -1,16 +1,20 @@
 import type { StepOutput } from '../../lib/engine/types.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
+import type { Matcher } from '../../lib/grammar/matcher.js';
 import type { Activations } from '../../lib/model/activations.js';
 import { logitRowsOf, type DraftedItem } from '../../lib/model/step.js';
 import { RatedLogits } from '../../lib/sampling/logits.js';
 import { createSampler, verify, type Sampler } from '../../lib/sampling/sampler.js';
 import type { StepTokens, TokenLogprob } from '../../lib/sampling/step-tokens.js';
+import type { Constraints } from './constraints.js';
 import type { EngineFailure, SamplerSpec } from './engine-messages.js';
 
 /** A sequence that is sampled here. */
 interface Sampled {
   readonly spec: SamplerSpec;
   readonly sampler: Sampler;
+  /** Null without a grammar. */
+  readonly matcher: Matcher | null;
 }
 
 /** The rows of logits that a step returned, one by one. */
@@ -23,21 +27,37 @@ interface Rows {
 
 /** What the last stage does with logits: it scores the rows of prompts, and samples the tokens after all others. */
 export class Head {
+  readonly #constraints: Constraints | null;
   readonly #sequences = new Map<string, Sampled>();
 
+  /** Without `constraints` no sequence can be kept to a grammar. */
+  constructor(constraints: Constraints | null) {
+    this.#constraints = constraints;
+  }
+
+  /** Throws `invalid_grammar`, and `unsupported_parameter` for any where there can be none. */
   open(sequence: string, spec: SamplerSpec): void {
-    const { params, prompt, sampled } = spec;
-    this.#sequences.set(sequence, { spec, sampler: createSampler(params, prompt, sampled) });
+    const matcher = this.#matcherOf(spec);
+    const sampler = createSampler(spec.params, spec.prompt, spec.sampled, matcher);
+    this.#sequences.set(sequence, { spec, sampler, matcher });
   }
 
   close(sequence: string): void {
+    this.#sequences.get(sequence)?.matcher?.dispose();
     this.#sequences.delete(sequence);
+  }
+
+  #matcherOf({ params: { constraint } }: SamplerSpec): Matcher | null {
+    if (constraint === null) return null;
+    if (this.#constraints !== null) return this.#constraints.matcher(constraint);
+    throw new ServingError('unsupported_parameter', 'this engine keeps no answer to a grammar');
   }
 
   /** Whether nothing is asked of the items' logits but which is the highest. */
   needsOnlyBest(items: readonly DraftedItem[]): boolean {
     return items.every(
-      ({ sequence, score = 0 }) => score === 0 && this.#sequences.get(sequence)?.sampler.needsOnlyBest === true,
+      ({ sequence, score = 0 }) =>
+        score === 0 && this.#sequences.get(sequence)?.sampler.needsOnlyBest === true,
     );
   }
 
@@ -46,7 +66,10 @@ export class Head {
     items: readonly DraftedItem[],
     output: Exclude<StepOutput, { hidden: Activations }>,
   ): (StepTokens | EngineFailure)[] {
-    const rows = rowsOf(output, items.reduce((sum, item) => sum + logitRowsOf(item), 0));
+    const rows = rowsOf(
+      output,
+      items.reduce((sum, item) => sum + logitRowsOf(item), 0),
+    );
     let next = 0;
     return items.map((item) => {
       const first = next;
@@ -69,14 +92,15 @@ export class Head {
     const logprobs: TokenLogprob[] = [];
     const likeliest = spec.params.logprobs;
     const start = first + logitRowsOf(item) - item.logits;
-    const tokens = verify(item.draft, (row) => {
-      const rated =
-        likeliest === null ? null : new RatedLogits(rows.logits(start + row).slice(), likeliest);
+    const sampleRow = (row: number): number => {
+      const rated = likeliest === null ? null : new RatedLogits(rows.logits(start + row).slice(), likeliest);
       const token = rows.sample(sampler, start + row);
       if (rated !== null) logprobs.push(rated.of(token));
       return token;
-    });
-    return { tokens, ...(likeliest !== null && { logprobs }), ...scored };
+    };
+    const tokens = verify(item.draft, sampleRow, () => sampler.ended);
+    const told = { ...(likeliest !== null && { logprobs }), ...(sampler.ended && { ended: true }) };
+    return { tokens, ...told, ...scored };
   }
 }
 

@@ -28,7 +28,10 @@ describe('rated logits', () => {
         expect(found.ids).toEqual(ranked.slice(0, count));
         expect(found.rank).toBe(ranked.indexOf(token) + 1);
         expect(found.values).toHaveLength(found.ids.length);
-        for (const [id, value] of [...found.ids.map((id, at) => [id, found.values[at]!] as const), [token, found.logprob] as const])
+        for (const [id, value] of [
+          ...found.ids.map((id, at) => [id, found.values[at]!] as const),
+          [token, found.logprob] as const,
+        ])
           expect(Math.abs(value - expected[id]!)).toBeLessThan(1e-9);
       }),
     );
@@ -41,8 +44,12 @@ describe('rated logits', () => {
 
   it('are of numbers, and of tokens that there are', async () => {
     for (const bad of [NaN, Infinity, -Infinity])
-      expect((await thrownBy(() => new RatedLogits(Float32Array.of(1, bad, 2), 1))).code).toBe('logits_invalid');
-    expect((await thrownBy(() => new RatedLogits(Float32Array.of(1, 2), 1).of(2))).code).toBe('invalid_frame');
+      expect((await thrownBy(() => new RatedLogits(Float32Array.of(1, bad, 2), 1))).code).toBe(
+        'logits_invalid',
+      );
+    expect((await thrownBy(() => new RatedLogits(Float32Array.of(1, 2), 1).of(2))).code).toBe(
+      'invalid_frame',
+    );
   });
 
   it('tell of no more tokens than anybody may ask for', () => {

@@ -103,31 +103,44 @@ describe('decoding a choice', () => {
       }
       return pieces;
     };
-    const idsOf = (pieces: readonly Piece[]) => pieces.flatMap(({ logprobs }) => logprobs!.map(({ id }) => id));
+    const idsOf = (pieces: readonly Piece[]) =>
+      pieces.flatMap(({ logprobs }) => logprobs!.map(({ id }) => id));
 
     test.each([1, 3, 50])('of all that is shown, and of the token that ends it, in steps of %d', (step) => {
       const pieces = run('a\u2603b', {}, step);
       expect(idsOf(pieces)).toEqual(say('a\u2603b'));
-      expect(pieces.flatMap(({ logprobs }) => logprobs!.map(({ offset }) => offset))).toEqual([0, 1, 1, 1, 2, 3]);
-      expect(pieces.flatMap(({ logprobs }) => logprobs!.map(({ text }) => text))).toEqual(
-        ['a', 'bytes:\\xe2', 'bytes:\\x98', 'bytes:\\x83', 'b', '</s>'],
-      );
+      expect(pieces.flatMap(({ logprobs }) => logprobs!.map(({ offset }) => offset))).toEqual([
+        0, 1, 1, 1, 2, 3,
+      ]);
+      expect(pieces.flatMap(({ logprobs }) => logprobs!.map(({ text }) => text))).toEqual([
+        'a',
+        'bytes:\\xe2',
+        'bytes:\\x98',
+        'bytes:\\x83',
+        'b',
+        '</s>',
+      ]);
     });
 
-    test.each([1, 2, 50])('of none that a stop string cuts off, not even in pieces, in steps of %d', (step) => {
-      const pieces = run('ab. cd.e', { stop: ['d.'] }, step);
-      expect(idsOf(pieces)).toEqual([...Buffer.from('ab. c')]);
-      expect(idsOf(run('ab. cd.e', { stop: ['d.'], includeStop: true }, step))).toEqual([...Buffer.from('ab. cd.')]);
-      expect(idsOf(run('ab', { stop: ['</s>'] }, step))).toEqual([...Buffer.from('ab')]);
-      // Nobody is told of what may yet be cut off.
-      let text = '';
-      let count = 0;
-      for (const piece of pieces) {
-        text += piece.text;
-        count += piece.logprobs!.length;
-        expect(count).toBe(text.length);
-      }
-    });
+    test.each([1, 2, 50])(
+      'of none that a stop string cuts off, not even in pieces, in steps of %d',
+      (step) => {
+        const pieces = run('ab. cd.e', { stop: ['d.'] }, step);
+        expect(idsOf(pieces)).toEqual([...Buffer.from('ab. c')]);
+        expect(idsOf(run('ab. cd.e', { stop: ['d.'], includeStop: true }, step))).toEqual([
+          ...Buffer.from('ab. cd.'),
+        ]);
+        expect(idsOf(run('ab', { stop: ['</s>'] }, step))).toEqual([...Buffer.from('ab')]);
+        // Nobody is told of what may yet be cut off.
+        let text = '';
+        let count = 0;
+        for (const piece of pieces) {
+          text += piece.text;
+          count += piece.logprobs!.length;
+          expect(count).toBe(text.length);
+        }
+      },
+    );
 
     test('of the prompt, where it is shown, and where it is told of apart', () => {
       const prompt = [BOS, ...Buffer.from('hi'), EOS];
@@ -141,12 +154,22 @@ describe('decoding a choice', () => {
       const before = push({ echo: 'before' });
       expect([before.text, idsOf([before])]).toEqual(['hia', [...prompt, 97]]);
       expect(before.logprobs!.map(({ offset }) => offset)).toEqual([0, 0, 1, 2, 2]);
-      expect(before.logprobs!.map(({ rating }) => rating?.logprob ?? null)).toEqual([null, -0.104, -0.105, -0.257, -0.097]);
+      expect(before.logprobs!.map(({ rating }) => rating?.logprob ?? null)).toEqual([
+        null,
+        -0.104,
+        -0.105,
+        -0.257,
+        -0.097,
+      ]);
       const alone = push({ echo: 'alone' });
       expect(alone).toMatchObject({ text: 'hi', tokens: [], finishReason: 'length' });
       expect(idsOf([alone])).toEqual(prompt);
       const apart = push({ promptLogprobs: 0 });
-      expect([apart.text, idsOf([apart]), apart.promptLogprobs!.map(({ id }) => id)]).toEqual(['a', [97], prompt]);
+      expect([apart.text, idsOf([apart]), apart.promptLogprobs!.map(({ id }) => id)]).toEqual([
+        'a',
+        [97],
+        prompt,
+      ]);
       expect(apart.promptLogprobs!.every(({ top }) => top.length === 0)).toBe(true);
     });
   });

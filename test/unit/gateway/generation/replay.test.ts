@@ -4,7 +4,8 @@ import type {
   MeshBackend,
   MeshBackendOptions,
 } from '../../../../services/gateway/generation/mesh-backend.js';
-import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
+import { sourceOfForm } from '../../../../services/lib/grammar/source.js';
+import { constraintOf, type SamplingParams } from '../../../../services/lib/sampling/params.js';
 import type { StepTokens } from '../../../../services/lib/sampling/step-tokens.js';
 import { prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';
@@ -14,6 +15,8 @@ import { backendOver, reroutesCounter } from './memory-mesh.js';
 import { SamplingMesh, VOCABULARY } from './sampling-mesh.js';
 
 const drawn = { ...greedy, temperature: 1.2 };
+/** One of the first six letters, then one of the others, over and over. */
+const pairs = constraintOf(sourceOfForm({ kind: 'regex', pattern: '([a-f][g-l])+' }), []);
 const request = { prompt: [1, 2, 3, 1, 2], sampling: greedy, maxTokens: 24 };
 
 describe('a generation whose route breaks', () => {
@@ -84,6 +87,8 @@ describe('a generation whose route breaks', () => {
       ['drawn tokens', drawn],
       ['penalties over prompt and output', { ...drawn, repetitionPenalty: 1.4 }],
       ['penalties over the output', { ...greedy, presencePenalty: 0.7, frequencyPenalty: 0.6 }],
+      ['a grammar', { ...greedy, constraint: pairs }],
+      ['a grammar, drawn', { ...drawn, constraint: pairs, repetitionPenalty: 1.3 }],
       ['min_tokens', { ...drawn, minTokens: 14, stopIds: [1, 2, 3, 4, 5, 6] }],
       ['everything', { ...drawn, topK: 5, topP: 0.9, repetitionPenalty: 1.2, logitBias: [[3, 1]] as const }],
     ])('goes on as if nothing had been, with %s', async (_name, sampling) => {
@@ -95,6 +100,17 @@ describe('a generation whose route breaks', () => {
       }
       expect(await rerouted()).toEqual({ replica_lost: 5 });
     });
+  });
+
+  it('keeps to its grammar, and ends where that does', async () => {
+    const form = { kind: 'regex', pattern: '([a-f][g-l]){3}a' } as const;
+    const sampling = { ...drawn, constraint: constraintOf(sourceOfForm(form), []) };
+    for (const breaks of [false, true]) {
+      if (breaks) atToken(4, breakRoute('stream_broken'));
+      const text = (await run(sampling)).map((id) => String.fromCharCode(97 + id)).join('');
+      expect(text).toMatch(/^([a-f][g-l]){3}a$/);
+    }
+    await eventually('the close', () => system.firsts.flatMap(({ closes }) => closes).length === 3);
   });
 
   describe('with log probabilities', () => {
@@ -143,7 +159,11 @@ describe('a generation whose route breaks', () => {
       const expected = await rated();
       atToken(prompt.length - request.prompt.length + 2, breakRoute('stream_broken'));
       expect(await rated()).toEqual(expected);
-      expect(system.firsts.flatMap(({ opens }) => opens).at(-1)).toMatchObject({ epoch: 2, prompt: [], prefix: [] });
+      expect(system.firsts.flatMap(({ opens }) => opens).at(-1)).toMatchObject({
+        epoch: 2,
+        prompt: [],
+        prefix: [],
+      });
       expect(system.firsts.flatMap(({ opens }) => opens).at(-1)!.score).toBeUndefined();
     });
 

@@ -1,12 +1,22 @@
 import { fromSamplingMessage } from '../../../../services/lib/sampling/params.js';
+import { createTokenTrie } from '../../../../services/lib/grammar/token-trie.js';
 import { toSampledFields } from '../../../../services/lib/sampling/step-tokens.js';
 import { logitRowsOf } from '../../../../services/lib/model/step.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import type { ItemFields } from '../../../../services/lib/wire/frames.js';
+import { Constraints } from '../../../../services/stage/engine/constraints.js';
 import { Head } from '../../../../services/stage/engine/head.js';
 import { MemoryMesh, type MemoryReplica } from './memory-mesh.js';
 
 export const VOCABULARY = 12;
+
+/** Tokens are the letters from `a` on. */
+const constraints = new Constraints(
+  createTokenTrie(
+    { vocabularySize: VOCABULARY, bytesOf: (id) => Uint8Array.of(97 + id), isSpecial: () => false },
+    VOCABULARY,
+  ),
+);
 
 interface Running {
   readonly open: BodyOf<'open'>;
@@ -50,7 +60,7 @@ export class SamplingMesh {
 
   open(open: BodyOf<'open'>): void {
     const { sequence, epoch, sampling, prompt, sampled, score = null } = open;
-    const head = new Head();
+    const head = new Head(constraints);
     head.open(sequence, { params: fromSamplingMessage(sampling!), prompt, sampled, score });
     this.#running.set(`${sequence}/${epoch}`, { open, head, fed: [] });
     this.headOf(open).send({ case: 'opened', value: { sequence, epoch } });

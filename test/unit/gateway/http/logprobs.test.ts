@@ -33,7 +33,12 @@ describe('log probabilities', () => {
   const complete = async (fields: object) => {
     const response = await gateway.post('/v1/completions', { prompt: 'Hi', max_tokens: 3, ...fields });
     const body = (await response.json()) as {
-      choices: { text: string; finish_reason: string; logprobs: Record<string, unknown[]>; prompt_logprobs?: unknown[] }[];
+      choices: {
+        text: string;
+        finish_reason: string;
+        logprobs: Record<string, unknown[]>;
+        prompt_logprobs?: unknown[];
+      }[];
       usage: object;
       error?: { message: string };
     };
@@ -98,7 +103,13 @@ describe('log probabilities', () => {
 
   test('of the prompt too, as lm-eval reads them, for token ids', async () => {
     const prompt = [BOS, ...Buffer.from('Hi')];
-    const { text, logprobs, usage } = await complete({ prompt: [prompt], max_tokens: 1, logprobs: 1, echo: true, temperature: 0 });
+    const { text, logprobs, usage } = await complete({
+      prompt: [prompt],
+      max_tokens: 1,
+      logprobs: 1,
+      echo: true,
+      temperature: 0,
+    });
     expect(text).toBe('Hio');
     expect(logprobs['tokens']).toEqual(['<s>', 'H', 'i', 'o']);
     expect(logprobs['token_logprobs']).toEqual([null, -72 / 64, -105 / 64, -111 / 64]);
@@ -110,7 +121,12 @@ describe('log probabilities', () => {
 
   test('of the prompt alone', async () => {
     for (const prompt of ['Hi', 'x'.repeat(199)]) {
-      const { text, logprobs, finish_reason, usage } = await complete({ prompt, max_tokens: 0, logprobs: 2, echo: true });
+      const { text, logprobs, finish_reason, usage } = await complete({
+        prompt,
+        max_tokens: 0,
+        logprobs: 2,
+        echo: true,
+      });
       expect([text, finish_reason]).toEqual([prompt, 'length']);
       expect(logprobs['token_logprobs']).toHaveLength(prompt.length + 1);
       expect(usage).toMatchObject({ completion_tokens: 0 });
@@ -119,9 +135,22 @@ describe('log probabilities', () => {
   });
 
   test('of the prompt begin a stream', async () => {
-    const response = await gateway.post('/v1/completions', { prompt: 'Hi', max_tokens: 2, logprobs: 0, echo: true, stream: true });
+    const response = await gateway.post('/v1/completions', {
+      prompt: 'Hi',
+      max_tokens: 2,
+      logprobs: 0,
+      echo: true,
+      stream: true,
+    });
     const events = (await response.text()).split('\n\n').filter((event) => event.startsWith('data: {'));
-    const chunks = events.map((event) => (JSON.parse(event.slice(6)) as { choices: { text: string; logprobs: { tokens: string[]; text_offset: number[] } | null }[] }).choices[0]!);
+    const chunks = events.map(
+      (event) =>
+        (
+          JSON.parse(event.slice(6)) as {
+            choices: { text: string; logprobs: { tokens: string[]; text_offset: number[] } | null }[];
+          }
+        ).choices[0]!,
+    );
     expect(chunks.map(({ text, logprobs }) => [text, logprobs?.tokens, logprobs?.text_offset])).toEqual([
       ['Hio', ['<s>', 'H', 'i', 'o'], [0, 0, 1, 2]],
       ['k', ['k'], [3]],
@@ -137,8 +166,13 @@ describe('log probabilities', () => {
     const { prompt_logprobs, logprobs } = await complete({ prompt_logprobs: 1 });
     expect([prompt_logprobs, logprobs]).toEqual([[null, expected(72, 'H'), expected(105, 'i')], null]);
     const chat = { model: 'tester', messages, prompt_logprobs: 0 } as ChatCompletionCreateParamsNonStreaming;
-    const answer = (await gateway.client.chat.completions.create(chat)) as unknown as { prompt_logprobs: object[] };
-    expect(answer.prompt_logprobs.map((each) => Object.keys(each ?? {}).length)).toEqual([0, ...new Array<number>(19).fill(1)]);
+    const answer = (await gateway.client.chat.completions.create(chat)) as unknown as {
+      prompt_logprobs: object[];
+    };
+    expect(answer.prompt_logprobs.map((each) => Object.keys(each ?? {}).length)).toEqual([
+      0,
+      ...new Array<number>(19).fill(1),
+    ]);
   });
 
   test('tell tokens of one text apart by their ids', async () => {
@@ -150,7 +184,10 @@ describe('log probabilities', () => {
       yield { tokens: [111], logprobs: [told(111, 2)] };
     };
     const { logprobs } = await complete({ max_tokens: 1, logprobs: 2 });
-    expect(logprobs).toMatchObject({ tokens: ['o'], top_logprobs: [{ 'token_id:255': -0.125, o: -111 / 64 }] });
+    expect(logprobs).toMatchObject({
+      tokens: ['o'],
+      top_logprobs: [{ 'token_id:255': -0.125, o: -111 / 64 }],
+    });
   });
 
   test('are bounded for an answer as a whole', async () => {
@@ -160,7 +197,11 @@ describe('log probabilities', () => {
     expect((await refused(...problem)).slice(0, 3)).toEqual([400, 'invalid_value', 'logprobs']);
     const prompts = new Array(3).fill(new Array(9_000).fill(97));
     const many = { prompt: prompts, max_tokens: 1, prompt_logprobs: 20 };
-    expect((await refused('/v1/completions', many)).slice(0, 3)).toEqual([400, 'invalid_value', 'prompt_logprobs']);
+    expect((await refused('/v1/completions', many)).slice(0, 3)).toEqual([
+      400,
+      'invalid_value',
+      'prompt_logprobs',
+    ]);
     expect(gateway.backend.requests).toEqual([]);
     expect(gateway.admission.running).toBe(0);
   });

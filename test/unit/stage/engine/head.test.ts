@@ -30,7 +30,7 @@ const item = (fields: Partial<DraftedItem>): DraftedItem => ({
   ...fields,
 });
 const headOf = (changes: Partial<Parameters<Head['open']>[1]>): Head => {
-  const head = new Head();
+  const head = new Head(null);
   head.open('s', { params: greedy, prompt: PROMPT, sampled: [], score: null, ...changes });
   return head;
 };
@@ -62,7 +62,10 @@ describe('the head', () => {
 
   it('scores each token of a prompt by the row before it, wherever the prompt is cut', () => {
     const expected = PROMPT.slice(1).map((token, row) => ratedAt(row, token, 3));
-    const whole = { item: { ...item({ score: PROMPT.length }), epoch: 1 }, tokens: PROMPT } as unknown as Part;
+    const whole = {
+      item: { ...item({ score: PROMPT.length }), epoch: 1 },
+      tokens: PROMPT,
+    } as unknown as Part;
     const cuts = fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 4 });
     fc.assert(
       fc.property(cuts, (sizes) => {
@@ -77,7 +80,10 @@ describe('the head', () => {
         }
         const steps = [...parts, rest].map((part) => read(head, [part.item])[0] as StepTokens);
         expect(steps.flatMap(({ scored }) => scored?.logprobs ?? [])).toEqual(expected);
-        for (const { scored } of steps) expect(scored?.logprobs).toEqual(scored && expected.slice(scored.from - 1, scored.from - 1 + scored.logprobs.length));
+        for (const { scored } of steps)
+          expect(scored?.logprobs).toEqual(
+            scored && expected.slice(scored.from - 1, scored.from - 1 + scored.logprobs.length),
+          );
         expect(steps.flatMap(({ tokens }) => tokens)).toHaveLength(1);
       }),
     );
@@ -95,7 +101,11 @@ describe('the head', () => {
     head.open('u', { params: greedy, prompt: [], sampled: [], score: null });
     const wrong = { sequence: 't', count: 2, logits: 0, score: 2 };
     const results = read(head, [item({ score: 2 }), item(wrong), item({ sequence: 'u' })]);
-    expect(results).toMatchObject([{ code: 'invalid_frame' }, { code: 'invalid_frame' }, { tokens: [expect.any(Number)] }]);
+    expect(results).toMatchObject([
+      { code: 'invalid_frame' },
+      { code: 'invalid_frame' },
+      { tokens: [expect.any(Number)] },
+    ]);
   });
 
   it('asks for the best token alone where that will do for all', () => {
