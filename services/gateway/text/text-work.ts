@@ -28,7 +28,9 @@ export class TextWork {
   /** Rejects as `TextPool.run` does; the signal ends the wait. */
   async run(task: TextTask, signal: AbortSignal): Promise<TextResult> {
     requireWithin(task);
-    if (this.#pool === null || sizeOf(task) <= SHORT) return runTextTask(this.#text, task);
+    // Of a form its length does not tell what it takes.
+    const isShort = task.kind !== 'constraint' && sizeOf(task) <= SHORT;
+    if (this.#pool === null || isShort) return runTextTask(this.#text, task);
     return this.#pool.run(task, signal);
   }
 }
