@@ -28,6 +28,7 @@ import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
 import type { Round } from './telemetry/rounds.js';
 import { Reporter } from './report/reporter.js';
+import { ConstraintSources } from './text/constraint-sources.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
@@ -47,6 +48,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
+  const textWork = new TextWork(text, textPool);
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
@@ -108,7 +110,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     corsOrigins: config.corsOrigins,
     backend,
     text,
-    textWork: new TextWork(text, textPool),
+    textWork,
+    constraintSources: new ConstraintSources(textWork),
     textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,

@@ -22,8 +22,8 @@ function toggle() {
     if (error !== null) throw error;
     const counts = coverage.result.map(({ url, functions }) => [
       url,
-      // The first is the module itself.
-      Math.max(0, ...functions.slice(1).map(({ ranges }) => ranges[0].count)),
+      // What begins with the file is the module itself, which is not always among them.
+      Math.max(0, ...functions.flatMap(({ ranges }) => (ranges[0].startOffset === 0 ? [] : ranges[0].count))),
     ]);
     writeFileSync(join(process.env.CALL_COUNTS, `${process.pid}-${threadId}.json`), JSON.stringify(counts));
   });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering, TextPart } from '../model/text/chat-template.js';
+import { readForm } from './constraint-fields.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
 import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
 import { parseBody, arrayOf } from './parse-body.js';
@@ -139,6 +140,9 @@ export function readChatRequest(body: unknown, model: ServedModel): ChatRequest 
   return {
     messages: validateMessages(raw.messages),
     rendering: validateTemplateFields(raw),
-    settings: validateGeneration(raw, model, chatLogprobs(raw, model)),
+    settings: validateGeneration(raw, model, {
+      logprobs: chatLogprobs(raw, model),
+      form: readForm(raw),
+    }),
   };
 }

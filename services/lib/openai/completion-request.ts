@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
+import { readForm } from './constraint-fields.js';
 import { arrayOf, parseBody } from './parse-body.js';
 import {
   generationFields,
@@ -38,7 +39,8 @@ export function readCompletionRequest(body: unknown, model: ServedModel): Comple
   for (const prompt of prompts) {
     if (typeof prompt !== 'string') requireTokenIds(prompt, model, 'prompt');
   }
-  return { prompts, settings: validateGeneration(raw, model, completionLogprobs(raw, model)) };
+  const asked = { logprobs: completionLogprobs(raw, model), form: readForm(raw) };
+  return { prompts, settings: validateGeneration(raw, model, asked) };
 }
 
 function promptsOf(

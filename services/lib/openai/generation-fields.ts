@@ -5,7 +5,8 @@ import { samplingDefaults } from '../model/sampling-defaults.js';
 import type { SamplingParams } from '../sampling/params.js';
 import { NO_LOGPROBS, type LogprobSettings } from './logprob-fields.js';
 import { arrayOf } from './parse-body.js';
-import type { ServedModel } from './served-model.js';
+import type { AskedForm } from './constraint-fields.js';
+import { requireLogits, type ServedModel } from './served-model.js';
 
 /** As many as a client may want, and so few that looking for them costs less than making a token. */
 const MAX_STOPS = 256;
@@ -84,6 +85,8 @@ export interface GenerationSettings {
   readonly includeStop: boolean;
   readonly cacheSalt: string | null;
   readonly logprobs: LogprobSettings;
+  /** What the answer has to be; null: anything. Of `sampling` the constraint is made of it. */
+  readonly form: AskedForm | null;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
 }
@@ -92,8 +95,9 @@ export interface GenerationSettings {
 export function validateGeneration(
   raw: RawGeneration,
   model: ServedModel,
-  logprobs: LogprobSettings = NO_LOGPROBS,
+  asked: Partial<Pick<GenerationSettings, 'logprobs' | 'form'>> = {},
 ): GenerationSettings {
+  const { logprobs = NO_LOGPROBS, form = null } = asked;
   const stream = raw.stream ?? false;
   if (raw.stream_options && !stream) {
     throw new ServingError('invalid_value', 'stream_options needs stream to be true', {
@@ -106,6 +110,16 @@ export function validateGeneration(
       param: 'max_tokens',
     });
   }
+  if (form !== null) requireLogits(model, form.param);
+  if (form !== null && raw.ignore_eos) {
+    throw new ServingError(
+      'invalid_value',
+      `ignore_eos cannot be true with ${form.param}: a form has an end`,
+      {
+        param: 'ignore_eos',
+      },
+    );
+  }
   return {
     choices: raw.n ?? 1,
     stream,
@@ -117,6 +131,7 @@ export function validateGeneration(
     includeStop: raw.include_stop_str_in_output ?? false,
     cacheSalt: raw.cache_salt ?? null,
     logprobs,
+    form,
     sampling: { ...validateSampling(raw, model), logprobs: logprobs.output },
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import { MAX_LOGPROBS } from '../sampling/logits.js';
-import type { ServedModel } from './served-model.js';
+import { requireLogits, type ServedModel } from './served-model.js';
 
 /** How many of the likeliest tokens are told beside each, as vLLM bounds it. */
 const likeliest = z.int().min(0).max(MAX_LOGPROBS);
@@ -34,15 +34,19 @@ export interface LogprobSettings {
 
 export const NO_LOGPROBS: LogprobSettings = { output: null, prompt: null, echo: false };
 
-type Raw<Fields extends z.ZodRawShape> = z.infer<z.ZodObject<Fields>> & { readonly stream?: boolean | null | undefined };
+type Raw<Fields extends z.ZodRawShape> = z.infer<z.ZodObject<Fields>> & {
+  readonly stream?: boolean | null | undefined;
+};
 
 /** Throws `invalid_value`, and `unsupported_parameter` where the model only takes time. */
 export function chatLogprobs(raw: Raw<typeof chatLogprobFields>, model: ServedModel): LogprobSettings {
   const wanted = raw.logprobs === true;
   const top = raw.top_logprobs ?? 0;
   if (top > 0 && !wanted)
-    throw new ServingError('invalid_value', 'top_logprobs needs logprobs to be true', { param: 'top_logprobs' });
-  if (wanted) requireComputed(model, 'logprobs');
+    throw new ServingError('invalid_value', 'top_logprobs needs logprobs to be true', {
+      param: 'top_logprobs',
+    });
+  if (wanted) requireLogits(model, 'logprobs');
   return { ...NO_LOGPROBS, output: wanted ? top : null, prompt: promptLogprobs(raw, model) };
 }
 
@@ -52,7 +56,7 @@ export function completionLogprobs(
   model: ServedModel,
 ): LogprobSettings {
   const output = typeof raw.logprobs === 'number' ? raw.logprobs : null;
-  if (output !== null) requireComputed(model, 'logprobs');
+  if (output !== null) requireLogits(model, 'logprobs');
   return { output, prompt: promptLogprobs(raw, model), echo: raw.echo ?? false };
 }
 
@@ -62,16 +66,9 @@ function promptLogprobs(
 ): number | null {
   if (typeof wanted !== 'number') return null;
   const param = 'prompt_logprobs';
-  if (stream === true)
-    throw new ServingError('invalid_value', `${param} cannot be streamed`, { param });
-  requireComputed(model, param);
+  if (stream === true) throw new ServingError('invalid_value', `${param} cannot be streamed`, { param });
+  requireLogits(model, param);
   return wanted;
-}
-
-function requireComputed({ engine = null }: ServedModel, param: string): void {
-  if (engine === null) return;
-  const problem = `${param} is not supported: the model's engine, ${engine}, computes no probabilities`;
-  throw new ServingError('unsupported_parameter', problem, { param });
 }
 
 /** How far the prompt's own tokens are to be scored; null: not at all. */

@@ -5,6 +5,7 @@ import { Admission, type AdmissionLimits } from '../../../services/gateway/admis
 import { createApp } from '../../../services/gateway/http/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/http/gateway.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
+import { ConstraintSources } from '../../../services/gateway/text/constraint-sources.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
@@ -59,6 +60,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const backend = new ScriptedBackend();
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
   const text: ModelText = { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' };
+  const textWork = new TextWork(text, options.textPool ?? null);
   const limits = { ...limitsFor(32_768), ...options.limits };
   const app = createApp({
     host: '127.0.0.1',
@@ -66,7 +68,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     corsOrigins: options.corsOrigins ?? [],
     backend,
     text,
-    textWork: new TextWork(text, options.textPool ?? null),
+    textWork,
+    constraintSources: new ConstraintSources(textWork),
     textLimit: options.textLimit ?? null,
     model: {
       id: 'test/model',

@@ -2,6 +2,8 @@ import type { RequestHandler, Response } from 'express';
 import { readChatRequest } from '../../../lib/openai/chat-request.js';
 import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
 import { readCompletionRequest } from '../../../lib/openai/completion-request.js';
+import type { GenerationSettings } from '../../../lib/openai/generation-fields.js';
+import { constraintOf } from '../../../lib/sampling/params.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead } from '../../answer/choice.js';
@@ -30,7 +32,8 @@ export function chatCompletions(gateway: Gateway): RequestHandler {
       const limits = outputLimits(settings, Infinity, gateway.maxTokens);
       const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
       const format = chatFormat(newResponseHead(model, settings));
-      await respond(gateway, response, { prompts, settings, format, timed }, trace);
+      const bound = await bindToForm(gateway, response, settings, trace);
+      await respond(gateway, response, { prompts, settings: bound, format, timed }, trace);
     });
   };
 }
@@ -56,9 +59,24 @@ export function completions(gateway: Gateway): RequestHandler {
         return fitContext(ids, limits, model.contextLength, 'prompt');
       });
       const format = completionFormat(newResponseHead(model, settings));
-      await respond(gateway, response, { prompts, settings, format, timed }, trace);
+      const bound = await bindToForm(gateway, response, settings, trace);
+      await respond(gateway, response, { prompts, settings: bound, format, timed }, trace);
     });
   };
+}
+
+/** The settings with the constraint that their form makes, if there is any. Throws `invalid_grammar`, `unsupported_schema`. */
+export async function bindToForm(
+  { constraintSources }: Gateway,
+  response: Response,
+  settings: GenerationSettings,
+  trace: RequestTrace,
+): Promise<GenerationSettings> {
+  const { form, sampling } = settings;
+  if (form === null) return settings;
+  const { signal } = abortOnDisconnect(response);
+  const source = await trace.measure('tokenize', () => constraintSources.of(form, signal));
+  return { ...settings, sampling: { ...sampling, constraint: constraintOf(source, sampling.stopIds) } };
 }
 
 const tokenize = (
