@@ -98,10 +98,9 @@ describe('answers that have to be of a form', () => {
       model: 'default',
       messages: [{ role: 'user', content: 'Who is that?' }],
       response_format: { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } },
-      max_tokens: 160,
+      max_completion_tokens: 160,
       stream: true,
-      temperature: 0.9,
-      seed: 4,
+      temperature: 0,
     });
     let text = '';
     let reason: string | null = null;

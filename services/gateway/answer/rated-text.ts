@@ -3,7 +3,7 @@ import { ratedToken, type RatedToken } from '../../lib/openai/logprobs.js';
 import type { TokenLogprob } from '../../lib/sampling/step-tokens.js';
 
 /** Characters, as most clients' languages count them. */
-const lengthOf = (text: string): number => [...text].length;
+const lengthOf = (text: string): number => Array.from(text).length;
 
 /**
  * Which tokens of an answer may be told of: those whose text has begun to be shown. What may yet be cut off with a stop

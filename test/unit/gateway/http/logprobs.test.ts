@@ -167,7 +167,7 @@ describe('log probabilities', () => {
     expect([prompt_logprobs, logprobs]).toEqual([[null, expected(72, 'H'), expected(105, 'i')], null]);
     const chat = { model: 'tester', messages, prompt_logprobs: 0 } as ChatCompletionCreateParamsNonStreaming;
     const answer = (await gateway.client.chat.completions.create(chat)) as unknown as {
-      prompt_logprobs: object[];
+      prompt_logprobs: (object | null)[];
     };
     expect(answer.prompt_logprobs.map((each) => Object.keys(each ?? {}).length)).toEqual([
       0,
