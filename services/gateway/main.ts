@@ -116,6 +116,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       contextLength: model.config.maxPositions,
       vocabulary: model.config.vocabulary,
       eosIds: model.eosIds,
+      takesTemplates: config.takesTemplates,
       sampling,
     },
     admission,

@@ -25,11 +25,12 @@ export interface Choice extends GenerateRequest {
   readonly index: number;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  readonly showSpecial: boolean;
 }
 
 /** The choices of the first prompt, then of the second, and so on. The i-th of a prompt has `seed + i`. */
 export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
-  const { choices, sampling, stop, includeStop, cacheSalt } = settings;
+  const { choices, sampling, stop, includeStop, showSpecial, cacheSalt } = settings;
   return prompts.flatMap(({ ids, maxTokens }, prompt) =>
     Array.from({ length: choices }, (_, number) => ({
       index: prompt * choices + number,
@@ -37,6 +38,7 @@ export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
       maxTokens,
       stop,
       includeStop,
+      showSpecial,
       ...(cacheSalt !== null && { cacheSalt }),
       sampling: { ...sampling, seed: sampling.seed + number },
     })),

@@ -37,7 +37,8 @@ export class ChoiceDecoder {
     this.#tokenizer = tokenizer;
     this.#stopIds = new Set(choice.sampling.stopIds);
     this.#specialStops = specialTokensOf(choice.stop, tokenizer);
-    this.#detokenizer = new StreamingDetokenizer(tokenizer, choice.prompt);
+    const { prompt, showSpecial } = choice;
+    this.#detokenizer = new StreamingDetokenizer(tokenizer, { prompt, shows: () => showSpecial });
     this.#matcher = new StopMatcher(choice.stop, choice.includeStop);
   }
 

@@ -209,6 +209,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     /** Whether the stages keep what finished sequences began with. */
     prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,
     specialTokensInContent: set.LAYERMESH_SPECIAL_TOKENS_IN_CONTENT,
+    takesTemplates: set.LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE === 'yes',
     maxTokens: set.LAYERMESH_MAX_TOKENS,
     drainSeconds: set.LAYERMESH_DRAIN_SECONDS,
     telemetry: readTelemetry(environment, set.APP_ID),

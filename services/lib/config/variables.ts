@@ -223,6 +223,9 @@ export const gateway = z.object({
   LAYERMESH_SPECIAL_TOKENS_IN_CONTENT: choice('text', 'parse')
     .default('text')
     .describe('`<|im_end|>` in a message is characters (`text`) or the token (`parse`)'),
+  LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE: choice('no', 'yes')
+    .default('no')
+    .describe('whether a request may bring a `chat_template`, which is a program that the gateway runs'),
   LAYERMESH_STEP_TIMEOUT: integer(1, 86_400)
     .default(120)
     .describe('seconds that one step may take (queues and long prompts may take longer)'),

@@ -46,6 +46,7 @@ export const generationFields = {
     )
     .nullish(),
   include_stop_str_in_output: z.boolean().nullish(),
+  skip_special_tokens: z.boolean().nullish(),
   stop_token_ids: arrayOf(z.int().min(0))
     .refine((ids) => ids.length <= 128, 'expected up to 128 token ids')
     .nullish(),
@@ -81,6 +82,8 @@ export interface GenerationSettings {
   readonly truncatePrompt: number | null;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  /** Whether the answer shows special tokens. */
+  readonly showSpecial: boolean;
   readonly cacheSalt: string | null;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
@@ -103,6 +106,7 @@ export function validateGeneration(raw: RawGeneration, model: ServedModel): Gene
     truncatePrompt: raw.truncate_prompt_tokens ?? null,
     stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
+    showSpecial: raw.skip_special_tokens === false,
     cacheSalt: raw.cache_salt ?? null,
     sampling: validateSampling(raw, model),
   };

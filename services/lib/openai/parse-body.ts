@@ -41,3 +41,19 @@ export const arrayOf = <Item>(item: z.ZodType<Item>) =>
     }
     return items;
   });
+
+/** Deeper than any schema or conversation is, and shallow enough for every function that calls itself. */
+export const MAX_DEPTH = 128;
+
+/** Level by level, so that no depth is too much for it. */
+export function isDeeperThan(limit: number, value: unknown): boolean {
+  let level = [value].filter(isNest);
+  for (let depth = 0; depth < limit && level.length > 0; depth += 1) {
+    const next: object[] = [];
+    for (const nest of level) for (const each of Object.values(nest)) if (isNest(each)) next.push(each);
+    level = next;
+  }
+  return level.length > 0;
+}
+
+const isNest = (value: unknown): value is object => typeof value === 'object' && value !== null;

@@ -81,7 +81,6 @@ const refusedEverywhere: RefusedFields = {
   use_beam_search: is(false),
   stop_regex: isEmpty,
   no_stop_trim: is(false),
-  skip_special_tokens: is(true),
 };
 
 export const refusedInChat: RefusedFields = {
@@ -97,7 +96,6 @@ export const refusedInChat: RefusedFields = {
   prediction: never,
   web_search_options: never,
   documents: isEmpty,
-  chat_template: never,
   add_special_tokens: is(false),
   echo: is(false),
 };

@@ -14,6 +14,8 @@ export interface ServedModel {
   /** Token ids lie below it. */
   readonly vocabulary: number;
   readonly eosIds: readonly number[];
+  /** Whether a request may bring a chat template. */
+  readonly takesTemplates?: boolean;
   /** How tokens are sampled where a request does not say. */
   readonly sampling: Readonly<Record<keyof SamplingDefaults, number>>;
 }

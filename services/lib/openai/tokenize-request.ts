@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { arrayOf, parseBody } from './parse-body.js';
-import { rawMessages, templateFields, validateMessages, validateTemplateFields } from './chat-request.js';
+import { templateFields, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
+import { rawMessages, validateMessages } from './messages.js';
 import { requireModel, type ServedModel } from './served-model.js';
 
 const rawTokenizeRequest = z.looseObject({
@@ -35,7 +36,7 @@ export function readTokenizeRequest(body: unknown, model: ServedModel): Tokenize
   }
   return {
     messages: validateMessages(raw.messages),
-    rendering: validateTemplateFields(raw),
+    rendering: validateTemplateFields(raw, model),
     addSpecialTokens: raw.add_special_tokens ?? false,
   };
 }

@@ -14,6 +14,7 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { samplingOver } from '../../../services/lib/openai/served-model.js';
 import type { MaxTokensPolicy } from '../../../services/lib/openai/fit-context.js';
 import type { Report } from '../../../services/gateway/report/report.js';
+import type { ChatTemplate } from '../../../services/lib/model/text/chat-template.js';
 import type { ModelText } from '../../../services/lib/model/text/encode-chat.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
@@ -36,6 +37,7 @@ export interface TestGatewayOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly connections?: Partial<ConnectionLimits>;
   readonly tokenizer?: Tokenizer;
+  readonly chatTemplate?: ChatTemplate;
   readonly contextLength?: number;
   readonly engine?: string;
   readonly textPool?: TextPool;
@@ -58,7 +60,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const { tokenizer = byteTokenizer, contextLength = 200 } = options;
   const backend = new ScriptedBackend();
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
-  const text: ModelText = { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' };
+  const { chatTemplate = lineTemplate } = options;
+  const text: ModelText = { tokenizer, chatTemplate, specialTokensInContent: 'text' };
   const limits = { ...limitsFor(32_768), ...options.limits };
   const app = createApp({
     host: '127.0.0.1',

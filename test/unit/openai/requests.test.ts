@@ -147,6 +147,47 @@ describe('validating a request', () => {
     expect(() => chat({ messages: [{ role: 'user', content: null, refusal: 'No.' }] })).toThrow(ServingError);
   });
 
+  test('takes the calls of an assistant, with arguments as text or as they are', () => {
+    const call = (args: unknown, more = {}) => ({ ...more, function: { name: 'f', arguments: args } });
+    const of = (turn: object) => chat({ messages: [{ role: 'assistant', ...turn }] }).messages[0];
+    const calls = [
+      call('{"a": [1]}', { id: 'c1', type: 'function', index: 0 }),
+      call(''),
+      call({ b: {} }),
+      call(null),
+    ];
+    expect(of({ content: null, tool_calls: calls })).toEqual({
+      role: 'assistant',
+      content: '',
+      tool_calls: [
+        { id: 'c1', type: 'function', function: { name: 'f', arguments: { a: [1] } } },
+        ...[{}, { b: {} }, {}].map((args) => ({
+          type: 'function',
+          function: { name: 'f', arguments: args },
+        })),
+      ],
+    });
+    expect(of({ tool_calls: calls.slice(0, 1), content: 'So' })).toMatchObject({ content: 'So' });
+    expect(of({ function_call: { name: 'g', arguments: '{}' } })).toMatchObject({
+      content: '',
+      tool_calls: [{ type: 'function', function: { name: 'g', arguments: {} } }],
+    });
+    const older = { role: 'function', name: 'g', content: '7' };
+    expect(chat({ messages: [older] }).messages).toEqual([{ role: 'tool', name: 'g', content: '7' }]);
+    expect(of({ content: 'x', tool_calls: [] })).toEqual({ role: 'assistant', content: 'x' });
+  });
+
+  test('takes a chat template where the operator trusts it, and shows special tokens when told to', () => {
+    const trusting = { ...model, takesTemplates: true };
+    expect(chat({ chat_template: '{{ 1 }}' }, trusting).rendering.chatTemplate).toBe('{{ 1 }}');
+    expect(chat({ chat_template: '' }).rendering.chatTemplate).toBeUndefined();
+    expect(() => chat({ chat_template: 'x'.repeat(70_000) }, trusting)).toThrow('chat_template');
+    const shown = [null, true, false].map(
+      (skip_special_tokens) => chat({ skip_special_tokens }).settings.showSpecial,
+    );
+    expect(shown).toEqual([false, false, true]);
+  });
+
   test('ends at eos and the stop_token_ids, or only at those with ignore_eos', () => {
     expect(chat({ stop_token_ids: [7, 2] }).settings.sampling.stopIds).toEqual([2, 7]);
     expect(chat({ stop_token_ids: [7], ignore_eos: true }).settings.sampling.stopIds).toEqual([7]);

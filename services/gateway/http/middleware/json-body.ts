@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type RequestHandler } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-
-/** Deeper than any schema or conversation is, and shallow enough for every function that calls itself. */
-const MAX_DEPTH = 128;
+import { isDeeperThan, MAX_DEPTH } from '../../../lib/openai/parse-body.js';
 
 /**
  * Parses JSON bodies of up to `limit` bytes, inflated. The rest of a larger one is read and dropped, never kept. What
@@ -26,19 +24,6 @@ export function jsonBody(limit: number): RequestHandler {
 }
 
 const tooDeep = `arrays and objects are nested more than ${MAX_DEPTH} deep`;
-
-/** Level by level, so that no depth is too much for it. */
-function isDeeperThan(limit: number, value: unknown): boolean {
-  let level = [value].filter(isNest);
-  for (let depth = 0; depth < limit && level.length > 0; depth += 1) {
-    const next: object[] = [];
-    for (const nest of level) for (const each of Object.values(nest)) if (isNest(each)) next.push(each);
-    level = next;
-  }
-  return level.length > 0;
-}
-
-const isNest = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 function toServingError(error: Error & { type?: string }, limit: number): ServingError {
   if (error.type === 'entity.too.large') {

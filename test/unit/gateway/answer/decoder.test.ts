@@ -12,6 +12,7 @@ function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
     maxTokens: 1000,
     stop: [],
     includeStop: false,
+    showSpecial: false,
     sampling: { ...neutral, minTokens, stopIds: [EOS] },
     ...rest,
   };

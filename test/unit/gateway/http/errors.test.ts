@@ -95,7 +95,31 @@ describe('refusals', () => {
     [{ messages: [...messages, { role: 'user', content: 7 }] }, 'messages[1].content'],
     [{ messages: [{ role: 'user' }] }, 'messages[0].content'],
     [{ messages: [{ role: 'user', content: [{ type: 'text' }] }] }, 'messages[0].content[0].text'],
-  ])('invalid_value: %j', async (fields, param) => {
+    ...[
+      { function: { name: 'f', arguments: '{"a": 1' } },
+      { function: { name: 'f', arguments: '[1]' } },
+      { function: { name: 'f', arguments: 7 } },
+      { function: { name: 'f', arguments: '['.repeat(1_000) + ']'.repeat(1_000) } },
+      { function: { name: 'f', arguments: `${'{"a":'.repeat(200)}1${'}'.repeat(200)}` } },
+    ].map((call) => [
+      { messages: [...messages, { role: 'assistant', tool_calls: [call] }] },
+      'messages[1].tool_calls[0].function.arguments',
+    ]),
+    [
+      { messages: [{ role: 'assistant', tool_calls: [{ type: 'function' }] }] },
+      'messages[0].tool_calls[0].function',
+    ],
+    [
+      { messages: [{ role: 'assistant', tool_calls: [{ function: { name: '' } }] }] },
+      'messages[0].tool_calls[0].function.name',
+    ],
+    [
+      { messages: [{ role: 'assistant', function_call: { name: 'f', arguments: 'x' } }] },
+      'messages[0].function_call.arguments',
+    ],
+    [{ messages: [{ role: 'tool', content: null, tool_call_id: 'c1' }] }, 'messages[0].content'],
+    [{ messages: [{ role: 'user', content: [null] }] }, 'messages[0].content'],
+  ] as [object, string][])('invalid_value: %j', async (fields, param) => {
     expect(await refusal(CHAT, { messages, ...fields })).toEqual([400, 'invalid_value', param]);
   });
 
@@ -115,11 +139,20 @@ describe('refusals', () => {
     [CHAT, { stop_regex: '[.]' }, 'stop_regex'],
     [CHAT, { options: { num_predict: 3 } }, 'options'],
     [CHAT, { lora_path: 'a' }, 'lora_path'],
+    [CHAT, { chat_template: '{{ messages }}' }, 'chat_template'],
+    ['/tokenize', { prompt: null, chat_template: '{{ messages }}' }, 'chat_template'],
     [CHAT, { documents: [{ text: 'a' }] }, 'documents'],
     ['/v1/completions', { grammar: 'root ::= "yes"' }, 'grammar'],
     ['/v1/completions', { system: 'Be brief.' }, 'system'],
     ['/v1/completions', { best_of: 3, n: 2 }, 'best_of'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages[0].content[0]'],
+    [CHAT, { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] }, 'messages[0].content[0]'],
+    [CHAT, { messages: [{ role: 'user', content: [{ type: 'file', file: {} }] }] }, 'messages[0].content[0]'],
+    [
+      CHAT,
+      { messages: [{ role: 'assistant', tool_calls: [{ type: 'custom', custom: { name: 'f' } }] }] },
+      'messages[0].tool_calls[0].type',
+    ],
     ['/v1/completions', { echo: true }, 'echo'],
     ['/v1/completions', { suffix: 'x' }, 'suffix'],
     ['/v1/completions', { best_of: 2 }, 'best_of'],
@@ -142,6 +175,11 @@ describe('refusals', () => {
   const everywhere: readonly object[] = [
     ...[{ temperature: null }, { n: null }, { n: 1 }, { seed: null }, { max_tokens: null }, { user: 'u' }],
     ...[{ stop: null }, { stop: '' }, { stop: [] }, { stop: ['a', 'b', 'c', 'd', 'e', 'f'] }],
+    ...[
+      { skip_special_tokens: false },
+      { skip_special_tokens: true },
+      { spaces_between_special_tokens: false },
+    ],
     ...[{ stop_token_ids: null }, { stop_token_ids: [] }, { logit_bias: null }, { logit_bias: {} }],
     ...[{ top_p: 0 }, { top_p: 0, temperature: 0 }, { top_p: 1 }, { min_p: 0 }, { top_k: 0 }, { top_k: -1 }],
     ...[{ presence_penalty: -2 }, { frequency_penalty: 2 }, { repetition_penalty: 1 }, { min_tokens: 0 }],

@@ -123,6 +123,9 @@ describe('whatever a client sends', () => {
         `{"role":"user","content":${json}}`,
         `{"role":${json}}`,
         `{"role":"user","content":[{"type":"text","text":${json}}]}`,
+        `{"role":"assistant","tool_calls":${json}}`,
+        `{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":${json}}}]}`,
+        `{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":${JSON.stringify(json)}}}]}`,
       ]) {
         await send(path, `{"messages":[${place}]}`);
       }
