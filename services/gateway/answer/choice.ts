@@ -18,6 +18,8 @@ export interface GenerationPlan {
   readonly format: ResponseFormat;
   /** Whether the client wants to be told where the time went. */
   readonly timed: boolean;
+  /** Done when all has come, before the client learns that it has: what it may then rely on. */
+  readonly settle?: () => Promise<void>;
 }
 
 /** One of the answers that a request asks for: a sequence of its own. */

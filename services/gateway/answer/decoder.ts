@@ -17,7 +17,11 @@ export interface Piece {
   readonly toolCalls?: readonly ToolCallPiece[];
   /** Not null for the last piece. */
   readonly finishReason: FinishReason | null;
+  /** Of the last piece, the stop string that ended the answer, where one did. */
+  readonly stopString?: string;
 }
+
+type Ending = Pick<Piece, 'finishReason' | 'stopString'>;
 
 /**
  * Turns a choice's tokens into text and says when it ends: by a stop token, a stop string, its grammar or its length. A
@@ -46,19 +50,19 @@ export class ChoiceDecoder {
   push({ tokens, logprobs, ended = false }: StepTokens): Piece {
     let text = '';
     let count = 0;
-    let finishReason: FinishReason | null = null;
-    while (finishReason === null && count < tokens.length) {
-      const next = this.#next(tokens[count]!, ended && count === tokens.length - 1);
-      text += next.text;
-      finishReason = next.finishReason;
+    let last: Ending = { finishReason: null };
+    while (last.finishReason === null && count < tokens.length) {
+      const { text: shown, ...ending } = this.#next(tokens[count]!, ended && count === tokens.length - 1);
+      text += shown;
+      last = ending;
       count += 1;
     }
     const told = logprobs && { logprobs: logprobs.slice(0, count) };
-    return { tokens: tokens.slice(0, count), ...told, text, finishReason };
+    return { tokens: tokens.slice(0, count), ...told, text, ...last };
   }
 
   /** `ended`: nothing may come after it. */
-  #next(token: number, ended: boolean): Pick<Piece, 'text' | 'finishReason'> {
+  #next(token: number, ended: boolean): Pick<Piece, 'text'> & Ending {
     this.#tokens += 1;
     // As in vLLM, the first min_tokens are not searched for stop strings.
     const searched = this.#tokens > this.#choice.sampling.minTokens;
@@ -72,12 +76,20 @@ export class ChoiceDecoder {
 
     if (searched) {
       const found = this.#matcher.push(text);
-      if (found.stopped) return { text: found.text, finishReason: 'stop' };
+      const { stopString: met } = found;
+      if (met !== undefined) return { text: found.text, finishReason: 'stop', stopString: met };
       text = found.text;
     }
     if (!last) return { text, finishReason: null };
     text += this.#matcher.flush();
-    if (stopString && this.#choice.includeStop) text += this.#tokenizer.tokenOf(token)!;
+    if (stopString) {
+      const special = this.#tokenizer.tokenOf(token)!;
+      return {
+        text: this.#choice.includeStop ? text + special : text,
+        finishReason: 'stop',
+        stopString: special,
+      };
+    }
     return { text, finishReason: stopped || ended ? 'stop' : 'length' };
   }
 }

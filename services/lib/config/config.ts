@@ -195,6 +195,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     modelName: set.LAYERMESH_MODEL_NAME,
     modelAliases: set.LAYERMESH_MODEL_ALIASES,
     generationConfig: set.LAYERMESH_GENERATION_CONFIG,
+    responsesTtlSeconds: set.LAYERMESH_RESPONSES_TTL,
     maxRunning: set.LAYERMESH_MAX_RUNNING,
     maxWaiting: set.LAYERMESH_MAX_WAITING,
     prefillChunk: set.LAYERMESH_PREFILL_CHUNK ?? most,

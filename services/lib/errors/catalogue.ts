@@ -30,6 +30,11 @@ export const catalogue = {
   request_too_large: invalid('send a smaller body', 413),
   host_not_allowed: invalid('use localhost, or add the name to LAYERMESH_ALLOWED_HOSTS', 403),
   model_not_found: { http: 404, type: 'not_found_error', hint: 'GET /v1/models lists what is served' },
+  response_not_found: {
+    http: 404,
+    type: 'not_found_error',
+    hint: 'responses are kept for LAYERMESH_RESPONSES_TTL seconds, unless store is false',
+  },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
   nothing_measured: {
     http: 404,

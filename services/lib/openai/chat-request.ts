@@ -67,7 +67,7 @@ export function validateTemplateFields(raw: RawTemplateFields, model: ServedMode
   };
 }
 
-const rawChatRequest = z.looseObject({
+export const rawChatRequest = z.looseObject({
   ...generationFields,
   ...templateFields,
   messages: rawMessages,

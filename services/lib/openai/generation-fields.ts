@@ -11,14 +11,15 @@ const MAX_STOPS = 256;
 const MAX_STOP_BYTES = 16 << 10;
 
 /** Beyond 2^53 a number of JSON stands for its neighbours too; it is a whole number all the same. */
-const wholeNumber = (min: number, max = Infinity) =>
+export const wholeNumber = (min: number, max = Infinity) =>
   z
     .number()
     .refine(Number.isInteger, 'expected a whole number')
     .refine(
       (value) => value >= min && value <= max,
       `expected a number from ${min}${max === Infinity ? '' : ` to ${max}`}`,
-    );
+    )
+    .meta({ type: 'integer', minimum: min, ...(max < Infinity && { maximum: max }) });
 
 /** The same for a request as for the defaults of a checkpoint. */
 const ranges = samplingDefaults.shape;

@@ -90,7 +90,7 @@ const callOf = (called: z.infer<typeof rawFunction>, param: string): ToolCall =>
 });
 
 /** Templates write them as JSON, so they get what the text stands for; a call without any has an empty text. */
-function argumentsOf(sent: unknown, param: string): ToolCall['function']['arguments'] {
+export function argumentsOf(sent: unknown, param: string): ToolCall['function']['arguments'] {
   const value = typeof sent === 'string' ? parsed(sent.trim() || '{}', param) : (sent ?? {});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(param, 'is no JSON object');

@@ -7,14 +7,14 @@ import { requireTokenIds } from './generation-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
 import { requireModel, type ServedModel } from './served-model.js';
 
-const rawTokenizeRequest = z.looseObject({
+export const rawTokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   prompt: z.string().nullish(),
   messages: rawMessages.nullish(),
   add_special_tokens: z.boolean().nullish(),
   ...templateFields,
 });
-const rawDetokenizeRequest = z.looseObject({
+export const rawDetokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   tokens: arrayOf(z.int().min(0)),
 });

@@ -14,6 +14,14 @@ const model: ServedModel = {
   contextLength: 100,
   vocabulary: 50,
   eosIds: [2],
+  checkpoint: {
+    digest: '',
+    architecture: 'llama',
+    layers: 1,
+    hidden: 1,
+    parameters: 1,
+    precision: 'f32',
+  },
   sampling: samplingOver({}),
 };
 const messages = [{ role: 'user', content: 'Hello' }];

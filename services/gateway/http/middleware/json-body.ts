@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import express, { type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
+import { ollama } from '../../../lib/openai/dialect.js';
 import { isDeeperThan, MAX_DEPTH } from '../../../lib/openai/parse-body.js';
+import { dialectOf } from './dialects.js';
 
 /**
  * Parses JSON bodies of up to `limit` bytes, inflated. The rest of a larger one is read and dropped, never kept. What
@@ -10,6 +12,7 @@ import { isDeeperThan, MAX_DEPTH } from '../../../lib/openai/parse-body.js';
 export function jsonBody(limit: number): RequestHandler {
   const parse: RequestHandler = express.json({
     limit,
+    type: (request) => saysJson(request as Request),
     verify: (_request, _response, body, encoding) => {
       if (encoding.toLowerCase() !== 'utf-8') throw new Error(`the charset ${encoding} is not UTF-8`);
       if (!isUtf8(body)) throw new Error('the body is not UTF-8');
@@ -22,6 +25,13 @@ export function jsonBody(limit: number): RequestHandler {
       else next();
     });
 }
+
+/**
+ * By its type; Ollama's clients need not say any. But pages in a browser need: what says another type is posted to whom
+ * they like without asking whether it is welcome, and it is the origin that tells such a page.
+ */
+const saysJson = (request: Request): boolean =>
+  Boolean(request.is('json')) || (dialectOf(request.res!) === ollama && request.headers.origin === undefined);
 
 const tooDeep = `arrays and objects are nested more than ${MAX_DEPTH} deep`;
 

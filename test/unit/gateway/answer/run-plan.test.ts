@@ -19,6 +19,14 @@ const model = {
   contextLength: 200,
   vocabulary: 258,
   eosIds: [EOS],
+  checkpoint: {
+    digest: '',
+    architecture: 'llama',
+    layers: 1,
+    hidden: 1,
+    parameters: 1,
+    precision: 'f32',
+  },
   sampling: samplingOver({}),
 };
 
