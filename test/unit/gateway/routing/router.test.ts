@@ -45,16 +45,7 @@ describe('the router', () => {
     const [x, y] = [replica('x'), replica('y')] as const;
     const pick = (routes: Candidate[][]): string => {
       const running = (link: Candidate): number => routes.filter((route) => route.includes(link)).length;
-      return ids(
-        pickRoute(
-          [
-            [a, b],
-            [x, y],
-          ],
-          (link) => loadOf(running(link), 0),
-          routes,
-        ),
-      );
+      return ids(pickRoute([[a, b], [x, y]], (link) => loadOf(running(link), 0), routes));
     };
     const [ax, ay, by] = [
       [a, x],
@@ -71,8 +62,7 @@ describe('the router', () => {
   });
 
   it('uses few of the ways that there are, and keeps all replicas about as busy', () => {
-    const names = (stage: number, count: number): string[] =>
-      Array.from({ length: count }, (_, each) => `${stage}${each}`);
+    const names = (stage: number, count: number): string[] => Array.from({ length: count }, (_, each) => `${stage}${each}`);
     const counts = [1, 2, 4, 2];
     const stages = counts.map((count, stage) =>
       names(stage, count).map((name) => replica(name, { next: names(stage + 1, counts[stage + 1] ?? 0) })),
