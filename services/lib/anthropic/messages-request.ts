@@ -148,15 +148,19 @@ function callOf({ id, name, input }: RawBlock, param: string): ToolCall {
 }
 
 /** Turns of one role are one, as Anthropic has it: templates refuse roles that do not alternate. */
-function joined(turns: readonly Turn[]): Turn[] {
-  const whole: Turn[] = [];
+function joined(turns: readonly Turn[]): ChatMessage[] {
+  const whole: { turn: Turn; content: TextPart[] }[] = [];
   for (const turn of turns) {
     const last = whole.at(-1);
-    const goesOn = turn.role === last?.role && turn.role !== 'tool' && !last.tool_calls;
-    if (goesOn) whole[whole.length - 1] = { ...turn, content: [...last.content, ...turn.content] };
-    else whole.push(turn);
+    const goesOn = turn.role === last?.turn.role && turn.role !== 'tool' && !last.turn.tool_calls;
+    if (!goesOn) {
+      whole.push({ turn, content: [...turn.content] });
+      continue;
+    }
+    for (const part of turn.content) last.content.push(part);
+    last.turn = turn;
   }
-  return whole;
+  return whole.map(({ turn, content }) => ({ ...turn, content }));
 }
 
 const invalid = (param: string, problem: string): ServingError =>

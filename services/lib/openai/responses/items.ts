@@ -150,7 +150,7 @@ function outputItem(item: RawItem, param: string): CallOutputItem {
 
 /** The turns that items are: what the assistant says and the calls that follow it are one. */
 export function messagesOf(items: readonly Item[]): ChatMessage[] {
-  const turns: ChatMessage[] = [];
+  const turns: (ChatMessage & { tool_calls?: ToolCall[] })[] = [];
   for (const item of items) {
     const last = turns.at(-1);
     if (item.type === 'function_call_output') {
@@ -161,7 +161,7 @@ export function messagesOf(items: readonly Item[]): ChatMessage[] {
         content: item.content.map(partOf),
       });
     } else if (last?.role === 'assistant') {
-      turns[turns.length - 1] = { ...last, tool_calls: [...(last.tool_calls ?? []), callOf(item)] };
+      (last.tool_calls ??= []).push(callOf(item));
     } else turns.push({ role: 'assistant', content: '', tool_calls: [callOf(item)] });
   }
   return turns;
