@@ -45,9 +45,14 @@ export function createResponse(gateway: Gateway): RequestHandler {
 
 type OfResponse = RequestHandler<{ id: string }>;
 
-/** `GET /v1/responses/{id}`. */
+/** `GET /v1/responses/{id}`, whole. */
 export function retrieveResponse({ responses }: Gateway): OfResponse {
   return async (request, response) => {
+    if (request.query.stream === 'true') {
+      throw new ServingError('unsupported_parameter', 'what has been answered is not streamed anew', {
+        param: 'stream',
+      });
+    }
     const { response: body } = await responses.find(request.params.id, ownerOf(response));
     response.json(body);
   };

@@ -1,7 +1,7 @@
 import Anthropic, { APIError } from '@anthropic-ai/sdk';
 import { eventually } from '../../../support/eventually.js';
 import { say } from '../byte-text.js';
-import { stuckAfter, tokensOf } from '../scripted-backend.js';
+import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
 let gateway: TestGateway;
@@ -107,7 +107,13 @@ describe('POST /v1/messages, by the official client', () => {
     expect(counted).toBe(gateway.backend.requests[0]!.prompt.length);
   });
 
-  it('reads through pauses, and frees the sequence of a client that goes away', async () => {
+  it('is read to its end through pauses longer than a keep-alive', async () => {
+    gateway.backend.script = pausing(60, say('Hi'));
+    const message = await client.messages.stream(asked).finalMessage();
+    expect(message.content).toMatchObject([{ text: 'Hi' }]);
+  });
+
+  it('frees the sequence of a client that goes away', async () => {
     gateway.backend.script = stuckAfter([72]);
     const stream = client.messages.stream(asked);
     stream.on('error', () => undefined).on('abort', () => undefined);

@@ -1,10 +1,9 @@
 import { Ollama } from 'ollama';
-import { wholeCalls } from '../../../../services/lib/openai/response-format.js';
 import { ollamaFormat } from '../../../../services/lib/ollama/format.js';
-import { usageOf } from '../../../../services/lib/openai/response-format.js';
+import { usageOf, wholeCalls } from '../../../../services/lib/openai/response-format.js';
 import { eventually } from '../../../support/eventually.js';
 import { BOS, say } from '../byte-text.js';
-import { stuckAfter, tokensOf } from '../scripted-backend.js';
+import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
 let gateway: TestGateway;
@@ -101,6 +100,13 @@ describe("Ollama's API, by the official client", () => {
     });
     expect(shown.parameters).toContain('temperature 1');
     expect((await client.version()).version).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
+  it('is read to its end through pauses longer than a keep-alive', async () => {
+    gateway.backend.script = pausing(60, say('Hi'));
+    let text = '';
+    for await (const part of await client.chat({ ...asked, stream: true })) text += part.message.content;
+    expect(text).toBe('Hi');
   });
 
   it('frees the sequence of a client that goes away', async () => {

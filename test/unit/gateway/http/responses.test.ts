@@ -4,7 +4,7 @@ import { NotFoundError } from 'openai';
 import { eventually } from '../../../support/eventually.js';
 import { say } from '../byte-text.js';
 import { MemoryDocuments } from '../memory-documents.js';
-import { stuckAfter, tokensOf } from '../scripted-backend.js';
+import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
 let documents: MemoryDocuments;
@@ -127,6 +127,11 @@ describe('POST /v1/responses, by the official client', () => {
     expect(response).toMatchObject({ output: [{ content: [{ text: '' }] }], output_text: '' });
   });
 
+  it('is read to its end through pauses longer than a keep-alive', async () => {
+    gateway.backend.script = pausing(60, say('Hi'));
+    expect((await client.responses.stream({ model, input: 'x' }).finalResponse()).output_text).toBe('Hi');
+  });
+
   it('frees the sequence of a client that goes away, and keeps nothing', async () => {
     gateway.backend.script = stuckAfter([72]);
     const stream = await client.responses.create({ model, input: 'Hi', stream: true });
@@ -203,6 +208,12 @@ describe('responses that are kept', () => {
       expect(read.every((key) => /^response-resp_[0-9a-f]{32}$/.test(key))).toBe(true);
     },
   );
+
+  it('are not streamed anew', async () => {
+    const { id } = await client.responses.create({ model, input: 'Hi' });
+    const asked = client.responses.retrieve(id, { stream: true });
+    await expect(asked).rejects.toMatchObject({ status: 400, param: 'stream' });
+  });
 
   it('are not found when they have been deleted', async () => {
     const { id } = await client.responses.create({ model, input: 'Hi' });
