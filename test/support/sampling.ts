@@ -13,6 +13,8 @@ export const neutral: SamplingParams = {
   logitBias: [],
   minTokens: 0,
   stopIds: [],
+  constraint: null,
+  logprobs: null,
 };
 
 export const greedy: SamplingParams = { ...neutral, temperature: 0 };

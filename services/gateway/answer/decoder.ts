@@ -1,6 +1,7 @@
 import { StreamingDetokenizer } from '../../lib/model/text/detokenizer.js';
 import type { Tokenizer } from '../../lib/model/text/tokenizer.js';
-import type { FinishReason } from '../../lib/openai/response-format.js';
+import type { FinishReason, ToolCallPiece } from '../../lib/openai/response-format.js';
+import type { StepTokens, TokenLogprob } from '../../lib/sampling/step-tokens.js';
 import { StopMatcher } from '../../lib/sampling/stop-matcher.js';
 import type { Choice } from './choice.js';
 
@@ -8,15 +9,19 @@ import type { Choice } from './choice.js';
 export interface Piece {
   /** Those that belong to the answer: what came after its end does not. */
   readonly tokens: readonly number[];
+  /** Of each of them, where they are wanted. */
+  readonly logprobs?: readonly TokenLogprob[];
   /** Text that became certain with them, often empty. */
   readonly text: string;
+  /** What became certain of calls of tools; at least one, where there are any. */
+  readonly toolCalls?: readonly ToolCallPiece[];
   /** Not null for the last piece. */
   readonly finishReason: FinishReason | null;
 }
 
 /**
- * Turns a choice's tokens into text and says when it ends: by a stop token, a stop string or its length. A stop
- * string that is a special token, of which the text shows nothing, ends it as that token.
+ * Turns a choice's tokens into text and says when it ends: by a stop token, a stop string, its grammar or its length. A
+ * stop string that is a special token, of which the text shows nothing, ends it as that token.
  */
 export class ChoiceDecoder {
   readonly #choice: Choice;
@@ -38,24 +43,28 @@ export class ChoiceDecoder {
   }
 
   /** A step's tokens, at least one. */
-  push(tokens: readonly number[]): Piece {
+  push({ tokens, logprobs, ended = false }: StepTokens): Piece {
     let text = '';
-    for (const [index, token] of tokens.entries()) {
-      const next = this.#next(token);
+    let count = 0;
+    let finishReason: FinishReason | null = null;
+    while (finishReason === null && count < tokens.length) {
+      const next = this.#next(tokens[count]!, ended && count === tokens.length - 1);
       text += next.text;
-      if (next.finishReason !== null)
-        return { tokens: tokens.slice(0, index + 1), text, finishReason: next.finishReason };
+      finishReason = next.finishReason;
+      count += 1;
     }
-    return { tokens, text, finishReason: null };
+    const told = logprobs && { logprobs: logprobs.slice(0, count) };
+    return { tokens: tokens.slice(0, count), ...told, text, finishReason };
   }
 
-  #next(token: number): Omit<Piece, 'tokens'> {
+  /** `ended`: nothing may come after it. */
+  #next(token: number, ended: boolean): Pick<Piece, 'text' | 'finishReason'> {
     this.#tokens += 1;
     // As in vLLM, the first min_tokens are not searched for stop strings.
     const searched = this.#tokens > this.#choice.sampling.minTokens;
     const stopString = searched && this.#specialStops.has(token);
     const stopped = stopString || this.#stopIds.has(token);
-    const last = stopped || this.#tokens === this.#choice.maxTokens;
+    const last = stopped || ended || this.#tokens === this.#choice.maxTokens;
 
     // A stop token is counted but not shown.
     let text = stopped ? '' : this.#detokenizer.push(token);
@@ -69,7 +78,7 @@ export class ChoiceDecoder {
     if (!last) return { text, finishReason: null };
     text += this.#matcher.flush();
     if (stopString && this.#choice.includeStop) text += this.#tokenizer.tokenOf(token)!;
-    return { text, finishReason: stopped ? 'stop' : 'length' };
+    return { text, finishReason: stopped || ended ? 'stop' : 'length' };
   }
 }
 

@@ -52,8 +52,8 @@ export class RunningChoice {
     const decoder = new ChoiceDecoder(this.choice, text.tokenizer);
     const meter = new ChoiceMeter(metrics, trace);
     let last: Piece | null = null;
-    for await (const tokens of generation.tokens) {
-      const piece = decoder.push(tokens);
+    for await (const step of generation.tokens) {
+      const piece = decoder.push(step);
       meter.tokens(piece.tokens.length);
       if (piece.finishReason !== null) {
         meter.finish(piece.finishReason);

@@ -1,4 +1,5 @@
 import type { SamplingParams } from '../../lib/sampling/params.js';
+import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import type { SequenceTrace } from '../telemetry/sequence-trace.js';
 
 /** What the HTTP layer needs of the mesh, and nothing else: routes know no stages, links or frames. */
@@ -31,10 +32,10 @@ export interface Generation {
   /** Leading tokens of the prompt that every stage of the route had from an earlier sequence. */
   readonly cachedTokens: number;
   /**
-   * Sampled token ids, those of a step together: several where guesses were right. Ends after `maxTokens`, or when
-   * the caller breaks off (return frees the sequence).
+   * What is sampled, step by step. Ends after `maxTokens`, after a step that has `ended`, or when the caller breaks off
+   * (return frees the sequence).
    */
-  readonly tokens: AsyncIterable<readonly number[]>;
+  readonly tokens: AsyncIterable<StepTokens>;
 }
 
 export interface Topology {

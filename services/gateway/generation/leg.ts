@@ -1,5 +1,6 @@
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/params.js';
+import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import { message } from '../../lib/wire/codec.js';
 import { packFrames, type Rows } from '../../lib/wire/frames.js';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
@@ -38,7 +39,7 @@ export class Leg {
   #sampledHere = false;
   #closed = false;
   /** What the mesh owes; the agreement of the route, or a step's tokens. */
-  #owed: { readonly since: number; resolve(tokens: readonly number[] | null): void } | null = null;
+  #owed: { readonly since: number; resolve(step: StepTokens | null): void } | null = null;
 
   constructor(options: LegOptions) {
     this.#options = options;
@@ -92,7 +93,7 @@ export class Leg {
    * Asks for the next tokens: by all that are not cached at first, later by the last one and guesses of those after it.
    * Null when it is closed before they come.
    */
-  step(): Promise<readonly number[] | null> {
+  step(): Promise<StepTokens | null> {
     if (this.#closed) return Promise.resolve(null);
     const { request, tokens, drafter } = this.#options;
     const left = request.prompt.length + request.maxTokens - tokens.length;
@@ -108,17 +109,18 @@ export class Leg {
     this.#openSince = performance.now();
     this.#cachedTokens = cachedTokens;
     this.#options.request.trace?.routed(this.route);
-    this.#settle([]);
+    this.#settle({ tokens: [] });
   }
 
   /** What a step sampled: tokens from `position` on, and what each stage took for them. What was not asked for is dropped. */
-  receive(position: number, tokens: readonly number[], path: readonly StageTime[]): void {
+  receive(position: number, step: StepTokens, path: readonly StageTime[]): void {
+    const { tokens } = step;
     if (this.#openSince === null || this.#owed === null) return;
     if (position !== this.#options.tokens.length || tokens.length === 0) return;
     this.#options.request.trace?.answered(path, tokens.length);
     this.#sampledHere = true;
     this.#options.drafter?.sampled(tokens);
-    this.#settle(tokens);
+    this.#settle(step);
   }
 
   /**
@@ -134,14 +136,14 @@ export class Leg {
     return kept;
   }
 
-  #answer(): Promise<readonly number[] | null> {
+  #answer(): Promise<StepTokens | null> {
     return new Promise((resolve) => (this.#owed = { since: performance.now(), resolve }));
   }
 
-  #settle(tokens: readonly number[] | null): void {
+  #settle(step: StepTokens | null): void {
     const owed = this.#owed;
     this.#owed = null;
-    owed?.resolve(tokens);
+    owed?.resolve(step);
   }
 
   #prefill(parent: string): void {

@@ -9,7 +9,8 @@ import { LinkManager } from '../../lib/mesh/link-manager.js';
 import { logLinkTroubles } from '../../lib/mesh/log-link-troubles.js';
 import type { Mesh, MessageStream } from '../../lib/mesh/types.js';
 import type { LayerRange } from '../../lib/model/split.js';
-import type { Hello, Message } from '../../lib/wire/gen/stage_pb.js';
+import { fromSampledMessage } from '../../lib/sampling/step-tokens.js';
+import type { Hello, Message, Sampled } from '../../lib/wire/gen/stage_pb.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
 import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
 import { chunkRows, Outbox, type Leg } from './leg.js';
@@ -250,9 +251,7 @@ export class MeshBackend implements Backend {
   /** A sequence hears its head, and of failures its first stage, and nobody else. */
   #receive(link: CallerLink, { body }: Message): void {
     if (body.case === 'tokens') {
-      for (const { sequence, epoch, position, tokens, path } of body.value.sampled) {
-        this.#legOf(sequence, epoch, link, -1)?.receive(position, tokens, path);
-      }
+      for (const sampled of body.value.sampled) this.#sampled(link, sampled);
     } else if (body.case === 'opened') {
       this.#legOf(body.value.sequence, body.value.epoch, link, -1)?.agreed(body.value.cachedTokens);
     } else if (body.case === 'failed') {
@@ -262,6 +261,15 @@ export class MeshBackend implements Backend {
     } else if (body.case === 'drain') {
       this.#handOver();
     }
+  }
+
+  #sampled(link: CallerLink, sampled: Sampled): void {
+    const { sequence, epoch, position, path } = sampled;
+    const leg = this.#legOf(sequence, epoch, link, -1);
+    if (leg === null) return;
+    const step = fromSampledMessage(sampled);
+    if (step !== null) leg.receive(position, step, path);
+    else this.#generations.get(sequence)!.broke(new ServingError('invalid_frame', 'tokens that do not fit'));
   }
 
   #lost(link: CallerLink): void {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../lib/model/prefix-blocks.js';
+import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import type { Generation } from './backend.js';
 import { Leg, type LegOptions } from './leg.js';
 import type { RerouteReason } from '../telemetry/metrics.js';
@@ -82,17 +83,18 @@ export class MeshGeneration implements Movable<CallerLink> {
    * The decode loop. Pulling is what asks the mesh for more, so a consumer that stops, or waits for a slow client, costs no
    * further step.
    */
-  async *#decode(): AsyncGenerator<readonly number[]> {
+  async *#decode(): AsyncGenerator<StepTokens> {
     try {
       while (this.length < this.maxLength) {
         this.#over.signal.throwIfAborted();
         this.#options.request.trace?.wanted();
         if (this.#departure !== null) this.#depart(this.#departure);
         const leg = await this.#ready!;
-        const tokens = await leg.step();
-        if (tokens === null) continue; // The leg is over before they came, and the next one on its way.
-        this.#take(tokens);
-        yield tokens;
+        const step = await leg.step();
+        if (step === null) continue; // The leg is over before it came, and the next one on its way.
+        this.#take(step);
+        yield step;
+        if (step.ended) return;
       }
     } finally {
       this.end(new ServingError('stream_broken', 'its consumer wants no more'));
@@ -234,12 +236,12 @@ export class MeshGeneration implements Movable<CallerLink> {
     return this.#leg;
   }
 
-  #take(tokens: readonly number[]): void {
+  #take({ tokens, ended }: StepTokens): void {
     this.#all.push(...tokens);
     this.#avoid.clear();
     this.#patience.rewarded();
     // A slow consumer keeps no replica from what it has been sampled already.
-    if (this.length === this.maxLength) this.#leave();
+    if (ended || this.length === this.maxLength) this.#leave();
   }
 
   #depart({ reason, avoid }: Departure): void {

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { Response } from 'express';
+import { dialectOf } from './middleware/dialects.js';
 
 /**
  * When a client that has ended its sending half is asked whether it is still there, ms after that. It takes two: the first
@@ -7,10 +8,10 @@ import type { ServerResponse } from 'node:http';
  */
 const PROBES_MS = [0, 100, 1_000, 10_000, 60_000];
 
-const controllers = new WeakMap<ServerResponse, AbortController>();
+const controllers = new WeakMap<Response, AbortController>();
 
 /** A response's one controller, which aborts when the client goes away before it has its whole answer. */
-export function abortOnDisconnect(response: ServerResponse): AbortController {
+export function abortOnDisconnect(response: Response): AbortController {
   const known = controllers.get(response);
   if (known !== undefined) return known;
   const controller = new AbortController();
@@ -34,14 +35,15 @@ export function abortOnDisconnect(response: ServerResponse): AbortController {
 
 /**
  * A client that has closed its connection looks like one that only sends no more and waits for its answer, until
- * something is written to it. So something is that means nothing: an interim response or, in a stream, a comment.
+ * something is written to it. So something is that means nothing: an interim response or, in a stream, what its dialect has
+ * for that.
  */
-function probeHalfClosed(response: ServerResponse): () => void {
+function probeHalfClosed(response: Response): () => void {
   const { socket, req: request } = response;
   const timers: NodeJS.Timeout[] = [];
   const probe = (): void => {
     if (response.writableEnded) return;
-    if (response.headersSent) response.write(': \n\n');
+    if (response.headersSent) response.write(dialectOf(response).framing.nothing);
     else if (request.httpVersion !== '1.0') response.writeContinue();
   };
   const begin = (): void => void timers.push(...PROBES_MS.map((ms) => setTimeout(probe, ms).unref()));

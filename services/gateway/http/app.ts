@@ -1,6 +1,7 @@
 import express, { type Express, type RequestHandler } from 'express';
 import { metricsPage } from '../../lib/telemetry/metrics.js';
 import type { Gateway } from './gateway.js';
+import { knowDialect } from './middleware/dialects.js';
 import { countFailures, noRoute, respondWithError } from './middleware/errors.js';
 import { jsonBody } from './middleware/json-body.js';
 import { crossOrigin, knownHost } from './middleware/origins.js';
@@ -16,7 +17,7 @@ const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
 /** The HTTP API, not yet listening. */
 export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
-  app.use(requestId);
+  app.use(requestId, knowDialect);
   if (typeof gateway.model.engine === 'string') app.use(engineHeader(gateway.model.engine));
   app.use(knownHost(gateway.host, gateway.allowedHosts));
   if (gateway.corsOrigins.length > 0) app.use(crossOrigin(gateway.corsOrigins));

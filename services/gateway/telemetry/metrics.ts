@@ -39,7 +39,7 @@ const REROUTE_REASONS = ['replica_lost', 'step_timeout', 'draining', 'rebalanced
 /** Why a running sequence has left its route. */
 export type RerouteReason = (typeof REROUTE_REASONS)[number];
 
-const FINISH_REASONS: readonly FinishReason[] = ['stop', 'length'];
+const FINISH_REASONS: readonly FinishReason[] = ['stop', 'length', 'tool_calls'];
 
 /** Those that alerts and dashboards are about; others appear when they first happen. */
 const FAILURE_REASONS: readonly (ErrorCode | 'client_disconnected')[] = [

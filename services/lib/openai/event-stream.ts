@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
+import type { Dialect, StreamEvent } from './dialect.js';
 
 export interface EventStreamOptions {
-  /** A comment line is sent after so long without an event, for proxies that close silent connections. */
+  /** What means nothing is sent after so long without an event, for proxies that close silent connections. */
   readonly keepAliveMs: number;
   /** A client that does not take half of what it may be owed in so long, while its sender waits, is cut off. */
   readonly stallMs: number;
@@ -26,21 +27,18 @@ export class OwedTotal {
 }
 
 const HEADERS = {
-  'content-type': 'text/event-stream',
   'cache-control': 'no-cache',
   // Asks nginx and its kind not to collect the events into one piece.
   'x-accel-buffering': 'no',
 };
 
-/** An event as it goes over the wire. */
-export const formatEvent = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
-
 /**
- * Server-sent events on an HTTP response. Several senders may share it: events are written whole. What the client has not taken
+ * A stream of events on an HTTP response, as a dialect frames them. Several senders may share it: events are written whole. What the client has not taken
  * yet is kept for it up to a bound, so that generation runs ahead of a slow one. `signal` must abort when the client goes away.
  */
 export class EventStream {
   readonly #response: ServerResponse;
+  readonly #dialect: Dialect;
   readonly #signal: AbortSignal;
   readonly #options: EventStreamOptions;
   readonly #keepAlive: NodeJS.Timeout;
@@ -48,24 +46,26 @@ export class EventStream {
   #waiting: { readonly promise: Promise<void>; readonly look: () => void } | null = null;
 
   /** Sends the headers. */
-  constructor(response: ServerResponse, signal: AbortSignal, options: EventStreamOptions) {
+  constructor(response: ServerResponse, dialect: Dialect, signal: AbortSignal, options: EventStreamOptions) {
     this.#response = response;
+    this.#dialect = dialect;
     this.#signal = signal;
     this.#options = options;
-    response.writeHead(200, HEADERS).flushHeaders();
+    response.writeHead(200, { 'content-type': dialect.framing.contentType, ...HEADERS }).flushHeaders();
     response.once('close', () => this.#taken(this.#owed));
     this.#keepAlive = setTimeout(() => this.#ping(), options.keepAliveMs).unref();
   }
 
   /** Throws when the client is gone. */
-  send(data: object): void {
+  send(events: readonly StreamEvent[]): void {
     this.#signal.throwIfAborted();
+    if (events.length === 0) return;
     this.#keepAlive.refresh();
-    const event = formatEvent(data);
-    const bytes = Buffer.byteLength(event);
+    const text = events.map((event) => this.#dialect.framing.frame(event)).join('');
+    const bytes = Buffer.byteLength(text);
     this.#owed += bytes;
     this.#options.owed.bytes += bytes;
-    this.#response.write(event, (error) => {
+    this.#response.write(text, (error) => {
       // What a client that has gone is owed makes no room: its `close` is about to come.
       if (!error) this.#taken(bytes);
     });
@@ -77,9 +77,9 @@ export class EventStream {
     if (this.#owed > this.#bound) await (this.#waiting ??= this.#wait()).promise;
   }
 
-  /** The end that OpenAI's clients wait for. */
+  /** With the mark of the end that the dialect's clients wait for. */
   end(): void {
-    this.#response.end('data: [DONE]\n\n');
+    this.#response.end(this.#dialect.end);
   }
 
   /** Stops the keep-alive; the response itself is left as it is. */
@@ -123,7 +123,8 @@ export class EventStream {
   }
 
   #ping(): void {
-    if (this.#owed === 0 && !this.#response.writableEnded) this.#response.write(': keep-alive\n\n');
+    if (this.#owed === 0 && !this.#response.writableEnded)
+      this.#response.write(this.#dialect.framing.nothing);
     this.#keepAlive.refresh();
   }
 }

@@ -138,6 +138,8 @@ function validateSampling(raw: RawGeneration, model: ServedModel): SamplingParam
     logitBias,
     minTokens: raw.min_tokens ?? 0,
     stopIds: [...new Set(raw.ignore_eos ? stopTokenIds : [...model.eosIds, ...stopTokenIds])],
+    constraint: null,
+    logprobs: null,
   };
 }
 

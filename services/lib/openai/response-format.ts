@@ -1,6 +1,6 @@
-import type { ServingError } from '../errors/serving-error.js';
+import type { StreamEvent } from './dialect.js';
 
-export type FinishReason = 'stop' | 'length';
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -19,11 +19,11 @@ export function usageOf(promptTokens: number, cachedTokens: number, completionTo
   };
 }
 
-/** What is told of an answer as a whole, where it was asked for. */
+/** What is known of an answer as a whole. */
 export interface Summary {
-  readonly usage?: Usage | undefined;
-  /** Where the time went. */
-  readonly timings?: object | undefined;
+  readonly usage: Usage;
+  /** Where the time went, where that was asked for. */
+  readonly timings: object | undefined;
 }
 
 /** One choice as far as the client sees it. Token ids are given where it asked for them. */
@@ -35,22 +35,52 @@ export interface ChoiceStart {
 export interface ChoiceDelta {
   readonly index: number;
   readonly text: string;
+  /** At least one, where there are any. */
+  readonly toolCalls?: readonly ToolCallPiece[];
   readonly tokenIds?: readonly number[];
 }
 
-export interface FinishedChoice extends ChoiceStart, ChoiceDelta {
+export interface FinishedChoice extends ChoiceStart, Omit<ChoiceDelta, 'toolCalls'> {
+  readonly toolCalls?: readonly ToolCall[];
   readonly finishReason: FinishReason;
 }
 
-/** How an endpoint words its answer: whole, or as the chunks of a stream. */
+/** A call of a tool, whose arguments are a text of JSON. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+}
+
+/** What has come of a call: its id and name with the first piece, then more of its arguments. */
+export interface ToolCallPiece extends Partial<ToolCall> {
+  /** Counts the calls of a choice. */
+  readonly index: number;
+  readonly arguments: string;
+}
+
+/** The calls that a choice's pieces make, in order. */
+export function wholeCalls(pieces: Iterable<ToolCallPiece>): ToolCall[] {
+  const calls: { id: string; name: string; arguments: string }[] = [];
+  for (const { index, id = '', name = '', arguments: text } of pieces) {
+    calls[index] ??= { id, name, arguments: '' };
+    calls[index].arguments += text;
+  }
+  return calls;
+}
+
+/**
+ * How an endpoint words its answer: whole, or as the events of a stream, which are asked for in the order in which they are
+ * sent. One format is for one answer.
+ */
 export interface ResponseFormat {
-  response(choices: readonly FinishedChoice[], summary: Summary & { readonly usage: Usage }): object;
+  response(choices: readonly FinishedChoice[], summary: Summary): object;
   /** What a choice begins with, if anything. */
-  start(choice: ChoiceStart): object | null;
-  delta(choice: ChoiceDelta): object;
-  finish(index: number, reason: FinishReason): object;
-  /** The chunk after the last, for what was asked to be told of the whole. */
-  summary(summary: Summary): object;
+  start(choice: ChoiceStart): readonly StreamEvent[];
+  delta(choice: ChoiceDelta): readonly StreamEvent[];
+  finish(index: number, reason: FinishReason): readonly StreamEvent[];
+  /** What comes after the last choice has finished, if anything. */
+  summary(summary: Summary): readonly StreamEvent[];
 }
 
 export interface ResponseHead {
@@ -59,21 +89,24 @@ export interface ResponseHead {
   readonly created: number;
   /** Random part of the id. */
   readonly key: string;
-  /** Then every chunk but the last carries `usage: null`. */
+  /** Whether a stream tells the usage: then every chunk but the last carries `usage: null`. */
   readonly includeUsage: boolean;
+}
+
+type Chunk = (choices: readonly object[], more?: object) => StreamEvent;
+
+/** The chunk after the last, with no choices, where there is anything to tell in it. */
+function lastChunk({ usage, timings }: Summary, includeUsage: boolean, chunk: Chunk): readonly StreamEvent[] {
+  if (!includeUsage && timings === undefined) return [];
+  return [chunk([], { usage: includeUsage ? usage : undefined, timings })];
 }
 
 /** `chat.completion` and `chat.completion.chunk`. */
 export function chatFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
   const id = `chatcmpl-${key}`;
   const noUsage = includeUsage ? { usage: null } : {};
-  const chunk = (choices: readonly object[], more: object = noUsage): object => ({
-    id,
-    object: 'chat.completion.chunk',
-    created,
-    model,
-    choices,
-    ...more,
+  const chunk: Chunk = (choices, more = noUsage) => ({
+    data: { id, object: 'chat.completion.chunk', created, model, choices, ...more },
   });
   const choice = (index: number, delta: object, more: object = {}): object => ({
     index,
@@ -89,9 +122,14 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
       object: 'chat.completion',
       created,
       model,
-      choices: choices.map(({ index, text, tokenIds, finishReason }) => ({
+      choices: choices.map(({ index, text, toolCalls, tokenIds, finishReason }) => ({
         index,
-        message: { role: 'assistant', content: text, refusal: null },
+        message: {
+          role: 'assistant',
+          content: toolCalls !== undefined && text === '' ? null : text,
+          refusal: null,
+          tool_calls: toolCalls?.map(({ id, ...call }) => ({ id, type: 'function', function: call })),
+        },
         logprobs: null,
         finish_reason: finishReason,
         token_ids: tokenIds,
@@ -99,21 +137,32 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
       ...summary,
       prompt_token_ids: choices[0]?.promptTokenIds,
     }),
-    start: ({ index, promptTokenIds }) =>
+    start: ({ index, promptTokenIds }) => [
       chunk([choice(index, { role: 'assistant', content: '' })], {
         ...noUsage,
         prompt_token_ids: promptTokenIds,
       }),
-    delta: ({ index, text, tokenIds }) => chunk([choice(index, { content: text }, { token_ids: tokenIds })]),
-    finish: (index, reason) => chunk([choice(index, {}, { finish_reason: reason })]),
-    summary: (summary) => chunk([], { ...summary }),
+    ],
+    delta: ({ index, text, toolCalls, tokenIds }) => {
+      const content = toolCalls !== undefined && text === '' ? {} : { content: text };
+      const calls = { tool_calls: toolCalls?.map(callDelta) };
+      return [chunk([choice(index, { ...content, ...calls }, { token_ids: tokenIds })])];
+    },
+    finish: (index, reason) => [chunk([choice(index, {}, { finish_reason: reason })])],
+    summary: (summary) => lastChunk(summary, includeUsage, chunk),
   };
 }
+
+const callDelta = ({ index, id, name, arguments: text }: ToolCallPiece): object => ({
+  index,
+  ...(id !== undefined && { id, type: 'function' }),
+  function: { name, arguments: text },
+});
 
 /** `text_completion`, whole and in chunks alike. */
 export function completionFormat({ key, created, model, includeUsage }: ResponseHead): ResponseFormat {
   const noUsage = includeUsage ? { usage: null } : {};
-  const body = (choices: readonly object[], more: object = noUsage): object => ({
+  const body = (choices: readonly object[], more: object): object => ({
     id: `cmpl-${key}`,
     object: 'text_completion',
     created,
@@ -121,6 +170,7 @@ export function completionFormat({ key, created, model, includeUsage }: Response
     choices,
     ...more,
   });
+  const chunk: Chunk = (choices, more = noUsage) => ({ data: body(choices, more) });
   const choice = (index: number, text: string, more: object = {}): object => ({
     index,
     text,
@@ -144,36 +194,10 @@ export function completionFormat({ key, created, model, includeUsage }: Response
     // A text has no role to announce: only what the client asked to see of its prompt.
     start: ({ index, promptTokenIds }) =>
       promptTokenIds === undefined
-        ? null
-        : body([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })]),
-    delta: ({ index, text, tokenIds }) => body([choice(index, text, { token_ids: tokenIds })]),
-    finish: (index, reason) => body([choice(index, '', { finish_reason: reason })]),
-    summary: (summary) => body([], { ...summary }),
-  };
-}
-
-export interface ErrorBody {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    readonly param: string | null;
-    readonly code: string;
-  };
-}
-
-/** What a client sent comes back in messages; not at any length, and on one line. */
-const MAX_TEXT = 1_000;
-const oneLine = (text: string): string => text.slice(0, MAX_TEXT).replace(/[\r\n\u2028\u2029]/g, ' ');
-
-/** OpenAI's error body. What went wrong inside is for the log: the client of an `internal` error learns the code. */
-export function errorBody(error: ServingError): ErrorBody {
-  const message = error.code === 'internal' ? 'internal error' : oneLine(error.message);
-  return {
-    error: {
-      message: error.hint === '' ? message : `${message} (${error.hint})`,
-      type: error.kind.type,
-      param: error.param === null ? null : oneLine(error.param),
-      code: error.code,
-    },
+        ? []
+        : [chunk([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })])],
+    delta: ({ index, text, tokenIds }) => [chunk([choice(index, text, { token_ids: tokenIds })])],
+    finish: (index, reason) => [chunk([choice(index, '', { finish_reason: reason })])],
+    summary: (summary) => lastChunk(summary, includeUsage, chunk),
   };
 }

@@ -1,4 +1,6 @@
-import type { Sampling } from '../wire/gen/stage_pb.js';
+import { createHash } from 'node:crypto';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Sampling, SamplingSchema } from '../wire/gen/stage_pb.js';
 
 /** How the head picks a token. Every value is already checked and has its default filled in. */
 export interface SamplingParams {
@@ -18,18 +20,51 @@ export interface SamplingParams {
   readonly minTokens: number;
   /** Tokens that end the sequence (empty with ignore_eos and no stop_token_ids). */
   readonly stopIds: readonly number[];
+  /** Null: any text will do. */
+  readonly constraint: Constraint | null;
+  /** Log probabilities are wanted of the sampled tokens, and of so many of the likeliest beside each; null: of none. */
+  readonly logprobs: number | null;
 }
 
-type SamplingFields = Omit<Sampling, '$typeName' | '$unknown'>;
+/** A grammar that the output has to be of. */
+export interface Constraint {
+  readonly source: string;
+  /** SHA-256 of the source, hexadecimal: the name of what is made of it. */
+  readonly digest: string;
+  /** Tokens that end the output where the grammar allows an end. */
+  readonly endIds: readonly number[];
+}
+
+/** The digest is never taken from who sends the source: another grammar could be kept under its name. */
+export const constraintOf = (source: string, endIds: readonly number[]): Constraint => ({
+  source,
+  digest: createHash('sha256').update(source).digest('hex'),
+  endIds,
+});
 
 /** Sampling parameters as `Open` carries them to the head. */
-export function toSamplingMessage(params: SamplingParams): SamplingFields {
-  return { ...params, logitBias: Object.fromEntries(params.logitBias), stopIds: [...params.stopIds] };
+export function toSamplingMessage(params: SamplingParams) {
+  const { constraint, logprobs, ...others } = params;
+  return {
+    ...others,
+    logitBias: Object.fromEntries(params.logitBias),
+    stopIds: [...params.stopIds],
+    ...(constraint !== null && {
+      constraint: { source: constraint.source, endIds: [...constraint.endIds] },
+    }),
+    ...(logprobs !== null && { logprobs }),
+  } satisfies MessageInitShape<typeof SamplingSchema>;
 }
 
 export function fromSamplingMessage(sampling: Sampling): SamplingParams {
   const logitBias = Object.entries(sampling.logitBias).map(([token, bias]) => [Number(token), bias] as const);
-  return { ...sampling, logitBias };
+  const { constraint } = sampling;
+  return {
+    ...sampling,
+    logitBias,
+    constraint: constraint === undefined ? null : constraintOf(constraint.source, constraint.endIds),
+    logprobs: sampling.logprobs ?? null,
+  };
 }
 
 /** The head sees the prompt only where sampling depends on it. */

@@ -4,7 +4,7 @@ import { ServingError } from '../errors/serving-error.js';
 import { FrameSchema, MessageSchema, type Message } from './gen/stage_pb.js';
 
 /** Of the protocol in stage.proto. A change that an older process would misread raises it. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /**
  * The largest frame on the wire, bytes: 512 rows of a model of 13B in f16, so that a prompt's chunk is as large as its engine

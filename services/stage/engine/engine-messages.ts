@@ -5,6 +5,7 @@ import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
 import type { ErrorCode } from '../../lib/errors/catalogue.js';
 import type { SamplingParams } from '../../lib/sampling/params.js';
+import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 
 /** A delay put into a stage on purpose, so that tests know what telemetry must show. Milliseconds. */
 export interface Fault {
@@ -42,11 +43,11 @@ export type EngineRequest =
   | { readonly type: 'step'; readonly input: DraftedInput; readonly ready: number }
   | { readonly type: 'stop' };
 
-/** A step's result: activations of every row, or the head's tokens for each item that wanted some. */
+/** A step's result: activations of every row, or what the head sampled for each item that wanted tokens. */
 export type StepResult =
   | { readonly hidden: Activations }
-  /** In the order of the items that wanted some; an error where its logits could not be sampled. */
-  | { readonly tokens: readonly (readonly number[] | EngineFailure)[] };
+  /** In the order of the items that wanted them; an error where its logits could not be sampled. */
+  | { readonly sampled: readonly (StepTokens | EngineFailure)[] };
 
 export interface EngineFailure {
   readonly code: ErrorCode;

@@ -5,6 +5,7 @@ import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
 import { createSampler, type Sampler } from '../../lib/sampling/sampler.js';
 import { verify } from '../../lib/sampling/sampler.js';
+import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import { claimRealTime } from '../timed/real-time.js';
 import type {
   DraftedInput,
@@ -35,10 +36,10 @@ function sample(
   { sequence, draft }: DraftedItem,
   first: number,
   sampleRow: (sampler: Sampler, row: number) => number,
-): number[] | EngineFailure {
+): StepTokens | EngineFailure {
   try {
     const sampler = samplers.get(sequence)!;
-    return verify(draft, (row) => sampleRow(sampler, first + row));
+    return { tokens: verify(draft, (row) => sampleRow(sampler, first + row)) };
   } catch (reason) {
     return failure(reason);
   }
@@ -52,7 +53,7 @@ async function step(engine: Engine, input: DraftedInput): Promise<StepResult> {
   const rows = wanting.reduce((sum, item) => sum + item.logits, 0);
   const sampleRow = rowSampler(output, rows);
   let next = 0;
-  return { tokens: wanting.map((item) => sample(item, (next += item.logits) - item.logits, sampleRow)) };
+  return { sampled: wanting.map((item) => sample(item, (next += item.logits) - item.logits, sampleRow)) };
 }
 
 function rowSampler(

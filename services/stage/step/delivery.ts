@@ -1,11 +1,12 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CalleeLink } from '../../lib/mesh/callee-link.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import type { Activations } from '../../lib/model/activations.js';
+import { toSampledFields } from '../../lib/sampling/step-tokens.js';
 import { message } from '../../lib/wire/codec.js';
 import { frameCost, packFrames, type Rows } from '../../lib/wire/frames.js';
-import { StageTimeSchema, type StageTime } from '../../lib/wire/gen/stage_pb.js';
+import { StageTimeSchema, type SampledSchema, type StageTime } from '../../lib/wire/gen/stage_pb.js';
 import type { PartTime } from '../accounts/account.js';
 import type { StepResult } from '../engine/engine-messages.js';
 import type { Sequence } from '../sequences/sequence.js';
@@ -19,14 +20,14 @@ export interface Delivery {
   readonly refused: readonly (readonly [Sequence, ServingError])[];
 }
 
-type Sampled = Extract<StepResult, { tokens: unknown }>['tokens'];
+type Sampled = Extract<StepResult, { sampled: unknown }>['sampled'];
 
 /**
  * Sends a step's results on: what leaves for the same neighbour leaves as one message. Parts whose sequence
  * has ended meanwhile are dropped.
  */
 export function deliver({ parts, result, times }: Pick<StepRun, 'parts' | 'result' | 'times'>): Delivery {
-  return 'hidden' in result ? passOn(parts, result.hidden, times) : answer(parts, result.tokens, times);
+  return 'hidden' in result ? passOn(parts, result.hidden, times) : answer(parts, result.sampled, times);
 }
 
 /** Activations `[rows, hidden]`, to the next stage's replicas: under the part's span, and with what it took. */
@@ -53,16 +54,13 @@ function passOn(parts: readonly Part[], hidden: Activations, times: readonly Par
 }
 
 /** Sampled tokens, to the gateways. */
-function answer(parts: readonly Part[], tokens: Sampled, times: readonly PartTime[]): Delivery {
-  const byLink = new Map<
-    CalleeLink,
-    { sequence: string; epoch: number; position: number; tokens: number[]; path: StageTime[] }[]
-  >();
+function answer(parts: readonly Part[], results: Sampled, times: readonly PartTime[]): Delivery {
+  const byLink = new Map<CalleeLink, MessageInitShape<typeof SampledSchema>[]>();
   const refused: [Sequence, ServingError][] = [];
   let wanting = 0;
   for (const [index, { sequence, item }] of parts.entries()) {
     if (item.logits === 0) continue;
-    const result = tokens[wanting++]!;
+    const result = results[wanting++]!;
     if (!sequence.isOpen || sequence.downstream.to !== 'gateway') continue;
     if ('code' in result) {
       refused.push([sequence, new ServingError(result.code, result.message)]);
@@ -72,7 +70,7 @@ function answer(parts: readonly Part[], tokens: Sampled, times: readonly PartTim
       sequence: sequence.id,
       epoch: sequence.epoch,
       position: item.position + item.count - item.draft.length,
-      tokens: [...result],
+      ...toSampledFields(result),
       path: pathOf(item, times[index]!),
     });
   }

@@ -1,3 +1,4 @@
+import type { StepTokens } from '../../../services/lib/sampling/step-tokens.js';
 import type {
   Backend,
   GenerateRequest,
@@ -5,11 +6,11 @@ import type {
   Topology,
 } from '../../../services/gateway/generation/backend.js';
 
-/** Tokens one by one, or those of a step together. */
+/** Tokens one by one, or those of a step together, or all that is known of them. */
 export type Script = (
   request: GenerateRequest,
   signal: AbortSignal,
-) => AsyncIterable<number | readonly number[]>;
+) => AsyncIterable<number | readonly number[] | StepTokens>;
 
 /** Gives these tokens, as fast as they are pulled. */
 export const tokensOf = (tokens: Iterable<number>): Script =>
@@ -67,16 +68,16 @@ export class ScriptedBackend implements Backend {
     return { model: 'test/model', precision: 'f32', split: [1], stages: [] };
   }
 
-  async *#run(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<readonly number[]> {
+  async *#run(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<StepTokens> {
     this.open += 1;
     try {
       let count = 0;
       for await (const step of this.script(request, signal)) {
         signal.throwIfAborted();
-        const tokens = [step].flat();
-        yield tokens;
-        count += tokens.length;
-        if (count === request.maxTokens) return;
+        const whole = typeof step === 'object' && 'tokens' in step ? step : { tokens: [step].flat() };
+        yield whole;
+        count += whole.tokens.length;
+        if (whole.ended || count === request.maxTokens) return;
       }
     } finally {
       this.open -= 1;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 import { argmax, createSampler, type Sampler, verify } from '../../../services/lib/sampling/sampler.js';
+import { greedy } from '../../support/sampling.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const VOCABULARY = 5;
@@ -18,6 +19,8 @@ const anyParams: fc.Arbitrary<SamplingParams> = fc.record({
   logitBias: fc.constantFrom([], [[2, 1.5]] as const),
   minTokens: fc.constantFrom(0, 10),
   stopIds: fc.constantFrom([], [1]),
+  constraint: fc.constant(null),
+  logprobs: fc.constant(null),
 });
 
 /** A model whose logits depend on all tokens so far. */
@@ -64,18 +67,9 @@ describe('verifying drafts', () => {
   });
 
   it('looks at no row after a token that was not drafted', async () => {
-    const greedy = { temperature: 0, topP: 1, topK: 0, minP: 0, seed: 0, repetitionPenalty: 1 };
-    const params = {
-      ...greedy,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: [],
-      minTokens: 0,
-      stopIds: [],
-    };
     for (const sample of [sampleRow, (sampler: Sampler, row: Float32Array) => sampler.sample(row)]) {
       const verified = (draft: readonly number[]): number[] => {
-        const sampler = createSampler(params, []);
+        const sampler = createSampler(greedy, []);
         const rows = [Float32Array.of(0, 1), Float32Array.of(NaN, NaN)];
         return verify(draft, (row) => sample(sampler, rows[row]!));
       };

@@ -66,7 +66,11 @@ describe.each(Object.entries(places))('in %s, beside others that run', (_, { ind
     checkStep(input, range, CONFIG, cached);
     for (const { sequence, position, count } of input.items) lengths.set(sequence, position + count);
     if (isHead)
-      return { tokens: input.items.filter(({ logits }) => logits > 0).map(({ position }) => [position]) };
+      return {
+        sampled: input.items
+          .filter(({ logits }) => logits > 0)
+          .map(({ position }) => ({ tokens: [position] })),
+      };
     const rows = input.items.reduce((sum, { count }) => sum + count, 0);
     return { hidden: new Float32Array(rows * WIDTH) };
   };

@@ -1,4 +1,5 @@
 import type { StepInput } from '../../../services/lib/engine/types.js';
+import { fromSampledMessage } from '../../../services/lib/sampling/step-tokens.js';
 import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
 import type { Stage } from '../../../services/stage/stage.js';
 import { eventually } from '../../support/eventually.js';
@@ -7,7 +8,9 @@ import { callerOf, frameOf, openOf, stageWith, tokensOf, type Caller } from './s
 
 /** Of the items that want tokens, their own last position. */
 const sampleAll = ({ items }: StepInput) => ({
-  tokens: items.filter(({ logits }) => logits > 0).map(({ position, count }) => [position + count - 1]),
+  sampled: items
+    .filter(({ logits }) => logits > 0)
+    .map(({ position, count }) => ({ tokens: [position + count - 1] })),
 });
 
 describe('the head', () => {
@@ -67,7 +70,7 @@ describe('the head', () => {
   });
 
   it('sends the tokens of a verified draft as what follows the row before it', async () => {
-    await start(() => ({ tokens: [[8, 7]] }));
+    await start(() => ({ sampled: [{ tokens: [8, 7] }] }));
     await open('a');
     const rows = [tokensOf('a', 0, [1, 2]), tokensOf('a', 2, [3, 8, 9], { logits: 3, draft: [8, 9] })];
     for (const part of rows) before.link.sendFrame(frameOf(part));
@@ -75,8 +78,23 @@ describe('the head', () => {
     expect(tokens()[0]).toMatchObject([{ sequence: 'a', position: 3, tokens: [8, 7] }]);
   });
 
+  it('sends with the tokens what it was told of them, and of the prompt', async () => {
+    const rated = (logprob: number) => ({ logprob, rank: 1, ids: [8, 7], values: [logprob, -Infinity] });
+    const step = {
+      tokens: [8],
+      logprobs: [rated(-1)],
+      scored: { from: 1, logprobs: [rated(-2)] },
+      ended: true,
+    };
+    await start(() => ({ sampled: [step] }));
+    await open('a');
+    before.link.sendFrame(frameOf(tokensOf('a', 0, [1, 2], { logits: 1 })));
+    await eventually('the tokens', () => tokens().length === 1);
+    expect(fromSampledMessage(tokens()[0]![0]!)).toMatchObject(step);
+  });
+
   it('fails a sequence whose logits cannot be sampled, and answers the others', async () => {
-    await start(() => ({ tokens: [{ code: 'logits_invalid', message: 'NaN' }, [7]] }));
+    await start(() => ({ sampled: [{ code: 'logits_invalid', message: 'NaN' }, { tokens: [7] }] }));
     await open('a', 'b');
     const want = { logits: 1 };
     before.link.sendFrame(frameOf(tokensOf('a', 0, [1], want), tokensOf('b', 0, [2], want)));

@@ -1,8 +1,8 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-import { errorBody } from '../../../lib/openai/response-format.js';
-import { formatEvent } from '../../../lib/openai/event-stream.js';
 import type { Gateway } from '../gateway.js';
+import { dialectOf } from './dialects.js';
+import { requestIdOf } from './request-id.js';
 
 /** How long a replica or a sidecar usually takes to come back. */
 const UNAVAILABLE_RETRY_SECONDS = 5;
@@ -22,8 +22,8 @@ export function countFailures({ metrics }: Pick<Gateway, 'metrics'>): ErrorReque
 }
 
 /**
- * The one place where an error becomes an answer: OpenAI's body with its status, or, in a stream that has
- * begun, an event after which it ends.
+ * The one place where an error becomes an answer: a body in the route's dialect with its status, or, in a
+ * stream that has begun, an event after which it ends.
  */
 export function respondWithError({
   admission,
@@ -32,16 +32,17 @@ export function respondWithError({
   return (reason: unknown, _request, response, _next) => {
     if (response.destroyed) return;
     const error = toServingError(reason);
+    const requestId = requestIdOf(response);
+    const dialect = dialectOf(response);
     if (error.kind.http >= 500) {
-      const requestId = response.get('x-request-id');
       log.error({ err: error.cause ?? error, code: error.code, requestId }, error.message);
     }
     if (response.headersSent) {
-      response.end(formatEvent(errorBody(error)));
+      response.end(dialect.framing.frame(dialect.errorEvent(error, requestId)));
       return;
     }
     adviseRetry(response, error.kind.http, admission.retryAfterSeconds());
-    response.status(error.kind.http).json(errorBody(error));
+    response.status(error.kind.http).json(dialect.errorBody(error, requestId));
   };
 }
 

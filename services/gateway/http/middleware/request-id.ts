@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 
 /** Short and printable: what may be echoed into a header and a log line. */
 const ACCEPTED = /^[\x21-\x7e]{1,128}$/;
@@ -10,3 +10,5 @@ export const requestId: RequestHandler = (request, response, next) => {
   response.setHeader('x-request-id', given !== undefined && ACCEPTED.test(given) ? given : randomUUID());
   next();
 };
+
+export const requestIdOf = (response: Response): string => response.getHeader('x-request-id') as string;

@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-import { errorBody } from '../../../lib/openai/response-format.js';
 import type { Gateway } from '../gateway.js';
+import { dialectOf } from '../middleware/dialects.js';
+import { requestIdOf } from '../middleware/request-id.js';
 import { LONGEST_WINDOW } from '../../report/round-log.js';
 
 /** Probes come often; a route is usually whole again within this. */
@@ -27,7 +28,8 @@ export function ready({ backend }: Gateway): RequestHandler {
       return;
     }
     const error = new ServingError('stage_unavailable', reason, { hint: '' });
-    response.status(503).set('retry-after', String(RETRY_AFTER_SECONDS)).json(errorBody(error));
+    const body = dialectOf(response).errorBody(error, requestIdOf(response));
+    response.status(503).set('retry-after', String(RETRY_AFTER_SECONDS)).json(body);
   };
 }
 

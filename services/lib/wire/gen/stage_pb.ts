@@ -29,7 +29,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file stage.proto.
  */
 export const file_stage: GenFile = /*@__PURE__*/
-  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxItQECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAEisKBmludml0ZRgNIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5IZWxsb0gAQgYKBGJvZHkidgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4SEwoLdHJhY2VwYXJlbnQYBSABKAkiUwoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNEhMKC2FjdGl2YXRpb25zGAQgASgJIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMilgMKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEi8KB3ByZWZpbGwYCSABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxIuCgZkZWNvZGUYCiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxITCgtob3Bfc2Vjb25kcxgNIAEoARIuCgZlbmdpbmUYDiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuRW5naW5lSW5mbxI1Cg1lbmdpbmVzX2FmdGVyGA8gAygLMh4ubGF5ZXJtZXNoLnN0YWdlLnYxLkVuZ2luZUluZm8SFAoMc3RlcF9zZWNvbmRzGBAgASgBSgQICBAJSgQICxAMSgQIDBANIlEKCkVuZ2luZUluZm8SDwoHcmVwbGljYRgBIAEoCRINCgVvd25lchgCIAEoCRISCgpwcm9jZXNzb3JzGAMgASgBEg8KB3RocmVhZHMYBCABKA0iuwEKClN0ZXBUb3RhbHMSDQoFc3RlcHMYASABKAESDQoFcGFydHMYAiABKAESFAoMYnVzeV9zZWNvbmRzGAMgASgBEhUKDXF1ZXVlX3NlY29uZHMYBCABKAESFQoNcGFydHNfc3F1YXJlZBgFIAEoARIYChBwYXJ0c19ieV9zZWNvbmRzGAYgASgBEhkKEXByb2Nlc3Nvcl9zZWNvbmRzGAcgASgBEhYKDnVwdGltZV9zZWNvbmRzGAggASgBIvwBCgRPcGVuEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEg0KBXJvdXRlGAMgAygJEg8KB2dhdGV3YXkYBCABKAkSEgoKbWF4X2xlbmd0aBgFIAEoDRIuCghzYW1wbGluZxgGIAEoCzIcLmxheWVybWVzaC5zdGFnZS52MS5TYW1wbGluZxIOCgZwcm9tcHQYByADKA0SDgoGcHJlZml4GAggAygJEhMKC3RyYWNlcGFyZW50GAkgASgJEhUKDWNhY2hlZF9ibG9ja3MYCiABKA0SEgoKY2FjaGVfc2FsdBgLIAEoCRIPCgdzYW1wbGVkGBQgAygNIsQCCghTYW1wbGluZxITCgt0ZW1wZXJhdHVyZRgBIAEoARINCgV0b3BfcBgCIAEoARINCgV0b3BfaxgDIAEoDRINCgVtaW5fcBgEIAEoARIMCgRzZWVkGAUgASgBEhoKEnJlcGV0aXRpb25fcGVuYWx0eRgGIAEoARIYChBwcmVzZW5jZV9wZW5hbHR5GAcgASgBEhkKEWZyZXF1ZW5jeV9wZW5hbHR5GAggASgBEj8KCmxvZ2l0X2JpYXMYCSADKAsyKy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxpbmcuTG9naXRCaWFzRW50cnkSEgoKbWluX3Rva2VucxgKIAEoDRIQCghzdG9wX2lkcxgLIAMoDRowCg5Mb2dpdEJpYXNFbnRyeRILCgNrZXkYASABKA0SDQoFdmFsdWUYAiABKAE6AjgBIkAKBk9wZW5lZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIVCg1jYWNoZWRfdG9rZW5zGAMgASgNIlUKBUZyYW1lEicKBWl0ZW1zGAEgAygLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLkl0ZW0SDgoGdG9rZW5zGAIgAygNEhMKC2FjdGl2YXRpb25zGAMgASgMIqQBCgRJdGVtEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHBvc2l0aW9uGAMgASgNEg0KBWNvdW50GAQgASgNEg4KBmxvZ2l0cxgFIAEoDRINCgVkcmFmdBgGIAMoDRIOCgZwYXJlbnQYByABKAkSKwoEcGF0aBgIIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUiKwoJU3RhZ2VUaW1lEg0KBXF1ZXVlGAEgASgNEg8KB2NvbXB1dGUYAiABKA0iNgoGVG9rZW5zEiwKB3NhbXBsZWQYASADKAsyGy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxlZCJ5CgdTYW1wbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHBvc2l0aW9uGAMgASgNEg4KBnRva2VucxgEIAMoDRIrCgRwYXRoGAUgAygLMh0ubGF5ZXJtZXNoLnN0YWdlLnYxLlN0YWdlVGltZSI4CgVDbG9zZRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIOCgZwcmVmaXgYAyADKAkiSAoGRmFpbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSIXCgZDcmVkaXQSDQoFYnl0ZXMYASABKA0iFQoEUGluZxINCgVub25jZRgBIAEoDSJBCgRQb25nEg0KBW5vbmNlGAEgASgNEioKBnN0YXR1cxgCIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMiBwoFRHJhaW4yTQoFU3RhZ2USRAoETGluaxIbLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlGhsubGF5ZXJtZXNoLnN0YWdlLnYxLk1lc3NhZ2UoATABYgZwcm90bzM");
+  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxItQECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAEisKBmludml0ZRgNIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5IZWxsb0gAQgYKBGJvZHkidgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4SEwoLdHJhY2VwYXJlbnQYBSABKAkiUwoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNEhMKC2FjdGl2YXRpb25zGAQgASgJIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMilgMKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEi8KB3ByZWZpbGwYCSABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxIuCgZkZWNvZGUYCiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxITCgtob3Bfc2Vjb25kcxgNIAEoARIuCgZlbmdpbmUYDiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuRW5naW5lSW5mbxI1Cg1lbmdpbmVzX2FmdGVyGA8gAygLMh4ubGF5ZXJtZXNoLnN0YWdlLnYxLkVuZ2luZUluZm8SFAoMc3RlcF9zZWNvbmRzGBAgASgBSgQICBAJSgQICxAMSgQIDBANIlEKCkVuZ2luZUluZm8SDwoHcmVwbGljYRgBIAEoCRINCgVvd25lchgCIAEoCRISCgpwcm9jZXNzb3JzGAMgASgBEg8KB3RocmVhZHMYBCABKA0iuwEKClN0ZXBUb3RhbHMSDQoFc3RlcHMYASABKAESDQoFcGFydHMYAiABKAESFAoMYnVzeV9zZWNvbmRzGAMgASgBEhUKDXF1ZXVlX3NlY29uZHMYBCABKAESFQoNcGFydHNfc3F1YXJlZBgFIAEoARIYChBwYXJ0c19ieV9zZWNvbmRzGAYgASgBEhkKEXByb2Nlc3Nvcl9zZWNvbmRzGAcgASgBEhYKDnVwdGltZV9zZWNvbmRzGAggASgBIpoCCgRPcGVuEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEg0KBXJvdXRlGAMgAygJEg8KB2dhdGV3YXkYBCABKAkSEgoKbWF4X2xlbmd0aBgFIAEoDRIuCghzYW1wbGluZxgGIAEoCzIcLmxheWVybWVzaC5zdGFnZS52MS5TYW1wbGluZxIOCgZwcm9tcHQYByADKA0SDgoGcHJlZml4GAggAygJEhMKC3RyYWNlcGFyZW50GAkgASgJEhUKDWNhY2hlZF9ibG9ja3MYCiABKA0SEgoKY2FjaGVfc2FsdBgLIAEoCRISCgVzY29yZRgNIAEoDUgAiAEBEg8KB3NhbXBsZWQYFCADKA1CCAoGX3Njb3JlIpwDCghTYW1wbGluZxITCgt0ZW1wZXJhdHVyZRgBIAEoARINCgV0b3BfcBgCIAEoARINCgV0b3BfaxgDIAEoDRINCgVtaW5fcBgEIAEoARIMCgRzZWVkGAUgASgBEhoKEnJlcGV0aXRpb25fcGVuYWx0eRgGIAEoARIYChBwcmVzZW5jZV9wZW5hbHR5GAcgASgBEhkKEWZyZXF1ZW5jeV9wZW5hbHR5GAggASgBEj8KCmxvZ2l0X2JpYXMYCSADKAsyKy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxpbmcuTG9naXRCaWFzRW50cnkSEgoKbWluX3Rva2VucxgKIAEoDRIQCghzdG9wX2lkcxgLIAMoDRIyCgpjb25zdHJhaW50GAwgASgLMh4ubGF5ZXJtZXNoLnN0YWdlLnYxLkNvbnN0cmFpbnQSFQoIbG9ncHJvYnMYDSABKA1IAIgBARowCg5Mb2dpdEJpYXNFbnRyeRILCgNrZXkYASABKA0SDQoFdmFsdWUYAiABKAE6AjgBQgsKCV9sb2dwcm9icyItCgpDb25zdHJhaW50Eg4KBnNvdXJjZRgBIAEoCRIPCgdlbmRfaWRzGAIgAygNIkAKBk9wZW5lZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIVCg1jYWNoZWRfdG9rZW5zGAMgASgNIlUKBUZyYW1lEicKBWl0ZW1zGAEgAygLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLkl0ZW0SDgoGdG9rZW5zGAIgAygNEhMKC2FjdGl2YXRpb25zGAMgASgMIrMBCgRJdGVtEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHBvc2l0aW9uGAMgASgNEg0KBWNvdW50GAQgASgNEg4KBmxvZ2l0cxgFIAEoDRINCgVkcmFmdBgGIAMoDRIOCgZwYXJlbnQYByABKAkSKwoEcGF0aBgIIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUSDQoFc2NvcmUYCSABKA0iKwoJU3RhZ2VUaW1lEg0KBXF1ZXVlGAEgASgNEg8KB2NvbXB1dGUYAiABKA0iNgoGVG9rZW5zEiwKB3NhbXBsZWQYASADKAsyGy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxlZCKDAgoHU2FtcGxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRIOCgZ0b2tlbnMYBCADKA0SKwoEcGF0aBgFIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUSMgoIbG9ncHJvYnMYBiADKAsyIC5sYXllcm1lc2guc3RhZ2UudjEuVG9rZW5Mb2dwcm9iEjAKBnNjb3JlZBgHIAMoCzIgLmxheWVybWVzaC5zdGFnZS52MS5Ub2tlbkxvZ3Byb2ISEwoLc2NvcmVkX2Zyb20YCCABKA0SDQoFZW5kZWQYCSABKAgiSgoMVG9rZW5Mb2dwcm9iEg8KB2xvZ3Byb2IYASABKAISDAoEcmFuaxgCIAEoDRILCgNpZHMYAyADKA0SDgoGdmFsdWVzGAQgAygCIjgKBUNsb3NlEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEg4KBnByZWZpeBgDIAMoCSJICgZGYWlsZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDAoEY29kZRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIhcKBkNyZWRpdBINCgVieXRlcxgBIAEoDSIVCgRQaW5nEg0KBW5vbmNlGAEgASgNIkEKBFBvbmcSDQoFbm9uY2UYASABKA0SKgoGc3RhdHVzGAIgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlN0YXR1cyIHCgVEcmFpbjJNCgVTdGFnZRJECgRMaW5rEhsubGF5ZXJtZXNoLnN0YWdlLnYxLk1lc3NhZ2UaGy5sYXllcm1lc2guc3RhZ2UudjEuTWVzc2FnZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message layermesh.stage.v1.Message
@@ -528,6 +528,14 @@ export type Open = Message$1<"layermesh.stage.v1.Open"> & {
   cacheSalt: string;
 
   /**
+   * The prompt's own tokens are scored, and so many of the likeliest beside each; absent where that is not wanted. Then
+   * `prompt` is sent, and `prefix` is not: what is cached has no logits.
+   *
+   * @generated from field: optional uint32 score = 13;
+   */
+  score?: number;
+
+  /**
    * What was sampled on earlier routes, in order. It is fed after the prompt like a part of it, but it is output:
    * penalties, min_tokens and the random draws go on after it.
    *
@@ -603,6 +611,20 @@ export type Sampling = Message$1<"layermesh.stage.v1.Sampling"> & {
    * @generated from field: repeated uint32 stop_ids = 11;
    */
   stopIds: number[];
+
+  /**
+   * Absent where any text will do.
+   *
+   * @generated from field: layermesh.stage.v1.Constraint constraint = 12;
+   */
+  constraint?: Constraint;
+
+  /**
+   * Log probabilities of the sampled tokens are wanted, and of so many of the likeliest beside each; absent where not.
+   *
+   * @generated from field: optional uint32 logprobs = 13;
+   */
+  logprobs?: number;
 };
 
 /**
@@ -611,6 +633,32 @@ export type Sampling = Message$1<"layermesh.stage.v1.Sampling"> & {
  */
 export const SamplingSchema: GenMessage<Sampling> = /*@__PURE__*/
   messageDesc(file_stage, 8);
+
+/**
+ * A grammar that the output has to be of.
+ *
+ * @generated from message layermesh.stage.v1.Constraint
+ */
+export type Constraint = Message$1<"layermesh.stage.v1.Constraint"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * Tokens that end it where the grammar allows an end.
+   *
+   * @generated from field: repeated uint32 end_ids = 2;
+   */
+  endIds: number[];
+};
+
+/**
+ * Describes the message layermesh.stage.v1.Constraint.
+ * Use `create(ConstraintSchema)` to create a new message.
+ */
+export const ConstraintSchema: GenMessage<Constraint> = /*@__PURE__*/
+  messageDesc(file_stage, 9);
 
 /**
  * @generated from message layermesh.stage.v1.Opened
@@ -639,7 +687,7 @@ export type Opened = Message$1<"layermesh.stage.v1.Opened"> & {
  * Use `create(OpenedSchema)` to create a new message.
  */
 export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
-  messageDesc(file_stage, 9);
+  messageDesc(file_stage, 10);
 
 /**
  * One step's rows: `tokens` into stage 0, `activations` everywhere else.
@@ -672,7 +720,7 @@ export type Frame = Message$1<"layermesh.stage.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_stage, 10);
+  messageDesc(file_stage, 11);
 
 /**
  * @generated from message layermesh.stage.v1.Item
@@ -729,6 +777,13 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
    * @generated from field: repeated layermesh.stage.v1.StageTime path = 8;
    */
   path: StageTime[];
+
+  /**
+   * So many of the last rows are scored: each against the token of the prompt that comes after it.
+   *
+   * @generated from field: uint32 score = 9;
+   */
+  score: number;
 };
 
 /**
@@ -736,7 +791,7 @@ export type Item = Message$1<"layermesh.stage.v1.Item"> & {
  * Use `create(ItemSchema)` to create a new message.
  */
 export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
-  messageDesc(file_stage, 11);
+  messageDesc(file_stage, 12);
 
 /**
  * From the arrival of an item in a stage until its rows leave; by that stage's own clock, microseconds.
@@ -760,7 +815,7 @@ export type StageTime = Message$1<"layermesh.stage.v1.StageTime"> & {
  * Use `create(StageTimeSchema)` to create a new message.
  */
 export const StageTimeSchema: GenMessage<StageTime> = /*@__PURE__*/
-  messageDesc(file_stage, 12);
+  messageDesc(file_stage, 13);
 
 /**
  * @generated from message layermesh.stage.v1.Tokens
@@ -777,7 +832,7 @@ export type Tokens = Message$1<"layermesh.stage.v1.Tokens"> & {
  * Use `create(TokensSchema)` to create a new message.
  */
 export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
-  messageDesc(file_stage, 13);
+  messageDesc(file_stage, 14);
 
 /**
  * What was sampled of one sequence in one step: the accepted tokens of a draft, and one more.
@@ -813,6 +868,32 @@ export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
    * @generated from field: repeated layermesh.stage.v1.StageTime path = 5;
    */
   path: StageTime[];
+
+  /**
+   * Of each of `tokens`, where they are wanted.
+   *
+   * @generated from field: repeated layermesh.stage.v1.TokenLogprob logprobs = 6;
+   */
+  logprobs: TokenLogprob[];
+
+  /**
+   * Of tokens of the prompt that stand from `scored_from` on.
+   *
+   * @generated from field: repeated layermesh.stage.v1.TokenLogprob scored = 7;
+   */
+  scored: TokenLogprob[];
+
+  /**
+   * @generated from field: uint32 scored_from = 8;
+   */
+  scoredFrom: number;
+
+  /**
+   * The grammar allows nothing after them.
+   *
+   * @generated from field: bool ended = 9;
+   */
+  ended: boolean;
 };
 
 /**
@@ -820,7 +901,47 @@ export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
  * Use `create(SampledSchema)` to create a new message.
  */
 export const SampledSchema: GenMessage<Sampled> = /*@__PURE__*/
-  messageDesc(file_stage, 14);
+  messageDesc(file_stage, 15);
+
+/**
+ * How the model rated a token: by the logits as it gave them, before anything changed them.
+ *
+ * @generated from message layermesh.stage.v1.TokenLogprob
+ */
+export type TokenLogprob = Message$1<"layermesh.stage.v1.TokenLogprob"> & {
+  /**
+   * Natural logarithm of its probability.
+   *
+   * @generated from field: float logprob = 1;
+   */
+  logprob: number;
+
+  /**
+   * 1 is the likeliest.
+   *
+   * @generated from field: uint32 rank = 2;
+   */
+  rank: number;
+
+  /**
+   * The likeliest tokens, in order, and their log probabilities.
+   *
+   * @generated from field: repeated uint32 ids = 3;
+   */
+  ids: number[];
+
+  /**
+   * @generated from field: repeated float values = 4;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message layermesh.stage.v1.TokenLogprob.
+ * Use `create(TokenLogprobSchema)` to create a new message.
+ */
+export const TokenLogprobSchema: GenMessage<TokenLogprob> = /*@__PURE__*/
+  messageDesc(file_stage, 16);
 
 /**
  * @generated from message layermesh.stage.v1.Close
@@ -849,7 +970,7 @@ export type Close = Message$1<"layermesh.stage.v1.Close"> & {
  * Use `create(CloseSchema)` to create a new message.
  */
 export const CloseSchema: GenMessage<Close> = /*@__PURE__*/
-  messageDesc(file_stage, 15);
+  messageDesc(file_stage, 17);
 
 /**
  * @generated from message layermesh.stage.v1.Failed
@@ -883,7 +1004,7 @@ export type Failed = Message$1<"layermesh.stage.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_stage, 16);
+  messageDesc(file_stage, 18);
 
 /**
  * @generated from message layermesh.stage.v1.Credit
@@ -900,7 +1021,7 @@ export type Credit = Message$1<"layermesh.stage.v1.Credit"> & {
  * Use `create(CreditSchema)` to create a new message.
  */
 export const CreditSchema: GenMessage<Credit> = /*@__PURE__*/
-  messageDesc(file_stage, 17);
+  messageDesc(file_stage, 19);
 
 /**
  * @generated from message layermesh.stage.v1.Ping
@@ -917,7 +1038,7 @@ export type Ping = Message$1<"layermesh.stage.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_stage, 18);
+  messageDesc(file_stage, 20);
 
 /**
  * @generated from message layermesh.stage.v1.Pong
@@ -941,7 +1062,7 @@ export type Pong = Message$1<"layermesh.stage.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_stage, 19);
+  messageDesc(file_stage, 21);
 
 /**
  * @generated from message layermesh.stage.v1.Drain
@@ -954,7 +1075,7 @@ export type Drain = Message$1<"layermesh.stage.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_stage, 20);
+  messageDesc(file_stage, 22);
 
 /**
  * @generated from service layermesh.stage.v1.Stage

@@ -23,7 +23,7 @@ function decode(tokens: readonly number[], of: Choice, step = 1): Piece[] {
   const decoder = new ChoiceDecoder(of, byteTokenizer);
   const pieces: Piece[] = [];
   for (let from = 0; from < tokens.length; from += step) {
-    pieces.push(decoder.push(tokens.slice(from, from + step)));
+    pieces.push(decoder.push({ tokens: tokens.slice(from, from + step) }));
     if (pieces.at(-1)!.finishReason !== null) break;
   }
   return pieces;
@@ -81,6 +81,21 @@ describe('decoding a choice', () => {
     expect(textOf(decode(tokens, choice({ ...ends, includeStop: true })))).toBe('ab</s>');
     const late = { ...ends, sampling: { ...ends.sampling, minTokens: 4 } };
     expect(textOf(decode(tokens, choice(late)))).toBe('abcd');
+  });
+
+  test('ends with the last token where the grammar does, and shows it', () => {
+    for (const maxTokens of [2, 9]) {
+      const decoder = new ChoiceDecoder(choice({ maxTokens, stop: ['b?'] }), byteTokenizer);
+      const piece = decoder.push({ tokens: [...Buffer.from('ab')], ended: true });
+      expect(piece).toEqual({ tokens: [97, 98], text: 'ab', finishReason: 'stop' });
+    }
+  });
+
+  test('keeps the log probabilities of the tokens that belong to the answer', () => {
+    const logprobs = [1, 2, 3].map((rank) => ({ logprob: -rank, rank, ids: [], values: [] }));
+    const decoder = new ChoiceDecoder(choice({}), byteTokenizer);
+    const piece = decoder.push({ tokens: [97, EOS, 98], logprobs });
+    expect(piece).toMatchObject({ tokens: [97, EOS], logprobs: logprobs.slice(0, 2) });
   });
 
   test('looks for stop strings only after min_tokens', () => {

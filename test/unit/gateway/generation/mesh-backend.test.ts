@@ -6,6 +6,7 @@ import type {
   MeshBackendOptions,
 } from '../../../../services/gateway/generation/mesh-backend.js';
 import { announcedPlan, introduce } from '../../../../services/lib/mesh/identity.js';
+import type { StepTokens } from '../../../../services/lib/sampling/step-tokens.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { HelloSchema, StatusSchema } from '../../../../services/lib/wire/gen/stage_pb.js';
@@ -43,8 +44,8 @@ describe('the mesh backend', () => {
     first.send({ case: 'failed', value: { ...identified(open), code, message: 'no' } });
   const identified = ({ sequence, epoch }: BodyOf<'open'>) => ({ sequence, epoch });
 
-  /** The mesh samples 100, 101, … for the open sequence. */
-  const answer = (frame: BodyOf<'frame'>): void => {
+  /** The mesh samples 100, 101, … for the open sequence, of which it may have more to tell. */
+  const answer = (frame: BodyOf<'frame'>, more: object = {}): void => {
     const item = frame.items.at(-1)!;
     if (item.logits === 0) return;
     const open = first.opens.at(-1)!;
@@ -52,13 +53,13 @@ describe('the mesh backend', () => {
     const tokens = [100 + position - request.prompt.length];
     headOf(open).send({
       case: 'tokens',
-      value: { sampled: [{ ...identified(open), position, tokens }] },
+      value: { sampled: [{ ...identified(open), position, tokens, ...more }] },
     });
   };
   const generate = () => backend.generate(request, leave.signal);
-  const collect = async (steps: AsyncIterable<readonly number[]>): Promise<number[]> => {
+  const collect = async (steps: AsyncIterable<StepTokens>): Promise<number[]> => {
     const collected: number[] = [];
-    for await (const tokens of steps) collected.push(...tokens);
+    for await (const { tokens } of steps) collected.push(...tokens);
     return collected;
   };
   const openings = (): string[] =>
@@ -213,7 +214,7 @@ describe('the mesh backend', () => {
     const pulled: unknown[] = [];
     const framesSeen: number[] = [];
     for (let next = await pulling.next(); !next.done; next = await pulling.next()) {
-      pulled.push(next.value);
+      pulled.push(next.value.tokens);
       await delay(5);
       framesSeen.push(first.frames.length);
     }
@@ -258,7 +259,7 @@ describe('the mesh backend', () => {
       { ...token, position: 6 },
     ];
     heads[0].send({ case: 'tokens', value: { sampled: [...wrong, { ...token, tokens: [8] }, token] } });
-    expect(await pulled).toEqual({ done: false, value: [8] });
+    expect(await pulled).toEqual({ done: false, value: { tokens: [8] } });
   });
 
   it.each(['stage_unavailable', 'stream_broken'])(
@@ -317,7 +318,7 @@ describe('the mesh backend', () => {
       { sequence: 'g-2', epoch: 1, position: 5, tokens: [9] },
     ];
     heads[1].send({ case: 'tokens', value: { sampled: tokens } });
-    expect((await Promise.all(pulled)).map(({ value }) => value as number[])).toEqual([[8], [9]]);
+    expect((await Promise.all(pulled)).map(({ value }) => (value as StepTokens).tokens)).toEqual([[8], [9]]);
     expect(first.closes).toEqual(['g-1/1']);
     expect(openings()).toHaveLength(3);
   });
@@ -378,11 +379,41 @@ describe('the mesh backend', () => {
     await eventually('the closes', () => first.closes.length === 2);
   });
 
+  it('hands on what it is told of the tokens, and ends where the grammar does', async () => {
+    await start();
+    first.onOpen = agree;
+    const rated = { logprob: -0.5, rank: 2, ids: [9, 8], values: [-0.25, -0.5] };
+    const told = [
+      { logprobs: [rated], scored: [rated], scoredFrom: 1 },
+      { logprobs: [rated], ended: true },
+    ];
+    first.onFrame = (frame) => answer(frame, told.shift());
+    const steps: StepTokens[] = [];
+    for await (const step of (await generate()).tokens) steps.push(step);
+    expect(steps).toMatchObject([
+      { tokens: [100], logprobs: [rated], scored: { from: 1, logprobs: [rated] } },
+      { tokens: [101], logprobs: [rated], ended: true },
+    ]);
+    await eventually('the close', () => first.closes.length === 1);
+  });
+
+  it.each([
+    ['more tokens than there are', [{ ids: [] }, { ids: [] }]],
+    ['more neighbours than it rates', [{ ids: [1] }]],
+  ])('ends a sequence whose head tells of %s', async (_what, logprobs) => {
+    await start();
+    first.onOpen = agree;
+    first.onFrame = (frame) => answer(frame, { logprobs });
+    const { tokens } = await generate();
+    expect((await thrownBy(() => collect(tokens))).code).toBe('invalid_frame');
+    await eventually('the close', () => first.closes.length === 1);
+  });
+
   it('frees what its consumer breaks off', async () => {
     await start();
     first.onOpen = agree;
     first.onFrame = answer;
-    for await (const [token] of (await generate()).tokens) if (token === 101) break;
+    for await (const { tokens } of (await generate()).tokens) if (tokens[0] === 101) break;
     await eventually('the close', () => first.closes.length === 1);
   });
 

@@ -5,6 +5,7 @@ import type {
   MeshBackendOptions,
 } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
+import type { StepTokens } from '../../../../services/lib/sampling/step-tokens.js';
 import { prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';
 import { greedy } from '../../../support/sampling.js';
@@ -35,9 +36,9 @@ describe('a generation whose route breaks', () => {
 
   const generate = (changes: Partial<GenerateRequest> = {}) =>
     backend.generate({ ...request, ...changes }, leave.signal);
-  const collect = async (steps: AsyncIterable<readonly number[]>): Promise<number[]> => {
+  const collect = async (steps: AsyncIterable<StepTokens>): Promise<number[]> => {
     const collected: number[] = [];
-    for await (const tokens of steps) collected.push(...tokens);
+    for await (const { tokens } of steps) collected.push(...tokens);
     return collected;
   };
   const run = async (sampling: SamplingParams): Promise<number[]> =>
@@ -103,7 +104,7 @@ describe('a generation whose route breaks', () => {
     expect(route).toBe('stage-0/a>stage-1/x');
     const pulling = tokens[Symbol.asyncIterator]();
     const sampled: number[] = [];
-    while (sampled.length < 9) sampled.push(...((await pulling.next()).value as number[]));
+    while (sampled.length < 9) sampled.push(...((await pulling.next()).value as StepTokens).tokens);
     system.mesh.stop(system.heads[0]!);
     await eventually('the new route', () => system.firsts[1]!.opens.length === 1);
     const [before, open] = system.firsts.map(({ opens }) => opens[0]!);
@@ -156,7 +157,7 @@ describe('a generation whose route breaks', () => {
     const expected = await run(greedy);
     const { tokens } = await generate();
     const pulling = tokens[Symbol.asyncIterator]();
-    const sampled = [...((await pulling.next()).value as number[])];
+    const sampled = [...((await pulling.next()).value as StepTokens).tokens];
     const first = system.firsts.find(({ opens }) => opens.some(({ sequence }) => sequence === 'g-2'))!;
     first.send({ case: 'failed', value: { sequence: 'g-2', epoch: 1, code: 'stream_broken', message: 'm' } });
     const second = system.firsts.find((other) => other !== first)!;
@@ -300,7 +301,7 @@ describe('a generation whose route breaks', () => {
       const expected = await run(greedy);
       const { tokens } = await generate();
       const pulling = tokens[Symbol.asyncIterator]();
-      const sampled = [...((await pulling.next()).value as number[])];
+      const sampled = [...((await pulling.next()).value as StepTokens).tokens];
       const { route } = system.firsts
         .flatMap(({ opens }) => opens)
         .find(({ sequence }) => sequence === 'g-2')!;

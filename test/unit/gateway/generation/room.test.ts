@@ -2,6 +2,7 @@ import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { MeshBackend } from '../../../../services/gateway/generation/mesh-backend.js';
 import type { Generation } from '../../../../services/gateway/generation/backend.js';
 import { RoomQueue } from '../../../../services/gateway/routing/room-queue.js';
+import type { StepTokens } from '../../../../services/lib/sampling/step-tokens.js';
 import { eventually } from '../../../support/eventually.js';
 import { greedy } from '../../../support/sampling.js';
 import { thrownBy } from '../../../support/thrown-by.js';
@@ -125,7 +126,7 @@ describe('sequences that do not all fit', () => {
   const opens = (): string[] => first.opens.map(({ sequence, epoch }) => `${sequence}/${epoch}`);
   const collect = async ({ tokens }: Generation): Promise<number[]> => {
     const all: number[] = [];
-    for await (const step of tokens) all.push(...step);
+    for await (const step of tokens) all.push(...step.tokens);
     return all;
   };
 
@@ -155,7 +156,10 @@ describe('sequences that do not all fit', () => {
     const { tokens } = await generate('displaced');
     const pulling = tokens[Symbol.asyncIterator]();
     const sampled: number[] = [];
-    while (sampled.length < 30) sampled.push(...((await pulling.next()).value as number[]));
+    while (sampled.length < 30) {
+      const step = (await pulling.next()).value as StepTokens;
+      sampled.push(...step.tokens);
+    }
     const gives = { sequence: 'g-2', epoch: 1, code: 'kv_exhausted', message: 'full' };
     first.send({ case: 'failed', value: gives });
     await eventually('it waits', () => backend.waiting === 1);
@@ -167,7 +171,7 @@ describe('sequences that do not all fit', () => {
     const again = first.opens.at(-2)!;
     expect(again.sampled).toEqual(sampled);
     expect(again.cachedBlocks).toBe(again.prefix.length);
-    for await (const step of { [Symbol.asyncIterator]: () => pulling }) sampled.push(...step);
+    for await (const step of { [Symbol.asyncIterator]: () => pulling }) sampled.push(...step.tokens);
     expect(sampled).toEqual(expected);
   });
 

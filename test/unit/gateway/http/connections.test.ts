@@ -100,7 +100,7 @@ describe('a connection', () => {
       .post(CHAT, { ...body, stream })
       .halfClose();
     await eventually('it is asked whether it is there', () =>
-      /HTTP\/1.1 100 |\n: \n\n/.test(client.received),
+      /HTTP\/1.1 100 |\n: keep-alive\n\n/.test(client.received),
     );
     go!();
     await eventually('it is answered and closed', () => client.closed);

@@ -29,11 +29,11 @@ describe('the engine client', () => {
   it('gives each answer to whom it belongs, and goes on after a failure', async () => {
     const engine = await start(`
       if (request.type === 'open') failed('kv_exhausted');
-      else done({ kv: { used: 7, capacity: 10 }, seconds: 2, result: { tokens: [5] } });`);
+      else done({ kv: { used: 7, capacity: 10 }, seconds: 2, result: { sampled: [5] } });`);
     expect(engine.kv).toEqual({ used: 0, capacity: 10 });
     const [refused, stepped] = [thrownBy(() => engine.open('s', 1, null)), engine.step(input())];
     expect((await refused).code).toBe('kv_exhausted');
-    expect(await stepped).toEqual({ result: { tokens: [5] }, seconds: 2 });
+    expect(await stepped).toEqual({ result: { sampled: [5] }, seconds: 2 });
     expect(engine.kv.used).toBe(7);
     await engine.stop();
     expect(crashes).toEqual([]);

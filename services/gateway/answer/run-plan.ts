@@ -1,0 +1,105 @@
+import {
+  wholeCalls,
+  type FinishedChoice,
+  type FinishReason,
+  type ToolCallPiece,
+} from '../../lib/openai/response-format.js';
+import type { Admission } from '../admission.js';
+import type { DemandMeter } from '../demand/demand-meter.js';
+import type { RequestTrace } from '../telemetry/request-trace.js';
+import type { Timings } from '../telemetry/timings.js';
+import { choicesOf, usageOfPlan, type Finished, type GenerationPlan } from './choice.js';
+import { allOrAbort, RunningChoice, untilRouted, type ChoiceRunner } from './running-choice.js';
+
+/** What requests run on. */
+export interface PlanRunner extends ChoiceRunner {
+  readonly admission: Pick<Admission, 'acquire'>;
+  readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
+}
+
+/** A request whose choices run, each on a route of its own. */
+export interface RunningPlan {
+  readonly plan: GenerationPlan;
+  readonly choices: readonly RunningChoice[];
+  /** Of all choices. */
+  readonly route: string;
+  readonly trace: RequestTrace;
+  readonly controller: AbortController;
+}
+
+/**
+ * Runs all choices of a request at once. `deliver` reads them to their ends, be it for a client that waits or for none: it is
+ * called when every sequence has its route, and nothing runs any more when it has returned. Throws why they cannot run, and
+ * what `deliver` throws.
+ */
+export async function runPlan(
+  runner: PlanRunner,
+  plan: GenerationPlan,
+  trace: RequestTrace,
+  controller: AbortController,
+  deliver: (running: RunningPlan) => Promise<readonly Finished[]>,
+): Promise<void> {
+  const asked = choicesOf(plan);
+  runner.demand.asked(asked);
+
+  const permit = await trace.measure('admission', () =>
+    runner.admission.acquire(asked.length, controller.signal),
+  );
+  try {
+    runner.metrics.queueTime.observe(trace.seconds);
+    const choices = asked.map((choice) => new RunningChoice(runner, choice, trace, controller.signal));
+    await trace.measure('route', () => untilRouted(choices, controller));
+    const route = choices.flatMap(({ generation }) => generation?.route ?? []).join(', ');
+    trace.routed(route);
+    runner.demand.began(asked);
+
+    const finished = await deliver({ plan, choices, route, trace, controller });
+    runner.demand.ended(asked, finished);
+    trace.finish(
+      usageOfPlan(plan, choices, finished),
+      finished.map(({ finishReason }) => finishReason),
+    );
+  } finally {
+    // Whatever went wrong: no sequence outlives its request.
+    controller.abort(new Error('the request is over'));
+    permit.release();
+  }
+}
+
+/** An answer that has come whole. */
+export interface WholeAnswer {
+  readonly finished: readonly Finished[];
+  /** As the plan's format has it. */
+  readonly body: object;
+  /** Where the time went, where that was asked for. */
+  readonly timings: Timings | undefined;
+}
+
+/** Reads all choices to their ends. */
+export async function wholeAnswer({ plan, choices, trace, controller }: RunningPlan): Promise<WholeAnswer> {
+  const { format, timed, settings } = plan;
+  const answers = await allOrAbort(choices.map(collect), controller);
+  const finished = answers.map(({ tokens, finishReason }) => ({ tokens: tokens.length, finishReason }));
+  const timings = timed ? trace.timings() : undefined;
+  const whole = answers.map(({ prompt, tokens, ...choice }): FinishedChoice => ({
+    ...choice,
+    ...(settings.returnTokenIds ? { tokenIds: tokens, promptTokenIds: prompt } : {}),
+  }));
+  const body = format.response(whole, { usage: usageOfPlan(plan, choices, finished), timings });
+  return { finished, body, timings };
+}
+
+async function collect({ choice: { index, prompt }, pieces }: RunningChoice) {
+  let text = '';
+  const tokens: number[] = [];
+  const calls: ToolCallPiece[] = [];
+  let finishReason: FinishReason = 'length';
+  for await (const piece of pieces) {
+    text += piece.text;
+    tokens.push(...piece.tokens);
+    calls.push(...(piece.toolCalls ?? []));
+    finishReason = piece.finishReason ?? finishReason;
+  }
+  const toolCalls = calls.length > 0 ? { toolCalls: wholeCalls(calls) } : {};
+  return { index, prompt, text, ...toolCalls, tokens, finishReason };
+}

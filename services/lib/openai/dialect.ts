@@ -1,0 +1,106 @@
+import type { ServingError } from '../errors/serving-error.js';
+
+/** One thing that a stream says. */
+export interface StreamEvent {
+  /** Its name, where a stream has events of several kinds. */
+  readonly event?: string;
+  readonly data: object;
+}
+
+/** How a stream's events are told apart on the wire. */
+export interface Framing {
+  readonly contentType: string;
+  /** One event, whole. */
+  frame(event: StreamEvent): string;
+  /** Means nothing to who reads the stream; may be written between any two events. */
+  readonly nothing: string;
+}
+
+/** Server-sent events, whose comments are lines that begin with a colon. */
+const sse: Framing = {
+  contentType: 'text/event-stream',
+  frame: ({ event, data }) =>
+    `${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`,
+  nothing: ': keep-alive\n\n',
+};
+
+/**
+ * A JSON document a line. There are no comments, and clients parse empty lines too; but a space that a document begins
+ * with is JSON's own nothing.
+ */
+const ndjson: Framing = {
+  contentType: 'application/x-ndjson',
+  frame: ({ data }) => `${JSON.stringify(data)}\n`,
+  nothing: ' ',
+};
+
+/** How the routes of an API speak: what a stream looks like, and how what went wrong is worded. */
+export interface Dialect {
+  readonly framing: Framing;
+  /** Written after the last event of a stream that ends well. */
+  readonly end: string;
+  errorBody(error: ServingError, requestId: string): object;
+  /** Of a stream that has begun, the last event. */
+  errorEvent(error: ServingError, requestId: string): StreamEvent;
+}
+
+/** What a client sent comes back in messages; not at any length, and on one line. */
+const MAX_TEXT = 1_000;
+const oneLine = (text: string): string => text.slice(0, MAX_TEXT).replace(/[\r\n\u2028\u2029]/g, ' ');
+
+/** What went wrong inside is for the log: the client of an `internal` error learns the code. */
+function textOf({ code, message, hint }: ServingError): string {
+  const text = code === 'internal' ? 'internal error' : oneLine(message);
+  return hint === '' ? text : `${text} (${hint})`;
+}
+
+/** For a body that has no field for it. */
+const textWithCode = (error: ServingError): string => `${textOf(error)} [${error.code}]`;
+
+const openaiError = (error: ServingError): object => ({
+  error: {
+    message: textOf(error),
+    type: error.kind.type,
+    param: error.param === null ? null : oneLine(error.param),
+    code: error.code,
+  },
+});
+
+/** OpenAI's, of chats and completions. */
+export const openai: Dialect = {
+  framing: sse,
+  end: 'data: [DONE]\n\n',
+  errorBody: openaiError,
+  errorEvent: (error) => ({ data: openaiError(error) }),
+};
+
+/** Its errors have the types of OpenAI's but for these (docs.anthropic.com, "Errors"). */
+function anthropicType({ http, type }: ServingError['kind']): string {
+  if (http === 413) return 'request_too_large';
+  if (type !== 'server_error') return type;
+  return http === 503 ? 'overloaded_error' : 'api_error';
+}
+
+const anthropicError = (error: ServingError, requestId: string): object => ({
+  type: 'error',
+  error: { type: anthropicType(error.kind), message: textWithCode(error) },
+  request_id: requestId,
+});
+
+/** Anthropic's, of `/v1/messages`: its events have names, and a stream ends with its last. */
+export const anthropic: Dialect = {
+  framing: sse,
+  end: '',
+  errorBody: anthropicError,
+  errorEvent: (error, requestId) => ({ event: 'error', data: anthropicError(error, requestId) }),
+};
+
+const ollamaError = (error: ServingError): object => ({ error: textWithCode(error) });
+
+/** Ollama's, of `/api`. */
+export const ollama: Dialect = {
+  framing: ndjson,
+  end: '',
+  errorBody: ollamaError,
+  errorEvent: (error) => ({ data: ollamaError(error) }),
+};
