@@ -1,10 +1,13 @@
 import type { RequestHandler, Response } from 'express';
+import type { Rendering } from '../../../lib/model/text/chat-template.js';
+import { toolStyleOf, type ToolStyle } from '../../../lib/model/text/tool-style.js';
 import { readChatRequest } from '../../../lib/openai/chat-request.js';
 import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
 import { readCompletionRequest } from '../../../lib/openai/completion-request.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead } from '../../answer/choice.js';
+import { callReading } from '../../answer/tool-output.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../middleware/trace-requests.js';
 import type { RequestTrace } from '../../telemetry/request-trace.js';
@@ -18,7 +21,7 @@ const DEFAULT_MAX_TOKENS = 16;
 export function chatCompletions(gateway: Gateway): RequestHandler {
   const { model, inferences } = gateway;
   return async (request, response) => {
-    const { messages, rendering, settings } = readChatRequest(request.body, model);
+    const { messages, rendering, toolUse, settings } = readChatRequest(request.body, model);
     const timed = request.get('x-layermesh-timing') === 'true';
     const inference = { operation: 'chat', model: model.id, settings } as const;
     await traceInference(inferences, response, inference, async (trace) => {
@@ -30,7 +33,8 @@ export function chatCompletions(gateway: Gateway): RequestHandler {
       const limits = outputLimits(settings, Infinity, gateway.maxTokens);
       const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
       const format = chatFormat(newResponseHead(model, settings));
-      await respond(gateway, response, { prompts, settings, format, timed }, trace);
+      const calls = callReading(toolUse, styleOf(gateway, rendering));
+      await respond(gateway, response, { prompts, settings, format, calls, timed }, trace);
     });
   };
 }
@@ -56,10 +60,14 @@ export function completions(gateway: Gateway): RequestHandler {
         return fitContext(ids, limits, model.contextLength, 'prompt');
       });
       const format = completionFormat(newResponseHead(model, settings));
-      await respond(gateway, response, { prompts, settings, format, timed }, trace);
+      await respond(gateway, response, { prompts, settings, format, calls: null, timed }, trace);
     });
   };
 }
+
+/** How the model of a chat calls tools: as its template says, or that of the request. */
+const styleOf = ({ text }: Gateway, { chatTemplate }: Rendering): ToolStyle =>
+  chatTemplate === undefined ? text.chatTemplate.toolStyle : toolStyleOf(chatTemplate);
 
 const tokenize = (
   { textWork }: Gateway,
