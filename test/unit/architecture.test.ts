@@ -5,13 +5,14 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** What each part may import besides itself, from docs/architecture.md: imports point one way. */
 const foundation = ['config', 'errors'];
-const middle = ['wire', 'model', 'telemetry', ...foundation];
+const middle = ['wire', 'model', 'grammar', 'telemetry', ...foundation];
 const upper = ['anthropic', 'ollama', 'openai', 'engine', 'mesh', 'sampling', 'process', ...middle];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['errors'],
   errors: [],
   telemetry: foundation,
   process: ['telemetry', ...foundation],
+  grammar: foundation,
   wire: middle,
   model: middle,
   openai: ['sampling', ...middle],
@@ -51,6 +52,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages with one home: who uses them elsewhere goes round the part that hides them. */
 const homes: Readonly<Record<string, readonly string[]>> = {
+  '@eslint-community/regexpp': ['services/lib/grammar/'],
   'onnxruntime-node': ['services/lib/engine/'],
   // Between services, and towards KEDA.
   '@grpc/grpc-js': ['services/lib/mesh/', 'services/gateway/demand/external-scaler'],

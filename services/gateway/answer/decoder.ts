@@ -4,6 +4,7 @@ import type { FinishReason, ToolCallPiece } from '../../lib/openai/response-form
 import type { StepTokens, TokenLogprob } from '../../lib/sampling/step-tokens.js';
 import { StopMatcher } from '../../lib/sampling/stop-matcher.js';
 import type { Choice } from './choice.js';
+import { ToolOutput } from './tool-output.js';
 
 /** What the tokens of one step brought. */
 export interface Piece {
@@ -24,7 +25,7 @@ export interface Piece {
 type Ending = Pick<Piece, 'finishReason' | 'stopString'>;
 
 /**
- * Turns a choice's tokens into text and says when it ends: by a stop token, a stop string, its grammar or its length. A
+ * Turns a choice's tokens into text and calls of tools, and says when it ends: by a stop token, a stop string, its grammar or its length. A
  * stop string that is a special token, of which the text shows nothing, ends it as that token.
  */
 export class ChoiceDecoder {
@@ -34,6 +35,7 @@ export class ChoiceDecoder {
   readonly #specialStops: ReadonlySet<number>;
   readonly #detokenizer: StreamingDetokenizer;
   readonly #matcher: StopMatcher;
+  readonly #output: ToolOutput | null;
   #tokens = 0;
 
   constructor(choice: Choice, tokenizer: Tokenizer) {
@@ -41,13 +43,28 @@ export class ChoiceDecoder {
     this.#tokenizer = tokenizer;
     this.#stopIds = new Set(choice.sampling.stopIds);
     this.#specialStops = specialTokensOf(choice.stop, tokenizer);
-    const { prompt, showSpecial } = choice;
-    this.#detokenizer = new StreamingDetokenizer(tokenizer, { prompt, shows: () => showSpecial });
+    const { prompt, showSpecial, calls } = choice;
+    const marks = specialTokensOf(calls?.style.marks ?? [], tokenizer);
+    const shows = (id: number): boolean => showSpecial || marks.has(id);
+    this.#detokenizer = new StreamingDetokenizer(tokenizer, { prompt, shows });
+    this.#output = calls && new ToolOutput(calls);
     this.#matcher = new StopMatcher(choice.stop, choice.includeStop);
   }
 
   /** A step's tokens, at least one. */
-  push({ tokens, logprobs, ended = false }: StepTokens): Piece {
+  push(step: StepTokens): Piece {
+    const piece = this.#decode(step);
+    return this.#output === null ? piece : this.#tellCalls(piece, this.#output);
+  }
+
+  #tellCalls(piece: Piece, output: ToolOutput): Piece {
+    const { text, calls } = output.push(piece.text, piece.finishReason !== null);
+    let finishReason = output.ended ? 'stop' : piece.finishReason;
+    if (finishReason === 'stop' && output.count > 0) finishReason = this.#choice.calls!.finishReason;
+    return { ...piece, text, ...(calls.length > 0 && { toolCalls: calls }), finishReason };
+  }
+
+  #decode({ tokens, logprobs, ended = false }: StepTokens): Piece {
     let text = '';
     let count = 0;
     let last: Ending = { finishReason: null };
@@ -94,7 +111,7 @@ export class ChoiceDecoder {
   }
 }
 
-function specialTokensOf(stops: readonly string[], tokenizer: Tokenizer): ReadonlySet<number> {
-  const ids = stops.map((stop) => tokenizer.idOf(stop));
+function specialTokensOf(texts: readonly string[], tokenizer: Tokenizer): ReadonlySet<number> {
+  const ids = texts.map((text) => tokenizer.idOf(text));
   return new Set(ids.filter((id) => id !== undefined && tokenizer.isSpecial(id)) as number[]);
 }

@@ -24,6 +24,7 @@ export function messagesFormat({ key, model }: Pick<ResponseHead, 'key' | 'model
 
   let blocks = 0;
   let open: BlockType | null = null;
+  let called = false;
   let ending: Ending | null = null;
 
   const close = (): StreamEvent[] => {
@@ -46,7 +47,7 @@ export function messagesFormat({ key, model }: Pick<ResponseHead, 'key' | 'model
         ...(text === '' ? [] : [{ type: 'text', text, citations: null }]),
         ...toolCalls.flatMap((call) => toolUse(call)),
       ];
-      return message(content, endingOf(finishReason, stopString), usageOf(usage));
+      return message(content, endingOf(finishReason, toolCalls.length > 0, stopString), usageOf(usage));
     },
     start: (_choice, begun) => [event('message_start', { message: message([], null, usageOf(begun)) })],
     delta({ text, toolCalls = [] }) {
@@ -56,13 +57,14 @@ export function messagesFormat({ key, model }: Pick<ResponseHead, 'key' | 'model
         events.push(more('text_delta', { text }));
       }
       for (const { id, name, arguments: json } of toolCalls) {
+        called = true;
         if (id !== undefined) events.push(...begin('tool_use', { id, name, input: {} }));
         if (json !== '') events.push(more('input_json_delta', { partial_json: json }));
       }
       return events;
     },
     finish(_index, reason, stopString) {
-      ending = endingOf(reason, stopString);
+      ending = endingOf(reason, called, stopString);
       return close();
     },
     summary: ({ usage }) => [
@@ -79,16 +81,17 @@ interface Ending {
   readonly stop_sequence: string | null;
 }
 
-const REASONS: Readonly<Record<FinishReason, string>> = {
-  stop: 'end_turn',
+const REASONS: Readonly<Record<Exclude<FinishReason, 'stop'>, string>> = {
   length: 'max_tokens',
   tool_calls: 'tool_use',
 };
 
-const endingOf = (reason: FinishReason, stopString?: string): Ending => ({
-  stop_reason: stopString === undefined ? REASONS[reason] : 'stop_sequence',
-  stop_sequence: stopString ?? null,
-});
+/** `called`: with calls an answer ends for their sake, even where OpenAI says that it just stops. */
+function endingOf(reason: FinishReason, called: boolean, stopString?: string): Ending {
+  if (reason !== 'stop') return { stop_reason: REASONS[reason], stop_sequence: null };
+  if (stopString !== undefined) return { stop_reason: 'stop_sequence', stop_sequence: stopString };
+  return { stop_reason: called ? 'tool_use' : 'end_turn', stop_sequence: null };
+}
 
 /** What was cut off cannot be called. */
 function toolUse(call: ToolCall): object[] {

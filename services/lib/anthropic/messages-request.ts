@@ -6,6 +6,7 @@ import type { ChatRequest } from '../openai/chat-request.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
 import { arrayOf, parseBody } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
+import { readTools, type ToolUse } from '../openai/tools.js';
 import { requireModel, type ServedModel } from '../openai/served-model.js';
 
 const rawBlock = z.looseObject({ type: z.string() });
@@ -16,10 +17,24 @@ const textOrBlocks = z.union([z.string(), arrayOf(rawBlock)], {
 });
 const rawMessage = z.looseObject({ role: z.enum(['user', 'assistant']), content: textOrBlocks });
 
+const rawTool = z.looseObject({
+  type: z.string().nullish(),
+  name: z.string(),
+  description: z.string().nullish(),
+  input_schema: z.unknown(),
+});
+const rawToolChoice = z.looseObject({
+  type: z.enum(['auto', 'any', 'tool', 'none']),
+  name: z.string().nullish(),
+  disable_parallel_tool_use: z.boolean().nullish(),
+});
+
 const promptFields = {
   model: generationFields.model,
   messages: arrayOf(rawMessage).refine((messages) => messages.length > 0, 'expected at least one'),
   system: textOrBlocks.nullish(),
+  tools: arrayOf(rawTool).nullish(),
+  tool_choice: rawToolChoice.nullish(),
 };
 /** The body of `POST /v1/messages/count_tokens`. */
 export const rawCountRequest = z.looseObject(promptFields);
@@ -39,8 +54,6 @@ const typeOf = (value: unknown): unknown => (value as { readonly type?: unknown 
 
 /** What would change an answer if it were ignored. */
 const refused: RefusedFields = {
-  tools: isEmpty,
-  tool_choice: (value) => ['none', 'auto'].includes(typeOf(value) as string),
   thinking: (value) => typeOf(value) === 'disabled',
   output_config: (value) => ((value as { readonly format?: unknown }).format ?? null) === null,
   output_format: () => false,
@@ -75,6 +88,7 @@ function readPrompt(raw: z.infer<typeof rawCountRequest>, model: ServedModel): O
   requireModel(model, raw.model);
   refuseFields(raw, refused);
   const turns = raw.messages.flatMap(turnsOf);
+  const toolUse = toolUseOf(raw);
   const system = raw.system ? textsOf(raw.system, 'system') : [];
   const last = turns.at(-1);
   const goesOn = last?.role === 'assistant';
@@ -84,9 +98,35 @@ function readPrompt(raw: z.infer<typeof rawCountRequest>, model: ServedModel): O
   }
   return {
     messages: [...(system.length > 0 ? [{ role: 'system', content: system }] : []), ...joined(turns)],
-    rendering: { addGenerationPrompt: !goesOn, continueFinalMessage: goesOn, variables: {} },
+    rendering: {
+      addGenerationPrompt: !goesOn,
+      continueFinalMessage: goesOn,
+      tools: toolUse?.tools ?? [],
+      variables: {},
+    },
+    toolUse,
   };
 }
+
+/** Tools that Anthropic runs itself have other types. */
+function toolUseOf({ tools, tool_choice: choice }: z.infer<typeof rawCountRequest>): ToolUse | null {
+  const functions = (tools ?? []).map(({ type, name, description, input_schema: parameters }, index) => {
+    if (type && type !== 'custom') throw unsupported(`tools[${index}]`, type);
+    return { type: 'function', function: { name, description, parameters } };
+  });
+  return readTools({
+    tools: functions,
+    tool_choice: choice && CHOICES[choice.type](choice.name),
+    parallel_tool_calls: !choice?.disable_parallel_tool_use,
+  });
+}
+
+const CHOICES = {
+  auto: () => 'auto',
+  any: () => 'required',
+  none: () => 'none',
+  tool: (name: unknown) => ({ type: 'function', function: { name } }),
+};
 
 interface Turn extends ChatMessage {
   readonly content: readonly TextPart[];

@@ -34,7 +34,7 @@ export function show(model: ServedModel): object {
       [of('block_count')]: layers,
       [of('vocab_size')]: model.vocabulary,
     },
-    capabilities: ['completion'],
+    capabilities: ['completion', 'tools'],
     modified_at: modifiedAt(model),
   };
 }

@@ -5,6 +5,7 @@ import type { CompletionRequest } from '../openai/completion-request.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
 import { arrayOf, parseBody } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
+import { toolFields, validateTools, type ToolUse } from '../openai/tools.js';
 import { requireModel, type ServedModel } from '../openai/served-model.js';
 
 const { repetition_penalty, temperature, top_p, top_k, min_p, seed, stop } = generationFields;
@@ -45,7 +46,11 @@ const rawMessage = z.looseObject({
 });
 
 /** The body of `POST /api/chat`. */
-export const rawOllamaChat = z.looseObject({ ...commonFields, messages: arrayOf(rawMessage).nullish() });
+export const rawOllamaChat = z.looseObject({
+  ...commonFields,
+  messages: arrayOf(rawMessage).nullish(),
+  tools: toolFields.tools,
+});
 /** The body of `POST /api/generate`. */
 export const rawOllamaGenerate = z.looseObject({
   ...commonFields,
@@ -63,7 +68,6 @@ const isOff = (value: unknown): boolean => value === false || value === 0;
 /** What would change an answer if it were ignored. */
 const refused: RefusedFields = {
   format: isEmpty,
-  tools: isEmpty,
   images: isEmpty,
   think: isOff,
   logprobs: isOff,
@@ -89,7 +93,8 @@ export function readOllamaChat(body: unknown, model: ServedModel): Asked<ChatReq
   const messages = raw.messages ?? [];
   messages.forEach((message, index) => refuseImages(message, `messages[${index}]`));
   if (messages.length === 0) return { name, request: null };
-  return { name, request: chatOf(messages.map(turnOf), settingsOf(raw, model)) };
+  const toolUse = validateTools({ tools: raw.tools });
+  return { name, request: chatOf(messages.map(turnOf), settingsOf(raw, model), toolUse) };
 }
 
 /** The body of `POST /api/generate`, checked: a question, or with `raw` a text to go on with. Throws as above. */
@@ -120,11 +125,21 @@ function servedName(name: string | null | undefined, model: ServedModel): string
 }
 
 /** The assistant goes on with a last turn of its own. */
-function chatOf(messages: readonly ChatMessage[], settings: ChatRequest['settings']): ChatRequest {
+function chatOf(
+  messages: readonly ChatMessage[],
+  settings: ChatRequest['settings'],
+  toolUse: ToolUse | null = null,
+): ChatRequest {
   const goesOn = messages.at(-1)!.role === 'assistant';
   return {
     messages,
-    rendering: { addGenerationPrompt: !goesOn, continueFinalMessage: goesOn, variables: {} },
+    rendering: {
+      addGenerationPrompt: !goesOn,
+      continueFinalMessage: goesOn,
+      tools: toolUse?.tools ?? [],
+      variables: {},
+    },
+    toolUse,
     settings,
   };
 }

@@ -6,6 +6,7 @@ import { rawMessages, validateMessages } from './messages.js';
 import { parseBody } from './parse-body.js';
 import { refuseFields, refusedInChat } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
+import { toolFields, validateTools, type ToolUse } from './tools.js';
 
 /** Characters; the longest of models known are a third of it. */
 const MAX_TEMPLATE = 64 << 10;
@@ -70,12 +71,15 @@ export function validateTemplateFields(raw: RawTemplateFields, model: ServedMode
 export const rawChatRequest = z.looseObject({
   ...generationFields,
   ...templateFields,
+  ...toolFields,
   messages: rawMessages,
 });
 
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
+  /** Tells of the tools, too. */
   readonly rendering: Rendering;
+  readonly toolUse: ToolUse | null;
   readonly settings: GenerationSettings;
 }
 
@@ -84,9 +88,11 @@ export function readChatRequest(body: unknown, model: ServedModel): ChatRequest 
   const raw = parseBody(rawChatRequest, body);
   requireModel(model, raw.model);
   refuseFields(raw, refusedInChat);
+  const toolUse = validateTools(raw);
   return {
     messages: validateMessages(raw.messages),
-    rendering: validateTemplateFields(raw, model),
+    rendering: { ...validateTemplateFields(raw, model), tools: toolUse?.tools ?? [] },
+    toolUse,
     settings: validateGeneration(raw, model),
   };
 }

@@ -9,7 +9,7 @@ const rawPart = z.looseObject({
   text: z.string().optional(),
   refusal: z.string().optional(),
 });
-const rawFunction = z.looseObject({ name: z.string().min(1), arguments: z.unknown() });
+const rawFunction = z.looseObject({ name: z.string().min(1), arguments: z.unknown().optional() });
 const rawCall = z.looseObject({
   id: z.string().nullish(),
   type: z.string().nullish(),

@@ -87,8 +87,6 @@ export const refusedInChat: RefusedFields = {
   ...refusedEverywhere,
   logprobs: is(false, 0),
   top_logprobs: is(0),
-  tools: isEmpty,
-  tool_choice: is('none', 'auto'),
   functions: isEmpty,
   function_call: is('none', 'auto'),
   modalities: (value) => Array.isArray(value) && value.every((modality) => modality === 'text'),

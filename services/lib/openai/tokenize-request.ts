@@ -6,6 +6,7 @@ import { templateFields, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
 import { requireModel, type ServedModel } from './served-model.js';
+import { toolFields, validateTools } from './tools.js';
 
 export const rawTokenizeRequest = z.looseObject({
   model: z.string().nullish(),
@@ -13,6 +14,7 @@ export const rawTokenizeRequest = z.looseObject({
   messages: rawMessages.nullish(),
   add_special_tokens: z.boolean().nullish(),
   ...templateFields,
+  tools: toolFields.tools,
 });
 export const rawDetokenizeRequest = z.looseObject({
   model: z.string().nullish(),
@@ -36,7 +38,7 @@ export function readTokenizeRequest(body: unknown, model: ServedModel): Tokenize
   }
   return {
     messages: validateMessages(raw.messages),
-    rendering: validateTemplateFields(raw, model),
+    rendering: { ...validateTemplateFields(raw, model), tools: validateTools(raw)?.tools ?? [] },
     addSpecialTokens: raw.add_special_tokens ?? false,
   };
 }

@@ -5,6 +5,7 @@ import { readCompletionRequest } from '../../../services/lib/openai/completion-r
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
 import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
+import { toolFields } from '../../../services/lib/openai/tools.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 
 const model: ServedModel = {
@@ -49,6 +50,7 @@ describe('validating a request', () => {
       ...Object.keys(generationFields),
       ...Object.keys(refusedInChat),
       ...Object.keys(refusedInCompletions),
+      ...Object.keys(toolFields),
       'prompt',
       'messages',
     ];
@@ -163,13 +165,14 @@ describe('validating a request', () => {
       call(''),
       call({ b: {} }),
       call(null),
+      { function: { name: 'f' } },
     ];
     expect(of({ content: null, tool_calls: calls })).toEqual({
       role: 'assistant',
       content: '',
       tool_calls: [
         { id: 'c1', type: 'function', function: { name: 'f', arguments: { a: [1] } } },
-        ...[{}, { b: {} }, {}].map((args) => ({
+        ...[{}, { b: {} }, {}, {}].map((args) => ({
           type: 'function',
           function: { name: 'f', arguments: args },
         })),
@@ -194,6 +197,30 @@ describe('validating a request', () => {
       (skip_special_tokens) => chat({ skip_special_tokens }).settings.showSpecial,
     );
     expect(shown).toEqual([false, false, true]);
+  });
+
+  test('takes tools in the form of OpenAI, and says how they may be called', () => {
+    const tool = (called: object) => ({ type: 'function', function: called });
+    const parameters = { type: 'object', properties: { city: { type: 'string' } } };
+    const tools = [
+      tool({ name: 'weather', description: 'It', parameters, strict: false, more: 1 }),
+      tool({ name: 'now', parameters: null }),
+    ];
+    const { rendering, toolUse } = chat({ tools });
+    expect(toolUse).toEqual({
+      tools: [
+        tool({ name: 'weather', description: 'It', parameters }),
+        tool({ name: 'now', parameters: { type: 'object', properties: {} } }),
+      ],
+      choice: 'auto',
+      parallel: true,
+    });
+    expect(rendering.tools).toEqual(toolUse!.tools);
+    expect(chat({ tools, tool_choice: 'none', parallel_tool_calls: false }).toolUse).toMatchObject({
+      choice: 'none',
+      parallel: false,
+    });
+    expect(chat({ tools: [], tool_choice: 'auto', parallel_tool_calls: true }).toolUse).toBeNull();
   });
 
   test('ends at eos and the stop_token_ids, or only at those with ignore_eos', () => {

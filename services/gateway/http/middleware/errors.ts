@@ -33,16 +33,16 @@ export function respondWithError({
     if (response.destroyed) return;
     const error = toServingError(reason);
     const requestId = requestIdOf(response);
-    const { framing, errorBody, errorEvent } = dialectOf(response);
+    const dialect = dialectOf(response);
     if (error.kind.http >= 500) {
       log.error({ err: error.cause ?? error, code: error.code, requestId }, error.message);
     }
     if (response.headersSent) {
-      response.end(framing.frame(errorEvent(error, requestId)));
+      response.end(dialect.framing.frame(dialect.errorEvent(error, requestId)));
       return;
     }
     adviseRetry(response, error.kind.http, admission.retryAfterSeconds());
-    response.status(error.kind.http).json(errorBody(error, requestId));
+    response.status(error.kind.http).json(dialect.errorBody(error, requestId));
   };
 }
 

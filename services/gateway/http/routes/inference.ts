@@ -1,10 +1,13 @@
 import type { RequestHandler, Response } from 'express';
+import type { Rendering } from '../../../lib/model/text/chat-template.js';
+import { toolStyleOf, type ToolStyle } from '../../../lib/model/text/tool-style.js';
 import { readChatRequest, type ChatRequest } from '../../../lib/openai/chat-request.js';
 import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
 import { readCompletionRequest, type CompletionRequest } from '../../../lib/openai/completion-request.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead, type GenerationPlan } from '../../answer/choice.js';
+import { callReading } from '../../answer/tool-output.js';
 import type { Gateway } from '../gateway.js';
 import { traceInference } from '../middleware/trace-requests.js';
 import type { RequestTrace } from '../../telemetry/request-trace.js';
@@ -46,7 +49,7 @@ type Answering = (plan: GenerationPlan, trace: RequestTrace) => Promise<void>;
 export async function answerChat(
   gateway: Gateway,
   response: Response,
-  { messages, rendering, settings }: ChatRequest,
+  { messages, rendering, toolUse, settings }: ChatRequest,
   wording: Wording,
   answer: Answering = (plan, trace) => respond(gateway, response, plan, trace),
 ): Promise<void> {
@@ -60,7 +63,8 @@ export async function answerChat(
     trace.prompt(encoded.text);
     const limits = outputLimits(settings, Infinity, gateway.maxTokens);
     const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
-    await answer({ prompts, settings, ...wording }, trace);
+    const calls = callReading(toolUse, styleOf(gateway, rendering));
+    await answer({ prompts, settings, calls, ...wording }, trace);
   });
 }
 
@@ -86,9 +90,13 @@ export async function answerTexts(
       const ids = typeof prompt === 'string' ? next.next().value! : prompt;
       return fitContext(ids, limits, model.contextLength, 'prompt');
     });
-    await respond(gateway, response, { prompts, settings, ...wording }, trace);
+    await respond(gateway, response, { prompts, settings, calls: null, ...wording }, trace);
   });
 }
+
+/** How the model of a chat calls tools: as its template says, or that of the request. */
+const styleOf = ({ text }: Gateway, { chatTemplate }: Rendering): ToolStyle =>
+  chatTemplate === undefined ? text.chatTemplate.toolStyle : toolStyleOf(chatTemplate);
 
 const tokenize = (
   { textWork }: Gateway,

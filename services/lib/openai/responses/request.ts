@@ -4,11 +4,22 @@ import type { ChatRequest } from '../chat-request.js';
 import { generationFields, validateGeneration, wholeNumber } from '../generation-fields.js';
 import { arrayOf, parseBody } from '../parse-body.js';
 import { refuseFields, type RefusedFields } from '../refused-fields.js';
+import { readTools, type ToolUse } from '../tools.js';
 import { requireModel, type ServedModel } from '../served-model.js';
 import { itemsOf, messagesOf, rawInput, type Item } from './items.js';
 
 const { model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt } = generationFields;
 const { presence_penalty, frequency_penalty, repetition_penalty } = generationFields;
+
+/** OpenAI's flat form; what its servers run themselves has other types. */
+const rawTool = z.looseObject({
+  type: z.string(),
+  name: z.string().nullish(),
+  description: z.string().nullish(),
+  parameters: z.unknown(),
+  strict: z.boolean().nullish(),
+});
+const rawChoice = z.looseObject({ type: z.string(), name: z.string().nullish() });
 
 /** The body of `POST /v1/responses`. */
 export const rawResponsesRequest = z.looseObject({
@@ -19,6 +30,8 @@ export const rawResponsesRequest = z.looseObject({
   background: z.boolean().nullish(),
   max_output_tokens: wholeNumber(1).nullish(),
   metadata: z.record(z.string().max(64), z.string().max(512)).nullish(),
+  tools: arrayOf(rawTool).nullish(),
+  tool_choice: z.union([z.string(), rawChoice], { error: 'expected none, auto, required or a function' }).nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   include: arrayOf(z.string()).nullish(),
   ...{ model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt },
@@ -31,8 +44,6 @@ const never = (): boolean => false;
 
 /** What would change an answer if it were ignored. */
 const refused: RefusedFields = {
-  tools: isEmpty,
-  tool_choice: (value) => value === 'none' || value === 'auto',
   text: (value) => {
     const { format } = value as { readonly format?: { readonly type?: unknown } | null };
     return (format ?? null) === null || format!.type === 'text';
@@ -52,6 +63,7 @@ export interface ResponsesRequest {
   readonly previous: string | null;
   readonly store: boolean;
   readonly background: boolean;
+  readonly toolUse: ToolUse | null;
   readonly settings: ChatRequest['settings'];
   /** What the response says of its request. */
   readonly echo: Echo;
@@ -78,6 +90,7 @@ export function readResponsesRequest(body: unknown, served: ServedModel): Respon
     previous: raw.previous_response_id ?? null,
     store,
     background,
+    toolUse: toolUseOf(raw),
     settings,
     echo: echoOf(raw, settings, { store, background }),
   };
@@ -85,13 +98,32 @@ export function readResponsesRequest(body: unknown, served: ServedModel): Respon
 
 /** What a request asks of a conversation: what was said before it, and its input. */
 export function chatOf(request: ResponsesRequest, before: readonly Item[]): ChatRequest {
-  const { instructions, input, settings } = request;
+  const { instructions, input, toolUse, settings } = request;
   const system = instructions === null ? [] : [{ role: 'system', content: instructions }];
   return {
     messages: [...system, ...messagesOf([...before, ...input])],
-    rendering: { addGenerationPrompt: true, continueFinalMessage: false, variables: {} },
+    rendering: {
+      addGenerationPrompt: true,
+      continueFinalMessage: false,
+      tools: toolUse?.tools ?? [],
+      variables: {},
+    },
+    toolUse,
     settings,
   };
+}
+
+function toolUseOf(raw: RawResponsesRequest): ToolUse | null {
+  const { tools, tool_choice: choice, parallel_tool_calls } = raw;
+  const functions = (tools ?? []).map(({ type, ...called }, index) => {
+    if (type !== 'function') throw unsupported(`tools[${index}]`, type);
+    return { type, function: called };
+  });
+  if (typeof choice === 'object' && choice !== null && choice.type !== 'function') {
+    throw unsupported('tool_choice', choice.type);
+  }
+  const named = typeof choice === 'object' && choice && { type: 'function', function: { name: choice.name } };
+  return readTools({ tools: functions, tool_choice: named || choice, parallel_tool_calls });
 }
 
 function settingsOf(raw: RawResponsesRequest, served: ServedModel): ChatRequest['settings'] {
@@ -116,11 +148,18 @@ const echoOf = (
   reasoning: { effort: null, summary: null },
   temperature: sampling.temperature,
   text: { format: { type: 'text' } },
-  tool_choice: 'auto',
-  tools: [],
+  tool_choice: raw.tool_choice ?? 'auto',
+  tools: raw.tools ?? [],
   top_p: sampling.topP,
   truncation: 'disabled',
 });
+
+const unsupported = (param: string, type: string): ServingError =>
+  new ServingError(
+    'unsupported_parameter',
+    `${param} is of the type ${JSON.stringify(type)}, which is not supported here`,
+    { param },
+  );
 
 const invalid = (param: string, problem: string): ServingError =>
   new ServingError('invalid_value', `${param} ${problem}`, { param });

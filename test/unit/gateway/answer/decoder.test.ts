@@ -13,6 +13,7 @@ function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
     stop: [],
     includeStop: false,
     showSpecial: false,
+    calls: null,
     sampling: { ...neutral, minTokens, stopIds: [EOS] },
     ...rest,
   };

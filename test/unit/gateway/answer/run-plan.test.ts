@@ -52,6 +52,7 @@ function unattended(script: Script, n: number) {
     prompts: [{ ids: [65, 66], maxTokens: 10, clamped: false }],
     settings,
     format: completionFormat(newResponseHead(model, settings)),
+    calls: null,
     timed: false,
   };
   const request = new RequestTrace({

@@ -6,6 +6,7 @@ import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
 const CHAT = '/v1/chat/completions';
 const messages = [{ role: 'user', content: 'Hello' }];
+const NOW = { type: 'function', function: { name: 'now' } };
 
 describe('refusals', () => {
   let gateway: TestGateway;
@@ -89,6 +90,23 @@ describe('refusals', () => {
     [{ min_tokens: 5, max_tokens: 4 }, 'min_tokens'],
     [{ stream: 'yes' }, 'stream'],
     [{ stream_options: { include_usage: true } }, 'stream_options'],
+    [{ tools: {} }, 'tools'],
+    [{ tools: Array(129).fill(NOW) }, 'tools'],
+    [{ tools: [NOW, NOW] }, 'tools[1].function.name'],
+    [{ tools: [{ type: 'function' }] }, 'tools[0].function'],
+    [{ tools: [{ type: 'function', function: { name: 'now then' } }] }, 'tools[0].function.name'],
+    [
+      { tools: [{ type: 'function', function: { name: 'f', parameters: [] } }] },
+      'tools[0].function.parameters',
+    ],
+    [{ tool_choice: 'required' }, 'tool_choice'],
+    [{ tool_choice: 'any' }, 'tool_choice'],
+    [{ tools: [NOW], tool_choice: { type: 'function' } }, 'tool_choice.function'],
+    [
+      { tools: [NOW], tool_choice: { type: 'function', function: { name: 'then' } } },
+      'tool_choice.function.name',
+    ],
+    [{ parallel_tool_calls: 'no' }, 'parallel_tool_calls'],
     [{ messages: [] }, 'messages'],
     [{ messages: 'Hello' }, 'messages'],
     [{ messages: [{ role: 'robot', content: '' }] }, 'messages[0].role'],
@@ -124,7 +142,16 @@ describe('refusals', () => {
   });
 
   test.each([
-    [CHAT, { tools: [{ type: 'function' }] }, 'tools'],
+    [CHAT, { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
+    [CHAT, { tools: [NOW], tool_choice: 'required' }, 'tool_choice'],
+    [CHAT, { tools: [NOW], tool_choice: { type: 'function', function: { name: 'now' } } }, 'tool_choice'],
+    [CHAT, { tools: [NOW], tool_choice: { type: 'allowed_tools', allowed_tools: {} } }, 'tool_choice.type'],
+    [
+      CHAT,
+      { tools: [NOW, { type: 'function', function: { name: 'f', strict: true } }] },
+      'tools[1].function.strict',
+    ],
+    [CHAT, { functions: [{ name: 'now' }] }, 'functions'],
     [CHAT, { response_format: { type: 'json_object' } }, 'response_format'],
     [CHAT, { logprobs: true }, 'logprobs'],
     [CHAT, { modalities: ['text', 'audio'] }, 'modalities'],

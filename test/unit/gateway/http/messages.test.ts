@@ -100,6 +100,29 @@ describe('POST /v1/messages, by the official client', () => {
     expect(promptText()).toBe('user: Say\nhello\nassistant: Hel');
   });
 
+  it('calls tools, and goes on with what they gave', async () => {
+    const json = '{"name": "add", "arguments": {"a": 1}}';
+    gateway.backend.script = tokensOf(say(`So <tool_call>\n${json}\n</tool_call>`));
+    const tools = [{ name: 'add', description: 'Adds', input_schema: { type: 'object' as const } }];
+    const whole = await client.messages.create({ ...asked, tools });
+    const use = { type: 'tool_use', id: expect.any(String) as string, name: 'add', input: { a: 1 } };
+    expect(whole).toMatchObject({ stop_reason: 'tool_use', content: [{ type: 'text' }, use] });
+    const streamed = await client.messages.stream({ ...asked, tools }).finalMessage();
+    expect(streamed).toMatchObject({ stop_reason: 'tool_use', content: [{ type: 'text' }, use] });
+    const result = { type: 'tool_result' as const, tool_use_id: 'x', content: '2' };
+    await client.messages.create({
+      ...asked,
+      tools,
+      tool_choice: { type: 'auto', disable_parallel_tool_use: true },
+      messages: [
+        ...asked.messages,
+        { role: 'assistant', content: whole.content },
+        { role: 'user', content: [result] },
+      ],
+    });
+    expect(promptText()).toMatch(/tool: 2\nassistant: $/);
+  });
+
   it('counts the tokens of what it would be asked', async () => {
     const { input_tokens: counted } = await client.messages.countTokens({ ...asked, system: 'S' });
     gateway.backend.script = tokensOf(say(''));
@@ -152,6 +175,9 @@ describe('what /v1/messages refuses', () => {
     [{ system: [image] }, 400, 'invalid_request_error', 'system[0]'],
     [{ stop_sequences: [''] }, 400, 'invalid_request_error', 'stop_sequences'],
     [{ temperature: 9 }, 400, 'invalid_request_error', 'temperature'],
+    [{ tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, 400, 'invalid_request_error', 'tools[0]'],
+    [{ tools: [{ name: 'a b' }] }, 400, 'invalid_request_error', 'tools[0]'],
+    [{ tool_choice: { type: 'tool', name: 'x' } }, 400, 'invalid_request_error', 'tool_choice'],
     [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 400, 'invalid_request_error', 'thinking'],
     [{ output_config: { format: { type: 'json_schema' } } }, 400, 'invalid_request_error', 'output_config'],
   ])('%j', async (fields, status, type, text) => {

@@ -78,6 +78,21 @@ describe("Ollama's API, by the official client", () => {
     expect(gateway.backend.requests).toHaveLength(0);
   });
 
+  it('calls tools', async () => {
+    gateway.backend.script = tokensOf(say('So\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'));
+    const parameters = { type: 'object', properties: { a: { type: 'integer' } } };
+    const tools = [{ type: 'function', function: { name: 'add', description: 'Adds', parameters } }];
+    const calls = [{ function: { name: 'add', arguments: { a: 1 } } }];
+    const whole = await client.chat({ ...asked, tools });
+    expect(whole).toMatchObject({ message: { tool_calls: calls }, done_reason: 'stop' });
+    const streamed = [];
+    for await (const { message } of await client.chat({ ...asked, tools, stream: true })) {
+      streamed.push(...(message.tool_calls ?? []));
+    }
+    expect(streamed).toMatchObject(calls);
+    await client.chat({ ...asked, tools, messages: [...messages, whole.message, { role: 'tool', content: '2' }] });
+  });
+
   it('says that the length ended it', async () => {
     const answer = await client.chat({ ...asked, options: { num_predict: 2 } });
     expect(answer).toMatchObject({ message: { content: 'He' }, done_reason: 'length', eval_count: 2 });
@@ -96,7 +111,7 @@ describe("Ollama's API, by the official client", () => {
     expect(shown).toMatchObject({
       details: { family: 'llama', quantization_level: 'F32' },
       model_info: { 'llama.context_length': 200, 'llama.block_count': 2 },
-      capabilities: ['completion'],
+      capabilities: ['completion', 'tools'],
     });
     expect(shown.parameters).toContain('temperature 1');
     expect((await client.version()).version).toMatch(/^\d+\.\d+\.\d+$/);

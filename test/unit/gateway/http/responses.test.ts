@@ -107,6 +107,22 @@ describe('POST /v1/responses, by the official client', () => {
     });
   });
 
+  it('calls tools, and goes on with what they gave', async () => {
+    const json = '{"name": "add", "arguments": {"a": 1}}';
+    gateway.backend.script = tokensOf(say(`<tool_call>\n${json}\n</tool_call>`));
+    const parameters = { type: 'object', properties: { a: { type: 'integer' } } };
+    const tools = [{ type: 'function' as const, name: 'add', parameters, strict: false }];
+    const whole = await client.responses.create({ model, input: 'Hi', tools });
+    const call = { type: 'function_call', name: 'add', status: 'completed' };
+    expect(whole).toMatchObject({ output: [call], tools, tool_choice: 'auto' });
+    const streamed = await client.responses.stream({ model, input: 'Hi', tools }).finalResponse();
+    const [first] = streamed.output as { call_id: string; arguments: string }[];
+    expect([streamed.output.length, JSON.parse(first!.arguments)]).toEqual([1, { a: 1 }]);
+    const output = { type: 'function_call_output' as const, call_id: first!.call_id, output: '2' };
+    await client.responses.create({ model, previous_response_id: streamed.id, input: [output], tools });
+    expect(promptText()).toMatch(/^user: Hi\nassistant: .*tool: 2\nassistant: $/s);
+  });
+
   it('says what an answer that was cut off lacks', async () => {
     const fields = { model, input: 'Hi', max_output_tokens: 2 };
     const cut = await client.responses.create(fields);
@@ -307,7 +323,8 @@ describe('what /v1/responses refuses', () => {
     [{ background: true, store: false }, 'background'],
     [{ background: true, stream: true }, 'background'],
     [{ text: { format: { type: 'json_object' } } }, 'text'],
-    [{ tools: [{ type: 'web_search' }] }, 'tools'],
+    [{ tools: [{ type: 'web_search' }] }, 'tools[0]'],
+    [{ tool_choice: { type: 'function', name: 'x' } }, 'tool_choice.function.name'],
     [{ truncation: 'auto' }, 'truncation'],
     [{ conversation: 'conv_1' }, 'conversation'],
     [{ max_output_tokens: 0 }, 'max_output_tokens'],
