@@ -8,7 +8,7 @@ import { serveInvites } from '../lib/mesh/link-server.js';
 import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { letterText } from '../lib/model/gguf/letter-vocabulary.js';
-import { layerCosts } from '../lib/model/split.js';
+import { layerCosts, modelWeights } from '../lib/model/split.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
 import { samplingOver } from '../lib/openai/served-model.js';
@@ -26,6 +26,8 @@ import { limitsFor } from './http/gateway.js';
 import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
 import type { Round } from './telemetry/rounds.js';
+import { BackgroundResponses } from './responses/background.js';
+import { ResponseStore } from './responses/response-store.js';
 import { Reporter } from './report/reporter.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
@@ -86,6 +88,9 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     log,
     tracer: tracing.tracer,
   });
+  const responses = new ResponseStore(mesh.documents(config.responsesTtlSeconds));
+  const runner = { backend, text, metrics, admission, demand };
+  const background = new BackgroundResponses(responses, runner, log);
   const reporter = new Reporter({
     model: {
       name: engine === null ? id : `${id}, ${engine}`,
@@ -116,12 +121,23 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       contextLength: model.config.maxPositions,
       vocabulary: model.config.vocabulary,
       eosIds: model.eosIds,
+      checkpoint: {
+        digest: plan.modelDigest,
+        architecture: model.config.architecture,
+        layers: model.config.layers,
+        hidden: model.config.hidden,
+        parameters: modelWeights(model.config),
+        precision: plan.precision,
+      },
+      takesTemplates: config.takesTemplates,
       sampling,
     },
     admission,
     metrics,
     inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound },
     demand,
+    responses,
+    background,
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
@@ -156,10 +172,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await whenAborted(stopped);
   backend.drain();
   const withdrawn = withdraw();
-  await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
+  const finished = Promise.all([http.finish(), background.finish()]);
+  await Promise.race([finished, delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   clearInterval(looking);
   scaler?.close();
   reporter.close();
+  await background.close();
   await backend.close();
   invites.close();
   await http.close();

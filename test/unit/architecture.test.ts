@@ -5,16 +5,19 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** What each part may import besides itself, from docs/architecture.md: imports point one way. */
 const foundation = ['config', 'errors'];
-const middle = ['wire', 'model', 'telemetry', ...foundation];
-const upper = ['openai', 'engine', 'mesh', 'sampling', 'process', ...middle];
+const middle = ['wire', 'model', 'grammar', 'telemetry', ...foundation];
+const upper = ['anthropic', 'ollama', 'openai', 'engine', 'mesh', 'sampling', 'process', ...middle];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['errors'],
   errors: [],
   telemetry: foundation,
   process: ['telemetry', ...foundation],
+  grammar: foundation,
   wire: middle,
   model: middle,
   openai: ['sampling', ...middle],
+  anthropic: ['openai', 'model', 'errors'],
+  ollama: ['openai', 'model', 'errors'],
   // It knows no network.
   engine: middle.filter((part) => part !== 'wire'),
   mesh: middle,
@@ -43,11 +46,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   demand: ['report'],
   generation: ['routing', 'speculation', 'telemetry', 'report', 'demand'],
   answer: ['generation', 'telemetry', 'demand'],
-  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text'],
+  responses: ['answer', 'telemetry'],
+  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'responses'],
 };
 
 /** Packages with one home: who uses them elsewhere goes round the part that hides them. */
 const homes: Readonly<Record<string, readonly string[]>> = {
+  '@eslint-community/regexpp': ['services/lib/grammar/'],
   'onnxruntime-node': ['services/lib/engine/'],
   // Between services, and towards KEDA.
   '@grpc/grpc-js': ['services/lib/mesh/', 'services/gateway/demand/external-scaler'],

@@ -10,14 +10,19 @@ import {
 } from '../../lib/openai/response-format.js';
 import type { ServedModel } from '../../lib/openai/served-model.js';
 import type { GenerateRequest } from '../generation/backend.js';
+import type { CallReading } from './tool-output.js';
 
 /** A request, ready to be run. */
 export interface GenerationPlan {
   readonly prompts: readonly FittedPrompt[];
   readonly settings: GenerationSettings;
   readonly format: ResponseFormat;
+  /** Null: what looks like a call of a tool is text. */
+  readonly calls: CallReading | null;
   /** Whether the client wants to be told where the time went. */
   readonly timed: boolean;
+  /** Done when all has come, before the client learns that it has: what it may then rely on. */
+  readonly settle?: () => Promise<void>;
 }
 
 /** One of the answers that a request asks for: a sequence of its own. */
@@ -25,11 +30,13 @@ export interface Choice extends GenerateRequest {
   readonly index: number;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  readonly showSpecial: boolean;
+  readonly calls: CallReading | null;
 }
 
 /** The choices of the first prompt, then of the second, and so on. The i-th of a prompt has `seed + i`. */
-export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
-  const { choices, sampling, stop, includeStop, cacheSalt } = settings;
+export function choicesOf({ prompts, settings, calls }: GenerationPlan): Choice[] {
+  const { choices, sampling, stop, includeStop, showSpecial, cacheSalt } = settings;
   return prompts.flatMap(({ ids, maxTokens }, prompt) =>
     Array.from({ length: choices }, (_, number) => ({
       index: prompt * choices + number,
@@ -37,6 +44,8 @@ export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
       maxTokens,
       stop,
       includeStop,
+      showSpecial,
+      calls,
       ...(cacheSalt !== null && { cacheSalt }),
       sampling: { ...sampling, seed: sampling.seed + number },
     })),

@@ -1,9 +1,4 @@
-import {
-  wholeCalls,
-  type FinishedChoice,
-  type FinishReason,
-  type ToolCallPiece,
-} from '../../lib/openai/response-format.js';
+import { wholeCalls, type FinishedChoice, type ToolCallPiece } from '../../lib/openai/response-format.js';
 import type { Admission } from '../admission.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
@@ -93,13 +88,14 @@ async function collect({ choice: { index, prompt }, pieces }: RunningChoice) {
   let text = '';
   const tokens: number[] = [];
   const calls: ToolCallPiece[] = [];
-  let finishReason: FinishReason = 'length';
+  let ending: Pick<FinishedChoice, 'finishReason' | 'stopString'> = { finishReason: 'length' };
   for await (const piece of pieces) {
     text += piece.text;
     tokens.push(...piece.tokens);
     calls.push(...(piece.toolCalls ?? []));
-    finishReason = piece.finishReason ?? finishReason;
+    const { finishReason, stopString } = piece;
+    if (finishReason !== null) ending = { finishReason, ...(stopString !== undefined && { stopString }) };
   }
   const toolCalls = calls.length > 0 ? { toolCalls: wholeCalls(calls) } : {};
-  return { index, prompt, text, ...toolCalls, tokens, finishReason };
+  return { index, prompt, text, ...toolCalls, tokens, ...ending };
 }

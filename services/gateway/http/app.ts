@@ -8,11 +8,28 @@ import { crossOrigin, knownHost } from './middleware/origins.js';
 import { requestId } from './middleware/request-id.js';
 import { traceRequests } from './middleware/trace-requests.js';
 import { chatCompletions, completions } from './routes/inference.js';
+import { countTokens, createMessage } from './routes/messages.js';
 import { listModels, retrieveModel } from './routes/models.js';
+import { ollamaChat, ollamaGenerate, ollamaShow, ollamaTags, ollamaVersion } from './routes/ollama.js';
+import { openapi } from './routes/openapi.js';
 import { health, ready, report, topology } from './routes/operations.js';
+import {
+  cancelResponse,
+  createResponse,
+  deleteResponse,
+  listInputItems,
+  retrieveResponse,
+} from './routes/responses.js';
 import { detokenize, tokenize } from './routes/text.js';
 
-const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
+const INFERENCE_ROUTES = [
+  '/v1/chat/completions',
+  '/v1/completions',
+  '/v1/responses',
+  '/v1/messages',
+  '/api/chat',
+  '/api/generate',
+];
 
 /** The HTTP API, not yet listening. */
 export function createApp(gateway: Gateway): Express {
@@ -26,10 +43,23 @@ export function createApp(gateway: Gateway): Express {
 
   app.post('/v1/chat/completions', chatCompletions(gateway));
   app.post('/v1/completions', completions(gateway));
+  app.post('/v1/responses', createResponse(gateway));
+  app.get('/v1/responses/:id', retrieveResponse(gateway));
+  app.delete('/v1/responses/:id', deleteResponse(gateway));
+  app.get('/v1/responses/:id/input_items', listInputItems(gateway));
+  app.post('/v1/responses/:id/cancel', cancelResponse(gateway));
+  app.post('/v1/messages', createMessage(gateway));
+  app.post('/v1/messages/count_tokens', countTokens(gateway));
+  app.post('/api/chat', ollamaChat(gateway));
+  app.post('/api/generate', ollamaGenerate(gateway));
+  app.post('/api/show', ollamaShow(gateway));
+  app.get('/api/tags', ollamaTags(gateway));
+  app.get('/api/version', ollamaVersion);
   app.get('/v1/models', listModels(gateway));
   app.get('/v1/models/*id', retrieveModel(gateway));
   app.post('/tokenize', tokenize(gateway));
   app.post('/detokenize', detokenize(gateway));
+  app.get('/openapi.json', openapi());
   app.get('/health', health);
   app.get('/ready', ready(gateway));
   app.get('/topology', topology(gateway));

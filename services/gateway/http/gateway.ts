@@ -8,6 +8,8 @@ import type { Backend } from '../generation/backend.js';
 import type { Inferences } from '../telemetry/request-trace.js';
 import type { GatewayMetrics } from '../telemetry/metrics.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
+import type { BackgroundResponses } from '../responses/background.js';
+import type { ResponseStore } from '../responses/response-store.js';
 import type { Reporter } from '../report/reporter.js';
 import type { TextLimit } from '../text/text-task.js';
 import type { TextWork } from '../text/text-work.js';
@@ -49,6 +51,8 @@ export interface Gateway {
   readonly metrics: GatewayMetrics;
   readonly inferences: Inferences;
   readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
+  readonly responses: ResponseStore;
+  readonly background: Pick<BackgroundResponses, 'run' | 'cancel'>;
   readonly reporter: Pick<Reporter, 'report'>;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;

@@ -195,6 +195,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     modelName: set.LAYERMESH_MODEL_NAME,
     modelAliases: set.LAYERMESH_MODEL_ALIASES,
     generationConfig: set.LAYERMESH_GENERATION_CONFIG,
+    responsesTtlSeconds: set.LAYERMESH_RESPONSES_TTL,
     maxRunning: set.LAYERMESH_MAX_RUNNING,
     maxWaiting: set.LAYERMESH_MAX_WAITING,
     prefillChunk: set.LAYERMESH_PREFILL_CHUNK ?? most,
@@ -209,6 +210,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     /** Whether the stages keep what finished sequences began with. */
     prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,
     specialTokensInContent: set.LAYERMESH_SPECIAL_TOKENS_IN_CONTENT,
+    takesTemplates: set.LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE === 'yes',
     maxTokens: set.LAYERMESH_MAX_TOKENS,
     drainSeconds: set.LAYERMESH_DRAIN_SECONDS,
     telemetry: readTelemetry(environment, set.APP_ID),

@@ -49,7 +49,7 @@ export const dapr = z.object({
   LAYERMESH_STATE_STORE: z
     .string()
     .default('statestore')
-    .describe('Dapr mesh: the component that holds the replica registry'),
+    .describe('Dapr mesh: the component that holds the replica registry, and the responses that are kept'),
   DAPR_GRPC_PORT: PORT.default(50_001),
   DAPR_HTTP_PORT: PORT.default(3_500),
   DAPR_API_TOKEN: secret,
@@ -204,6 +204,9 @@ export const gateway = z.object({
   LAYERMESH_GENERATION_CONFIG: choice('auto', 'openai')
     .default('auto')
     .describe("sampling defaults: `auto` the model's (generation_config.json), `openai` OpenAI's"),
+  LAYERMESH_RESPONSES_TTL: integer(60, 31_536_000)
+    .default(86_400)
+    .describe('seconds that responses (`/v1/responses`) are kept for those who ask for them later'),
   LAYERMESH_MAX_RUNNING: integer(1, 4_096).default(32).describe('sequences that run at once'),
   LAYERMESH_MAX_WAITING: integer(0, 65_536).default(128).describe('requests that may wait for a place'),
   LAYERMESH_MAX_TOKENS: choice('clamp', 'strict')
@@ -223,6 +226,9 @@ export const gateway = z.object({
   LAYERMESH_SPECIAL_TOKENS_IN_CONTENT: choice('text', 'parse')
     .default('text')
     .describe('`<|im_end|>` in a message is characters (`text`) or the token (`parse`)'),
+  LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE: choice('no', 'yes')
+    .default('no')
+    .describe('whether a request may bring a `chat_template`, which is a program that the gateway runs'),
   LAYERMESH_STEP_TIMEOUT: integer(1, 86_400)
     .default(120)
     .describe('seconds that one step may take (queues and long prompts may take longer)'),

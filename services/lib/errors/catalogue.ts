@@ -22,6 +22,10 @@ export const catalogue = {
   invalid_json: invalid('send one JSON object with content-type application/json'),
   invalid_value: invalid('see docs/api.md for the accepted range of each field'),
   unsupported_parameter: invalid('remove the field; docs/api.md lists what is supported'),
+  unsupported_schema: invalid(
+    'change what the JSON Pointer names; docs/api.md lists the keywords that are supported',
+  ),
+  invalid_grammar: invalid('docs/api.md says what a regex, a grammar or a choice may be'),
   context_length_exceeded: invalid('shorten the prompt or lower max_tokens'),
   chat_template_missing: invalid(
     'use /v1/completions, or serve a model with a chat_template in its tokenizer config',
@@ -30,6 +34,11 @@ export const catalogue = {
   request_too_large: invalid('send a smaller body', 413),
   host_not_allowed: invalid('use localhost, or add the name to LAYERMESH_ALLOWED_HOSTS', 403),
   model_not_found: { http: 404, type: 'not_found_error', hint: 'GET /v1/models lists what is served' },
+  response_not_found: {
+    http: 404,
+    type: 'not_found_error',
+    hint: 'responses are kept for LAYERMESH_RESPONSES_TTL seconds, unless store is false',
+  },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
   nothing_measured: {
     http: 404,

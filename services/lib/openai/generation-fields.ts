@@ -11,14 +11,15 @@ const MAX_STOPS = 256;
 const MAX_STOP_BYTES = 16 << 10;
 
 /** Beyond 2^53 a number of JSON stands for its neighbours too; it is a whole number all the same. */
-const wholeNumber = (min: number, max = Infinity) =>
+export const wholeNumber = (min: number, max = Infinity) =>
   z
     .number()
     .refine(Number.isInteger, 'expected a whole number')
     .refine(
       (value) => value >= min && value <= max,
       `expected a number from ${min}${max === Infinity ? '' : ` to ${max}`}`,
-    );
+    )
+    .meta({ type: 'integer', minimum: min, ...(max < Infinity && { maximum: max }) });
 
 /** The same for a request as for the defaults of a checkpoint. */
 const ranges = samplingDefaults.shape;
@@ -46,6 +47,7 @@ export const generationFields = {
     )
     .nullish(),
   include_stop_str_in_output: z.boolean().nullish(),
+  skip_special_tokens: z.boolean().nullish(),
   stop_token_ids: arrayOf(z.int().min(0))
     .refine((ids) => ids.length <= 128, 'expected up to 128 token ids')
     .nullish(),
@@ -81,6 +83,8 @@ export interface GenerationSettings {
   readonly truncatePrompt: number | null;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  /** Whether the answer shows special tokens. */
+  readonly showSpecial: boolean;
   readonly cacheSalt: string | null;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
@@ -103,6 +107,7 @@ export function validateGeneration(raw: RawGeneration, model: ServedModel): Gene
     truncatePrompt: raw.truncate_prompt_tokens ?? null,
     stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
+    showSpecial: raw.skip_special_tokens === false,
     cacheSalt: raw.cache_salt ?? null,
     sampling: validateSampling(raw, model),
   };

@@ -1,6 +1,19 @@
 import { ServingError } from '../errors/serving-error.js';
 import type { SamplingDefaults } from '../model/sampling-defaults.js';
 
+/** What a model is made of. */
+export interface CheckpointFacts {
+  /** SHA-256 in hexadecimal digits, of all that it is made of. */
+  readonly digest: string;
+  readonly architecture: string;
+  readonly layers: number;
+  readonly hidden: number;
+  /** Weights, all told. */
+  readonly parameters: number;
+  /** Of the weights as they are served. */
+  readonly precision: string;
+}
+
 /** What requests are checked against. */
 export interface ServedModel {
   readonly id: string;
@@ -14,6 +27,9 @@ export interface ServedModel {
   /** Token ids lie below it. */
   readonly vocabulary: number;
   readonly eosIds: readonly number[];
+  readonly checkpoint: CheckpointFacts;
+  /** Whether a request may bring a chat template. */
+  readonly takesTemplates?: boolean;
   /** How tokens are sampled where a request does not say. */
   readonly sampling: Readonly<Record<keyof SamplingDefaults, number>>;
 }

@@ -1,0 +1,152 @@
+import {
+  alt,
+  checkGrammar,
+  childrenOf,
+  EMPTY,
+  NEVER,
+  ref,
+  repeat,
+  seq,
+  type Grammar,
+  type Node,
+} from './ir.js';
+import { invalidGrammar } from './limits.js';
+
+/**
+ * The same language without what can never come to an end, so that whoever follows the grammar always can; and without
+ * bounded repetitions of what may be empty, whose turns could not be counted. The root is `NEVER` where nothing is left. Throws
+ * `invalid_grammar` for rules that begin with themselves, and beyond the limits.
+ */
+export function normalize(grammar: Grammar): Grammar {
+  checkGrammar(grammar);
+  const ended = withoutEndless(grammar);
+  requireProgress(ended);
+  const counted = withCountedTurns(ended);
+  checkGrammar(counted);
+  return counted;
+}
+
+type Nodes = ReadonlySet<Node>;
+
+/**
+ * The nodes for which something holds: for these leaves, for what may be left out, for a sequence if it holds for all
+ * its parts, and for anything else if it holds for one. Each node is looked at once for each of its parts.
+ */
+function nodesWhere({ root, rules }: Grammar, holdsForLeaf: (leaf: Node) => boolean): Nodes {
+  const users = new Map<Node, Node[]>();
+  const missing = new Map<Node, number>();
+  const holds = new Set<Node>();
+  const found: Node[] = [];
+  const add = (node: Node): void => {
+    if (holds.has(node)) return;
+    holds.add(node);
+    found.push(node);
+  };
+  const waiting = [root, ...rules.values()];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (missing.has(node)) continue;
+    const parts = 'ref' in node ? [rules.get(node.ref)!] : childrenOf(node);
+    missing.set(node, 'seq' in node ? parts.length : 1);
+    for (const part of parts) {
+      const of = users.get(part);
+      if (of === undefined) users.set(part, [node]);
+      else of.push(node);
+    }
+    if ('repeat' in node ? node.min === 0 : 'seq' in node ? parts.length === 0 : holdsForLeaf(node))
+      add(node);
+    waiting.push(...childrenOf(node));
+  }
+  for (let node = found.pop(); node !== undefined; node = found.pop()) {
+    for (const user of users.get(node) ?? []) {
+      const left = missing.get(user)! - 1;
+      missing.set(user, left);
+      if (left <= 0) add(user);
+    }
+  }
+  return holds;
+}
+
+function withoutEndless(grammar: Grammar): Grammar {
+  const ends = nodesWhere(grammar, (leaf) => 'text' in leaf || ('chars' in leaf && leaf.chars.length > 0));
+  const keep = (node: Node): Node => {
+    if (!ends.has(node)) return NEVER;
+    if ('seq' in node) return seq(...node.seq.map(keep));
+    if ('alt' in node) return alt(...node.alt.filter((each) => ends.has(each)).map(keep));
+    if ('repeat' in node)
+      return ends.has(node.repeat) ? repeat(keep(node.repeat), node.min, node.max) : EMPTY;
+    return 'quoted' in node ? { quoted: keep(node.quoted) } : node;
+  };
+  const rules = [...grammar.rules].filter(([, node]) => ends.has(node));
+  return { root: keep(grammar.root), rules: new Map(rules.map(([name, node]) => [name, keep(node)])) };
+}
+
+const mayBeEmpty = (grammar: Grammar): Nodes =>
+  nodesWhere(grammar, (leaf) => 'text' in leaf && leaf.text === '');
+
+/** Throws where a rule begins with itself: reading it would never come to a character. */
+function requireProgress(grammar: Grammar): void {
+  const empty = mayBeEmpty(grammar);
+  const beginnings = (node: Node): string[] => {
+    if ('ref' in node) return [node.ref];
+    if (!('seq' in node)) return childrenOf(node).flatMap(beginnings);
+    const solid = node.seq.findIndex((part) => !empty.has(part));
+    return node.seq.slice(0, solid < 0 ? undefined : solid + 1).flatMap(beginnings);
+  };
+  const done = new Set<string>();
+  for (const start of grammar.rules.keys()) {
+    const path = new Set<string>();
+    const waiting: { name: string; leave: boolean }[] = [{ name: start, leave: false }];
+    for (let step = waiting.pop(); step !== undefined; step = waiting.pop()) {
+      const { name, leave } = step;
+      if (leave) {
+        path.delete(name);
+        done.add(name);
+      } else if (path.has(name)) {
+        throw invalidGrammar(`the rule ${name.slice(0, 80)} begins with itself: put something before it`);
+      } else if (!done.has(name)) {
+        path.add(name);
+        waiting.push({ name, leave: true });
+        for (const next of new Set(beginnings(grammar.rules.get(name)!)))
+          waiting.push({ name: next, leave: false });
+      }
+    }
+  }
+}
+
+function withCountedTurns(grammar: Grammar): Grammar {
+  const empty = mayBeEmpty(grammar);
+  const rules = new Map<string, Node>();
+  const counted = (node: Node): Node => {
+    if ('seq' in node) return seq(...node.seq.map(counted));
+    if ('alt' in node) return alt(...node.alt.map(counted));
+    if ('quoted' in node) return { quoted: counted(node.quoted) };
+    if (!('repeat' in node)) return node;
+    const loose = empty.has(node.repeat);
+    if (node.max === null && node.min <= 1) return repeat(counted(node.repeat), loose ? 0 : node.min, null);
+    return loose ? repeat(solid(node.repeat), 0, node.max) : repeat(counted(node.repeat), node.min, node.max);
+  };
+  /** The node without the empty text. */
+  const solid = (node: Node): Node => {
+    if (!empty.has(node)) return counted(node);
+    if ('alt' in node) return alt(...node.alt.map(solid));
+    if ('quoted' in node) return { quoted: solid(node.quoted) };
+    if ('repeat' in node) {
+      const turn = solid(node.repeat);
+      const more = node.max === null ? null : node.max - 1;
+      return node.max === 1 ? turn : seq(turn, repeat(turn, 0, more));
+    }
+    if ('ref' in node) {
+      const name = `${node.ref}~`;
+      if (!rules.has(name)) {
+        rules.set(name, NEVER);
+        rules.set(name, solid(grammar.rules.get(node.ref)!));
+      }
+      return ref(name);
+    }
+    if (!('seq' in node)) return NEVER;
+    const parts = node.seq.map(counted);
+    return alt(...node.seq.map((part, index) => seq(solid(part), ...parts.slice(index + 1))));
+  };
+  for (const [name, node] of grammar.rules) rules.set(name, counted(node));
+  return { root: counted(grammar.root), rules };
+}
