@@ -39,11 +39,12 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   speculation: [],
   text: [],
   telemetry: [],
+  keys: [],
   report: ['telemetry'],
   demand: ['report'],
   generation: ['routing', 'speculation', 'telemetry', 'report', 'demand'],
   answer: ['generation', 'telemetry'],
-  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text'],
+  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'keys'],
 };
 
 /** Packages with one home: who uses them elsewhere goes round the part that hides them. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { EventStream } from '../../lib/openai/event-stream.js';
 import type { FinishedChoice, FinishReason } from '../../lib/openai/response-format.js';
 import { abortOnDisconnect } from './abort-on-disconnect.js';
+import { admit, boundPlan } from './admit.js';
 import { choicesOf, usageOfPlan, type Choice, type Finished, type GenerationPlan } from '../answer/choice.js';
 import type { Gateway } from './gateway.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
@@ -22,19 +23,19 @@ interface Answer {
 export async function respond(
   gateway: Gateway,
   response: ServerResponse,
-  plan: GenerationPlan,
+  asked: GenerationPlan,
   trace: RequestTrace,
 ): Promise<void> {
   const controller = abortOnDisconnect(response);
+  const plan = boundPlan(asked, response);
   const choices = choicesOf(plan);
-  gateway.demand.asked(choices);
-
   const permit = await trace.measure('admission', () =>
-    gateway.admission.acquire(choices.length, controller.signal),
+    admit(gateway, response, plan, choices, controller.signal),
   );
+  const running: RunningChoice[] = [];
   try {
     gateway.metrics.queueTime.observe(trace.seconds);
-    const running = choices.map((choice) => new RunningChoice(gateway, choice, trace, controller.signal));
+    running.push(...choices.map((choice) => new RunningChoice(gateway, choice, trace, controller.signal)));
     await trace.measure('route', () => untilRouted(running, controller));
     const route = running.flatMap(({ generation }) => generation?.route ?? []).join(', ');
     response.setHeader('x-layermesh-route', route);
@@ -56,7 +57,7 @@ export async function respond(
   } finally {
     // Whatever went wrong: no sequence outlives its request.
     controller.abort(new Error('the request is over'));
-    permit.release();
+    permit.release(running);
   }
 }
 

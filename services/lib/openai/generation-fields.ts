@@ -65,6 +65,8 @@ export const generationFields = {
 
   /** As in vLLM: only requests with the same salt share what the prefix cache holds. */
   cache_salt: z.string().min(1).max(256).nullish(),
+  /** As in vLLM: while requests wait, a lower one comes first. */
+  priority: z.int().nullish(),
 };
 
 export type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
@@ -82,6 +84,8 @@ export interface GenerationSettings {
   readonly stop: readonly string[];
   readonly includeStop: boolean;
   readonly cacheSalt: string | null;
+  /** Among the requests that wait, less is sooner. */
+  readonly priority: number;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
 }
@@ -104,6 +108,7 @@ export function validateGeneration(raw: RawGeneration, model: ServedModel): Gene
     stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
     cacheSalt: raw.cache_salt ?? null,
+    priority: raw.priority ?? 0,
     sampling: validateSampling(raw, model),
   };
 }
