@@ -43,7 +43,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   report: ['telemetry'],
   demand: ['report'],
   generation: ['routing', 'speculation', 'telemetry', 'report', 'demand'],
-  answer: ['generation', 'telemetry'],
+  answer: ['generation', 'telemetry', 'demand', 'keys'],
   http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'keys'],
 };
 

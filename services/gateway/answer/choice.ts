@@ -10,6 +10,7 @@ import {
 } from '../../lib/openai/response-format.js';
 import type { ServedModel } from '../../lib/openai/served-model.js';
 import type { GenerateRequest } from '../generation/backend.js';
+import type { Tenant } from '../keys/tenant.js';
 
 /** A request, ready to be run. */
 export interface GenerationPlan {
@@ -18,7 +19,15 @@ export interface GenerationPlan {
   readonly format: ResponseFormat;
   /** Whether the client wants to be told where the time went. */
   readonly timed: boolean;
+  /** Who asks, and is charged for it. */
+  readonly tenant?: Tenant;
 }
+
+/** What is asked for, as far as the tenant who asks may have it. */
+export const planOf = (tenant: Tenant | null, plan: GenerationPlan): GenerationPlan =>
+  tenant === null
+    ? plan
+    : { ...plan, tenant, settings: { ...plan.settings, ...tenant.bind(plan.settings) } };
 
 /** One of the answers that a request asks for: a sequence of its own. */
 export interface Choice extends GenerateRequest {

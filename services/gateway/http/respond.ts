@@ -2,9 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { EventStream } from '../../lib/openai/event-stream.js';
 import type { FinishedChoice, FinishReason } from '../../lib/openai/response-format.js';
 import { abortOnDisconnect } from './abort-on-disconnect.js';
-import { admit, boundPlan } from './admit.js';
-import { choicesOf, usageOfPlan, type Choice, type Finished, type GenerationPlan } from '../answer/choice.js';
+import { admit } from '../answer/admit.js';
+import { choicesOf, planOf, usageOfPlan, type Choice, type Finished, type GenerationPlan } from '../answer/choice.js';
 import type { Gateway } from './gateway.js';
+import { tenantOf } from './middleware/authenticate.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 import { allOrAbort, RunningChoice, untilRouted } from '../answer/running-choice.js';
 import { serverTiming } from '../telemetry/timings.js';
@@ -27,10 +28,11 @@ export async function respond(
   trace: RequestTrace,
 ): Promise<void> {
   const controller = abortOnDisconnect(response);
-  const plan = boundPlan(asked, response);
+  const tenant = tenantOf(response);
+  const plan = planOf(tenant, asked);
   const choices = choicesOf(plan);
   const permit = await trace.measure('admission', () =>
-    admit(gateway, response, plan, choices, controller.signal),
+    admit(gateway, plan, choices, controller.signal),
   );
   const running: RunningChoice[] = [];
   try {
@@ -39,6 +41,7 @@ export async function respond(
     await trace.measure('route', () => untilRouted(running, controller));
     const route = running.flatMap(({ generation }) => generation?.route ?? []).join(', ');
     response.setHeader('x-layermesh-route', route);
+    response.setHeaders(new Map(Object.entries(tenant?.headers ?? {})));
     if (plan.prompts.some(({ clamped }) => clamped)) {
       response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
     }

@@ -1,19 +1,18 @@
-import type { ServerResponse } from 'node:http';
-import type { Choice, GenerationPlan } from '../answer/choice.js';
-import type { RunningChoice } from '../answer/running-choice.js';
+import type { Admission } from '../admission.js';
+import type { DemandMeter } from '../demand/demand-meter.js';
 import type { TokenCost } from '../keys/tenant.js';
-import type { Gateway } from './gateway.js';
-import { tenantOf } from './middleware/authenticate.js';
+import type { Choice, GenerationPlan } from './choice.js';
+import type { RunningChoice } from './running-choice.js';
 
 /** The right of a request to run its choices, until released: then its tenant is charged for what they have taken. */
 export interface RequestPermit {
   release(running: readonly Pick<RunningChoice, 'generation' | 'generated'>[]): void;
 }
 
-/** What is asked for, as far as the tenant who asks may have it. */
-export function boundPlan(plan: GenerationPlan, response: ServerResponse): GenerationPlan {
-  const tenant = tenantOf(response);
-  return tenant === null ? plan : { ...plan, settings: { ...plan.settings, ...tenant.bind(plan.settings) } };
+/** What requests are let in to. */
+export interface Admitting {
+  readonly admission: Pick<Admission, 'acquire'>;
+  readonly demand: Pick<DemandMeter, 'asked'>;
 }
 
 /**
@@ -21,19 +20,16 @@ export function boundPlan(plan: GenerationPlan, response: ServerResponse): Gener
  * `rate_limit_exceeded`, and what `Admission.acquire` does.
  */
 export async function admit(
-  { admission, demand }: Pick<Gateway, 'admission' | 'demand'>,
-  response: ServerResponse,
-  plan: GenerationPlan,
+  { admission, demand }: Admitting,
+  { prompts, settings, tenant }: GenerationPlan,
   choices: readonly Choice[],
   signal: AbortSignal,
 ): Promise<RequestPermit> {
-  const tenant = tenantOf(response);
-  const cost = costOf(plan);
+  const cost = costOf({ prompts, settings });
   const settle = tenant?.reserve(cost);
-  response.setHeaders(new Map(Object.entries(tenant?.headers ?? {})));
   demand.asked(choices);
   try {
-    const permit = await admission.acquire(choices.length, signal, plan.settings.priority);
+    const permit = await admission.acquire(choices.length, signal, settings.priority);
     return {
       release: (running) => {
         permit.release();
@@ -48,7 +44,7 @@ export async function admit(
 }
 
 /** As in the usage, a prompt counts once, however many choices it has. */
-const costOf = ({ prompts, settings }: GenerationPlan): TokenCost => ({
+const costOf = ({ prompts, settings }: Pick<GenerationPlan, 'prompts' | 'settings'>): TokenCost => ({
   prompt: prompts.reduce((sum, { ids }) => sum + ids.length, 0),
   output: prompts.reduce((sum, { maxTokens }) => sum + maxTokens * settings.choices, 0),
 });
