@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
+import { readGatewayConfig, type GatewayConfig, type KeysConfig } from '../lib/config/config.js';
 import { engineLabel, readPlan } from '../lib/model/plan.js';
+import { readDaprSecret } from '../lib/mesh/dapr-secret.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
 import { serveInvites } from '../lib/mesh/link-server.js';
 import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
@@ -23,6 +24,7 @@ import { DemandMeter } from './demand/demand-meter.js';
 import { serveExternalScaler } from './demand/external-scaler.js';
 import { createApp } from './http/app.js';
 import { limitsFor } from './http/gateway.js';
+import { keyFile, openKeyRing, type KeySource } from './keys/key-ring.js';
 import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
 import type { Round } from './telemetry/rounds.js';
@@ -49,6 +51,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
+  const keys = config.keys === null ? null : await openKeyRing(keySource(config.keys), log, stopped);
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
@@ -109,6 +112,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     host: config.host,
     allowedHosts: config.allowedHosts,
     corsOrigins: config.corsOrigins,
+    keys,
+    operatorKey: config.operatorKey,
     backend,
     text,
     textWork: new TextWork(text, textPool),
@@ -186,3 +191,11 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await mesh.close();
   await tracing.shutdown();
 }
+
+/** Every look at a secret is a call of whoever keeps it, which some stores charge for. */
+const SECRET_LOOK_MS = 30_000;
+
+const keySource = (keys: KeysConfig): KeySource =>
+  keys.kind === 'file'
+    ? keyFile(keys.path)
+    : { lookMs: SECRET_LOOK_MS, read: (signal) => readDaprSecret(keys.mesh, keys, signal) };

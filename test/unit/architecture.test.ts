@@ -42,12 +42,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   speculation: [],
   text: [],
   telemetry: [],
+  keys: [],
   report: ['telemetry'],
   demand: ['report'],
   generation: ['routing', 'speculation', 'telemetry', 'report', 'demand'],
-  answer: ['generation', 'telemetry', 'demand'],
+  answer: ['generation', 'telemetry', 'demand', 'keys'],
   responses: ['answer', 'telemetry'],
-  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'responses'],
+  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'responses', 'keys'],
 };
 
 /** Packages with one home: who uses them elsewhere goes round the part that hides them. */

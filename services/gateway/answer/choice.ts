@@ -11,6 +11,7 @@ import {
 import type { ServedModel } from '../../lib/openai/served-model.js';
 import type { GenerateRequest } from '../generation/backend.js';
 import type { CallReading } from './tool-output.js';
+import type { Tenant } from '../keys/tenant.js';
 
 /** A request, ready to be run. */
 export interface GenerationPlan {
@@ -23,7 +24,15 @@ export interface GenerationPlan {
   readonly timed: boolean;
   /** Done when all has come, before the client learns that it has: what it may then rely on. */
   readonly settle?: () => Promise<void>;
+  /** Who asks, and is charged for it. */
+  readonly tenant?: Tenant;
 }
+
+/** What is asked for, as far as the tenant who asks may have it. */
+export const planOf = (tenant: Tenant | null, plan: GenerationPlan): GenerationPlan =>
+  tenant === null
+    ? plan
+    : { ...plan, tenant, settings: { ...plan.settings, ...tenant.bind(plan.settings) } };
 
 /** One of the answers that a request asks for: a sequence of its own. */
 export interface Choice extends GenerateRequest {

@@ -1,14 +1,13 @@
 import { wholeCalls, type FinishedChoice, type ToolCallPiece } from '../../lib/openai/response-format.js';
-import type { Admission } from '../admission.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 import type { Timings } from '../telemetry/timings.js';
+import { admit, type Admitting } from './admit.js';
 import { choicesOf, usageOfPlan, type Finished, type GenerationPlan } from './choice.js';
 import { allOrAbort, RunningChoice, untilRouted, type ChoiceRunner } from './running-choice.js';
 
 /** What requests run on. */
-export interface PlanRunner extends ChoiceRunner {
-  readonly admission: Pick<Admission, 'acquire'>;
+export interface PlanRunner extends ChoiceRunner, Admitting {
   readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
 }
 
@@ -35,14 +34,11 @@ export async function runPlan(
   deliver: (running: RunningPlan) => Promise<readonly Finished[]>,
 ): Promise<void> {
   const asked = choicesOf(plan);
-  runner.demand.asked(asked);
-
-  const permit = await trace.measure('admission', () =>
-    runner.admission.acquire(asked.length, controller.signal),
-  );
+  const permit = await trace.measure('admission', () => admit(runner, plan, asked, controller.signal));
+  const choices: RunningChoice[] = [];
   try {
     runner.metrics.queueTime.observe(trace.seconds);
-    const choices = asked.map((choice) => new RunningChoice(runner, choice, trace, controller.signal));
+    choices.push(...asked.map((choice) => new RunningChoice(runner, choice, trace, controller.signal)));
     await trace.measure('route', () => untilRouted(choices, controller));
     const route = choices.flatMap(({ generation }) => generation?.route ?? []).join(', ');
     trace.routed(route);
@@ -57,7 +53,7 @@ export async function runPlan(
   } finally {
     // Whatever went wrong: no sequence outlives its request.
     controller.abort(new Error('the request is over'));
-    permit.release();
+    permit.release(choices);
   }
 }
 

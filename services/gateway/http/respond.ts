@@ -22,6 +22,7 @@ export async function respond(
 ): Promise<void> {
   await runPlan(gateway, plan, trace, abortOnDisconnect(response), (running) => {
     response.setHeader('x-layermesh-route', running.route);
+    response.setHeaders(new Map(Object.entries(plan.tenant?.headers ?? {})));
     if (plan.prompts.some(({ clamped }) => clamped)) {
       response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
     }

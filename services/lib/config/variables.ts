@@ -172,6 +172,23 @@ export const stage = z.object({
   ),
 });
 
+export const access = z.object({
+  LAYERMESH_HOST: service.LAYERMESH_HOST,
+  LAYERMESH_KEYS_FILE: z
+    .string()
+    .optional()
+    .describe('who may ask, with their keys and limits (docs/security.md)'),
+  LAYERMESH_KEYS_SECRET: z
+    .string()
+    .regex(/^[\w.-]+\/[\w.-]+$/, 'not of the form store/name')
+    .optional()
+    .describe('Dapr mesh: the same, in a secret store of the sidecar, as `store/name`'),
+  LAYERMESH_OPERATOR_KEY: secret.describe('what `/topology`, `/report` and `/metrics` want to be shown'),
+  LAYERMESH_INSECURE: choice('0', '1')
+    .default('0')
+    .describe('`1` lets it listen beyond this machine without keys of either kind'),
+});
+
 export const gateway = z.object({
   APP_ID: name.default('gateway'),
   ...service,
@@ -244,6 +261,12 @@ export const gateway = z.object({
   }),
 });
 
+export const commands = z.object({
+  LAYERMESH_API_KEY: secret.describe(
+    'what `chat`, `bench`, `doctor` and others show a gateway that wants keys',
+  ),
+});
+
 /** By who reads them, as the documentation names it. */
 export const VARIABLES: Readonly<Record<string, Readonly<Record<string, z.ZodType>>>> = {
   all: { ...cache.shape, ...hub.shape },
@@ -258,5 +281,6 @@ export const VARIABLES: Readonly<Record<string, Readonly<Record<string, z.ZodTyp
     ...service,
   },
   stage: stage.shape,
-  gateway: gateway.shape,
+  gateway: { ...access.shape, ...gateway.shape },
+  commands: commands.shape,
 };

@@ -7,6 +7,7 @@ export interface ErrorKind {
   readonly type:
     | 'invalid_request_error'
     | 'authentication_error'
+    | 'permission_error'
     | 'not_found_error'
     | 'rate_limit_error'
     | 'overloaded_error'
@@ -18,6 +19,23 @@ const invalid = (hint: string, http = 400): ErrorKind => ({ http, type: 'invalid
 const server = (hint: string, http = 500): ErrorKind => ({ http, type: 'server_error', hint });
 
 export const catalogue = {
+  // Keys
+  invalid_api_key: {
+    http: 401,
+    type: 'authentication_error',
+    hint: 'send a key that this server knows as Authorization: Bearer …, or as x-api-key',
+  },
+  model_not_allowed: {
+    http: 403,
+    type: 'permission_error',
+    hint: 'GET /v1/models lists what your key may use',
+  },
+  rate_limit_exceeded: {
+    http: 429,
+    type: 'rate_limit_error',
+    hint: 'the headers x-ratelimit-* tell what your key has left',
+  },
+
   // Requests
   invalid_json: invalid('send one JSON object with content-type application/json'),
   invalid_value: invalid('see docs/api.md for the accepted range of each field'),

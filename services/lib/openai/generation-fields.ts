@@ -67,6 +67,8 @@ export const generationFields = {
 
   /** As in vLLM: only requests with the same salt share what the prefix cache holds. */
   cache_salt: z.string().min(1).max(256).nullish(),
+  /** As in vLLM: while requests wait, a lower one comes first. */
+  priority: z.int().nullish(),
 };
 
 export type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
@@ -86,6 +88,8 @@ export interface GenerationSettings {
   /** Whether the answer shows special tokens. */
   readonly showSpecial: boolean;
   readonly cacheSalt: string | null;
+  /** Among the requests that wait, less is sooner. */
+  readonly priority: number;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
 }
@@ -109,6 +113,7 @@ export function validateGeneration(raw: RawGeneration, model: ServedModel): Gene
     includeStop: raw.include_stop_str_in_output ?? false,
     showSpecial: raw.skip_special_tokens === false,
     cacheSalt: raw.cache_salt ?? null,
+    priority: raw.priority ?? 0,
     sampling: validateSampling(raw, model),
   };
 }

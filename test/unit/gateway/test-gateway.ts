@@ -1,16 +1,19 @@
 import { trace, type Tracer } from '@opentelemetry/api';
 import type { Express } from 'express';
 import OpenAI from 'openai';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { Admission, type AdmissionLimits } from '../../../services/gateway/admission.js';
 import { createApp } from '../../../services/gateway/http/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/http/gateway.js';
 import { BackgroundResponses } from '../../../services/gateway/responses/background.js';
 import { ResponseStore } from '../../../services/gateway/responses/response-store.js';
+import { parseKeyList } from '../../../services/gateway/keys/key-list.js';
+import { KeyRing } from '../../../services/gateway/keys/key-ring.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
+import { Secret } from '../../../services/lib/config/environment.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
 import type { PassingDocuments } from '../../../services/lib/mesh/types.js';
@@ -31,6 +34,8 @@ export interface TestGateway {
   readonly owed: { readonly bytes: number };
   readonly backend: ScriptedBackend;
   readonly admission: Admission;
+  /** Null where there is none. */
+  readonly keys: KeyRing | null;
   readonly client: OpenAI;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   /** The value of one line of /metrics. */
@@ -54,6 +59,10 @@ export interface TestGatewayOptions {
   readonly corsOrigins?: readonly string[];
   /** What other gateways share. */
   readonly documents?: PassingDocuments;
+  /** A list of keys; left out: everyone may ask. */
+  readonly keys?: string;
+  readonly operatorKey?: string;
+  readonly log?: Logger;
   readonly report?: (seconds: number) => Report;
 }
 
@@ -73,15 +82,18 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const limits = { ...limitsFor(32_768), ...options.limits };
   const metrics = createGatewayMetrics(createMetricsRegistry(), admission);
   const demand = { asked: noop, began: noop, ended: noop };
-  const log = pino({ level: 'silent' });
+  const log = options.log ?? pino({ level: 'silent' });
   const responses = new ResponseStore(options.documents ?? new MemoryDocuments());
   const background = new BackgroundResponses(responses, { backend, text, metrics, admission, demand }, log, {
     lookMs: 5,
   });
+  const keys = options.keys === undefined ? null : new KeyRing(parseKeyList(options.keys));
   const app = createApp({
     host: '127.0.0.1',
     allowedHosts: options.allowedHosts ?? [],
     corsOrigins: options.corsOrigins ?? [],
+    keys,
+    operatorKey: options.operatorKey === undefined ? null : new Secret(options.operatorKey),
     backend,
     text,
     textWork: new TextWork(text, options.textPool ?? null),
@@ -133,6 +145,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     owed: limits.owed,
     backend,
     admission,
+    keys,
     client: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 }),
     post: (path, body, headers = {}) =>
       fetch(url + path, {

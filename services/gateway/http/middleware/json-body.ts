@@ -39,5 +39,9 @@ function toServingError(error: Error & { type?: string }, limit: number): Servin
   if (error.type === 'entity.too.large') {
     return new ServingError('request_too_large', `the body is larger than ${limit} bytes`, { cause: error });
   }
-  return new ServingError('invalid_json', error.message, { cause: error });
+  return new ServingError('invalid_json', withoutQuote(error.message), { cause: error });
 }
+
+/** What V8 says of a mistake in JSON shows the text around it, which may be somebody's prompt and belongs in no log. */
+const withoutQuote = (message: string): string =>
+  message.replace(/, (?:\.{3})?".*"(?:\.{3})? is not valid JSON$/s, ' is not valid JSON');

@@ -6,9 +6,10 @@ import { chatFormat, completionFormat } from '../../../lib/openai/response-forma
 import { readCompletionRequest, type CompletionRequest } from '../../../lib/openai/completion-request.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
-import { newResponseHead, type GenerationPlan } from '../../answer/choice.js';
+import { newResponseHead, planOf, type GenerationPlan } from '../../answer/choice.js';
 import { callReading } from '../../answer/tool-output.js';
 import type { Gateway } from '../gateway.js';
+import { tenantOf } from '../middleware/authenticate.js';
 import { traceInference } from '../middleware/trace-requests.js';
 import type { RequestTrace } from '../../telemetry/request-trace.js';
 import { respond } from '../respond.js';
@@ -64,7 +65,7 @@ export async function answerChat(
     const limits = outputLimits(settings, Infinity, gateway.maxTokens);
     const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
     const calls = callReading(toolUse, styleOf(gateway, rendering));
-    await answer({ prompts, settings, calls, ...wording }, trace);
+    await answer(planOf(tenantOf(response), { prompts, settings, calls, ...wording }), trace);
   });
 }
 
@@ -90,7 +91,8 @@ export async function answerTexts(
       const ids = typeof prompt === 'string' ? next.next().value! : prompt;
       return fitContext(ids, limits, model.contextLength, 'prompt');
     });
-    await respond(gateway, response, { prompts, settings, calls: null, ...wording }, trace);
+    const plan = planOf(tenantOf(response), { prompts, settings, calls: null, ...wording });
+    await respond(gateway, response, plan, trace);
   });
 }
 

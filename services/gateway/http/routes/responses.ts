@@ -7,11 +7,12 @@ import { chatOf, readResponsesRequest } from '../../../lib/openai/responses/requ
 import { newResponseHead } from '../../answer/choice.js';
 import { conversationOf, type KeptResponse } from '../../responses/response-store.js';
 import type { Gateway } from '../gateway.js';
+import { tenantOf } from '../middleware/authenticate.js';
 import { speak } from '../middleware/dialects.js';
 import { answerChat } from './inference.js';
 
 /** Whose responses are asked for: with keys, the tenant's; else everyone's. */
-const ownerOf = (response: Response): string | null => (response.locals.owner as string | undefined) ?? null;
+const ownerOf = (response: Response): string | null => tenantOf(response)?.name ?? null;
 
 /** `POST /v1/responses`. */
 export function createResponse(gateway: Gateway): RequestHandler {
