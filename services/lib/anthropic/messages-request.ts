@@ -21,7 +21,7 @@ const rawTool = z.looseObject({
   type: z.string().nullish(),
   name: z.string(),
   description: z.string().nullish(),
-  input_schema: z.unknown(),
+  input_schema: z.unknown().optional(),
 });
 const rawToolChoice = z.looseObject({
   type: z.enum(['auto', 'any', 'tool', 'none']),

@@ -16,7 +16,7 @@ const rawTool = z.looseObject({
   type: z.string(),
   name: z.string().nullish(),
   description: z.string().nullish(),
-  parameters: z.unknown(),
+  parameters: z.unknown().optional(),
   strict: z.boolean().nullish(),
 });
 const rawChoice = z.looseObject({ type: z.string(), name: z.string().nullish() });
@@ -31,7 +31,9 @@ export const rawResponsesRequest = z.looseObject({
   max_output_tokens: wholeNumber(1).nullish(),
   metadata: z.record(z.string().max(64), z.string().max(512)).nullish(),
   tools: arrayOf(rawTool).nullish(),
-  tool_choice: z.union([z.string(), rawChoice], { error: 'expected none, auto, required or a function' }).nullish(),
+  tool_choice: z
+    .union([z.string(), rawChoice], { error: 'expected none, auto, required or a function' })
+    .nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   include: arrayOf(z.string()).nullish(),
   ...{ model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt },

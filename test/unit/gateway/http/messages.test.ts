@@ -104,10 +104,11 @@ describe('POST /v1/messages, by the official client', () => {
     const json = '{"name": "add", "arguments": {"a": 1}}';
     gateway.backend.script = tokensOf(say(`So <tool_call>\n${json}\n</tool_call>`));
     const tools = [{ name: 'add', description: 'Adds', input_schema: { type: 'object' as const } }];
-    const whole = await client.messages.create({ ...asked, tools });
+    const toolTurn = { ...asked, max_tokens: 100, tools };
+    const whole = await client.messages.create(toolTurn);
     const use = { type: 'tool_use', id: expect.any(String) as string, name: 'add', input: { a: 1 } };
     expect(whole).toMatchObject({ stop_reason: 'tool_use', content: [{ type: 'text' }, use] });
-    const streamed = await client.messages.stream({ ...asked, tools }).finalMessage();
+    const streamed = await client.messages.stream(toolTurn).finalMessage();
     expect(streamed).toMatchObject({ stop_reason: 'tool_use', content: [{ type: 'text' }, use] });
     const result = { type: 'tool_result' as const, tool_use_id: 'x', content: '2' };
     await client.messages.create({
@@ -175,7 +176,12 @@ describe('what /v1/messages refuses', () => {
     [{ system: [image] }, 400, 'invalid_request_error', 'system[0]'],
     [{ stop_sequences: [''] }, 400, 'invalid_request_error', 'stop_sequences'],
     [{ temperature: 9 }, 400, 'invalid_request_error', 'temperature'],
-    [{ tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, 400, 'invalid_request_error', 'tools[0]'],
+    [
+      { tools: [{ type: 'web_search_20250305', name: 'web_search' }] },
+      400,
+      'invalid_request_error',
+      'tools[0]',
+    ],
     [{ tools: [{ name: 'a b' }] }, 400, 'invalid_request_error', 'tools[0]'],
     [{ tool_choice: { type: 'tool', name: 'x' } }, 400, 'invalid_request_error', 'tool_choice'],
     [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 400, 'invalid_request_error', 'thinking'],

@@ -79,7 +79,9 @@ describe("Ollama's API, by the official client", () => {
   });
 
   it('calls tools', async () => {
-    gateway.backend.script = tokensOf(say('So\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'));
+    gateway.backend.script = tokensOf(
+      say('So\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'),
+    );
     const parameters = { type: 'object', properties: { a: { type: 'integer' } } };
     const tools = [{ type: 'function', function: { name: 'add', description: 'Adds', parameters } }];
     const calls = [{ function: { name: 'add', arguments: { a: 1 } } }];
@@ -90,7 +92,11 @@ describe("Ollama's API, by the official client", () => {
       streamed.push(...(message.tool_calls ?? []));
     }
     expect(streamed).toMatchObject(calls);
-    await client.chat({ ...asked, tools, messages: [...messages, whole.message, { role: 'tool', content: '2' }] });
+    await client.chat({
+      ...asked,
+      tools,
+      messages: [...messages, whole.message, { role: 'tool', content: '2' }],
+    });
   });
 
   it('says that the length ended it', async () => {
