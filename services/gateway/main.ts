@@ -34,6 +34,8 @@ import { Reporter } from './report/reporter.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
+/** Every look at a secret is a call of whoever keeps it, which some stores charge for. */
+const SECRET_LOOK_MS = 30_000;
 /** So that the demand is fresher than any scrape of it. */
 const DEMAND_LOOK_MS = 500;
 
@@ -192,10 +194,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await tracing.shutdown();
 }
 
-/** Every look at a secret is a call of whoever keeps it, which some stores charge for. */
-const SECRET_LOOK_MS = 30_000;
-
-const keySource = (keys: KeysConfig): KeySource =>
-  keys.kind === 'file'
+function keySource(keys: KeysConfig): KeySource {
+  return keys.kind === 'file'
     ? keyFile(keys.path)
     : { lookMs: SECRET_LOOK_MS, read: (signal) => readDaprSecret(keys.mesh, keys, signal) };
+}

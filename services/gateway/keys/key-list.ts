@@ -19,7 +19,7 @@ const sha256 = z
   .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal digits')
   .transform((text) => Buffer.from(text, 'hex'));
 const oneOrMore = (item: z.ZodType<Buffer, string>) =>
-  z.preprocess((value) => (Array.isArray(value) ? value : [value]), z.array(item)).optional();
+  z.preprocess((value) => (Array.isArray(value) ? (value as unknown[]) : [value]), z.array(item)).optional();
 const perMinute = z.int().min(1).max(1e12).nullish();
 
 /** Strict, so that a limit whose name is misspelt is not left out. */

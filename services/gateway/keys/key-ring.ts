@@ -83,7 +83,8 @@ async function follow(
       log.info({ keys: ring.size }, 'the keys have changed');
     } catch (error) {
       const { message } = ServingError.from(error);
-      if (message !== told && !signal.aborted) log.warn(`${message}; the keys stay as they were`);
+      // Told to stop, it has nothing to complain of.
+      if (message !== told && (error as Error).name !== 'AbortError') log.warn(`${message}; the keys stay as they were`);
       told = message;
     }
   }

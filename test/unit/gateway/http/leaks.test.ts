@@ -42,7 +42,7 @@ describe('keys and prompts', () => {
     const failing: [body: unknown, key?: string][] = [
       [`{"prompt": "${prompt}`],
       [`{"prompt": ${prompt}}`],
-      [`${prompt}`],
+      [prompt],
       [`{"prompt": "${prompt}", x}`],
       [{ prompt, temperature: 9 }],
       [{ prompt, logprobs: 5 }],
