@@ -23,7 +23,10 @@ function toggle() {
     const counts = coverage.result.map(({ url, functions }) => [
       url,
       // What begins where the file does is the module itself, which is told of as long as it is in memory.
-      Math.max(0, ...functions.map(({ ranges: [{ startOffset, count }] }) => (startOffset === 0 ? 0 : count))),
+      Math.max(
+        0,
+        ...functions.map(({ ranges: [{ startOffset, count }] }) => (startOffset === 0 ? 0 : count)),
+      ),
     ]);
     writeFileSync(join(process.env.CALL_COUNTS, `${process.pid}-${threadId}.json`), JSON.stringify(counts));
   });
