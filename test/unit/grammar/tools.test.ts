@@ -1,10 +1,12 @@
 import { Ajv } from 'ajv';
 import { ToolOutput } from '../../../services/gateway/answer/tool-output.js';
+import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { compileConstraint } from '../../../services/lib/grammar/matcher.js';
 import { sourceOfForm } from '../../../services/lib/grammar/source.js';
 import type { CallForm } from '../../../services/lib/grammar/tools.js';
 import { toolStyleOf } from '../../../services/lib/model/text/tool-style.js';
 import { takes, walk } from '../../support/grammar.js';
+import { thrownBy } from '../../support/thrown-by.js';
 import { smallTrie } from '../../support/vocabulary.js';
 
 const styles = {
@@ -136,11 +138,13 @@ describe('an answer that has to be of a form where it calls nothing', () => {
 });
 
 describe('a schema that is not served', () => {
-  it('is refused with the tool that has it', () => {
+  it('is refused with the tool that has it', async () => {
     const parameters = { type: 'object', properties: { a: { type: 'array', uniqueItems: true } } };
-    const more = { ...anyCalls, style: styles.hermes, tools: [...tools, { name: 'more', parameters }] };
-    expect(() => sourceOfForm(more)).toThrow(
-      expect.objectContaining({ code: 'unsupported_schema', param: 'tools[2].function.parameters' }) as Error,
-    );
+    const more = [...tools, { name: 'more', parameters }];
+    const form = { ...anyCalls, style: styles.hermes, tools: more };
+    const work = new TextWork({} as never, null);
+    const { signal } = new AbortController();
+    const refusal = await thrownBy(() => work.run({ kind: 'constraint', form, param: 'tools' }, signal));
+    expect(refusal).toMatchObject({ code: 'unsupported_schema', param: 'tools[2].function.parameters' });
   });
 });
