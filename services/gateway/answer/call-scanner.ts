@@ -85,10 +85,9 @@ export class CallScanner {
   #read(character: string, between: boolean): void {
     if (!this.#streams && character === '{' && this.#text.trim() === '' && this.#isArguments()) {
       this.#streams = true;
-      this.#arguments = '';
     }
     if (!this.#streams) this.#text += character;
-    else if (!between) this.#arguments += character;
+    else if (!between) this.#arguments = (this.#arguments ?? '') + character;
     else if (character.trim() !== '') this.state = 'failed';
     if (this.#streams && this.#member.depth === 0 && this.#options.name !== undefined) this.state = 'done';
   }

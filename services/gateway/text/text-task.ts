@@ -1,4 +1,5 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
+import { sourceOfForm, type Form } from '../../lib/grammar/source.js';
 import type { ChatMessage, Rendering } from '../../lib/model/text/chat-template.js';
 import { encodeChat, type ModelText } from '../../lib/model/text/encode-chat.js';
 import type { EncodeOptions } from '../../lib/model/text/tokenizer.js';
@@ -23,24 +24,27 @@ export type TextTask =
       readonly options: Rendering & { readonly addSpecialTokens?: boolean };
       readonly limit: TextLimit | null;
     }
-  | { readonly kind: 'decode'; readonly ids: readonly number[] };
+  | { readonly kind: 'decode'; readonly ids: readonly number[] }
+  /** `param`: the field that asks for the form. */
+  | { readonly kind: 'constraint'; readonly form: Form; readonly param: string };
 
 export interface TextResult {
   /** Of each text. */
   readonly ids: readonly (readonly number[])[];
-  /** Of a chat as rendered, or decoded; else empty. */
+  /** Of a chat as rendered, or decoded, or the source of a constraint; else empty. */
   readonly text: string;
 }
 
 /** Roughly what it costs, characters. */
 export function sizeOf(task: TextTask): number {
   if (task.kind === 'decode') return task.ids.length;
+  if (task.kind === 'constraint') return JSON.stringify(task.form).length;
   return task.kind === 'prompts'
     ? task.texts.reduce((sum, text) => sum + text.length, 0)
     : JSON.stringify([task.messages, task.options]).length;
 }
 
-/** Throws what rendering and encoding throw, and `context_length_exceeded` above the limit. */
+/** Throws what rendering, encoding and converting throw, and `context_length_exceeded` above the limit. */
 export function runTextTask(text: ModelText, task: TextTask): TextResult {
   switch (task.kind) {
     case 'prompts':
@@ -56,6 +60,18 @@ export function runTextTask(text: ModelText, task: TextTask): TextResult {
     }
     case 'decode':
       return { ids: [], text: text.tokenizer.decode(task.ids) };
+    case 'constraint':
+      return { ids: [], text: sourceOfAsked(task) };
+  }
+}
+
+/** Whatever the form's problem is, it is the field's, or that of the part of it which is named. */
+function sourceOfAsked({ form, param }: { readonly form: Form; readonly param: string }): string {
+  try {
+    return sourceOfForm(form);
+  } catch (reason) {
+    const { code, message, param: part, hint } = ServingError.from(reason);
+    throw new ServingError(code, message, { param: part ?? param, hint, cause: reason });
   }
 }
 

@@ -34,9 +34,9 @@ export class TextWork {
   }
 }
 
-/** A client's template may do anything but end. */
+/** What it takes, its length does not tell: a client's template may do anything but end, and forms multiply out. */
 const isProgram = (task: TextTask): boolean =>
-  task.kind === 'chat' && task.options.chatTemplate !== undefined;
+  task.kind === 'constraint' || (task.kind === 'chat' && task.options.chatTemplate !== undefined);
 
 /**
  * More bytes than a whole context of the longest token has; null where a token may stand for any number of bytes: where

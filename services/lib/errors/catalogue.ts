@@ -23,9 +23,9 @@ export const catalogue = {
   invalid_value: invalid('see docs/api.md for the accepted range of each field'),
   unsupported_parameter: invalid('remove the field; docs/api.md lists what is supported'),
   unsupported_schema: invalid(
-    'change what the JSON Pointer names; docs/api.md lists the keywords that are supported',
+    'change what the JSON Pointer names; docs/structured-output.md lists the keywords that are supported',
   ),
-  invalid_grammar: invalid('docs/api.md says what a regex, a grammar or a choice may be'),
+  invalid_grammar: invalid('docs/structured-output.md says what a regex, a grammar or a choice may be'),
   context_length_exceeded: invalid('shorten the prompt or lower max_tokens'),
   chat_template_missing: invalid(
     'use /v1/completions, or serve a model with a chat_template in its tokenizer config',

@@ -27,7 +27,7 @@ export function rangesOf(ranges: Iterable<readonly [number, number]>): Ranges {
 
 export const charactersOf = (characters: string): Ranges =>
   rangesOf(
-    [...characters].map((character): [number, number] => [
+    Array.from(characters, (character): [number, number] => [
       character.codePointAt(0)!,
       character.codePointAt(0)!,
     ]),
@@ -99,7 +99,7 @@ export function asQuoted(ranges: Ranges): Sequence[] {
   const escaped = intersectionOf(ranges, ESCAPED).flatMap(([first, last]) =>
     Array.from({ length: last - first + 1 }, (_, index) => {
       const spelled = JSON.stringify(String.fromCodePoint(first + index)).slice(1, -1);
-      return [...spelled].map((character) => [character.charCodeAt(0), character.charCodeAt(0)] as const);
+      return Array.from(spelled, (character) => [character.charCodeAt(0), character.charCodeAt(0)] as const);
     }),
   );
   return [...escaped, ...asUtf8(intersectionOf(ranges, PLAIN))];

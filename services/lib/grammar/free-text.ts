@@ -19,7 +19,7 @@ export function untilTrigger(
   triggers: readonly Trigger[],
   { mayEnd, notFirst = '' }: { readonly mayEnd: boolean; readonly notFirst?: string },
 ): Node {
-  const begins = triggers.map(({ begin }) => [...begin]);
+  const begins = triggers.map(({ begin }) => Array.from(begin));
   const prefixes = new Set([
     '',
     ...begins.flatMap((begin) => begin.map((_, length) => begin.slice(0, length).join(''))),
@@ -52,7 +52,7 @@ const SPACES = ' \t\r\n';
 
 /** The longest end of a text that a trigger begins with. */
 function longestEnd(read: string, prefixes: ReadonlySet<string>): string {
-  const characters = [...read];
+  const characters = Array.from(read);
   const from = characters.findIndex((_, index) => prefixes.has(characters.slice(index).join('')));
   return from < 0 ? '' : characters.slice(from).join('');
 }

@@ -74,8 +74,11 @@ function withLengths(node: Node, { min, max }: Lengths): Node | null {
 
 const isFixed = ({ min, max }: Lengths): boolean => min === max;
 
+/** In characters. */
+export const lengthOf = (value: string): number => Array.from(value).length;
+
 function lengthsOf(node: Node): Lengths {
-  if ('text' in node) return { min: [...node.text].length, max: [...node.text].length };
+  if ('text' in node) return { min: lengthOf(node.text), max: lengthOf(node.text) };
   if ('chars' in node) return { min: 1, max: 1 };
   if ('seq' in node) {
     const all = node.seq.map(lengthsOf);
@@ -117,12 +120,13 @@ function product(rules: Rules, languages: readonly Grammar[], wrap: (node: Node)
   for (const [name, state] of states) {
     const targets = new Map<string, [number, number][]>();
     for (const { first, last, classes } of intervals) {
-      if ((work += 1) > limits.work) throw invalidGrammar(TOO_MUCH);
+      if ((work += 1) > limits.productWork) throw invalidGrammar(TOO_MUCH);
       const after = nextOf(automata, state, classes);
       if (after === null) continue;
       const target = nameOf(after);
-      const ranges = targets.get(target) ?? [];
-      targets.set(target, [...ranges, [first, last]]);
+      const ranges = targets.get(target);
+      if (ranges === undefined) targets.set(target, [[first, last]]);
+      else ranges.push([first, last]);
     }
     const ways = [...targets].map(([target, ranges]) => seq(chars(rangesOf(ranges)), ref(target)));
     const end = state.every(({ complete }) => complete) ? [EMPTY] : [];

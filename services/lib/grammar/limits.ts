@@ -18,16 +18,17 @@ export const limits = {
   states: 200_000,
   /** Ways in which one prefix may be read at once. */
   threads: 2_048,
-  /** Steps of a closure in one mask or one token. */
-  work: 2_000_000,
+  /** Steps of closures for one mask or one token: some 50 ms. */
+  work: 200_000,
   /** Nodes of the vocabulary's trie that are visited for one mask. */
-  nodesOfMask: 20_000_000,
+  nodesOfMask: 4_000_000,
   /** Configurations, and frames of stacks, remembered for one grammar. */
   configurations: 4_000,
   /** Cells of the table of sets and symbols that a network has. */
   table: 1 << 24,
-  /** States of an intersection of regular languages. */
+  /** States of an intersection of regular languages, and steps to find them. */
   product: 4_096,
+  productWork: 2_000_000,
   /** Alternatives that the unions of one schema multiply to. */
   alternatives: 256,
   /** Looks at parts of one schema. */

@@ -30,7 +30,7 @@ function parse(pattern: string): AST.Pattern {
   try {
     return attempt(true);
   } catch (error) {
-    const loose = /[\u{10000}-\u{10ffff}]/u.test(pattern) ? null : quietly(() => attempt(false));
+    const loose = /[\u{10000}-\u{10ffff}]|\\[pPu]/u.test(pattern) ? null : quietly(() => attempt(false));
     if (loose !== null) return loose;
     throw invalidGrammar(`the regex ${shown(pattern)} is none: ${(error as Error).message}`);
   }
@@ -105,7 +105,9 @@ class Converter {
         if (Math.max(element.min, max ?? 0) > limits.repeat) throw this.#unsupported(element);
         return repeat(this.#element(element.element), element.min, max);
       }
-      default:
+      case 'Assertion':
+      case 'Backreference':
+      case 'ExpressionCharacterClass':
         throw this.#unsupported(element);
     }
   }
@@ -115,7 +117,7 @@ class Converter {
     return text(String.fromCodePoint(value));
   }
 
-  #ranges(element: AST.CharacterClassElement | AST.CharacterSet): Ranges {
+  #ranges(element: AST.CharacterClassElement | AST.CharacterClass | AST.CharacterSet): Ranges {
     switch (element.type) {
       case 'Character':
         return rangesOf([[element.value, element.value]]);
@@ -127,7 +129,8 @@ class Converter {
       }
       case 'CharacterSet':
         return this.#set(element);
-      default:
+      case 'ClassStringDisjunction':
+      case 'ExpressionCharacterClass':
         throw this.#unsupported(element);
     }
   }

@@ -1,6 +1,6 @@
 import { parseGbnf } from './gbnf.js';
 import { alt, Rules, text, writeGrammar, type Grammar, type Node } from './ir.js';
-import { invalidGrammar } from './limits.js';
+import { invalidGrammar, limits } from './limits.js';
 import { normalize } from './normalize.js';
 import { regexNode } from './regex.js';
 import { anyRecord, schemaNode } from './schema/schema-node.js';
@@ -45,8 +45,14 @@ function plainNode(rules: Rules, form: PlainForm): Node {
     case 'regex':
       return regexNode(form.pattern, { search: false });
     case 'choice':
+      requireSize(form.choices.join(''));
       return alt(...form.choices.map(text));
   }
+}
+
+function requireSize(choices: string): void {
+  if (choices.length <= limits.text) return;
+  throw invalidGrammar(`the choices have ${choices.length} characters together, and may have ${limits.text}`);
 }
 
 /** The source of any grammar. Throws `invalid_grammar` where nothing can meet it. */

@@ -50,7 +50,10 @@ export class Expansion implements Alternatives {
     if (!isRecord(schema)) return [own];
     const inner = (part: Located): readonly Facts[] => this.#expand(part, [...path, located]);
     const parts = listOf(located, 'allOf');
-    if (typeof schema['$ref'] === 'string') parts.unshift(this.#document.resolve(schema['$ref'], pointer));
+    const reference = schema['$ref'];
+    if (reference !== undefined && typeof reference !== 'string')
+      throw unsupportedSchema(below(pointer, '$ref'), '$ref is a text');
+    if (reference !== undefined) parts.unshift(this.#document.resolve(reference, pointer));
     let found: readonly Facts[] = [own];
     for (const part of parts) found = together(found, inner(part), pointer);
     const any = listOf(located, 'anyOf');

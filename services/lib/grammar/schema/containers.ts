@@ -102,7 +102,7 @@ function requireCountable(
 function keyBut(rules: Rules, names: readonly string[]): Node {
   if (names.length === 0) return anyString(rules);
   const base = rules.fresh();
-  const spelled = names.map((name) => [...name]);
+  const spelled = names.map((name) => Array.from(name));
   const prefixes = new Map<string, Set<string>>();
   for (const name of spelled) {
     for (const [length, next] of name.entries()) {

@@ -24,7 +24,8 @@ function disjointAs(type: Type, a: Facts, b: Facts, schemas: Alternatives, depth
       return (a.maxItems ?? Infinity) < b.minItems || (b.maxItems ?? Infinity) < a.minItems;
     case 'object':
       return hasOwnKey(a, b, schemas, depth) || hasOwnKey(b, a, schemas, depth);
-    default:
+    case 'boolean':
+    case 'null':
       return false;
   }
 }

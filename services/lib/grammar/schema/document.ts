@@ -12,8 +12,8 @@ export class SchemaDocument {
   constructor(schema: unknown) {
     if (typeof schema !== 'boolean' && !isRecord(schema))
       throw unsupportedSchema('', 'a schema is an object');
-    requireSmall(schema as Json);
-    this.root = { schema: schema as Json, pointer: '' };
+    requireSmall(schema);
+    this.root = { schema, pointer: '' };
     this.#own = isRecord(schema) && typeof schema['$id'] === 'string' ? schema['$id'] : null;
   }
 

@@ -1,4 +1,4 @@
-import { membership } from '../languages.js';
+import { lengthOf, membership } from '../languages.js';
 import {
   isEqual,
   isRecord,
@@ -16,17 +16,10 @@ export function fits(value: Json, facts: Facts, schemas: Alternatives): boolean 
   schemas.spend();
   if (facts.values !== null && !facts.values.some((each) => isEqual(each, value))) return false;
   if (value === null) return facts.types.includes('null');
-  if (Array.isArray(value)) return fitsList(value as readonly Json[], facts, schemas);
-  switch (typeof value) {
-    case 'boolean':
-      return facts.types.includes('boolean');
-    case 'number':
-      return fitsNumber(value, facts);
-    case 'string':
-      return fitsString(value, facts);
-    default:
-      return isRecord(value) && fitsRecord(value, facts, schemas);
-  }
+  if (typeof value === 'boolean') return facts.types.includes('boolean');
+  if (typeof value === 'number') return fitsNumber(value, facts);
+  if (typeof value === 'string') return fitsString(value, facts);
+  return isRecord(value) ? fitsRecord(value, facts, schemas) : fitsList(value, facts, schemas);
 }
 
 const fitsAll = (value: Json, parts: readonly Located[], schemas: Alternatives): boolean =>
@@ -41,7 +34,7 @@ function fitsNumber(value: number, { types, lower, upper, multiples }: Facts): b
 
 function fitsString(value: string, facts: Facts): boolean {
   const { types, minLength, maxLength } = facts;
-  const length = [...value].length;
+  const length = lengthOf(value);
   if (!types.includes('string') || length < minLength || length > (maxLength ?? Infinity)) return false;
   const tests = patterns.get(facts) ?? languagesOf(facts).map(membership);
   patterns.set(facts, tests);

@@ -96,7 +96,9 @@ class Reader {
     const [constant, choices] = [this.#value('const'), this.#value('enum')];
     if (choices !== undefined && !Array.isArray(choices)) throw this.#problem('enum', 'enum is a list');
     if (constant === undefined) return choices ?? null;
-    return (choices ?? [constant]).some((value) => isEqual(value, constant)) ? [constant] : [];
+    return ((choices ?? [constant]) as readonly Json[]).some((value) => isEqual(value, constant))
+      ? [constant]
+      : [];
   }
 
   /** The tighter of an inclusive bound and an exclusive one, which in draft 4 is a flag. */
@@ -151,7 +153,7 @@ class Reader {
       schema,
       pointer: below(this.#pointer, from, index),
     }));
-    return [{ prefix: located, items: rest === undefined ? null : this.#at(name!, rest) }];
+    return [{ prefix: located, items: rest === undefined ? null : this.#at(name, rest) }];
   }
 
   records(): RecordFacts[] {

@@ -80,8 +80,8 @@ interface Decimal {
 }
 
 function decimalOf({ value, exclusive }: Bound, pointer: string): Decimal {
-  const [, mantissa = '', exponent = '0'] = /^([\d.]+)(?:e(.*))?$/.exec(String(Math.abs(value)))!;
-  const [before = '', after = ''] = mantissa.split('.') as [string, string?];
+  const [, mantissa, exponent = '0'] = /^([\d.]+)(?:e(.*))?$/.exec(String(Math.abs(value)))!;
+  const [before, after = ''] = mantissa!.split('.') as [string, string?];
   const point = before.length + Number(exponent);
   const all = before + after;
   const digits = point < 0 ? '0'.repeat(-point) + all : all.padEnd(point, '0');
@@ -121,7 +121,7 @@ function atMost(bound: Decimal): Node {
 /** Numbers without a sign that are at least the bound, or above it. */
 function magnitudeFrom({ whole: own, fraction, exclusive }: Decimal): Node {
   const anyFraction = optional(seq(POINT, SOME));
-  const more = [...own].map((digit, index) => {
+  const more = Array.from(own, (digit, index) => {
     return seq(
       text(own.slice(0, index)),
       above(digit),
@@ -131,7 +131,7 @@ function magnitudeFrom({ whole: own, fraction, exclusive }: Decimal): Node {
   });
   const longer = seq(digits(1, 9), repeat(DIGIT, own.length, null), anyFraction);
   const positive = seq(repeat(text('0'), 0, null), digits(1, 9), SOME);
-  const beyond = [...fraction].map((digit, index) =>
+  const beyond = Array.from(fraction, (digit, index) =>
     seq(POINT, text(fraction.slice(0, index)), above(digit), SOME),
   );
   const equal = exclusive
@@ -145,7 +145,7 @@ function magnitudeFrom({ whole: own, fraction, exclusive }: Decimal): Node {
 /** Numbers without a sign that are at most the bound, or below it. */
 function magnitudeTo({ whole: own, fraction, exclusive }: Decimal): Node {
   const anyFraction = optional(seq(POINT, SOME));
-  const less = [...own].map((digit, index) => {
+  const less = Array.from(own, (digit, index) => {
     const smallest = index === 0 && own.length > 1 ? 1 : 0;
     return seq(
       text(own.slice(0, index)),
@@ -156,10 +156,10 @@ function magnitudeTo({ whole: own, fraction, exclusive }: Decimal): Node {
   });
   const shorter = own.length === 1 ? NEVER : seq(whole(own.length - 1), anyFraction);
   const zeros = repeat(text('0'), 0, null);
-  const under = [...fraction].flatMap((digit, index) => [
+  const under = Array.from(fraction, (digit, index) => [
     seq(POINT, text(fraction.slice(0, index)), below(digit, 0), SOME),
     index === 0 ? EMPTY : seq(POINT, text(fraction.slice(0, index))),
-  ]);
+  ]).flat();
   const equal = exclusive
     ? NEVER
     : fraction === ''

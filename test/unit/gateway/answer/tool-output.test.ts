@@ -114,7 +114,7 @@ describe('calls in an answer', () => {
     ['hermes', '<tool_call>{"name": "now", "arguments": tomorrow}</tool_call>'],
     ['hermes', '<tool_call>[[{"name": "now"}]]</tool_call>'],
     ['hermes', '<tool_call>{}</tool_call>'],
-    ['hermes', `${NOW}`],
+    ['hermes', NOW],
     ['llama3', '{"city": "Bern"}'],
     ['llama3', '{"name": "nobody", "parameters": {}}'],
     ['llama3', '{"name": "now", "colour": "red"}'],
