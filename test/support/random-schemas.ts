@@ -31,7 +31,7 @@ function isDay(text: string): boolean {
 }
 
 export function validator(schema: Json): (value: Json) => boolean {
-  const ajv = new Ajv2020({ strict: false, formats, validateSchema: false });
+  const ajv = new Ajv2020({ strict: false, formats, validateSchema: false, logger: false });
   const validate = ajv.compile(schema as object);
   return (value) => validate(value);
 }
