@@ -64,6 +64,7 @@ const PATHS: Readonly<Record<string, Path>> = {
   },
   '/api/show': { post: { summary: 'A model, as Ollama tells of it', body: rawOllamaShow } },
   '/api/tags': { get: { summary: 'What is served, as Ollama tells of it' } },
+  '/version': { get: { summary: 'The version, and that of the protocol between its processes' } },
   '/api/version': { get: { summary: 'The version, where Ollama tells it' } },
   '/tokenize': { post: { summary: 'The token ids of a text or a conversation', body: rawTokenizeRequest } },
   '/detokenize': { post: { summary: 'The text of token ids', body: rawDetokenizeRequest } },
