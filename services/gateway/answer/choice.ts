@@ -30,9 +30,7 @@ export interface GenerationPlan {
 
 /** What is asked for, as far as the tenant who asks may have it. */
 export const planOf = (tenant: Tenant | null, plan: GenerationPlan): GenerationPlan =>
-  tenant === null
-    ? plan
-    : { ...plan, tenant, settings: { ...plan.settings, ...tenant.bind(plan.settings) } };
+  tenant === null ? plan : { ...plan, tenant, settings: { ...plan.settings, ...tenant.bind(plan.settings) } };
 
 /** One of the answers that a request asks for: a sequence of its own. */
 export interface Choice extends GenerateRequest {

@@ -84,7 +84,8 @@ async function follow(
     } catch (error) {
       const { message } = ServingError.from(error);
       // Told to stop, it has nothing to complain of.
-      if (message !== told && (error as Error).name !== 'AbortError') log.warn(`${message}; the keys stay as they were`);
+      if (message !== told && (error as Error).name !== 'AbortError')
+        log.warn(`${message}; the keys stay as they were`);
       told = message;
     }
   }
