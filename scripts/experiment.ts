@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { prepareImages } from './lib/k8s/images.js';
 import { cpuSection, measureCpu } from './lib/measure/experiment/cpu/measure-cpu.js';
@@ -10,7 +11,13 @@ import { RowStore } from './lib/measure/experiment/plan.js';
 import { resultsOf, runScenario } from './lib/measure/experiment/run-scenario.js';
 import { SCENARIOS, type Scenario } from './lib/measure/experiment/scenario.js';
 import { scenarioOf, smokeScenario } from './lib/measure/experiment/scenarios/index.js';
-import { simulateMap, type MapCell } from './lib/measure/experiment/simulate/map.js';
+import {
+  nameOfPlace,
+  PLACES,
+  simulatePlace,
+  withPrices,
+  type MapCell,
+} from './lib/measure/experiment/simulate/map.js';
 import type { Site } from './lib/measure/experiment/types.js';
 import { commandLine, describeMachine } from './lib/measure/page.js';
 import { ClusterSite } from './lib/measure/sites/cluster-site.js';
@@ -35,7 +42,7 @@ async function experiment(asked: ExperimentOptions): Promise<void> {
 
   const folder = options.docs ? join(repositoryRoot, 'docs') : options.rows;
   const results = scenarios.map((scenario) => resultsOf(scenario, store));
-  const map = mapOf(options, signal);
+  const map = await mapOf(options, signal);
   const run = {
     machine: describeMachine(),
     date: new Date().toISOString(),
@@ -72,12 +79,20 @@ async function measure(
   }
 }
 
-/** Simulated once, and kept with the rows. */
-function mapOf({ rows, smoke }: ExperimentOptions, signal: AbortSignal): MapCell[] {
-  const path = join(rows, 'map.json');
+/** Simulated once, place by place, and kept with the rows: stopped, it goes on from the places that it has. */
+async function mapOf({ rows, smoke }: ExperimentOptions, signal: AbortSignal): Promise<MapCell[]> {
   if (smoke) return [];
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as MapCell[];
-  const map = simulateMap((place) => onEvent(`map: ${place}`), signal);
-  writeWhole(path, JSON.stringify(map));
-  return map;
+  const path = join(rows, 'map.json');
+  const known = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, MapCell[]>) : {};
+  for (const place of PLACES) {
+    const name = nameOfPlace(place);
+    if (known[name] !== undefined) continue;
+    onEvent(`map: ${name}`);
+    known[name] = simulatePlace(place);
+    writeWhole(path, JSON.stringify(known));
+    // A place is computed in one go: here an interrupt is heard.
+    await setImmediate();
+    signal.throwIfAborted();
+  }
+  return withPrices(PLACES.flatMap((place) => known[nameOfPlace(place)]!));
 }

@@ -15,6 +15,7 @@ export interface Permit {
 
 interface Waiter {
   readonly count: number;
+  readonly priority: number;
   admit(): void;
 }
 
@@ -24,8 +25,8 @@ const SMOOTHING = 0.2;
 const MAX_RETRY_AFTER_SECONDS = 60;
 
 /**
- * Lets a bounded number of sequences run, and a bounded number wait, first come first served: the first in
- * the queue is never overtaken, so a request for many sequences gets its turn.
+ * Lets a bounded number of sequences run, and a bounded number wait, by their priority and, of equal ones, first come
+ * first served: the first in the queue is overtaken by a more urgent one only, so a request for many sequences gets its turn.
  */
 export class Admission {
   readonly #limits: AdmissionLimits;
@@ -50,9 +51,9 @@ export class Admission {
 
   /**
    * All `count` sequences, or none. Rejects at once with `too_many_requests` when the queue is full and with
-   * `invalid_value` when so many can never run; leaves the queue with the signal's reason.
+   * `invalid_value` when so many can never run; leaves the queue with the signal's reason. Less `priority` is sooner.
    */
-  async acquire(count: number, signal: AbortSignal): Promise<Permit> {
+  async acquire(count: number, signal: AbortSignal, priority = 0): Promise<Permit> {
     const { maxRunning, maxWaiting } = this.#limits;
     signal.throwIfAborted();
     if (count > maxRunning) {
@@ -66,7 +67,7 @@ export class Admission {
           `${this.#running} sequences run and ${this.waiting} wait`,
         );
       }
-      await this.#wait(count, signal);
+      await this.#wait(count, signal, priority);
     } else {
       this.#running += count;
     }
@@ -80,7 +81,7 @@ export class Admission {
   }
 
   /** Resolves with the sequences counted as running. */
-  #wait(count: number, signal: AbortSignal): Promise<void> {
+  #wait(count: number, signal: AbortSignal, priority: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#queue.splice(this.#queue.indexOf(waiter), 1);
@@ -89,13 +90,17 @@ export class Admission {
       };
       const waiter: Waiter = {
         count,
+        priority,
         admit: () => {
           signal.removeEventListener('abort', leave);
           resolve();
         },
       };
       signal.addEventListener('abort', leave, { once: true });
-      this.#queue.push(waiter);
+      const behind = this.#queue.findIndex((other) => other.priority > priority);
+      this.#queue.splice(behind === -1 ? this.#queue.length : behind, 0, waiter);
+      // There may be room for it that the one that was first is too large for.
+      this.#admitWaiting();
     });
   }
 

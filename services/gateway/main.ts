@@ -1,14 +1,15 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { readGatewayConfig, type GatewayConfig } from '../lib/config/config.js';
+import { readGatewayConfig, type GatewayConfig, type KeysConfig } from '../lib/config/config.js';
 import { engineLabel, readPlan } from '../lib/model/plan.js';
+import { readDaprSecret } from '../lib/mesh/dapr-secret.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
 import { serveInvites } from '../lib/mesh/link-server.js';
 import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { letterText } from '../lib/model/gguf/letter-vocabulary.js';
-import { layerCosts } from '../lib/model/split.js';
+import { layerCosts, modelWeights } from '../lib/model/split.js';
 import { scoredRows } from '../lib/model/step.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
@@ -24,14 +25,19 @@ import { DemandMeter } from './demand/demand-meter.js';
 import { serveExternalScaler } from './demand/external-scaler.js';
 import { createApp } from './http/app.js';
 import { limitsFor } from './http/gateway.js';
+import { keyFile, openKeyRing, type KeySource } from './keys/key-ring.js';
 import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
 import type { Round } from './telemetry/rounds.js';
+import { BackgroundResponses } from './responses/background.js';
+import { ResponseStore } from './responses/response-store.js';
 import { Reporter } from './report/reporter.js';
 import { ConstraintSources } from './text/constraint-sources.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
+/** Every look at a secret is a call of whoever keeps it, which some stores charge for. */
+const SECRET_LOOK_MS = 30_000;
 /** So that the demand is fresher than any scrape of it. */
 const DEMAND_LOOK_MS = 500;
 
@@ -50,6 +56,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const textWork = new TextWork(text, textPool);
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
+  const keys = config.keys === null ? null : await openKeyRing(keySource(config.keys), log, stopped);
   const id = config.modelName === '' ? model.config.name : config.modelName;
   const sampling = samplingOver(config.generationConfig === 'auto' ? model.sampling : {});
   const admission = new Admission(config);
@@ -90,6 +97,9 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     log,
     tracer: tracing.tracer,
   });
+  const responses = new ResponseStore(mesh.documents(config.responsesTtlSeconds));
+  const runner = { backend, text, metrics, admission, demand };
+  const background = new BackgroundResponses(responses, runner, log);
   const reporter = new Reporter({
     model: {
       name: engine === null ? id : `${id}, ${engine}`,
@@ -108,6 +118,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     host: config.host,
     allowedHosts: config.allowedHosts,
     corsOrigins: config.corsOrigins,
+    keys,
+    operatorKey: config.operatorKey,
     backend,
     text,
     textWork,
@@ -121,12 +133,23 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
       contextLength: model.config.maxPositions,
       vocabulary: model.config.vocabulary,
       eosIds: model.eosIds,
+      checkpoint: {
+        digest: plan.modelDigest,
+        architecture: model.config.architecture,
+        layers: model.config.layers,
+        hidden: model.config.hidden,
+        parameters: modelWeights(model.config),
+        precision: plan.precision,
+      },
+      takesTemplates: config.takesTemplates,
       sampling,
     },
     admission,
     metrics,
     inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound },
     demand,
+    responses,
+    background,
     reporter,
     log,
     limits: limitsFor(model.config.maxPositions),
@@ -161,10 +184,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await whenAborted(stopped);
   backend.drain();
   const withdrawn = withdraw();
-  await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
+  const finished = Promise.all([http.finish(), background.finish()]);
+  await Promise.race([finished, delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   clearInterval(looking);
   scaler?.close();
   reporter.close();
+  await background.close();
   await backend.close();
   invites.close();
   await http.close();
@@ -172,4 +197,10 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await textPool.close();
   await mesh.close();
   await tracing.shutdown();
+}
+
+function keySource(keys: KeysConfig): KeySource {
+  return keys.kind === 'file'
+    ? keyFile(keys.path)
+    : { lookMs: SECRET_LOOK_MS, read: (signal) => readDaprSecret(keys.mesh, keys, signal) };
 }

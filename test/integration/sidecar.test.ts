@@ -1,5 +1,7 @@
+import { Secret } from '../../services/lib/config/environment.js';
 import { ServingError } from '../../services/lib/errors/serving-error.js';
 import { connect } from '../../services/lib/mesh/caller-link.js';
+import { DaprMesh } from '../../services/lib/mesh/dapr-mesh.js';
 import { openStream, StreamClient } from '../../services/lib/mesh/grpc-stream.js';
 import { errorOf, greedyTokens, post, startStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
@@ -95,6 +97,33 @@ describe('every hop passes a sidecar', () => {
       }
     }
     expect(await isReady()).toBe(true);
+  });
+
+  it('and keeps documents for all, until their time has passed', async () => {
+    const { ports, sidecarToken } = system.members('gateway')[0]!;
+    const options = {
+      daprGrpcPort: ports.grpc,
+      daprHttpPort: ports.http,
+      storeName: 'statestore',
+      shows: { 'dapr-api-token': new Secret(sidecarToken) },
+    };
+    const mesh = await DaprMesh.start(options, AbortSignal.timeout(10_000));
+    const [documents, passing] = [mesh.documents(60), mesh.documents(1)];
+    expect(await documents.read('x')).toBeNull();
+    expect(await documents.write('x', { a: 'é' }, null)).toBe(true);
+    expect(await documents.write('x', { a: 2 }, null)).toBe(false);
+    const { value, etag } = (await documents.read('x'))!;
+    expect(value).toEqual({ a: 'é' });
+    expect(await documents.write('x', { a: 3 }, etag)).toBe(true);
+    expect(await documents.write('x', { a: 4 }, etag)).toBe(false);
+    await documents.delete('x');
+    await documents.delete('x');
+    expect(await documents.read('x')).toBeNull();
+    await passing.write('y', 1, null);
+    expect(await documents.read('y')).toMatchObject({ value: 1 });
+    await eventually('its time has passed', async () => (await documents.read('y')) === null);
+    expect(await passing.write('y', 2, null)).toBe(true);
+    await mesh.close();
   });
 
   it('so a stream waits for one that has died, and goes on when the mesh is whole again', async () => {

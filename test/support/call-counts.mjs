@@ -22,8 +22,11 @@ function toggle() {
     if (error !== null) throw error;
     const counts = coverage.result.map(({ url, functions }) => [
       url,
-      // What begins with the file is the module itself, which is not always among them.
-      Math.max(0, ...functions.flatMap(({ ranges }) => (ranges[0].startOffset === 0 ? [] : ranges[0].count))),
+      // What begins where the file does is the module itself, which is told of as long as it is in memory.
+      Math.max(
+        0,
+        ...functions.map(({ ranges: [{ startOffset, count }] }) => (startOffset === 0 ? 0 : count)),
+      ),
     ]);
     writeFileSync(join(process.env.CALL_COUNTS, `${process.pid}-${threadId}.json`), JSON.stringify(counts));
   });

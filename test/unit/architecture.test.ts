@@ -6,7 +6,7 @@ const root = join(import.meta.dirname, '..', '..');
 /** What each part may import besides itself, from docs/architecture.md: imports point one way. */
 const foundation = ['config', 'errors'];
 const middle = ['wire', 'model', 'grammar', 'telemetry', ...foundation];
-const upper = ['openai', 'engine', 'mesh', 'sampling', 'process', ...middle];
+const upper = ['anthropic', 'ollama', 'openai', 'engine', 'mesh', 'sampling', 'process', ...middle];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['errors'],
   errors: [],
@@ -16,6 +16,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   wire: middle,
   model: middle,
   openai: ['sampling', ...middle],
+  anthropic: ['openai', 'model', 'errors'],
+  ollama: ['openai', 'model', 'errors'],
   // It knows no network.
   engine: middle.filter((part) => part !== 'wire'),
   mesh: middle,
@@ -40,11 +42,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   speculation: [],
   text: [],
   telemetry: [],
+  keys: [],
   report: ['telemetry'],
   demand: ['report'],
   generation: ['routing', 'speculation', 'telemetry', 'report', 'demand'],
-  answer: ['generation', 'telemetry', 'demand'],
-  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text'],
+  answer: ['generation', 'telemetry', 'demand', 'keys'],
+  responses: ['answer', 'telemetry'],
+  http: ['answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'responses', 'keys'],
 };
 
 /** Packages with one home: who uses them elsewhere goes round the part that hides them. */

@@ -1,5 +1,6 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { clientKey } from '../shown-keys.js';
 
 export interface ChatMessage {
   readonly role: 'user' | 'assistant' | 'system';
@@ -20,7 +21,7 @@ export async function* streamChat(
 ): AsyncGenerator<string> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...clientKey() },
     body: JSON.stringify({ model: 'default', messages, stream: true, max_completion_tokens: maxTokens }),
     signal,
   }).catch((cause: unknown) => {

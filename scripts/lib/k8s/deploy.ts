@@ -7,7 +7,7 @@ import { GatewayClient } from '../local/gateway-client.js';
 import { repositoryRoot } from '../repository.js';
 import { expectSoon, forwardGateway, Kubectl, type PortForward } from './kubectl.js';
 import { appIdOf, isReady, SERVICES, staying, type Deployment, type Pod } from './objects.js';
-import { writeOverlay } from './overlay.js';
+import { INSECURE, writeOverlay } from './overlay.js';
 import type { RenderOptions } from './render-options.js';
 
 /** The Secrets of k8s/components/tokens. */
@@ -185,7 +185,8 @@ async function apply(kubectl: Kubectl, options: RenderOptions): Promise<void> {
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'overlay-'));
   try {
-    await writeOverlay(folder, options);
+    // Reached through kubectl alone, and gone when it has been tried.
+    await writeOverlay(folder, { ...options, env: [...options.env, INSECURE] });
     await applyOverlay(kubectl, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { clientKey } from '../shown-keys.js';
 import { expect } from './kubectl.js';
 
 export interface LoadOptions {
@@ -55,7 +56,7 @@ const REQUEST_TIMEOUT_MS = 300_000;
 async function complete(url: string, prompt: string, maxTokens: number): Promise<number> {
   const response = await fetch(`${url}/v1/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...clientKey() },
     body: JSON.stringify({ model: 'default', prompt, max_tokens: maxTokens, ignore_eos: true }),
     signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
   });

@@ -57,8 +57,18 @@ const sharedVariables = ({ split, precision, env }: RenderOptions): string[] => 
   ...env,
 ];
 
-/** An overlay to start from: like k8s/overlays/local. */
-function overlayFiles(folder: string, { namespace, tag, autoscaler }: RenderOptions): Map<string, string> {
+/** What lets the gateway serve everyone who reaches it. */
+export const INSECURE = 'LAYERMESH_INSECURE=1';
+
+/** An overlay to start from: like k8s/overlays/local, with keys unless it is to do without. */
+function overlayFiles(folder: string, options: RenderOptions): Map<string, string> {
+  const { namespace, tag, autoscaler, env } = options;
+  const components = [
+    'redis',
+    'tokens',
+    ...(autoscaler === 'keda' ? ['external-scaler'] : []),
+    ...(env.includes(INSECURE) ? [] : ['keys']),
+  ];
   const from = (...path: string[]): string => relative(folder, join(k8s, ...path));
   const labels = Object.fromEntries(
     ['enforce', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']),
@@ -72,12 +82,7 @@ function overlayFiles(folder: string, { namespace, tag, autoscaler }: RenderOpti
         kind: 'Kustomization',
         namespace,
         resources: ['namespace.yaml', from('base'), 'stages'],
-        components: [
-          ...['redis', 'tokens', ...(autoscaler === 'keda' ? ['external-scaler'] : [])].map((name) =>
-            from('components', name),
-          ),
-          'stages/gateway',
-        ],
+        components: [...components.map((name) => from('components', name)), 'stages/gateway'],
         images: ['gateway', 'stage'].map((image) => ({ name: `layermesh/${image}`, newTag: tag })),
         replacements: [namespaceOfOpeners],
         sortOptions: sidecarsLast,

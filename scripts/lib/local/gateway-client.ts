@@ -1,6 +1,8 @@
 import type { Topology } from '../../../services/gateway/generation/backend.js';
 import type { Report } from '../../../services/gateway/report/report.js';
+import type { Environment } from '../../../services/lib/config/environment.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { operatorKey } from '../shown-keys.js';
 import { waitUntil } from '../wait-until.js';
 import { Scrape } from './metrics-page.js';
 
@@ -10,9 +12,12 @@ const CALL_TIMEOUT_MS = 5_000;
 /** The gateway's operational endpoints, as the commands use them. */
 export class GatewayClient {
   readonly url: string;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(url: string) {
+  /** Shows the operator's key that is in the environment. */
+  constructor(url: string, environment: Environment = process.env) {
     this.url = url;
+    this.#headers = operatorKey(environment);
   }
 
   /** Null when a request can be served; else the reason why not. */
@@ -26,16 +31,12 @@ export class GatewayClient {
   }
 
   async topology(): Promise<Topology> {
-    return (await (await this.#get('/topology')).json()) as Topology;
+    return (await answerOf(await this.#get('/topology'))) as Topology;
   }
 
   /** Throws what the gateway says: `nothing_measured` where nothing has run in the window. */
   async report(windowSeconds: number): Promise<Report> {
-    const response = await this.#get(`/report?window=${windowSeconds}`);
-    const body = await response.json();
-    if (response.ok) return body as Report;
-    const { code, message } = (body as { error: { code: string; message: string } }).error;
-    throw ServingError.received(code, message);
+    return (await answerOf(await this.#get(`/report?window=${windowSeconds}`))) as Report;
   }
 
   /** The values of its metrics, with this label where one is named; 0 of what has not been counted yet. */
@@ -65,9 +66,18 @@ export class GatewayClient {
 
   async #get(path: string): Promise<Response> {
     try {
-      return await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+      const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
+      return await fetch(`${this.url}${path}`, { headers: this.#headers, signal });
     } catch (cause) {
       throw new ServingError('not_running', `nothing answers at ${this.url}`, { cause });
     }
   }
+}
+
+/** Throws what the gateway says. */
+async function answerOf(response: Response): Promise<unknown> {
+  const body = await response.json();
+  if (response.ok) return body;
+  const { code, message } = (body as { error: { code: string; message: string } }).error;
+  throw ServingError.received(code, message);
 }

@@ -62,7 +62,7 @@ export class LocalSystem {
     this.#disown = disown;
     this.url = `http://127.0.0.1:${port}`;
     this.folder = folder;
-    this.gateway = new GatewayClient(this.url);
+    this.gateway = new GatewayClient(this.url, { ...process.env, ...options.env });
   }
 
   /** Starts everything at once and returns when requests can be served by every replica asked for. */

@@ -17,9 +17,13 @@ export class Scrape {
 }
 
 /** A page of metrics, or another; null where it cannot be had now. */
-export async function readPage(url: string, signal: AbortSignal): Promise<string | null> {
+export async function readPage(
+  url: string,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string | null> {
   try {
-    const response = await fetch(url, { signal });
+    const response = await fetch(url, { signal, headers });
     return response.ok ? await response.text() : null;
   } catch {
     return null;

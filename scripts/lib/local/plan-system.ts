@@ -52,13 +52,21 @@ export async function planSystem(
 }
 
 /** What the services are told by variables. Throws `invalid_config` for an alias that the gateway would not take. */
-function environmentOf({ kvTokens, threads, alias = [] }: Partial<UpOptions>): Record<string, string> {
+function environmentOf({
+  kvTokens,
+  threads,
+  alias = [],
+  keys,
+  insecure = false,
+}: Partial<UpOptions>): Record<string, string> {
   const aliases = { LAYERMESH_MODEL_ALIASES: alias.join(',') };
   read(gateway.pick({ LAYERMESH_MODEL_ALIASES: true }), aliases);
   return {
     ...(kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(kvTokens) }),
     ...(threads !== undefined && { LAYERMESH_THREADS: String(threads) }),
     ...(alias.length > 0 && aliases),
+    ...(keys !== undefined && { LAYERMESH_KEYS_FILE: keys }),
+    ...(insecure && { LAYERMESH_INSECURE: '1' }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
 import {
+  callerPath,
   collect,
   count,
   engineOptions,
@@ -25,6 +26,9 @@ export interface UpOptions extends EngineOptions {
   readonly port: number;
   readonly kvTokens?: number;
   readonly threads?: number;
+  /** Path of the list of keys. */
+  readonly keys?: string;
+  readonly insecure?: boolean;
   readonly trace: boolean;
   readonly detach: boolean;
 }
@@ -52,6 +56,12 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
       ),
     )
     .addOption(count('--threads <n>', 'of each replica', undefined, [1, 1_024]).env('LAYERMESH_THREADS'))
+    .addOption(
+      new Option('--keys <file>', 'who may ask (docs/security.md)')
+        .argParser(callerPath)
+        .env('LAYERMESH_KEYS_FILE'),
+    )
+    .option('--insecure', 'let it listen beyond this machine without keys')
     .option('--trace', 'start a collector, Jaeger and Prometheus too, where they are installed', false)
     .option('--detach', 'return once it serves; npm run down stops it', false)
     .action(action);

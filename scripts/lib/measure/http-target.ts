@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { createParser } from 'eventsource-parser';
+import { clientKey } from '../shown-keys.js';
 import type { Completion, Target } from './types.js';
 
 /** A server that streams completions over HTTP. Each request has a connection of its own, as clients have. */
@@ -40,7 +41,11 @@ export async function postJson(url: string, body: string, signal: AbortSignal): 
     method: 'POST',
     agent: false,
     signal,
-    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    headers: {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      ...clientKey(),
+    },
   });
   // Until there is a response `once` rejects with it; after that the response itself fails.
   call.on('error', () => undefined);

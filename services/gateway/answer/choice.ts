@@ -12,21 +12,35 @@ import {
 } from '../../lib/openai/response-format.js';
 import type { ServedModel } from '../../lib/openai/served-model.js';
 import type { GenerateRequest } from '../generation/backend.js';
+import type { CallReading } from './tool-output.js';
+import type { Tenant } from '../keys/tenant.js';
 
 /** A request, ready to be run. */
 export interface GenerationPlan {
   readonly prompts: readonly FittedPrompt[];
   readonly settings: GenerationSettings;
   readonly format: ResponseFormat;
+  /** Null: what looks like a call of a tool is text. */
+  readonly calls: CallReading | null;
   /** Whether the client wants to be told where the time went. */
   readonly timed: boolean;
+  /** Done when all has come, before the client learns that it has: what it may then rely on. */
+  readonly settle?: () => Promise<void>;
+  /** Who asks, and is charged for it. */
+  readonly tenant?: Tenant;
 }
+
+/** What is asked for, as far as the tenant who asks may have it. */
+export const planOf = (tenant: Tenant | null, plan: GenerationPlan): GenerationPlan =>
+  tenant === null ? plan : { ...plan, tenant, settings: { ...plan.settings, ...tenant.bind(plan.settings) } };
 
 /** One of the answers that a request asks for: a sequence of its own. */
 export interface Choice extends GenerateRequest {
   readonly index: number;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  readonly showSpecial: boolean;
+  readonly calls: CallReading | null;
   /** Whether the prompt is shown before the answer, or, where no answer is asked for, alone. */
   readonly echo?: 'before' | 'alone';
   /** The prompt's tokens are told of apart from the answer, with so many of the likeliest beside each. */
@@ -34,8 +48,8 @@ export interface Choice extends GenerateRequest {
 }
 
 /** The choices of the first prompt, then of the second, and so on. The i-th of a prompt has `seed + i`. */
-export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
-  const { choices, sampling, stop, includeStop, cacheSalt, logprobs } = settings;
+export function choicesOf({ prompts, settings, calls }: GenerationPlan): Choice[] {
+  const { choices, sampling, stop, includeStop, showSpecial, cacheSalt, logprobs } = settings;
   const score = scoreOf(logprobs);
   return prompts.flatMap(({ ids, maxTokens }, prompt) =>
     Array.from({ length: choices }, (_, number) => ({
@@ -45,6 +59,8 @@ export function choicesOf({ prompts, settings }: GenerationPlan): Choice[] {
       maxTokens: Math.max(1, maxTokens),
       stop,
       includeStop,
+      showSpecial,
+      calls,
       ...(cacheSalt !== null && { cacheSalt }),
       ...(score !== null && { score }),
       ...(logprobs.echo && { echo: maxTokens === 0 ? ('alone' as const) : ('before' as const) }),

@@ -6,6 +6,7 @@ import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import { StopMatcher } from '../../lib/sampling/stop-matcher.js';
 import type { Choice } from './choice.js';
 import { RatedText } from './rated-text.js';
+import { ToolOutput } from './tool-output.js';
 
 /** What the tokens of one step brought. */
 export interface Piece {
@@ -21,10 +22,12 @@ export interface Piece {
   readonly toolCalls?: readonly ToolCallPiece[];
   /** Not null for the last piece. */
   readonly finishReason: FinishReason | null;
+  /** Of the last piece, the stop string that ended the answer, where one did. */
+  readonly stopString?: string;
 }
 
 /**
- * Turns a choice's tokens into text and says when it ends: by a stop token, a stop string, its grammar or its length. A
+ * Turns a choice's tokens into text and calls of tools, and says when it ends: by a stop token, a stop string, its grammar or its length. A
  * stop string that is a special token, of which the text shows nothing, ends it as that token.
  */
 export class ChoiceDecoder {
@@ -36,6 +39,7 @@ export class ChoiceDecoder {
   readonly #matcher: StopMatcher;
   /** Null where nobody wants to know. */
   readonly #rated: RatedText | null;
+  readonly #output: ToolOutput | null;
   #tokens = 0;
 
   constructor(choice: Choice, tokenizer: Tokenizer) {
@@ -43,14 +47,33 @@ export class ChoiceDecoder {
     this.#tokenizer = tokenizer;
     this.#stopIds = new Set(choice.sampling.stopIds);
     this.#specialStops = specialTokensOf(choice.stop, tokenizer);
-    this.#detokenizer = new StreamingDetokenizer(tokenizer, choice.echo === undefined ? choice.prompt : []);
+    const { prompt, echo, showSpecial, calls } = choice;
+    const marks = specialTokensOf(calls?.style.marks ?? [], tokenizer);
+    const shows = (id: number): boolean => showSpecial || marks.has(id);
+    this.#detokenizer = new StreamingDetokenizer(tokenizer, {
+      prompt: echo === undefined ? prompt : [],
+      shows,
+    });
+    this.#output = calls && new ToolOutput(calls);
     this.#matcher = new StopMatcher(choice.stop, choice.includeStop);
     const { logprobs } = choice.sampling;
     this.#rated = logprobs === null ? null : new RatedText(tokenizer, logprobs);
   }
 
   /** A step's tokens, at least one. */
-  push({ tokens, logprobs = [], scored, ended = false }: StepTokens): Piece {
+  push(step: StepTokens): Piece {
+    const piece = this.#decode(step);
+    return this.#output === null ? piece : this.#tellCalls(piece, this.#output);
+  }
+
+  #tellCalls(piece: Piece, output: ToolOutput): Piece {
+    const { text, calls } = output.push(piece.text, piece.finishReason !== null);
+    let finishReason = output.ended ? 'stop' : piece.finishReason;
+    if (finishReason === 'stop' && output.count > 0) finishReason = this.#choice.calls!.finishReason;
+    return { ...piece, text, ...(calls.length > 0 && { toolCalls: calls }), finishReason };
+  }
+
+  #decode({ tokens, logprobs = [], scored, ended = false }: StepTokens): Piece {
     const prompt = this.#tokens === 0 ? this.#prompt(scored?.logprobs ?? []) : null;
     if (this.#choice.echo === 'alone') {
       this.#tokens += 1;
@@ -75,6 +98,7 @@ export class ChoiceDecoder {
       ...(this.#rated && { logprobs: [...(prompt?.logprobs ?? []), ...rated] }),
       text: (prompt?.text ?? '') + text,
       finishReason: end?.reason ?? null,
+      ...(end?.stopString !== undefined && { stopString: end.stopString }),
     };
   }
 
@@ -104,8 +128,8 @@ export class ChoiceDecoder {
     this.#tokens += 1;
     // As in vLLM, the first min_tokens are not searched for stop strings.
     const searched = this.#tokens > this.#choice.sampling.minTokens;
-    const stopString = searched && this.#specialStops.has(token);
-    const stopped = stopString || this.#stopIds.has(token);
+    const isStopString = searched && this.#specialStops.has(token);
+    const stopped = isStopString || this.#stopIds.has(token);
     const last = stopped || ended || this.#tokens === this.#choice.maxTokens;
 
     // A stop token is counted but not shown.
@@ -114,14 +138,20 @@ export class ChoiceDecoder {
 
     let text = certain;
     if (searched) {
-      const found = this.#matcher.push(text);
-      if (found.stopped) return { certain, text: found.text, end: { reason: 'stop', cuts: true } };
-      text = found.text;
+      const { text: before, stopString } = this.#matcher.push(text);
+      if (stopString !== undefined) {
+        return { certain, text: before, end: { reason: 'stop', cuts: true, stopString } };
+      }
+      text = before;
     }
     if (!last) return { certain, text, end: null };
     text += this.#matcher.flush();
-    if (stopString && this.#choice.includeStop) text += this.#tokenizer.tokenOf(token)!;
-    return { certain, text, end: { reason: stopped || ended ? 'stop' : 'length', cuts: stopString } };
+    if (!isStopString) {
+      return { certain, text, end: { reason: stopped || ended ? 'stop' : 'length', cuts: false } };
+    }
+    const stopString = this.#tokenizer.tokenOf(token)!;
+    if (this.#choice.includeStop) text += stopString;
+    return { certain, text, end: { reason: 'stop', cuts: true, stopString } };
   }
 }
 
@@ -129,9 +159,10 @@ export class ChoiceDecoder {
 interface End {
   readonly reason: FinishReason;
   readonly cuts: boolean;
+  readonly stopString?: string;
 }
 
-function specialTokensOf(stops: readonly string[], tokenizer: Tokenizer): ReadonlySet<number> {
-  const ids = stops.map((stop) => tokenizer.idOf(stop));
+function specialTokensOf(texts: readonly string[], tokenizer: Tokenizer): ReadonlySet<number> {
+  const ids = texts.map((text) => tokenizer.idOf(text));
   return new Set(ids.filter((id) => id !== undefined && tokenizer.isSpecial(id)) as number[]);
 }

@@ -1,20 +1,14 @@
-import {
-  wholeCalls,
-  type FinishedChoice,
-  type FinishReason,
-  type ToolCallPiece,
-} from '../../lib/openai/response-format.js';
 import type { RatedToken } from '../../lib/openai/logprobs.js';
-import type { Admission } from '../admission.js';
+import { wholeCalls, type FinishedChoice, type ToolCallPiece } from '../../lib/openai/response-format.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 import type { Timings } from '../telemetry/timings.js';
+import { admit, type Admitting } from './admit.js';
 import { choicesOf, requireFewRatings, usageOfPlan, type Finished, type GenerationPlan } from './choice.js';
 import { allOrAbort, RunningChoice, untilRouted, type ChoiceRunner } from './running-choice.js';
 
 /** What requests run on. */
-export interface PlanRunner extends ChoiceRunner {
-  readonly admission: Pick<Admission, 'acquire'>;
+export interface PlanRunner extends ChoiceRunner, Admitting {
   readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
 }
 
@@ -42,14 +36,11 @@ export async function runPlan(
 ): Promise<void> {
   requireFewRatings(plan);
   const asked = choicesOf(plan);
-  runner.demand.asked(asked);
-
-  const permit = await trace.measure('admission', () =>
-    runner.admission.acquire(asked.length, controller.signal),
-  );
+  const permit = await trace.measure('admission', () => admit(runner, plan, asked, controller.signal));
+  const choices: RunningChoice[] = [];
   try {
     runner.metrics.queueTime.observe(trace.seconds);
-    const choices = asked.map((choice) => new RunningChoice(runner, choice, trace, controller.signal));
+    choices.push(...asked.map((choice) => new RunningChoice(runner, choice, trace, controller.signal)));
     await trace.measure('route', () => untilRouted(choices, controller));
     const route = choices.flatMap(({ generation }) => generation?.route ?? []).join(', ');
     trace.routed(route);
@@ -64,7 +55,7 @@ export async function runPlan(
   } finally {
     // Whatever went wrong: no sequence outlives its request.
     controller.abort(new Error('the request is over'));
-    permit.release();
+    permit.release(choices);
   }
 }
 
@@ -97,16 +88,17 @@ async function collect({ choice: { index, prompt, sampling }, pieces }: RunningC
   const calls: ToolCallPiece[] = [];
   const rated: RatedToken[] = [];
   let ofPrompt = {};
-  let finishReason: FinishReason = 'length';
+  let ending: Pick<FinishedChoice, 'finishReason' | 'stopString'> = { finishReason: 'length' };
   for await (const piece of pieces) {
     text += piece.text;
     tokens.push(...piece.tokens);
     calls.push(...(piece.toolCalls ?? []));
     for (const token of piece.logprobs ?? []) rated.push(token);
     if (piece.promptLogprobs) ofPrompt = { promptLogprobs: piece.promptLogprobs };
-    finishReason = piece.finishReason ?? finishReason;
+    const { finishReason, stopString } = piece;
+    if (finishReason !== null) ending = { finishReason, ...(stopString !== undefined && { stopString }) };
   }
   const toolCalls = calls.length > 0 ? { toolCalls: wholeCalls(calls) } : {};
   const logprobs = sampling.logprobs === null ? {} : { logprobs: rated };
-  return { index, prompt, text, ...toolCalls, tokens, ...logprobs, ...ofPrompt, finishReason };
+  return { index, prompt, text, ...toolCalls, tokens, ...logprobs, ...ofPrompt, ...ending };
 }

@@ -24,6 +24,8 @@ export class RunningChoice {
   readonly started: Promise<Generation>;
   /** Null while it has no route. */
   generation: Generation | null = null;
+  /** Tokens that have come so far. */
+  generated = 0;
 
   constructor(runner: ChoiceRunner, choice: Choice, trace: RequestTrace, signal: AbortSignal) {
     this.choice = choice;
@@ -53,6 +55,7 @@ export class RunningChoice {
     const meter = new ChoiceMeter(metrics, trace);
     let last: Piece | null = null;
     for await (const step of generation.tokens) {
+      this.generated += step.tokens.length;
       const piece = decoder.push(step);
       meter.tokens(piece.tokens.length);
       if (piece.finishReason !== null) {

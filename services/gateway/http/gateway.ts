@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Secret } from '../../lib/config/environment.js';
 import type { ModelText } from '../../lib/model/text/encode-chat.js';
 import { OwedTotal, type EventStreamOptions } from '../../lib/openai/event-stream.js';
 import type { MaxTokensPolicy } from '../../lib/openai/fit-context.js';
@@ -7,7 +8,10 @@ import type { Admission } from '../admission.js';
 import type { Backend } from '../generation/backend.js';
 import type { Inferences } from '../telemetry/request-trace.js';
 import type { GatewayMetrics } from '../telemetry/metrics.js';
+import type { KeyRing } from '../keys/key-ring.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
+import type { BackgroundResponses } from '../responses/background.js';
+import type { ResponseStore } from '../responses/response-store.js';
 import type { Reporter } from '../report/reporter.js';
 import type { ConstraintSources } from '../text/constraint-sources.js';
 import type { TextLimit } from '../text/text-task.js';
@@ -40,6 +44,10 @@ export interface Gateway {
   readonly allowedHosts: readonly string[];
   /** Whose pages may read its answers in a browser; `*` is all. */
   readonly corsOrigins: readonly string[];
+  /** Who may ask; null: everyone. */
+  readonly keys: KeyRing | null;
+  /** Of who may see how the mesh is and does; null: everyone. */
+  readonly operatorKey: Secret | null;
   readonly backend: Backend;
   readonly text: ModelText;
   readonly textWork: Pick<TextWork, 'run'>;
@@ -51,6 +59,8 @@ export interface Gateway {
   readonly metrics: GatewayMetrics;
   readonly inferences: Inferences;
   readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
+  readonly responses: ResponseStore;
+  readonly background: Pick<BackgroundResponses, 'run' | 'cancel'>;
   readonly reporter: Pick<Reporter, 'report'>;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;

@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import { EventStream } from '../../lib/openai/event-stream.js';
-import type { FinishReason } from '../../lib/openai/response-format.js';
+import { usageOf, type FinishReason } from '../../lib/openai/response-format.js';
 import { usageOfPlan, type Finished, type GenerationPlan } from '../answer/choice.js';
 import { runPlan, wholeAnswer, type RunningPlan } from '../answer/run-plan.js';
 import { allOrAbort, type RunningChoice } from '../answer/running-choice.js';
@@ -22,6 +22,7 @@ export async function respond(
 ): Promise<void> {
   await runPlan(gateway, plan, trace, abortOnDisconnect(response), (running) => {
     response.setHeader('x-layermesh-route', running.route);
+    response.setHeaders(new Map(Object.entries(plan.tenant?.headers ?? {})));
     if (plan.prompts.some(({ clamped }) => clamped)) {
       response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
     }
@@ -33,6 +34,7 @@ export async function respond(
 
 async function sendAnswer(response: Response, running: RunningPlan): Promise<readonly Finished[]> {
   const { finished, body, timings } = await wholeAnswer(running);
+  await running.plan.settle?.();
   response.setHeader('content-type', 'application/json; charset=utf-8');
   if (timings !== undefined) response.setHeader('server-timing', serverTiming(timings));
   response.end(JSON.stringify(body));
@@ -53,7 +55,9 @@ async function streamAnswer(
       controller,
     );
     const timings = plan.timed ? trace.timings() : undefined;
-    events.send(plan.format.summary({ usage: usageOfPlan(plan, choices, finished), timings }));
+    const last = plan.format.summary({ usage: usageOfPlan(plan, choices, finished), timings });
+    await plan.settle?.();
+    events.send(last);
     if (timings !== undefined) response.addTrailers({ 'server-timing': serverTiming(timings) });
     events.end();
     return finished;
@@ -65,13 +69,14 @@ async function streamAnswer(
 async function streamChoice(
   events: EventStream,
   { format, settings: { returnTokenIds } }: GenerationPlan,
-  { choice, pieces }: RunningChoice,
+  { choice, cachedTokens, pieces }: RunningChoice,
 ): Promise<Finished> {
   const { index } = choice;
-  events.send(format.start({ index, ...(returnTokenIds ? { promptTokenIds: choice.prompt } : {}) }));
+  const shown = returnTokenIds ? { promptTokenIds: choice.prompt } : {};
+  events.send(format.start({ index, ...shown }, usageOf(choice.prompt.length, cachedTokens, 0)));
 
   const finished = { tokens: 0, finishReason: 'length' as FinishReason };
-  for await (const { tokens, text, toolCalls, logprobs, finishReason } of pieces) {
+  for await (const { tokens, text, toolCalls, logprobs, finishReason, stopString } of pieces) {
     finished.tokens += tokens.length;
     const delta = { index, text, ...(toolCalls && { toolCalls }), ...(logprobs && { logprobs }) };
     if (returnTokenIds) events.send(format.delta({ ...delta, tokenIds: tokens }));
@@ -82,7 +87,7 @@ async function streamChoice(
     }
     // What is done waits for no client: its place is free while the rest is still being read.
     finished.finishReason = finishReason;
-    events.send(format.finish(index, finishReason));
+    events.send(format.finish(index, finishReason, stopString));
   }
   return finished;
 }

@@ -85,7 +85,9 @@ const costOf = ({ cost }: MeasuredStage, parts: number): number => cost.fixed + 
 /** Whether a further replica of a stage keeps one more group busy: where each that is there has processors of its own. */
 function hasOwnProcessors({ stages }: Measured, stage: MeasuredStage): boolean {
   const owners = stages.flatMap(({ replicas }) => replicas.map(({ processors }) => processors.owner));
-  return stage.replicas.every(({ processors: { owner } }) => owners.filter((each) => each === owner).length === 1);
+  return stage.replicas.every(
+    ({ processors: { owner } }) => owners.filter((each) => each === owner).length === 1,
+  );
 }
 
 /** Those that more than one replica computes on; a replica's own are a bound of its station already. */

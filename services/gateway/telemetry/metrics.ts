@@ -44,6 +44,8 @@ const FINISH_REASONS: readonly FinishReason[] = ['stop', 'length', 'tool_calls']
 /** Those that alerts and dashboards are about; others appear when they first happen. */
 const FAILURE_REASONS: readonly (ErrorCode | 'client_disconnected')[] = [
   'client_disconnected',
+  'invalid_api_key',
+  'rate_limit_exceeded',
   'too_many_requests',
   'kv_exhausted',
   'stage_unavailable',

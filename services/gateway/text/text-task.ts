@@ -65,13 +65,13 @@ export function runTextTask(text: ModelText, task: TextTask): TextResult {
   }
 }
 
-/** Whatever the form's problem is, it is the field's. */
+/** Whatever the form's problem is, it is the field's, or that of the part of it which is named. */
 function sourceOfAsked({ form, param }: { readonly form: Form; readonly param: string }): string {
   try {
     return sourceOfForm(form);
   } catch (reason) {
-    const { code, message, hint } = ServingError.from(reason);
-    throw new ServingError(code, message, { param, hint, cause: reason });
+    const { code, message, param: part, hint } = ServingError.from(reason);
+    throw new ServingError(code, message, { param: part ?? param, hint, cause: reason });
   }
 }
 

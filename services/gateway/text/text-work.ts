@@ -14,7 +14,7 @@ import {
 /** Shorter ones take a few milliseconds even where they are one long word, less than many a way to a worker and back. */
 const SHORT = 2_048;
 
-/** All work on texts: short ones are done at once, long ones by the workers, hopeless ones not at all. */
+/** All work on texts: short ones are done at once, long ones and templates of clients by the workers, hopeless ones not at all. */
 export class TextWork {
   readonly #text: ModelText;
   readonly #pool: Pick<TextPool, 'run'> | null;
@@ -28,12 +28,15 @@ export class TextWork {
   /** Rejects as `TextPool.run` does; the signal ends the wait. */
   async run(task: TextTask, signal: AbortSignal): Promise<TextResult> {
     requireWithin(task);
-    // Of a form its length does not tell what it takes.
-    const isShort = task.kind !== 'constraint' && sizeOf(task) <= SHORT;
-    if (this.#pool === null || isShort) return runTextTask(this.#text, task);
+    if (this.#pool === null || (sizeOf(task) <= SHORT && !isProgram(task)))
+      return runTextTask(this.#text, task);
     return this.#pool.run(task, signal);
   }
 }
+
+/** What it takes, its length does not tell: a client's template may do anything but end, and forms multiply out. */
+const isProgram = (task: TextTask): boolean =>
+  task.kind === 'constraint' || (task.kind === 'chat' && task.options.chatTemplate !== undefined);
 
 /**
  * More bytes than a whole context of the longest token has; null where a token may stand for any number of bytes: where

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { read, type Environment, type Secret } from './environment.js';
+import { ServingError } from '../errors/serving-error.js';
+import { isLoopback, read, type Environment, type Secret } from './environment.js';
 import * as variables from './variables.js';
 
 export const cacheDirectory = (environment: Environment = process.env): string =>
@@ -40,6 +41,8 @@ export type MeshConfig = {
   | { readonly kind: 'direct'; readonly registryDirectory: string }
 );
 
+export type DaprMeshConfig = Extract<MeshConfig, { readonly kind: 'dapr' }>;
+
 function readMesh(environment: Environment): MeshConfig {
   const { LAYERMESH_MESH: kind, LAYERMESH_MESH_TOKEN: token } = read(variables.mesh, environment);
   const shared = tokens('layermesh-token', token);
@@ -60,6 +63,37 @@ function readMesh(environment: Environment): MeshConfig {
 
 const tokens = (header: keyof Tokens, token: Secret | undefined): Tokens =>
   token === undefined ? {} : { [header]: token };
+
+/** Where the list is of who may ask. */
+export type KeysConfig =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'secret'; readonly store: string; readonly name: string; readonly mesh: DaprMeshConfig };
+
+/** Who is let in, and by what. Throws where everyone would be who reaches the gateway, unless that was asked for. */
+function readAccess(environment: Environment, mesh: MeshConfig) {
+  const set = read(variables.access, environment);
+  const keys = readKeys(set.LAYERMESH_KEYS_FILE, set.LAYERMESH_KEYS_SECRET, mesh);
+  const operatorKey = set.LAYERMESH_OPERATOR_KEY ?? null;
+  const host = set.LAYERMESH_HOST;
+  if (!isLoopback(host) && set.LAYERMESH_INSECURE === '0' && (keys === null || operatorKey === null)) {
+    const missing = keys === null ? 'keys' : 'operator key';
+    throw new ServingError('invalid_config', `LAYERMESH_HOST is "${host}", and there is no ${missing}`, {
+      hint: 'set LAYERMESH_KEYS_FILE and LAYERMESH_OPERATOR_KEY, or let everyone in with LAYERMESH_INSECURE=1',
+    });
+  }
+  return { host, keys, operatorKey };
+}
+
+function readKeys(path: string | undefined, secret: string | undefined, mesh: MeshConfig): KeysConfig | null {
+  if (secret === undefined) return path === undefined ? null : { kind: 'file', path };
+  const [store, name] = secret.split('/') as [string, string];
+  if (path !== undefined) throw refusedSecret('while LAYERMESH_KEYS_FILE is set too');
+  if (mesh.kind !== 'dapr') throw refusedSecret('and without Dapr there is no secret store');
+  return { kind: 'secret', store, name, mesh };
+}
+
+const refusedSecret = (why: string): ServingError =>
+  new ServingError('invalid_config', `LAYERMESH_KEYS_SECRET is set, ${why}`);
 
 /** Which model is served, by which engine, and how it is cut. */
 export type ServedConfig = ReturnType<typeof readServed>;
@@ -176,13 +210,14 @@ export type GatewayConfig = Readonly<ReturnType<typeof readGatewayConfig>>;
 export function readGatewayConfig(environment: Environment = process.env) {
   const set = read(variables.gateway, environment);
   const served = readServed(environment);
+  const mesh = readMesh(environment);
   const { most, alone } = PREFILL_CHUNK[served.engine];
   return {
     appId: set.APP_ID,
     replica: set.LAYERMESH_REPLICA,
     served,
-    mesh: readMesh(environment),
-    host: set.LAYERMESH_HOST,
+    mesh,
+    ...readAccess(environment, mesh),
     allowedHosts: set.LAYERMESH_ALLOWED_HOSTS,
     corsOrigins: set.LAYERMESH_CORS_ORIGINS,
     port: set.LAYERMESH_PORT,
@@ -195,6 +230,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     modelName: set.LAYERMESH_MODEL_NAME,
     modelAliases: set.LAYERMESH_MODEL_ALIASES,
     generationConfig: set.LAYERMESH_GENERATION_CONFIG,
+    responsesTtlSeconds: set.LAYERMESH_RESPONSES_TTL,
     maxRunning: set.LAYERMESH_MAX_RUNNING,
     maxWaiting: set.LAYERMESH_MAX_WAITING,
     prefillChunk: set.LAYERMESH_PREFILL_CHUNK ?? most,
@@ -209,6 +245,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     /** Whether the stages keep what finished sequences began with. */
     prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,
     specialTokensInContent: set.LAYERMESH_SPECIAL_TOKENS_IN_CONTENT,
+    takesTemplates: set.LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE === 'yes',
     maxTokens: set.LAYERMESH_MAX_TOKENS,
     drainSeconds: set.LAYERMESH_DRAIN_SECONDS,
     telemetry: readTelemetry(environment, set.APP_ID),

@@ -77,6 +77,11 @@ export const origin = z
 const isOrigin = (text: string): boolean =>
   /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 
+const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/;
+
+/** Whether a name or an address is always this machine's own. */
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host.toLowerCase());
+
 /** Null when unset. */
 export const url = z
   .string()

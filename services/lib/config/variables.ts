@@ -49,7 +49,7 @@ export const dapr = z.object({
   LAYERMESH_STATE_STORE: z
     .string()
     .default('statestore')
-    .describe('Dapr mesh: the component that holds the replica registry'),
+    .describe('Dapr mesh: the component that holds the replica registry, and the responses that are kept'),
   DAPR_GRPC_PORT: PORT.default(50_001),
   DAPR_HTTP_PORT: PORT.default(3_500),
   DAPR_API_TOKEN: secret,
@@ -172,6 +172,23 @@ export const stage = z.object({
   ),
 });
 
+export const access = z.object({
+  LAYERMESH_HOST: service.LAYERMESH_HOST,
+  LAYERMESH_KEYS_FILE: z
+    .string()
+    .optional()
+    .describe('who may ask, with their keys and limits (docs/security.md)'),
+  LAYERMESH_KEYS_SECRET: z
+    .string()
+    .regex(/^[\w.-]+\/[\w.-]+$/, 'not of the form store/name')
+    .optional()
+    .describe('Dapr mesh: the same, in a secret store of the sidecar, as `store/name`'),
+  LAYERMESH_OPERATOR_KEY: secret.describe('what `/topology`, `/report` and `/metrics` want to be shown'),
+  LAYERMESH_INSECURE: choice('0', '1')
+    .default('0')
+    .describe('`1` lets it listen beyond this machine without keys of either kind'),
+});
+
 export const gateway = z.object({
   APP_ID: name.default('gateway'),
   ...service,
@@ -204,6 +221,9 @@ export const gateway = z.object({
   LAYERMESH_GENERATION_CONFIG: choice('auto', 'openai')
     .default('auto')
     .describe("sampling defaults: `auto` the model's (generation_config.json), `openai` OpenAI's"),
+  LAYERMESH_RESPONSES_TTL: integer(60, 31_536_000)
+    .default(86_400)
+    .describe('seconds that responses (`/v1/responses`) are kept for those who ask for them later'),
   LAYERMESH_MAX_RUNNING: integer(1, 4_096).default(32).describe('sequences that run at once'),
   LAYERMESH_MAX_WAITING: integer(0, 65_536).default(128).describe('requests that may wait for a place'),
   LAYERMESH_MAX_TOKENS: choice('clamp', 'strict')
@@ -223,6 +243,9 @@ export const gateway = z.object({
   LAYERMESH_SPECIAL_TOKENS_IN_CONTENT: choice('text', 'parse')
     .default('text')
     .describe('`<|im_end|>` in a message is characters (`text`) or the token (`parse`)'),
+  LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE: choice('no', 'yes')
+    .default('no')
+    .describe('whether a request may bring a `chat_template`, which is a program that the gateway runs'),
   LAYERMESH_STEP_TIMEOUT: integer(1, 86_400)
     .default(120)
     .describe('seconds that one step may take (queues and long prompts may take longer)'),
@@ -236,6 +259,12 @@ export const gateway = z.object({
     description: "gRPC: KEDA's external scaler, at `LAYERMESH_HOST`",
     shown: 'none',
   }),
+});
+
+export const commands = z.object({
+  LAYERMESH_API_KEY: secret.describe(
+    'what `chat`, `bench`, `doctor` and others show a gateway that wants keys',
+  ),
 });
 
 /** By who reads them, as the documentation names it. */
@@ -252,5 +281,6 @@ export const VARIABLES: Readonly<Record<string, Readonly<Record<string, z.ZodTyp
     ...service,
   },
   stage: stage.shape,
-  gateway: gateway.shape,
+  gateway: { ...access.shape, ...gateway.shape },
+  commands: commands.shape,
 };

@@ -7,6 +7,7 @@ export interface ErrorKind {
   readonly type:
     | 'invalid_request_error'
     | 'authentication_error'
+    | 'permission_error'
     | 'not_found_error'
     | 'rate_limit_error'
     | 'overloaded_error'
@@ -18,6 +19,23 @@ const invalid = (hint: string, http = 400): ErrorKind => ({ http, type: 'invalid
 const server = (hint: string, http = 500): ErrorKind => ({ http, type: 'server_error', hint });
 
 export const catalogue = {
+  // Keys
+  invalid_api_key: {
+    http: 401,
+    type: 'authentication_error',
+    hint: 'send a key that this server knows as Authorization: Bearer …, or as x-api-key',
+  },
+  model_not_allowed: {
+    http: 403,
+    type: 'permission_error',
+    hint: 'GET /v1/models lists what your key may use',
+  },
+  rate_limit_exceeded: {
+    http: 429,
+    type: 'rate_limit_error',
+    hint: 'the headers x-ratelimit-* tell what your key has left',
+  },
+
   // Requests
   invalid_json: invalid('send one JSON object with content-type application/json'),
   invalid_value: invalid('see docs/api.md for the accepted range of each field'),
@@ -34,6 +52,11 @@ export const catalogue = {
   request_too_large: invalid('send a smaller body', 413),
   host_not_allowed: invalid('use localhost, or add the name to LAYERMESH_ALLOWED_HOSTS', 403),
   model_not_found: { http: 404, type: 'not_found_error', hint: 'GET /v1/models lists what is served' },
+  response_not_found: {
+    http: 404,
+    type: 'not_found_error',
+    hint: 'responses are kept for LAYERMESH_RESPONSES_TTL seconds, unless store is false',
+  },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
   nothing_measured: {
     http: 404,

@@ -5,6 +5,8 @@ export interface ServingErrorOptions {
   readonly param?: string;
   /** Replaces the catalogue's hint where the place knows better. */
   readonly hint?: string;
+  /** Seconds after which the same request may pass, where the place knows; infinite where it never will. */
+  readonly retryAfter?: number;
   readonly cause?: unknown;
 }
 
@@ -13,6 +15,7 @@ export class ServingError extends Error {
   readonly code: ErrorCode;
   readonly param: string | null;
   readonly hint: string;
+  readonly retryAfter: number | null;
 
   constructor(code: ErrorCode, message: string, options: ServingErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -20,6 +23,7 @@ export class ServingError extends Error {
     this.code = code;
     this.param = options.param ?? null;
     this.hint = options.hint ?? catalogue[code].hint;
+    this.retryAfter = options.retryAfter ?? null;
   }
 
   get kind(): ErrorKind {

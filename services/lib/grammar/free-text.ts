@@ -1,4 +1,4 @@
-import { charactersOf, complementOf } from './characters.js';
+import { charactersOf, complementOf, intersectionOf } from './characters.js';
 import { alt, chars, EMPTY, ref, seq, text, type Node, type Rules } from './ir.js';
 
 /** A text that changes what comes next. */
@@ -11,12 +11,13 @@ export interface Trigger {
 /**
  * Free text up to the first of the triggers and what that asks for; or, with `mayEnd`, no trigger at all. So a model may
  * talk as it likes, and what it begins in a form it has to end in it. The states are those of Aho and Corasick (1975):
- * how much of a trigger the text ends with. Triggers are not empty, and none is within another.
+ * how much of a trigger the text ends with. Triggers are not empty, and none is within another. The first character that is
+ * no space is not `notFirst`.
  */
 export function untilTrigger(
   rules: Rules,
   triggers: readonly Trigger[],
-  { mayEnd }: { readonly mayEnd: boolean },
+  { mayEnd, notFirst = '' }: { readonly mayEnd: boolean; readonly notFirst?: string },
 ): Node {
   const begins = triggers.map(({ begin }) => Array.from(begin));
   const prefixes = new Set([
@@ -28,17 +29,26 @@ export function untilTrigger(
   const base = rules.fresh();
   const name = (prefix: string): string => `${base} ${prefix}`;
 
+  const end = mayEnd ? [EMPTY] : [];
+  const onward = (prefix: string, letter: string): Node => {
+    const read = prefix + letter;
+    const trigger = triggers.find(({ begin }) => read.endsWith(begin));
+    return seq(text(letter), trigger?.then ?? ref(name(longestEnd(read, prefixes))));
+  };
+
   for (const prefix of prefixes) {
-    const ways = letters.map((letter): Node => {
-      const read = prefix + letter;
-      const trigger = triggers.find(({ begin }) => read.endsWith(begin));
-      return seq(text(letter), trigger?.then ?? ref(name(longestEnd(read, prefixes))));
-    });
-    const end = mayEnd ? [EMPTY] : [];
+    const ways = letters.map((letter) => onward(prefix, letter));
     rules.define(name(prefix), alt(...ways, seq(chars(others), ref(name(''))), ...end));
   }
-  return ref(name(''));
+  if (notFirst === '') return ref(name(''));
+  const start = rules.fresh();
+  const ways = letters.filter((letter) => !notFirst.includes(letter)).map((letter) => onward('', letter));
+  const plain = intersectionOf(others, complementOf(charactersOf(SPACES + notFirst)));
+  const spaces = seq(chars(charactersOf(SPACES)), ref(start));
+  return rules.define(start, alt(...ways, seq(chars(plain), ref(name(''))), spaces, ...end));
 }
+
+const SPACES = ' \t\r\n';
 
 /** The longest end of a text that a trigger begins with. */
 function longestEnd(read: string, prefixes: ReadonlySet<string>): string {

@@ -13,8 +13,8 @@ import {
 import { invalidGrammar } from './limits.js';
 
 /**
- * The same language without what can never come to an end, so that whoever follows the grammar always can; and without
- * bounded repetitions of what may be empty, whose turns could not be counted. The root is `NEVER` where nothing is left. Throws
+ * The same language without what can never come to an end, so that whoever follows the grammar always can; without rules
+ * that nothing uses; and without bounded repetitions of what may be empty, whose turns could not be counted. The root is `NEVER` where nothing is left. Throws
  * `invalid_grammar` for rules that begin with themselves, and beyond the limits.
  */
 export function normalize(grammar: Grammar): Grammar {
@@ -76,8 +76,18 @@ function withoutEndless(grammar: Grammar): Grammar {
       return ends.has(node.repeat) ? repeat(keep(node.repeat), node.min, node.max) : EMPTY;
     return 'quoted' in node ? { quoted: keep(node.quoted) } : node;
   };
-  const rules = [...grammar.rules].filter(([, node]) => ends.has(node));
-  return { root: keep(grammar.root), rules: new Map(rules.map(([name, node]) => [name, keep(node)])) };
+  const root = keep(grammar.root);
+  const rules = new Map<string, Node>();
+  const waiting = [root];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if ('ref' in node && !rules.has(node.ref)) {
+      const rule = keep(grammar.rules.get(node.ref)!);
+      rules.set(node.ref, rule);
+      waiting.push(rule);
+    }
+    waiting.push(...childrenOf(node));
+  }
+  return { root, rules };
 }
 
 const mayBeEmpty = (grammar: Grammar): Nodes =>

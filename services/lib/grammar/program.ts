@@ -40,13 +40,20 @@ export function createProgram(grammar: Grammar, alphabet: Alphabet): Program {
   return { states: builder.states, root, rules, ...builder.classes() };
 }
 
+/** One symbol of a set, and what comes behind it. */
+interface Branch {
+  readonly set: number;
+  readonly rest: readonly Branch[];
+}
+
 /** Builds states from the end of a text to its beginning. Equal states are one, so that what follows from them is found once. */
 class Builder {
   readonly states: State[] = [{ op: 'return' }];
   readonly #alphabet: Alphabet;
   readonly #ids = new Map<string, number>();
   readonly #sets: Sequence[] = [];
-  readonly #branches = new Map<string, number>();
+  /** By how they are quoted and what they are. */
+  readonly #spelled = new Map<string, readonly Branch[]>();
   #work = 0;
 
   constructor(alphabet: Alphabet) {
@@ -93,30 +100,33 @@ class Builder {
   }
 
   #characters(ranges: Ranges, next: number, quoted: boolean): number {
-    const key = `${quoted} ${next} ${ranges.join()}`;
-    let state = this.#branches.get(key);
-    if (state === undefined) {
-      const spell = quoted ? this.#alphabet.quoted : this.#alphabet.plain;
-      state = this.#branch(spell(ranges), next);
-      this.#branches.set(key, state);
+    const key = `${quoted} ${ranges.join()}`;
+    let branches = this.#spelled.get(key);
+    if (branches === undefined) {
+      branches = this.#branches(quoted ? this.#alphabet.quoted(ranges) : this.#alphabet.plain(ranges));
+      this.#spelled.set(key, branches);
     }
-    return state;
+    return this.#read(branches, next);
   }
 
-  /** Reads one of several sequences; those that go on alike share what follows. */
-  #branch(sequences: readonly Sequence[], next: number): number {
+  /** Sequences by their first symbol; those that go on alike are one branch. */
+  #branches(sequences: readonly Sequence[]): Branch[] {
     const byFirst = groupBy(sequences, ([first]) => first!.join());
-    const byRest = groupBy(byFirst.values(), (group) =>
-      group.map((each) => each.slice(1).join(' ')).join('|'),
-    );
-    return this.#split(
-      [...byRest.values()].map((groups) => {
-        const rests = groups[0]!.map((each) => each.slice(1));
-        const after = rests[0]!.length === 0 ? next : this.#branch(rests, next);
-        const set = groups.map((group) => group[0]![0]!);
-        return this.#state({ op: 'symbol', set: this.#set(set), next: after }, `s${after} ${set.join()}`);
-      }),
-    );
+    const restOf = (group: readonly Sequence[]): Sequence[] => group.map((each) => each.slice(1));
+    const byRest = groupBy(byFirst.values(), (group) => restOf(group).join('|'));
+    return [...byRest.values()].map((groups) => {
+      const rest = restOf(groups[0]!);
+      const set = this.#set(groups.map((group) => group[0]![0]!));
+      return { set, rest: rest[0]!.length === 0 ? [] : this.#branches(rest) };
+    });
+  }
+
+  #read(branches: readonly Branch[], next: number): number {
+    const states = branches.map(({ set, rest }) => {
+      const after = rest.length === 0 ? next : this.#read(rest, next);
+      return this.#state({ op: 'symbol', set, next: after }, `s${after} ${set}`);
+    });
+    return this.#split(states);
   }
 
   #repeat(

@@ -4,8 +4,16 @@ import type { Tokens } from '../config/config.js';
 import type { Secret } from '../config/environment.js';
 import { ServingError } from '../errors/serving-error.js';
 import { openStream, revealed, StreamClient } from './grpc-stream.js';
-import { DocumentRegistry, type DocumentStore, type VersionedDocument } from './registry.js';
-import type { Mesh, MessageStream, Registry, ReplicaRecord } from './types.js';
+import { DocumentRegistry } from './registry.js';
+import type {
+  Mesh,
+  MessageStream,
+  PassingDocuments,
+  Registry,
+  ReplicaRecord,
+  SharedState,
+  VersionedDocument,
+} from './types.js';
 
 interface DaprMeshOptions {
   readonly daprGrpcPort: number;
@@ -18,19 +26,21 @@ interface DaprMeshOptions {
 const SIDECAR_PATIENCE_MS = 10_000;
 
 /** Every stream goes through the sidecar: it finds the app-id, balances, encrypts, counts and traces. */
-export class DaprMesh implements Mesh {
+export class DaprMesh implements Mesh, SharedState {
   readonly kind = 'dapr';
   readonly registry: Registry;
   readonly #client: StreamClient;
   readonly #shows: Readonly<Record<string, string>>;
-  readonly #store: DaprDocumentStore;
+  readonly #sidecar: DaprClient;
+  readonly #storeName: string;
 
   private constructor(options: DaprMeshOptions) {
     const { shows } = options;
     this.#client = new StreamClient(`127.0.0.1:${options.daprGrpcPort}`);
     this.#shows = revealed(shows);
-    this.#store = new DaprDocumentStore({ ...options, apiToken: shows['dapr-api-token'] });
-    this.registry = new DocumentRegistry(this.#store);
+    this.#sidecar = sidecarClient(options.daprHttpPort, shows['dapr-api-token']);
+    this.#storeName = options.storeName;
+    this.registry = new DocumentRegistry(new DaprDocumentStore(this.#sidecar, this.#storeName));
   }
 
   /**
@@ -56,9 +66,13 @@ export class DaprMesh implements Mesh {
     return openStream(this.#client, { ...target, ...this.#shows, ...context });
   }
 
+  documents(ttlSeconds: number): PassingDocuments {
+    return new DaprDocumentStore(this.#sidecar, this.#storeName, { ttlInSeconds: String(ttlSeconds) });
+  }
+
   async close(): Promise<void> {
     this.#client.close();
-    await this.#store.close();
+    await this.#sidecar.stop();
   }
 }
 
@@ -93,19 +107,16 @@ const CALL_TIMEOUT_MS = 5_000;
  * Two habits of the SDK shape this file: `state.get` drops the ETag, so reads go through `getBulk`; and
  * `state.save` returns its error instead of throwing it, with the HTTP status inside the message.
  */
-class DaprDocumentStore implements DocumentStore {
+class DaprDocumentStore implements PassingDocuments {
   readonly #client: DaprClient;
   readonly #storeName: string;
 
-  constructor(options: { daprHttpPort: number; storeName: string; apiToken?: Secret | undefined }) {
-    this.#storeName = options.storeName;
-    this.#client = new DaprClient({
-      daprHost: '127.0.0.1',
-      daprPort: String(options.daprHttpPort),
-      communicationProtocol: CommunicationProtocolEnum.HTTP,
-      ...(options.apiToken && { daprApiToken: options.apiToken.reveal() }),
-      logger: { level: LogLevel.Error, service: silent },
-    });
+  readonly #metadata: Readonly<Record<string, string>>;
+
+  constructor(client: DaprClient, storeName: string, metadata: Readonly<Record<string, string>> = {}) {
+    this.#client = client;
+    this.#storeName = storeName;
+    this.#metadata = metadata;
   }
 
   async read(key: string): Promise<VersionedDocument | null> {
@@ -119,7 +130,7 @@ class DaprDocumentStore implements DocumentStore {
 
   async write(key: string, value: unknown, etag: string | null): Promise<boolean> {
     const options = { concurrency: StateConcurrencyEnum.CONCURRENCY_FIRST_WRITE };
-    const item = etag === null ? { key, value, options } : { key, value, etag, options };
+    const item = { key, value, options, metadata: this.#metadata, ...(etag !== null && { etag }) };
     const { error } = await inTime(this.#client.state.save(this.#storeName, [item as never]));
     if (error === undefined) return true;
     // Some stores answer a lost race to create a key with 500 instead of 409, so a failed create counts as lost.
@@ -127,10 +138,20 @@ class DaprDocumentStore implements DocumentStore {
     throw unavailable(error.message);
   }
 
-  async close(): Promise<void> {
-    await this.#client.stop();
+  async delete(key: string): Promise<void> {
+    const { error } = await inTime(this.#client.state.delete(this.#storeName, key));
+    if (error !== undefined) throw unavailable(error.message);
   }
 }
+
+const sidecarClient = (port: number, apiToken: Secret | undefined): DaprClient =>
+  new DaprClient({
+    daprHost: '127.0.0.1',
+    daprPort: String(port),
+    communicationProtocol: CommunicationProtocolEnum.HTTP,
+    ...(apiToken && { daprApiToken: apiToken.reveal() }),
+    logger: { level: LogLevel.Error, service: silent },
+  });
 
 /** What the sidecar really answers to a bulk read; the SDK's type names other fields. */
 interface BulkItem {

@@ -20,6 +20,33 @@ export interface StreamHandlers {
   onEnd(reason: ServingError): void;
 }
 
+/** A JSON document and the version of it that was read. */
+export interface VersionedDocument {
+  readonly value: unknown;
+  readonly etag: string;
+}
+
+/** Documents with compare-and-set, which is all the registry needs of a state store. */
+export interface DocumentStore {
+  read(key: string): Promise<VersionedDocument | null>;
+  /**
+   * Writes if the document is still the one that was read (`null`: still absent). Returns false when somebody
+   * else was faster.
+   */
+  write(key: string, value: unknown, etag: string | null): Promise<boolean>;
+}
+
+/** Documents that are forgotten some time after they were last written. */
+export interface PassingDocuments extends DocumentStore {
+  /** There may be none. */
+  delete(key: string): Promise<void>;
+}
+
+/** What the processes of a mesh share apart from the registry. */
+export interface SharedState {
+  documents(ttlSeconds: number): PassingDocuments;
+}
+
 /** One running process, as the registry lists it. */
 export interface ReplicaRecord {
   readonly appId: string;

@@ -84,4 +84,10 @@ export function layerWeights(config: ModelConfig): number {
     .reduce((sum, weights) => sum + weights, 0);
 }
 
+/** Weights of all layers, of the embedding and of what comes after the last layer. */
+export function modelWeights(config: ModelConfig): number {
+  const { layers, vocabulary, hidden, tiedHead } = config;
+  return layers * layerWeights(config) + vocabulary * hidden * (tiedHead ? 1 : 2) + hidden;
+}
+
 const invalid = (problem: string): ServingError => new ServingError('invalid_split', problem);

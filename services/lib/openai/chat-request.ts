@@ -1,83 +1,23 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
-import type { ChatMessage, Rendering, TextPart } from '../model/text/chat-template.js';
+import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { readForm } from './constraint-fields.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
 import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
-import { parseBody, arrayOf } from './parse-body.js';
+import { rawMessages, validateMessages } from './messages.js';
+import { parseBody } from './parse-body.js';
 import { refuseFields, refusedInChat } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
+import { toolFields, validateTools, type ToolUse } from './tools.js';
 
-const rawPart = z.looseObject({
-  type: z.string(),
-  text: z.string().optional(),
-  refusal: z.string().optional(),
-});
-const rawMessage = z.looseObject({
-  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-  content: z
-    .union([z.string(), arrayOf(rawPart)], { error: 'expected a string or an array of text parts' })
-    .nullish(),
-  name: z.string().nullish(),
-  tool_call_id: z.string().nullish(),
-  tool_calls: z.array(z.unknown()).nullish(),
-  refusal: z.string().nullish(),
-});
-type RawMessage = z.infer<typeof rawMessage>;
-
-/** `messages` as they are sent. */
-export const rawMessages = arrayOf(rawMessage).refine(
-  (messages) => messages.length > 0,
-  'expected at least one',
-);
-
-/** Throws `invalid_value` for a message without content, `unsupported_parameter` for what is not text. */
-export function validateMessages(messages: readonly RawMessage[]): ChatMessage[] {
-  return messages.map((message, index) => validateMessage(message, `messages[${index}]`));
-}
-
-function validateMessage(message: RawMessage, param: string): ChatMessage {
-  if (message.tool_calls?.length) throw unsupported(`${param}.tool_calls`);
-  // An answer that only refused comes back without content: what it said is its refusal.
-  const content = message.content ?? (message.role === 'assistant' ? assistantContent(message) : null);
-  if (content === null) {
-    throw new ServingError('invalid_value', `${param}.content is missing`, { param: `${param}.content` });
-  }
-  return {
-    // The newer name of the same role; chat templates know the older.
-    role: message.role === 'developer' ? 'system' : message.role,
-    content:
-      typeof content === 'string'
-        ? content
-        : content.map((part, index) => validatePart(part, `${param}.content[${index}]`)),
-    ...(message.name ? { name: message.name } : {}),
-    ...(message.tool_call_id ? { tool_call_id: message.tool_call_id } : {}),
-  };
-}
-
-/** Of a turn without content. With an empty list of calls it is an empty turn, as some clients keep them. */
-function assistantContent({ refusal, tool_calls }: RawMessage): string | null {
-  return refusal ?? (tool_calls ? '' : null);
-}
-
-function validatePart(part: z.infer<typeof rawPart>, param: string): TextPart {
-  if (part.type === 'refusal' && part.refusal !== undefined) return { type: 'text', text: part.refusal };
-  if (part.type !== 'text') throw unsupported(param);
-  if (part.text === undefined) {
-    throw new ServingError('invalid_value', `${param}.text is missing`, { param: `${param}.text` });
-  }
-  return { type: 'text', text: part.text };
-}
-
-const unsupported = (param: string): ServingError =>
-  new ServingError('unsupported_parameter', `${param} is not supported: this model reads text only`, {
-    param,
-  });
+/** Characters; the longest of models known are a third of it. */
+const MAX_TEMPLATE = 64 << 10;
 
 /** The fields about how messages become a prompt, as vLLM has them. */
 export const templateFields = {
   add_generation_prompt: z.boolean().nullish(),
   continue_final_message: z.boolean().nullish(),
+  chat_template: z.string().max(MAX_TEMPLATE).nullish(),
   chat_template_kwargs: z
     .record(z.string().regex(/^[A-Za-z_]\w*$/, "expected a variable's name"), z.unknown())
     .nullish(),
@@ -93,12 +33,22 @@ const RESERVED = new RegExp(
     '|[a-z]+_token|raise_exception|strftime_now|range|[Tt]rue|[Ff]alse|[Nn]one)$',
 );
 
-/** Throws `invalid_value` for fields that contradict each other, and for variables that are not the client's to set. */
-export function validateTemplateFields(raw: RawTemplateFields): Rendering {
+/**
+ * Throws `invalid_value` for fields that contradict each other, and for variables that are not the client's to set;
+ * `unsupported_parameter` for a template, which is a program, where the operator does not take any.
+ */
+export function validateTemplateFields(raw: RawTemplateFields, model: ServedModel): Rendering {
   const continueFinalMessage = raw.continue_final_message ?? false;
   if (continueFinalMessage && raw.add_generation_prompt === true) {
     const problem = 'continue_final_message and add_generation_prompt cannot both be true';
     throw new ServingError('invalid_value', problem, { param: 'continue_final_message' });
+  }
+  const template = raw.chat_template || null;
+  if (template !== null && !model.takesTemplates) {
+    throw new ServingError('unsupported_parameter', 'chat_template is not taken from requests', {
+      param: 'chat_template',
+      hint: 'remove it; operators who trust their clients set LAYERMESH_TRUST_REQUEST_CHAT_TEMPLATE=yes',
+    });
   }
   const variables = raw.chat_template_kwargs ?? {};
   const param = 'chat_template_kwargs';
@@ -116,19 +66,23 @@ export function validateTemplateFields(raw: RawTemplateFields): Rendering {
     addGenerationPrompt: raw.add_generation_prompt ?? !continueFinalMessage,
     continueFinalMessage,
     variables,
+    ...(template !== null && { chatTemplate: template }),
   };
 }
 
-const rawChatRequest = z.looseObject({
+export const rawChatRequest = z.looseObject({
   ...generationFields,
   ...templateFields,
   ...chatLogprobFields,
+  ...toolFields,
   messages: rawMessages,
 });
 
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
+  /** Tells of the tools, too. */
   readonly rendering: Rendering;
+  readonly toolUse: ToolUse | null;
   readonly settings: GenerationSettings;
 }
 
@@ -137,9 +91,11 @@ export function readChatRequest(body: unknown, model: ServedModel): ChatRequest 
   const raw = parseBody(rawChatRequest, body);
   requireModel(model, raw.model);
   refuseFields(raw, refusedInChat);
+  const toolUse = validateTools(raw);
   return {
     messages: validateMessages(raw.messages),
-    rendering: validateTemplateFields(raw),
+    rendering: { ...validateTemplateFields(raw, model), tools: toolUse?.tools ?? [] },
+    toolUse,
     settings: validateGeneration(raw, model, {
       logprobs: chatLogprobs(raw, model),
       form: readForm(raw),

@@ -13,7 +13,7 @@ import { refuseFields, refusedInCompletions } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
 
 const tokenId = z.int().min(0);
-const rawCompletionRequest = z.looseObject({
+export const rawCompletionRequest = z.looseObject({
   ...generationFields,
   ...completionLogprobFields,
   prompt: z.union([z.string(), arrayOf(z.string()), arrayOf(tokenId), arrayOf(arrayOf(tokenId))], {

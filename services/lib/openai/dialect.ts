@@ -74,6 +74,22 @@ export const openai: Dialect = {
   errorEvent: (error) => ({ data: openaiError(error) }),
 };
 
+/** OpenAI's, of responses, whose events are numbered; a stream ends with its last. */
+export const responses = (nextNumber: () => number): Dialect => ({
+  ...openai,
+  end: '',
+  errorEvent: (error) => ({
+    event: 'error',
+    data: {
+      type: 'error',
+      code: error.code,
+      message: textOf(error),
+      param: error.param,
+      sequence_number: nextNumber(),
+    },
+  }),
+});
+
 /** Its errors have the types of OpenAI's but for these (docs.anthropic.com, "Errors"). */
 function anthropicType({ http, type }: ServingError['kind']): string {
   if (http === 413) return 'request_too_large';

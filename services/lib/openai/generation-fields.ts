@@ -13,14 +13,15 @@ const MAX_STOPS = 256;
 const MAX_STOP_BYTES = 16 << 10;
 
 /** Beyond 2^53 a number of JSON stands for its neighbours too; it is a whole number all the same. */
-const wholeNumber = (min: number, max = Infinity) =>
+export const wholeNumber = (min: number, max = Infinity) =>
   z
     .number()
     .refine(Number.isInteger, 'expected a whole number')
     .refine(
       (value) => value >= min && value <= max,
       `expected a number from ${min}${max === Infinity ? '' : ` to ${max}`}`,
-    );
+    )
+    .meta({ type: 'integer', minimum: min, ...(max < Infinity && { maximum: max }) });
 
 /** The same for a request as for the defaults of a checkpoint. */
 const ranges = samplingDefaults.shape;
@@ -48,6 +49,7 @@ export const generationFields = {
     )
     .nullish(),
   include_stop_str_in_output: z.boolean().nullish(),
+  skip_special_tokens: z.boolean().nullish(),
   stop_token_ids: arrayOf(z.int().min(0))
     .refine((ids) => ids.length <= 128, 'expected up to 128 token ids')
     .nullish(),
@@ -67,6 +69,8 @@ export const generationFields = {
 
   /** As in vLLM: only requests with the same salt share what the prefix cache holds. */
   cache_salt: z.string().min(1).max(256).nullish(),
+  /** As in vLLM: while requests wait, a lower one comes first. */
+  priority: z.int().nullish(),
 };
 
 export type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
@@ -83,10 +87,14 @@ export interface GenerationSettings {
   readonly truncatePrompt: number | null;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  /** Whether the answer shows special tokens. */
+  readonly showSpecial: boolean;
   readonly cacheSalt: string | null;
   readonly logprobs: LogprobSettings;
   /** What the answer has to be; null: anything. Of `sampling` the constraint is made of it. */
   readonly form: AskedForm | null;
+  /** Among the requests that wait, less is sooner. */
+  readonly priority: number;
   /** Of the first choice; the i-th has `seed + i`. */
   readonly sampling: SamplingParams;
 }
@@ -129,7 +137,9 @@ export function validateGeneration(
     truncatePrompt: raw.truncate_prompt_tokens ?? null,
     stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
+    showSpecial: raw.skip_special_tokens === false,
     cacheSalt: raw.cache_salt ?? null,
+    priority: raw.priority ?? 0,
     logprobs,
     form,
     sampling: { ...validateSampling(raw, model), logprobs: logprobs.output },

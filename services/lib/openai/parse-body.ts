@@ -28,7 +28,7 @@ function fieldName(path: readonly PropertyKey[]): string {
  * wrong item and spreads them into the arguments of a call, for which a long array in an array overflows the stack.
  */
 export const arrayOf = <Item>(item: z.ZodType<Item>) =>
-  z.array(z.unknown()).transform((values, context): Item[] => {
+  listOf(item).transform((values, context): Item[] => {
     const items: Item[] = [];
     for (const [index, value] of values.entries()) {
       const parsed = item.safeParse(value);
@@ -41,3 +41,43 @@ export const arrayOf = <Item>(item: z.ZodType<Item>) =>
     }
     return items;
   });
+
+/** Deeper than any schema or conversation is, and shallow enough for every function that calls itself. */
+export const MAX_DEPTH = 128;
+
+/** Level by level, so that no depth is too much for it. */
+export function isDeeperThan(limit: number, value: unknown): boolean {
+  let level = [value].filter(isNest);
+  for (let depth = 0; depth < limit && level.length > 0; depth += 1) {
+    const next: object[] = [];
+    for (const nest of level) for (const each of Object.values(nest)) if (isNest(each)) next.push(each);
+    level = next;
+  }
+  return level.length > 0;
+}
+
+const isNest = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** What the items of an array are to be, which its own schema does not say. */
+const ITEMS = new WeakMap<object, z.ZodType>();
+
+function listOf(item: z.ZodType): z.ZodArray<z.ZodUnknown> {
+  const list = z.array(z.unknown());
+  ITEMS.set(list, item);
+  return list;
+}
+
+/** The JSON Schema (draft 2020-12) of what a schema takes. */
+export function jsonSchemaOf(schema: z.ZodType): z.core.JSONSchema.JSONSchema {
+  const described = z.toJSONSchema(schema, {
+    target: 'draft-2020-12',
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      const item = ITEMS.get(zodSchema);
+      if (item !== undefined) jsonSchema.items = jsonSchemaOf(item);
+    },
+  });
+  delete described.$schema;
+  return described;
+}

@@ -64,13 +64,10 @@ const refusedEverywhere: RefusedFields = {
   use_beam_search: is(false),
   stop_regex: isEmpty,
   no_stop_trim: is(false),
-  skip_special_tokens: is(true),
 };
 
 export const refusedInChat: RefusedFields = {
   ...refusedEverywhere,
-  tools: isEmpty,
-  tool_choice: is('none', 'auto'),
   functions: isEmpty,
   function_call: is('none', 'auto'),
   modalities: (value) => Array.isArray(value) && value.every((modality) => modality === 'text'),
@@ -78,7 +75,6 @@ export const refusedInChat: RefusedFields = {
   prediction: never,
   web_search_options: never,
   documents: isEmpty,
-  chat_template: never,
   add_special_tokens: is(false),
   echo: is(false),
 };

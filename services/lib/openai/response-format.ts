@@ -24,7 +24,16 @@ export function usageOf(promptTokens: number, cachedTokens: number, completionTo
 export interface Summary {
   readonly usage: Usage;
   /** Where the time went, where that was asked for. */
-  readonly timings: object | undefined;
+  readonly timings: SummedTimes | undefined;
+}
+
+/** Milliseconds, of what else there may be to tell. */
+export interface SummedTimes {
+  readonly total_ms: number;
+  /** The prompt's rounds. */
+  readonly prefill_ms: number;
+  /** All later rounds. */
+  readonly decode_ms: number;
 }
 
 /** One choice as far as the client sees it. Token ids are given where it asked for them. */
@@ -48,6 +57,8 @@ export interface FinishedChoice extends ChoiceStart, Omit<ChoiceDelta, 'toolCall
   readonly finishReason: FinishReason;
   /** Of the prompt, apart from the answer; where they are wanted. */
   readonly promptLogprobs?: readonly RatedToken[];
+  /** The stop string that ended it, where one did. */
+  readonly stopString?: string;
 }
 
 /** A call of a tool, whose arguments are a text of JSON. */
@@ -74,16 +85,27 @@ export function wholeCalls(pieces: Iterable<ToolCallPiece>): ToolCall[] {
   return calls;
 }
 
+/** What a tool is called with, for who wants it as an object; null if the call was cut off within it. */
+export function callInput({ arguments: text }: ToolCall): Readonly<Record<string, unknown>> | null {
+  try {
+    const input: unknown = JSON.parse(text);
+    return typeof input === 'object' ? (input as Record<string, unknown> | null) : null;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * How an endpoint words its answer: whole, or as the events of a stream, which are asked for in the order in which they are
  * sent. One format is for one answer.
  */
 export interface ResponseFormat {
   response(choices: readonly FinishedChoice[], summary: Summary): object;
-  /** What a choice begins with, if anything. */
-  start(choice: ChoiceStart): readonly StreamEvent[];
+  /** What a choice begins with, if anything, when so much has been used of it. */
+  start(choice: ChoiceStart, begun: Usage): readonly StreamEvent[];
   delta(choice: ChoiceDelta): readonly StreamEvent[];
-  finish(index: number, reason: FinishReason): readonly StreamEvent[];
+  /** `stopString`: the one that ended the choice, where one did. */
+  finish(index: number, reason: FinishReason, stopString?: string): readonly StreamEvent[];
   /** What comes after the last choice has finished, if anything. */
   summary(summary: Summary): readonly StreamEvent[];
 }

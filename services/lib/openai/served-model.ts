@@ -1,6 +1,19 @@
 import { ServingError } from '../errors/serving-error.js';
 import type { SamplingDefaults } from '../model/sampling-defaults.js';
 
+/** What a model is made of. */
+export interface CheckpointFacts {
+  /** SHA-256 in hexadecimal digits, of all that it is made of. */
+  readonly digest: string;
+  readonly architecture: string;
+  readonly layers: number;
+  readonly hidden: number;
+  /** Weights, all told. */
+  readonly parameters: number;
+  /** Of the weights as they are served. */
+  readonly precision: string;
+}
+
 /** What requests are checked against. */
 export interface ServedModel {
   readonly id: string;
@@ -14,6 +27,9 @@ export interface ServedModel {
   /** Token ids lie below it. */
   readonly vocabulary: number;
   readonly eosIds: readonly number[];
+  readonly checkpoint: CheckpointFacts;
+  /** Whether a request may bring a chat template. */
+  readonly takesTemplates?: boolean;
   /** How tokens are sampled where a request does not say. */
   readonly sampling: Readonly<Record<keyof SamplingDefaults, number>>;
 }
@@ -27,10 +43,16 @@ export const samplingOver = (stated: SamplingDefaults): ServedModel['sampling'] 
   repetition_penalty: stated.repetition_penalty ?? 1,
 });
 
-/** Requests may leave the model out, for only one is served. Throws `model_not_found`. */
+/** Whether a request that says this in `model` means it; who leaves it out does, for only one is served. */
+export const isNamed = (model: ServedModel, name: unknown): boolean =>
+  name === undefined ||
+  name === null ||
+  name === 'default' ||
+  [model.id, ...model.aliases].some((known) => known === name);
+
+/** Throws `model_not_found`. */
 export function requireModel(model: ServedModel, name: string | null | undefined): void {
-  if (name === undefined || name === null) return;
-  if (name === model.id || name === 'default' || model.aliases.includes(name)) return;
+  if (isNamed(model, name)) return;
   throw new ServingError('model_not_found', `the model ${JSON.stringify(name)} does not exist`, {
     param: 'model',
   });
@@ -57,7 +79,8 @@ export function modelObject(model: ServedModel, id: string): object {
   };
 }
 
-/** `GET /v1/models`: the model under each of its names. */
-export function modelList(model: ServedModel): object {
-  return { object: 'list', data: [model.id, ...model.aliases].map((id) => modelObject(model, id)) };
+/** `GET /v1/models`: each model under each of its names. */
+export function modelList(models: readonly ServedModel[]): object {
+  const data = models.flatMap((model) => [model.id, ...model.aliases].map((id) => modelObject(model, id)));
+  return { object: 'list', data };
 }

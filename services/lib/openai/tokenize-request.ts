@@ -2,18 +2,21 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { arrayOf, parseBody } from './parse-body.js';
-import { rawMessages, templateFields, validateMessages, validateTemplateFields } from './chat-request.js';
+import { templateFields, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
+import { rawMessages, validateMessages } from './messages.js';
 import { requireModel, type ServedModel } from './served-model.js';
+import { toolFields, validateTools } from './tools.js';
 
-const rawTokenizeRequest = z.looseObject({
+export const rawTokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   prompt: z.string().nullish(),
   messages: rawMessages.nullish(),
   add_special_tokens: z.boolean().nullish(),
   ...templateFields,
+  tools: toolFields.tools,
 });
-const rawDetokenizeRequest = z.looseObject({
+export const rawDetokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   tokens: arrayOf(z.int().min(0)),
 });
@@ -35,7 +38,7 @@ export function readTokenizeRequest(body: unknown, model: ServedModel): Tokenize
   }
   return {
     messages: validateMessages(raw.messages),
-    rendering: validateTemplateFields(raw),
+    rendering: { ...validateTemplateFields(raw, model), tools: validateTools(raw)?.tools ?? [] },
     addSpecialTokens: raw.add_special_tokens ?? false,
   };
 }

@@ -2,6 +2,8 @@ export interface StopResult {
   /** What may be shown now: no part of a stop string, and nothing that may yet become one. */
   readonly text: string;
   readonly stopped: boolean;
+  /** The stop string that ended it, where one did. */
+  readonly stopString?: string;
 }
 
 /**
@@ -27,7 +29,8 @@ export class StopMatcher {
       if (matched === 0) continue;
       const end = index + 1;
       this.#held = '';
-      return { text: text.slice(0, this.#include ? end : end - matched), stopped: true };
+      const stopString = text.slice(end - matched, end);
+      return { text: text.slice(0, this.#include ? end : end - matched), stopped: true, stopString };
     }
     const certain = text.length - this.#patterns.reduce((most, { matched }) => Math.max(most, matched), 0);
     this.#held = text.slice(certain);

@@ -18,7 +18,7 @@ export interface GroupingOptions<Part extends Work> {
   /** Of a step's time, what each waiting prompt may take from running sequences; 1 takes prompts whole. */
   readonly promptShare: number;
   /** Which way a part's sequence goes after this stage. */
-  laneOf(part: Part): string;
+  readonly laneOf: (part: Part) => string;
   /** Cuts a prompt's part after so many rows. */
   divide(part: Part, rows: number): readonly [Part, Part];
 }
@@ -96,7 +96,8 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
    * the processors; but not where most of a step is fixed, and fewer and larger groups are better.
    */
   #groupsOf({ part }: Lane<Part>, computed: number): number {
-    if ((this.#costs.fixedShare ?? 0) > MOSTLY_FIXED) return Math.max(1, Math.floor(computed * part + TOLERANCE));
+    if ((this.#costs.fixedShare ?? 0) > MOSTLY_FIXED)
+      return Math.max(1, Math.floor(computed * part + TOLERANCE));
     const rows = this.#groups.rows + rowsOf(this.#queue.waiting.filter(isDecode));
     const more = computed > 1 && rows >= (computed + 1) * ROWS_OF_A_GROUP ? 1 : 0;
     return Math.max(1, Math.floor((computed + more) * part + 1 - TOLERANCE));

@@ -30,7 +30,11 @@ export function lanesOf<Part extends Work>(
   const names = new Set(waiting.map(laneOf));
   if (new Set([...names, ...out.flatMap(({ lanes }) => [...lanes])]).size > groups) return [all];
   return [...names].map((name) => {
-    const lane = laneWith(waiting, out.filter(({ lanes }) => lanes.has(name)), (part) => laneOf(part) === name);
+    const lane = laneWith(
+      waiting,
+      out.filter(({ lanes }) => lanes.has(name)),
+      (part) => laneOf(part) === name,
+    );
     return { ...lane, part: all.running === 0 ? 1 : lane.running / all.running };
   });
 }

@@ -57,6 +57,63 @@ describe('the configuration', () => {
     expect(readStageConfig(stage).mesh.wants).toEqual({});
   });
 
+  const keyed = { LAYERMESH_KEYS_FILE: '/keys/clients', LAYERMESH_OPERATOR_KEY: 'of-operator' };
+
+  it.each([
+    [{}, null],
+    [keyed, { kind: 'file', path: '/keys/clients' }],
+    [
+      { LAYERMESH_KEYS_SECRET: 'vault/layermesh', DAPR_HTTP_PORT: '3501' },
+      { kind: 'secret', store: 'vault', name: 'layermesh', mesh: { daprHttpPort: 3_501 } },
+    ],
+  ])('finds keys as %j says', (variables, keys) => {
+    expect(readGatewayConfig({ ...gateway, ...variables })).toMatchObject({ keys });
+  });
+
+  it.each(['0.0.0.0', '::', '10.0.0.1', 'layermesh.example', '127.1'])(
+    'listens at %s only with keys of both kinds, or where everyone may come in',
+    (host) => {
+      const there = { ...gateway, LAYERMESH_HOST: host };
+      expect(readGatewayConfig({ ...there, ...keyed }).host).toBe(host);
+      expect(readGatewayConfig({ ...there, LAYERMESH_INSECURE: '1' }).keys).toBeNull();
+      for (const [missing, what] of [
+        ['LAYERMESH_KEYS_FILE', 'keys'],
+        ['LAYERMESH_OPERATOR_KEY', 'operator key'],
+      ] as const) {
+        const variables = { ...there, ...keyed, [missing]: '' };
+        expect(() => readGatewayConfig(variables)).toThrow(
+          expect.objectContaining({
+            code: 'invalid_config',
+            message: `LAYERMESH_HOST is "${host}", and there is no ${what}`,
+          }) as Error,
+        );
+      }
+    },
+  );
+
+  it.each(['127.0.0.1', '127.3.2.1', 'localhost', '::1', ''])('listens at %j without', (host) => {
+    expect(readGatewayConfig({ ...gateway, LAYERMESH_HOST: host }).keys).toBeNull();
+  });
+
+  it('prints no key', () => {
+    const config = readGatewayConfig({ ...gateway, ...keyed });
+    for (const printed of [JSON.stringify(config), inspect(config, { depth: null })])
+      expect(printed).not.toContain('of-operator');
+  });
+
+  it.each([
+    [{ LAYERMESH_KEYS_SECRET: 'vault' }, 'not of the form store/name'],
+    [{ LAYERMESH_KEYS_SECRET: 'vault/../x' }, 'not of the form store/name'],
+    [{ ...keyed, LAYERMESH_KEYS_SECRET: 'vault/x' }, 'LAYERMESH_KEYS_FILE is set too'],
+    [
+      { LAYERMESH_KEYS_SECRET: 'vault/x', LAYERMESH_MESH: 'direct', LAYERMESH_REGISTRY_DIR: '/r' },
+      'without Dapr',
+    ],
+    [{ LAYERMESH_INSECURE: 'yes' }, 'not one of 0, 1'],
+  ])('refuses %j', (variables, problem) => {
+    expect(() => readGatewayConfig({ ...gateway, ...variables })).toThrow(problem);
+  });
+
   it.each([
     // What others prepared last is none of a service's business.
     [{ APP_ID: 'stage-2' }, 'LAYERMESH_PREPARED is not set'],

@@ -1,4 +1,5 @@
 import type { ChatTemplate } from '../../../services/lib/model/text/chat-template.js';
+import { plain } from '../../../services/lib/model/text/tool-style.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 
 export const BOS = 256;
@@ -25,6 +26,7 @@ export const byteTokenizer: Tokenizer = {
 export const lineTemplate: ChatTemplate = {
   problem: null,
   literals: [],
+  toolStyle: plain,
   render: (messages, { addGenerationPrompt }) =>
     messages.map(({ role, content }) => `${role}: ${textOf(content)}\n`).join('') +
     (addGenerationPrompt ? 'assistant: ' : ''),

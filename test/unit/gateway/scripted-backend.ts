@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { StepTokens } from '../../../services/lib/sampling/step-tokens.js';
 import type {
   Backend,
@@ -16,6 +17,15 @@ export type Script = (
 export const tokensOf = (tokens: Iterable<number>): Script =>
   async function* () {
     for (const token of tokens) yield await Promise.resolve(token);
+  };
+
+/** Gives these tokens, each after so many milliseconds. */
+export const pausing = (ms: number, tokens: Iterable<number>): Script =>
+  async function* () {
+    for (const token of tokens) {
+      await delay(ms);
+      yield token;
+    }
   };
 
 /** Gives some tokens and then nothing, until aborted. */

@@ -1,30 +1,42 @@
 import { trace, type Tracer } from '@opentelemetry/api';
+import type { Express } from 'express';
 import OpenAI from 'openai';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { Admission, type AdmissionLimits } from '../../../services/gateway/admission.js';
 import { createApp } from '../../../services/gateway/http/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/http/gateway.js';
+import { BackgroundResponses } from '../../../services/gateway/responses/background.js';
+import { ResponseStore } from '../../../services/gateway/responses/response-store.js';
+import { parseKeyList } from '../../../services/gateway/keys/key-list.js';
+import { KeyRing } from '../../../services/gateway/keys/key-ring.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
 import { ConstraintSources } from '../../../services/gateway/text/constraint-sources.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
+import { Secret } from '../../../services/lib/config/environment.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
+import type { PassingDocuments } from '../../../services/lib/mesh/types.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { samplingOver } from '../../../services/lib/openai/served-model.js';
 import type { MaxTokensPolicy } from '../../../services/lib/openai/fit-context.js';
 import type { Report } from '../../../services/gateway/report/report.js';
+import type { ChatTemplate } from '../../../services/lib/model/text/chat-template.js';
 import type { ModelText } from '../../../services/lib/model/text/encode-chat.js';
 import type { Tokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { byteTokenizer, EOS, lineTemplate } from './byte-text.js';
+import { MemoryDocuments } from './memory-documents.js';
 import { ScriptedBackend } from './scripted-backend.js';
 
 export interface TestGateway {
   readonly url: string;
+  readonly app: Express;
   readonly owed: { readonly bytes: number };
   readonly backend: ScriptedBackend;
   readonly admission: Admission;
+  /** Null where there is none. */
+  readonly keys: KeyRing | null;
   readonly client: OpenAI;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   /** The value of one line of /metrics. */
@@ -37,6 +49,7 @@ export interface TestGatewayOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly connections?: Partial<ConnectionLimits>;
   readonly tokenizer?: Tokenizer;
+  readonly chatTemplate?: ChatTemplate;
   readonly contextLength?: number;
   readonly engine?: string;
   readonly textPool?: TextPool;
@@ -45,6 +58,12 @@ export interface TestGatewayOptions {
   readonly tracer?: Tracer;
   readonly allowedHosts?: readonly string[];
   readonly corsOrigins?: readonly string[];
+  /** What other gateways share. */
+  readonly documents?: PassingDocuments;
+  /** A list of keys; left out: everyone may ask. */
+  readonly keys?: string;
+  readonly operatorKey?: string;
+  readonly log?: Logger;
   readonly report?: (seconds: number) => Report;
 }
 
@@ -59,13 +78,24 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const { tokenizer = byteTokenizer, contextLength = 200 } = options;
   const backend = new ScriptedBackend();
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
-  const text: ModelText = { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' };
+  const { chatTemplate = lineTemplate } = options;
+  const text: ModelText = { tokenizer, chatTemplate, specialTokensInContent: 'text' };
   const textWork = new TextWork(text, options.textPool ?? null);
   const limits = { ...limitsFor(32_768), ...options.limits };
+  const metrics = createGatewayMetrics(createMetricsRegistry(), admission);
+  const demand = { asked: noop, began: noop, ended: noop };
+  const log = options.log ?? pino({ level: 'silent' });
+  const responses = new ResponseStore(options.documents ?? new MemoryDocuments());
+  const background = new BackgroundResponses(responses, { backend, text, metrics, admission, demand }, log, {
+    lookMs: 5,
+  });
+  const keys = options.keys === undefined ? null : new KeyRing(parseKeyList(options.keys));
   const app = createApp({
     host: '127.0.0.1',
     allowedHosts: options.allowedHosts ?? [],
     corsOrigins: options.corsOrigins ?? [],
+    keys,
+    operatorKey: options.operatorKey === undefined ? null : new Secret(options.operatorKey),
     backend,
     text,
     textWork,
@@ -79,19 +109,29 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       contextLength,
       vocabulary: tokenizer.vocabularySize,
       eosIds: [EOS],
+      checkpoint: {
+        digest: 'd'.repeat(64),
+        architecture: 'llama',
+        layers: 2,
+        hidden: 8,
+        parameters: 1_500_000,
+        precision: 'f32',
+      },
       sampling: samplingOver({}),
     },
     admission,
-    metrics: createGatewayMetrics(createMetricsRegistry(), admission),
+    metrics,
     inferences: {
       tracer: options.tracer ?? trace.getTracer('test'),
       decodeInterval: 2,
       content: false,
       onRound: () => undefined,
     },
-    demand: { asked: noop, began: noop, ended: noop },
+    demand,
+    responses,
+    background,
     reporter: { report: options.report ?? noReport },
-    log: pino({ level: 'silent' }),
+    log,
     limits,
     maxTokens: options.maxTokens ?? 'clamp',
   });
@@ -104,9 +144,11 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
 
   return {
     url,
+    app,
     owed: limits.owed,
     backend,
     admission,
+    keys,
     client: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 }),
     post: (path, body, headers = {}) =>
       fetch(url + path, {
@@ -119,6 +161,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
       return found === undefined ? undefined : Number(found.slice(line.length));
     },
-    close: () => server.close(),
+    close: async () => {
+      await background.close();
+      await server.close();
+    },
   };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { TEXT_POOL_LIMITS, TextPool, type TextPoolLimits } from '../../../services/gateway/text/text-pool.js';
 import type { TextTask } from '../../../services/gateway/text/text-task.js';
-import { textLimitOf } from '../../../services/gateway/text/text-work.js';
+import { textLimitOf, TextWork } from '../../../services/gateway/text/text-work.js';
 import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
 import { eventually } from '../../support/eventually.js';
@@ -97,6 +97,15 @@ describe('the text workers', () => {
     expect((await next).ids[0]).toHaveLength(2);
     expect(await thrownBy(() => endless)).toMatchObject({ code: 'request_too_large', kind: { http: 413 } });
     expect((await pool.run(prompt('abc'), never)).ids[0]).toHaveLength(3);
+  });
+
+  it("give up a client's template that does not end", async () => {
+    start({ workers: 1, timeoutMs: 300 });
+    const rows = '{% for i in range(100000) %}{% for k in range(100000) %}{% endfor %}{% endfor %}';
+    const options = { addGenerationPrompt: true, chatTemplate: rows };
+    const chat = { kind: 'chat', messages: [{ role: 'user', content: 'a' }], options, limit: null } as const;
+    const work = new TextWork({} as never, pool);
+    expect(await thrownBy(() => work.run(chat, never))).toMatchObject({ code: 'request_too_large' });
   });
 
   it('forget whose client goes, running or waiting', async () => {

@@ -96,6 +96,19 @@ describe('npm run k8s:render', () => {
     expect(kept.every(({ spec }) => !('idleReplicaCount' in spec))).toBe(true);
   });
 
+  it('has keys in a new overlay, unless it is to be open', async () => {
+    const fileOf = async (...args: string[]): Promise<unknown> => {
+      const [gateway] = ofKind<Deployment>(await render(...args), 'Deployment').filter(
+        ({ metadata }) => metadata.name === 'gateway',
+      );
+      return gateway!.spec.template.spec.containers[0]!.env!.find(
+        ({ name }) => name === 'LAYERMESH_KEYS_FILE',
+      );
+    };
+    expect(await fileOf()).toMatchObject({ value: '/keys/clients' });
+    expect(await fileOf('--env', 'LAYERMESH_INSECURE=1')).toBeUndefined();
+  });
+
   it.each([
     [['--split', '20,10'], 'boundary 2'],
     [['--replicas', 'stage-3=2'], 'there is no stage-3'],

@@ -205,13 +205,41 @@ describe.each(overlays)('%s', (_name, build) => {
         ),
       );
       const [api, app, between] = TOKEN_SECRETS.map((name) => ({ name, key: 'token' }));
-      expect(secrets).toEqual({ DAPR_API_TOKEN: api, APP_API_TOKEN: app, LAYERMESH_MESH_TOKEN: between });
+      expect(secrets).toMatchObject({
+        DAPR_API_TOKEN: api,
+        APP_API_TOKEN: app,
+        LAYERMESH_MESH_TOKEN: between,
+      });
       expect(annotations(service)).toMatchObject({
         'dapr.io/api-token-secret': api!.name,
         'dapr.io/app-token-secret': app!.name,
       });
     }
     expect(ofKind(objects, 'Secret')).toEqual([]);
+  });
+
+  it('wants keys of whoever asks, or says that it is open', () => {
+    const gateway = services.find(({ metadata }) => metadata.name === 'gateway')!;
+    const environment = environmentOf(gateway.spec.template, objects, 'pod');
+    const { keys, operatorKey } = readGatewayConfig(environment);
+    if (environment['LAYERMESH_INSECURE'] === '1') {
+      expect([keys, operatorKey]).toEqual([null, null]);
+      return;
+    }
+    expect(keys).toEqual({ kind: 'file', path: '/keys/clients' });
+    expect(operatorKey).not.toBeNull();
+    const { containers, volumes } = gateway.spec.template.spec;
+    expect(containers[0]!.volumeMounts).toContainEqual({ name: 'keys', mountPath: '/keys', readOnly: true });
+    const secret = {
+      optional: true,
+      secretName: 'layermesh-keys',
+      items: [{ key: 'clients', path: 'clients' }],
+    };
+    expect(volumes).toContainEqual({ name: 'keys', secret });
+    expect(containers[0]!.env).toContainEqual({
+      name: 'LAYERMESH_OPERATOR_KEY',
+      valueFrom: { secretKeyRef: { name: 'layermesh-keys', key: 'operator' } },
+    });
   });
 
   it('names images by a tag that stays', () => {

@@ -21,9 +21,9 @@ describe('what is applied', () => {
     expect((await render(...args)).flatMap(schemaProblems)).toEqual(unknown);
   });
 
-  // KEDA's is part of each stage, and Redis and tokens of every overlay that is written anew.
+  // KEDA's is part of each stage, and Redis, tokens and keys of every overlay that is written anew.
   const components = readdirSync(join(k8sFolder, 'components')).filter(
-    (name) => !['keda', 'redis', 'tokens'].includes(name),
+    (name) => !['keda', 'redis', 'tokens', 'keys'].includes(name),
   );
   it.each(components)('with components/%s too', async (name) => {
     const plain = await render();

@@ -5,6 +5,7 @@ import { readCompletionRequest } from '../../../services/lib/openai/completion-r
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
 import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
+import { toolFields } from '../../../services/lib/openai/tools.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
 
 const model: ServedModel = {
@@ -14,6 +15,14 @@ const model: ServedModel = {
   contextLength: 100,
   vocabulary: 50,
   eosIds: [2],
+  checkpoint: {
+    digest: '',
+    architecture: 'llama',
+    layers: 1,
+    hidden: 1,
+    parameters: 1,
+    precision: 'f32',
+  },
   sampling: samplingOver({}),
 };
 const messages = [{ role: 'user', content: 'Hello' }];
@@ -41,6 +50,7 @@ describe('validating a request', () => {
       ...Object.keys(generationFields),
       ...Object.keys(refusedInChat),
       ...Object.keys(refusedInCompletions),
+      ...Object.keys(toolFields),
       'prompt',
       'messages',
     ];
@@ -145,6 +155,72 @@ describe('validating a request', () => {
       [{ type: 'text', text: 'No.' }],
     ]);
     expect(() => chat({ messages: [{ role: 'user', content: null, refusal: 'No.' }] })).toThrow(ServingError);
+  });
+
+  test('takes the calls of an assistant, with arguments as text or as they are', () => {
+    const call = (args: unknown, more = {}) => ({ ...more, function: { name: 'f', arguments: args } });
+    const of = (turn: object) => chat({ messages: [{ role: 'assistant', ...turn }] }).messages[0];
+    const calls = [
+      call('{"a": [1]}', { id: 'c1', type: 'function', index: 0 }),
+      call(''),
+      call({ b: {} }),
+      call(null),
+      { function: { name: 'f' } },
+    ];
+    expect(of({ content: null, tool_calls: calls })).toEqual({
+      role: 'assistant',
+      content: '',
+      tool_calls: [
+        { id: 'c1', type: 'function', function: { name: 'f', arguments: { a: [1] } } },
+        ...[{}, { b: {} }, {}, {}].map((args) => ({
+          type: 'function',
+          function: { name: 'f', arguments: args },
+        })),
+      ],
+    });
+    expect(of({ tool_calls: calls.slice(0, 1), content: 'So' })).toMatchObject({ content: 'So' });
+    expect(of({ function_call: { name: 'g', arguments: '{}' } })).toMatchObject({
+      content: '',
+      tool_calls: [{ type: 'function', function: { name: 'g', arguments: {} } }],
+    });
+    const older = { role: 'function', name: 'g', content: '7' };
+    expect(chat({ messages: [older] }).messages).toEqual([{ role: 'tool', name: 'g', content: '7' }]);
+    expect(of({ content: 'x', tool_calls: [] })).toEqual({ role: 'assistant', content: 'x' });
+  });
+
+  test('takes a chat template where the operator trusts it, and shows special tokens when told to', () => {
+    const trusting = { ...model, takesTemplates: true };
+    expect(chat({ chat_template: '{{ 1 }}' }, trusting).rendering.chatTemplate).toBe('{{ 1 }}');
+    expect(chat({ chat_template: '' }).rendering.chatTemplate).toBeUndefined();
+    expect(() => chat({ chat_template: 'x'.repeat(70_000) }, trusting)).toThrow('chat_template');
+    const shown = [null, true, false].map(
+      (skip_special_tokens) => chat({ skip_special_tokens }).settings.showSpecial,
+    );
+    expect(shown).toEqual([false, false, true]);
+  });
+
+  test('takes tools in the form of OpenAI, and says how they may be called', () => {
+    const tool = (called: object) => ({ type: 'function', function: called });
+    const parameters = { type: 'object', properties: { city: { type: 'string' } } };
+    const tools = [
+      tool({ name: 'weather', description: 'It', parameters, strict: false, more: 1 }),
+      tool({ name: 'now', parameters: null }),
+    ];
+    const { rendering, toolUse } = chat({ tools });
+    expect(toolUse).toEqual({
+      tools: [
+        tool({ name: 'weather', description: 'It', parameters }),
+        tool({ name: 'now', parameters: { type: 'object', properties: {} } }),
+      ],
+      choice: 'auto',
+      parallel: true,
+    });
+    expect(rendering.tools).toEqual(toolUse!.tools);
+    expect(chat({ tools, tool_choice: 'none', parallel_tool_calls: false }).toolUse).toMatchObject({
+      choice: 'none',
+      parallel: false,
+    });
+    expect(chat({ tools: [], tool_choice: 'auto', parallel_tool_calls: true }).toolUse).toBeNull();
   });
 
   test('ends at eos and the stop_token_ids, or only at those with ignore_eos', () => {

@@ -41,10 +41,10 @@ describe('a chat that calls tools', () => {
   });
 
   it('streams a call with its id and name once, and its arguments bit by bit', () => {
-    const { delta, finish } = chatFormat(head);
+    const format = chatFormat(head);
     const deltas = pieces
       .slice(0, 2)
-      .map((piece) => delta({ index: 0, text: '', toolCalls: [piece] })[0]!.data);
+      .map((piece) => format.delta({ index: 0, text: '', toolCalls: [piece] })[0]!.data);
     expect(asJson(deltas)).toMatchObject([
       {
         choices: [
@@ -60,7 +60,7 @@ describe('a chat that calls tools', () => {
       { choices: [{ delta: { tool_calls: [{ index: 0, function: { arguments: '{"a":' } }] } }] },
     ]);
     expect(JSON.stringify(deltas[1])).not.toMatch(/"name"|"content"|"type"|call_1/);
-    expect(finish(0, 'tool_calls')[0]!.data).toMatchObject({
+    expect(format.finish(0, 'tool_calls')[0]!.data).toMatchObject({
       choices: [{ delta: {}, finish_reason: 'tool_calls' }],
     });
   });

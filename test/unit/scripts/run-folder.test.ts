@@ -37,6 +37,7 @@ describe('the folder of a run', () => {
         metadata: [
           { name: 'connectionString', value: join(folder.path, 'layermesh-state.sqlite') },
           { name: 'keyPrefix', value: 'name' },
+          { name: 'cleanupInterval', value: '1h' },
         ],
       },
     });

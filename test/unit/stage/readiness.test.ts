@@ -1,6 +1,6 @@
 import { announcedPlan } from '../../../services/lib/mesh/identity.js';
-import { type DocumentStore, DocumentRegistry } from '../../../services/lib/mesh/registry.js';
-import type { Announcement } from '../../../services/lib/mesh/types.js';
+import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
+import type { Announcement, DocumentStore } from '../../../services/lib/mesh/types.js';
 import { Readiness } from '../../../services/stage/readiness.js';
 import { eventually } from '../../support/eventually.js';
 

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { repositoryRoot } from '../../repository.js';
+import { operatorKey } from '../../shown-keys.js';
 import { waitUntil } from '../../wait-until.js';
 import { KeptProcess } from '../processes.js';
 import type { RunFolder } from '../run-folder.js';
@@ -162,10 +163,20 @@ export class LocalTelemetry {
   /** Prometheus looks for targets beside its configuration, so a copy of it goes into the run's folder. */
   async #prometheusArguments(): Promise<string[]> {
     const original = configOf('prometheus', 'prometheus.yaml');
-    const config = parse(await readFile(original, 'utf8')) as { rule_files: string[] };
+    const config = parse(await readFile(original, 'utf8')) as {
+      readonly rule_files: readonly string[];
+      readonly scrape_configs: readonly { readonly job_name: string }[];
+    };
     const rules = config.rule_files.map((path) => join(original, '..', path));
     const path = join(this.#folder, 'prometheus.yaml');
-    await writeFile(path, stringify({ ...config, rule_files: rules }));
+    const { authorization } = operatorKey();
+    const jobs = config.scrape_configs.map((job) =>
+      authorization !== undefined && job.job_name === 'layermesh-gateway'
+        ? { ...job, authorization: { credentials: authorization.replace('Bearer ', '') } }
+        : job,
+    );
+    const text = stringify({ ...config, rule_files: rules, scrape_configs: jobs });
+    await writeFile(path, text, { mode: 0o600 });
     return [
       `--config.file=${path}`,
       `--storage.tsdb.path=${join(this.#folder, 'prometheus')}`,

@@ -5,6 +5,7 @@ import { columns } from '../../cli/tables.js';
 import type { SystemOptions } from '../../local/local-system.js';
 import type { TelemetryPrograms } from '../../local/telemetry/programs.js';
 import { findTrace, tagOf, type JaegerSpan, type JaegerTrace } from '../../local/telemetry/traces.js';
+import { clientKey } from '../../shown-keys.js';
 import { waitUntil } from '../../wait-until.js';
 import { load, withSystem } from './systems.js';
 
@@ -153,7 +154,11 @@ export async function exampleTrace(
 async function ask(url: string, traceId: string, signal: AbortSignal): Promise<void> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', traceparent: `00-${traceId}-${'1'.repeat(16)}-01` },
+    headers: {
+      'content-type': 'application/json',
+      traceparent: `00-${traceId}-${'1'.repeat(16)}-01`,
+      ...clientKey(),
+    },
     body: JSON.stringify(request),
     signal,
   });

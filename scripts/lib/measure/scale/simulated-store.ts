@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DocumentStore, VersionedDocument } from '../../../../services/lib/mesh/registry.js';
+import type { DocumentStore, VersionedDocument } from '../../../../services/lib/mesh/types.js';
 
 /** What a state store behind a sidecar takes for a document; assumed, not measured. */
 export interface StoreModel {

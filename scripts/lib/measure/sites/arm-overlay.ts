@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { DISPOSABLE } from '../../k8s/deploy.js';
-import { writeOverlay } from '../../k8s/overlay.js';
+import { INSECURE, writeOverlay } from '../../k8s/overlay.js';
 import type { RenderOptions } from '../../k8s/render-options.js';
 import { stageKustomization, stageSettings, type StageSettings } from '../../k8s/stage-overlay.js';
 import { repositoryRoot } from '../../repository.js';
@@ -58,14 +58,19 @@ function renderOptions(folder: string, arm: Arm, { namespace, tag }: OverlayOpti
           cpu: [],
           cpuRequest: [],
           memory: [EMULATED_MEMORY],
-          env: Object.entries(emulatedEnvironment(emulated)).map((pair) => pair.join('=')),
+          env: [INSECURE, ...Object.entries(emulatedEnvironment(emulated)).map((pair) => pair.join('='))],
         }
       : {
           cpu: stages.map(({ name, milliCpu }) => `${name}=${milliCpu}m`),
           // Less than the limits, so that all replicas find a place on a small node, and in proportion to them.
           cpuRequest: stages.map(({ name, milliCpu }) => `${name}=${Math.ceil(milliCpu / 4)}m`),
           memory: ['896Mi'],
-          env: ['LAYERMESH_SPECULATION=off', 'LAYERMESH_KV_TOKENS=12288', 'LAYERMESH_PREFIX_CACHE_MB=32'],
+          env: [
+            INSECURE,
+            'LAYERMESH_SPECULATION=off',
+            'LAYERMESH_KV_TOKENS=12288',
+            'LAYERMESH_PREFIX_CACHE_MB=32',
+          ],
         }),
     precision: 'int8',
     namespace,

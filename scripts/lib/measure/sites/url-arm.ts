@@ -4,6 +4,7 @@ import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { readPage } from '../../local/metrics-page.js';
 import { RunFolder } from '../../local/run-folder.js';
 import { leftIn } from '../../local/run-state.js';
+import { clientKey, operatorKey } from '../../shown-keys.js';
 import { HttpTarget, openAiDialect } from '../http-target.js';
 import type { Arm, WatchedProcess } from '../types.js';
 
@@ -14,7 +15,9 @@ export function urlArm(url: string): Arm {
     peer: false,
     sized: false,
     async start(_size, signal) {
-      const models = (await getJson(`${url}/v1/models`, signal)) as { data: { id: string }[] } | null;
+      const models = (await getJson(`${url}/v1/models`, signal, clientKey())) as {
+        data: { id: string }[];
+      } | null;
       const model = models?.data[0]?.id;
       if (model === undefined) throw new ServingError('not_running', `no model is served at ${url}`);
       return {
@@ -38,7 +41,7 @@ function recordedProcesses(url: string): WatchedProcess[] | null {
 
 /** The layer services that its topology lists on this machine. */
 async function listedProcesses(url: string, signal: AbortSignal): Promise<WatchedProcess[]> {
-  const topology = (await getJson(`${url}/topology`, signal)) as Topology | null;
+  const topology = (await getJson(`${url}/topology`, signal, operatorKey())) as Topology | null;
   return (topology?.stages ?? []).flatMap(({ app_id, replicas }) =>
     replicas
       .filter(({ host }) => host === hostname())
@@ -46,8 +49,8 @@ async function listedProcesses(url: string, signal: AbortSignal): Promise<Watche
   );
 }
 
-async function getJson(url: string, signal: AbortSignal): Promise<unknown> {
-  const page = await readPage(url, signal);
+async function getJson(url: string, signal: AbortSignal, headers: Record<string, string>): Promise<unknown> {
+  const page = await readPage(url, signal, headers);
   signal.throwIfAborted();
   return page === null ? null : JSON.parse(page);
 }

@@ -1,5 +1,6 @@
 import type { RequestHandler, Response } from 'express';
 import { anthropic, ollama, openai, type Dialect } from '../../../lib/openai/dialect.js';
+import { requestIdOf } from './request-id.js';
 
 /** Whoever asks below one of these paths is answered as the API that they are of, be there such a route or not. */
 const BY_PATH = [
@@ -9,7 +10,10 @@ const BY_PATH = [
 
 /** Every response knows its dialect before anything can go wrong with its request. */
 export const knowDialect: RequestHandler = ({ path }, response, next) => {
-  speak(response, BY_PATH.find(([pattern]) => pattern.test(path))?.[1] ?? openai);
+  const dialect = BY_PATH.find(([pattern]) => pattern.test(path))?.[1] ?? openai;
+  speak(response, dialect);
+  // The name under which Anthropic's clients look for it.
+  if (dialect === anthropic) response.set('request-id', requestIdOf(response));
   next();
 };
 

@@ -33,16 +33,17 @@ export function respondWithError({
     if (response.destroyed) return;
     const error = toServingError(reason);
     const requestId = requestIdOf(response);
-    const { framing, errorBody, errorEvent } = dialectOf(response);
+    const dialect = dialectOf(response);
     if (error.kind.http >= 500) {
       log.error({ err: error.cause ?? error, code: error.code, requestId }, error.message);
     }
     if (response.headersSent) {
-      response.end(framing.frame(errorEvent(error, requestId)));
+      response.end(dialect.framing.frame(dialect.errorEvent(error, requestId)));
       return;
     }
-    adviseRetry(response, error.kind.http, admission.retryAfterSeconds());
-    response.status(error.kind.http).json(errorBody(error, requestId));
+    if (error.kind.http === 401) response.set('www-authenticate', 'Bearer');
+    adviseRetry(response, error, admission.retryAfterSeconds());
+    response.status(error.kind.http).json(dialect.errorBody(error, requestId));
   };
 }
 
@@ -53,8 +54,10 @@ function toServingError(reason: unknown): ServingError {
 }
 
 /** Tells OpenAI's client, which retries on its own, whether the same request may succeed later. */
-function adviseRetry(response: Response, status: number, busySeconds: number): void {
-  const mayPass = status === 429 || status === 503;
+function adviseRetry(response: Response, { kind, retryAfter }: ServingError, busySeconds: number): void {
+  const mayPass = (kind.http === 429 || kind.http === 503) && retryAfter !== Infinity;
   response.set('x-should-retry', String(mayPass));
-  if (mayPass) response.set('retry-after', String(status === 429 ? busySeconds : UNAVAILABLE_RETRY_SECONDS));
+  if (!mayPass) return;
+  const seconds = retryAfter ?? (kind.http === 429 ? busySeconds : UNAVAILABLE_RETRY_SECONDS);
+  response.set('retry-after', String(Math.max(1, Math.ceil(seconds))));
 }

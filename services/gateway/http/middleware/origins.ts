@@ -1,8 +1,7 @@
 import cors from 'cors';
 import type { RequestHandler } from 'express';
+import { isLoopback } from '../../../lib/config/environment.js';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-
-const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/;
 
 /**
  * Refuses names that are not this machine's: a page in a browser may point its own name at a loopback address, and
@@ -10,12 +9,12 @@ const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/;
  */
 export function knownHost(listening: string, allowed: readonly string[]): RequestHandler {
   const names = new Set([listening, ...allowed].map((name) => name.toLowerCase()));
-  const any = !LOOPBACK.test(listening.toLowerCase()) || names.has('*');
+  const any = !isLoopback(listening) || names.has('*');
   return (request, _response, next) => {
     const { host } = request.headers;
     const name = host?.toLowerCase().replace(/:\d*$/, '');
     // HTTP/1.0 sends none; browsers always do.
-    if (any || name === undefined || LOOPBACK.test(name) || names.has(name)) {
+    if (any || name === undefined || isLoopback(name) || names.has(name)) {
       next();
       return;
     }
@@ -31,6 +30,11 @@ const EXPOSED = [
   'x-layermesh-engine',
   'server-timing',
   'retry-after',
+  'x-should-retry',
+  ...['limit', 'remaining', 'reset'].flatMap((what) => [
+    `x-ratelimit-${what}-requests`,
+    `x-ratelimit-${what}-tokens`,
+  ]),
 ];
 const PREFLIGHT_SECONDS = 600;
 

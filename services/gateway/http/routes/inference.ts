@@ -1,13 +1,17 @@
 import type { RequestHandler, Response } from 'express';
-import { readChatRequest } from '../../../lib/openai/chat-request.js';
+import type { Rendering } from '../../../lib/model/text/chat-template.js';
+import { toolStyleOf, type ToolStyle } from '../../../lib/model/text/tool-style.js';
+import { readChatRequest, type ChatRequest } from '../../../lib/openai/chat-request.js';
 import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
-import { readCompletionRequest } from '../../../lib/openai/completion-request.js';
+import { readCompletionRequest, type CompletionRequest } from '../../../lib/openai/completion-request.js';
 import type { GenerationSettings } from '../../../lib/openai/generation-fields.js';
 import { constraintOf } from '../../../lib/sampling/params.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
-import { newResponseHead } from '../../answer/choice.js';
+import { newResponseHead, planOf, type GenerationPlan } from '../../answer/choice.js';
+import { callReading } from '../../answer/tool-output.js';
 import type { Gateway } from '../gateway.js';
+import { tenantOf } from '../middleware/authenticate.js';
 import { traceInference } from '../middleware/trace-requests.js';
 import type { RequestTrace } from '../../telemetry/request-trace.js';
 import { respond } from '../respond.js';
@@ -16,57 +20,88 @@ import type { TextResult, TextTask } from '../../text/text-task.js';
 /** OpenAI's default of `max_tokens` for completions; without it a chat's answer may fill the context. */
 const DEFAULT_MAX_TOKENS = 16;
 
+/** How an endpoint words its answer, and what it does before it ends. */
+export type Wording = Pick<GenerationPlan, 'format' | 'timed' | 'settle'>;
+
 /** `POST /v1/chat/completions`. */
 export function chatCompletions(gateway: Gateway): RequestHandler {
-  const { model, inferences } = gateway;
   return async (request, response) => {
-    const { messages, rendering, settings } = readChatRequest(request.body, model);
-    const timed = request.get('x-layermesh-timing') === 'true';
-    const inference = { operation: 'chat', model: model.id, settings } as const;
-    await traceInference(inferences, response, inference, async (trace) => {
-      // What is to be cut may be as long as it likes.
-      const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
-      const task = { kind: 'chat', messages, options: rendering, limit } as const;
-      const encoded = await tokenize(gateway, response, task, trace);
-      trace.prompt(encoded.text);
-      const limits = outputLimits(settings, Infinity, gateway.maxTokens);
-      const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
-      const format = chatFormat(newResponseHead(model, settings));
-      const bound = await bindToForm(gateway, response, settings, trace);
-      await respond(gateway, response, { prompts, settings: bound, format, timed }, trace);
-    });
+    const chat = readChatRequest(request.body, gateway.model);
+    const format = chatFormat(newResponseHead(gateway.model, chat.settings));
+    await answerChat(gateway, response, chat, { format, timed: wantsTimes(request) });
   };
 }
 
 /** `POST /v1/completions`, for one prompt or several. */
 export function completions(gateway: Gateway): RequestHandler {
-  const { model, inferences } = gateway;
   return async (request, response) => {
-    const parsed = readCompletionRequest(request.body, model);
-    const { settings } = parsed;
-    const limits = outputLimits(settings, DEFAULT_MAX_TOKENS, gateway.maxTokens);
-    const timed = request.get('x-layermesh-timing') === 'true';
-    const inference = { operation: 'text_completion', model: model.id, settings } as const;
-    await traceInference(inferences, response, inference, async (trace) => {
-      const texts = parsed.prompts.filter((prompt) => typeof prompt === 'string');
-      texts.forEach((prompt) => trace.prompt(prompt));
-      // What is to be cut may be as long as it likes.
-      const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
-      const task = { kind: 'prompts', texts, options: { addSpecialTokens: true }, limit } as const;
-      const next = (await tokenize(gateway, response, task, trace)).ids.values();
-      const prompts = parsed.prompts.map((prompt): FittedPrompt => {
-        const ids = typeof prompt === 'string' ? next.next().value! : prompt;
-        return fitContext(ids, limits, model.contextLength, 'prompt');
-      });
-      const format = completionFormat(newResponseHead(model, settings));
-      const bound = await bindToForm(gateway, response, settings, trace);
-      await respond(gateway, response, { prompts, settings: bound, format, timed }, trace);
-    });
+    const asked = readCompletionRequest(request.body, gateway.model);
+    const format = completionFormat(newResponseHead(gateway.model, asked.settings));
+    const wording = { format, timed: wantsTimes(request) };
+    await answerTexts(gateway, response, asked, wording, DEFAULT_MAX_TOKENS);
   };
 }
 
+const wantsTimes = (request: { get(name: string): string | undefined }): boolean =>
+  request.get('x-layermesh-timing') === 'true';
+
+/** What becomes of a plan. */
+type Answering = (plan: GenerationPlan, trace: RequestTrace) => Promise<void>;
+
+/** Answers a conversation, whichever API it came by: as it is asked for, unless `answer` says another way. */
+export async function answerChat(
+  gateway: Gateway,
+  response: Response,
+  { messages, rendering, toolUse, settings }: ChatRequest,
+  wording: Wording,
+  answer: Answering = (plan, trace) => respond(gateway, response, plan, trace),
+): Promise<void> {
+  const { model, inferences } = gateway;
+  const inference = { operation: 'chat', model: model.id, settings } as const;
+  await traceInference(inferences, response, inference, async (trace) => {
+    // What is to be cut may be as long as it likes.
+    const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
+    const task = { kind: 'chat', messages, options: rendering, limit } as const;
+    const encoded = await tokenize(gateway, response, task, trace);
+    trace.prompt(encoded.text);
+    const limits = outputLimits(settings, Infinity, gateway.maxTokens);
+    const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
+    const calls = callReading(toolUse, styleOf(gateway, rendering));
+    const bound = await bindToForm(gateway, response, settings, trace);
+    await answer(planOf(tenantOf(response), { prompts, settings: bound, calls, ...wording }), trace);
+  });
+}
+
+/** Goes on with texts, whichever API they came by; `fallback` is how far where the request does not say. */
+export async function answerTexts(
+  gateway: Gateway,
+  response: Response,
+  { prompts: asked, settings }: CompletionRequest,
+  wording: Wording,
+  fallback: number,
+): Promise<void> {
+  const { model, inferences } = gateway;
+  const limits = outputLimits(settings, fallback, gateway.maxTokens);
+  const inference = { operation: 'text_completion', model: model.id, settings } as const;
+  await traceInference(inferences, response, inference, async (trace) => {
+    const texts = asked.filter((prompt) => typeof prompt === 'string');
+    texts.forEach((prompt) => trace.prompt(prompt));
+    // What is to be cut may be as long as it likes.
+    const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
+    const task = { kind: 'prompts', texts, options: { addSpecialTokens: true }, limit } as const;
+    const next = (await tokenize(gateway, response, task, trace)).ids.values();
+    const prompts = asked.map((prompt): FittedPrompt => {
+      const ids = typeof prompt === 'string' ? next.next().value! : prompt;
+      return fitContext(ids, limits, model.contextLength, 'prompt');
+    });
+    const bound = await bindToForm(gateway, response, settings, trace);
+    const plan = planOf(tenantOf(response), { prompts, settings: bound, calls: null, ...wording });
+    await respond(gateway, response, plan, trace);
+  });
+}
+
 /** The settings with the constraint that their form makes, if there is any. Throws `invalid_grammar`, `unsupported_schema`. */
-export async function bindToForm(
+async function bindToForm(
   { constraintSources }: Gateway,
   response: Response,
   settings: GenerationSettings,
@@ -78,6 +113,10 @@ export async function bindToForm(
   const source = await trace.measure('tokenize', () => constraintSources.of(form, signal));
   return { ...settings, sampling: { ...sampling, constraint: constraintOf(source, sampling.stopIds) } };
 }
+
+/** How the model of a chat calls tools: as its template says, or that of the request. */
+const styleOf = ({ text }: Gateway, { chatTemplate }: Rendering): ToolStyle =>
+  chatTemplate === undefined ? text.chatTemplate.toolStyle : toolStyleOf(chatTemplate);
 
 const tokenize = (
   { textWork }: Gateway,

@@ -1,5 +1,7 @@
 import type { RequestHandler } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
+import { VERSION } from '../../../lib/process/version.js';
+import { PROTOCOL_VERSION } from '../../../lib/wire/codec.js';
 import type { Gateway } from '../gateway.js';
 import { dialectOf } from '../middleware/dialects.js';
 import { requestIdOf } from '../middleware/request-id.js';
@@ -32,6 +34,10 @@ export function ready({ backend }: Gateway): RequestHandler {
     response.status(503).set('retry-after', String(RETRY_AFTER_SECONDS)).json(body);
   };
 }
+
+/** `GET /version`, of Layermesh and of what its processes speak with each other. */
+export const version: RequestHandler = (_request, response) =>
+  void response.json({ version: VERSION, protocol: PROTOCOL_VERSION });
 
 /** `GET /topology`: the stages and their replicas, as the gateway sees them now. */
 export function topology({ backend }: Gateway): RequestHandler {

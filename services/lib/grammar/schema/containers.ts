@@ -53,7 +53,8 @@ export function recordNode(rules: Rules, facts: Facts, nodeOf: NodeOf, pointer: 
   const { records, required, maxProperties, closed } = facts;
   const names = [...new Set([...records.flatMap(({ properties }) => [...properties.keys()]), ...required])];
   const additional = records.flatMap((record) => record.additional ?? []);
-  const open = additional.length > 0 || (names.length === 0 && !closed);
+  const isShut = additional.some(({ schema }) => schema === false);
+  const open = !isShut && (additional.length > 0 || (names.length === 0 && !closed));
   requireCountable(facts, names.length, open, pointer);
 
   const pair = (name: string): Node =>

@@ -82,10 +82,7 @@ export interface Alternatives {
 /** What both say; null where no value can be both. */
 export function both(a: Facts, b: Facts): Facts | null {
   const types = commonTypes(a.types, b.types);
-  const values =
-    a.values === null || b.values === null
-      ? (a.values ?? b.values)
-      : a.values.filter((value) => includes(b.values!, value));
+  const values = a.values === null ? b.values : a.values.filter((value) => isAmong(value, b.values));
   if (types.length === 0 || values?.length === 0) return null;
   return {
     types,
@@ -126,8 +123,15 @@ export const schemasOfItem = ({ lists }: Facts, index: number): Located[] =>
 /** Equal as JSON: the order of keys does not matter. */
 export const isEqual = (a: Json, b: Json): boolean => canonical(a) === canonical(b);
 
-const includes = (values: readonly Json[], value: Json): boolean =>
-  values.some((each) => isEqual(each, value));
+const canonicalOf = new WeakMap<readonly Json[], ReadonlySet<string>>();
+
+/** Whether a list has the value; null has every value. Lists are long, and asked often. */
+export function isAmong(value: Json, values: readonly Json[] | null): boolean {
+  if (values === null) return true;
+  const all = canonicalOf.get(values) ?? new Set(values.map(canonical));
+  canonicalOf.set(values, all);
+  return all.has(canonical(value));
+}
 
 const canonical = (value: Json): string =>
   JSON.stringify(value, (_, inner: unknown) =>

@@ -1,6 +1,6 @@
 import { lengthOf, membership } from '../languages.js';
 import {
-  isEqual,
+  isAmong,
   isRecord,
   schemasOfItem,
   schemasOfKey,
@@ -14,7 +14,7 @@ import { languagesOf } from './strings.js';
 /** Whether a value that a schema lists is as the rest of it says. */
 export function fits(value: Json, facts: Facts, schemas: Alternatives): boolean {
   schemas.spend();
-  if (facts.values !== null && !facts.values.some((each) => isEqual(each, value))) return false;
+  if (!isAmong(value, facts.values)) return false;
   if (value === null) return facts.types.includes('null');
   if (typeof value === 'boolean') return facts.types.includes('boolean');
   if (typeof value === 'number') return fitsNumber(value, facts);

@@ -27,7 +27,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   'date-time': `${DATE}T${TIME}`,
   // RFC 3339, appendix A
   duration: `P(${number('W')}|${DURATION_DATE}(${DURATION_TIME})?|${DURATION_TIME})`,
-  email: `[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*@${LABEL}(\\.${LABEL}){1,6}`,
+  email: `[A-Za-z0-9]{1,20}([._+-][A-Za-z0-9]{1,12}){0,3}@${LABEL}(\\.${LABEL}){1,6}`,
   hostname: `${LABEL}(\\.${LABEL}){0,6}`,
   ipv4: `${OCTET}(\\.${OCTET}){3}`,
   ipv6: [

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { TextFiles } from '../types.js';
-import { compileTemplate, stringsOf } from './jinja.js';
+import { compileTemplate, namesOf, stringsOf } from './jinja.js';
+import { plain, toolStyleOf, type ToolStyle } from './tool-style.js';
+import { asPlainTurns, tellingOfTools, withNumbers, type Tool, type ToolCall } from './tool-turns.js';
 
 export interface TextPart {
   readonly type: 'text';
@@ -11,13 +13,16 @@ export interface TextPart {
 export interface ChatMessage {
   readonly role: string;
   readonly content: string | readonly TextPart[] | null;
-  /** What else the template may use, such as `name` or `tool_calls`. */
+  readonly tool_calls?: readonly ToolCall[];
+  /** What else the template may use, such as `name` or `tool_call_id`. */
   readonly [field: string]: unknown;
 }
 
 export interface RenderOptions {
   /** End with the header of an assistant's turn, so that the model answers. */
   readonly addGenerationPrompt: boolean;
+  /** What the model may call. */
+  readonly tools?: readonly Tool[];
   /** More variables for the template, as vLLM's `chat_template_kwargs`. */
   readonly variables?: Readonly<Record<string, unknown>>;
 }
@@ -25,6 +30,8 @@ export interface RenderOptions {
 export interface Rendering extends RenderOptions {
   /** End within the last message, so that the model goes on with it. */
   readonly continueFinalMessage?: boolean;
+  /** In place of the model's own. */
+  readonly chatTemplate?: string;
 }
 
 export interface ChatTemplate {
@@ -32,9 +39,11 @@ export interface ChatTemplate {
   readonly problem: string | null;
   /** The strings that the template names, and may look for in a message. */
   readonly literals: readonly string[];
+  /** How the model calls what it is told of. */
+  readonly toolStyle: ToolStyle;
   /**
    * A conversation as the prompt text that the model was trained on, BOS included: encode it without
-   * special tokens. Throws `chat_template_missing`, or `chat_template_failed` with the template's own words.
+   * special tokens. What the template does not know of tools and calls is put in words. Throws `chat_template_missing`, or `chat_template_failed` with the template's own words.
    */
   render(messages: readonly ChatMessage[], options: RenderOptions): string;
 }
@@ -65,26 +74,48 @@ export function loadChatTemplate(text: TextFiles, now: () => Date = () => new Da
   const source = sourceSchema.safeParse(text.tokenizerConfig['chat_template']).data;
   const tokens = specialTokens(text.tokenizerConfig);
   const template = source === undefined ? missing : compile(source, now);
+  const names = template instanceof ServingError ? new Set<string>() : namesOf(source!);
+
+  const renderTurns = (turns: readonly Turn[], options: RenderOptions): string => {
+    if (template instanceof ServingError) throw template;
+    try {
+      return template({
+        ...tokens,
+        tools: options.tools?.length ? options.tools : null,
+        documents: null,
+        ...options.variables,
+        messages: turns,
+        add_generation_prompt: options.addGenerationPrompt,
+      });
+    } catch (cause) {
+      throw new ServingError('chat_template_failed', messageOf(cause), { param: 'messages', cause });
+    }
+  };
+  let systemShown: boolean | undefined;
+  const showsSystem = (): boolean => (systemShown ??= showsSystemTurn(renderTurns));
 
   return {
     problem: template instanceof ServingError ? template.message : null,
     literals: source === undefined ? [] : stringsOf(source),
-    render(messages, options) {
-      if (template instanceof ServingError) throw template;
-      try {
-        return template({
-          ...tokens,
-          tools: null,
-          documents: null,
-          ...options.variables,
-          messages: messages.map(flattenContent),
-          add_generation_prompt: options.addGenerationPrompt,
-        });
-      } catch (cause) {
-        throw new ServingError('chat_template_failed', messageOf(cause), { param: 'messages', cause });
-      }
+    toolStyle: source === undefined ? plain : toolStyleOf(source),
+    render(messages, { tools = [], ...options }) {
+      const flat = messages.map(flattenContent);
+      const turns = source?.includes('[TOOL_CALLS]') ? withNumbers(flat) : flat;
+      const known = names.has('tool_calls') ? turns : asPlainTurns(turns);
+      if (tools.length === 0 || names.has('tools')) return renderTurns(known, { ...options, tools });
+      return renderTurns(tellingOfTools(known, tools, showsSystem), options);
     },
   };
+}
+
+/** Templates refuse a system turn, or pass over it, where the model was trained on none. */
+function showsSystemTurn(render: (turns: readonly Turn[], options: RenderOptions) => string): boolean {
+  const turns = ['system', 'user'].map((role) => ({ role, content: `the ${role} turn` }));
+  try {
+    return render(turns, { addGenerationPrompt: true }).includes(turns[0]!.content);
+  } catch {
+    return false;
+  }
 }
 
 const missing = new ServingError('chat_template_missing', 'the model has no chat template');
@@ -106,10 +137,12 @@ function compile(source: string, now: () => Date): ReturnType<typeof compileTemp
 
 const messageOf = (reason: unknown): string => (reason instanceof Error ? reason.message : String(reason));
 
+type Turn = ChatMessage & { readonly content: string };
+
 /** Text parts are joined by newlines, as vLLM does for templates that expect strings. */
-function flattenContent(message: ChatMessage): Record<string, unknown> {
+function flattenContent(message: ChatMessage): Turn {
   const { content } = message;
-  if (typeof content === 'string') return message;
+  if (typeof content === 'string') return { ...message, content };
   return { ...message, content: (content ?? []).map(({ text }) => text).join('\n') };
 }
 
@@ -147,11 +180,15 @@ export function renderPrompt(
 
 function withEnd(message: ChatMessage): ChatMessage {
   const { content } = message;
-  if (typeof content === 'string') return { ...message, content: content + END };
-  const last = content?.at(-1);
-  if (!content || !last) {
+  const last = typeof content === 'string' ? content : content?.at(-1);
+  // Calls come after the text.
+  if (last === undefined || message.tool_calls) {
     const problem = 'continue_final_message needs a last message with text';
     throw new ServingError('invalid_value', problem, { param: 'continue_final_message' });
   }
-  return { ...message, content: [...content.slice(0, -1), { ...last, text: last.text + END }] };
+  if (typeof last === 'string') return { ...message, content: last + END };
+  return {
+    ...message,
+    content: [...(content!.slice(0, -1) as TextPart[]), { ...last, text: last.text + END }],
+  };
 }

@@ -9,6 +9,7 @@ import {
 } from './chat-template.js';
 import { escaped } from './tokenizer-json/steps.js';
 import { loadTokenizer, type Tokenizer } from './tokenizer.js';
+import type { Tool } from './tool-turns.js';
 
 /** What a model's texts are encoded with. */
 export interface ModelText {
@@ -16,6 +17,8 @@ export interface ModelText {
   readonly chatTemplate: ChatTemplate;
   /** Whether `<|im_end|>` in a message is ten characters (`text`) or the token, which lets users forge turns. */
   readonly specialTokensInContent: 'text' | 'parse';
+  /** The same with another chat template, of a request. */
+  readonly withTemplate?: (source: string) => ModelText;
 }
 
 interface EncodeChatOptions {
@@ -29,17 +32,33 @@ interface ChatPrompt {
   readonly ids: number[];
 }
 
+/** Templates of requests that are kept, compiled: clients send the same one again and again. */
+const KEPT_TEMPLATES = 8;
+
 /** A model's tokenizer and template. Throws `unsupported_tokenizer`. */
 export function loadModelText(
   files: TextFiles,
   options: { readonly vocabulary: number } & Pick<ModelText, 'specialTokensInContent'>,
 ): ModelText {
   const { vocabulary, specialTokensInContent } = options;
-  return {
+  const text: ModelText = {
     tokenizer: loadTokenizer(files, vocabulary),
     chatTemplate: loadChatTemplate(files),
     specialTokensInContent,
   };
+  const kept = new Map<string, ModelText>();
+  const withTemplate = (source: string): ModelText => {
+    const tokenizerConfig = { ...files.tokenizerConfig, chat_template: source };
+    const other = kept.get(source) ?? {
+      ...text,
+      chatTemplate: loadChatTemplate({ ...files, tokenizerConfig }),
+    };
+    kept.delete(source);
+    kept.set(source, other);
+    if (kept.size > KEPT_TEMPLATES) kept.delete(kept.keys().next().value!);
+    return other;
+  };
+  return { ...text, withTemplate };
 }
 
 /** Characters of no text (Unicode's noncharacters): one of them marks where a client's text is cut. */
@@ -54,10 +73,11 @@ const MARKS = Array.from({ length: 32 }, (_, index) => String.fromCharCode(0xfdd
  * and the marks that come out are the borders that no special token may span. Throws as `render` and `encode`.
  */
 export function encodeChat(
-  text: ModelText,
+  model: ModelText,
   messages: readonly ChatMessage[],
-  options: Rendering & EncodeChatOptions,
+  { chatTemplate: source, ...options }: Rendering & EncodeChatOptions,
 ): ChatPrompt {
+  const text = source === undefined ? model : model.withTemplate!(source);
   const { tokenizer, chatTemplate } = text;
   const encode = (prompt: string, borders: readonly number[]): ChatPrompt => ({
     prompt,
@@ -141,21 +161,29 @@ class Guard {
   }
 }
 
+/** Of a call, and of a tool's schema: below these names the keys of objects are the client's too. */
+const OBJECTS: ReadonlySet<string> = new Set(['arguments', 'parameters']);
+
 /** The conversation with another string for each that a client chose; roles are the template's words. */
 function withStrings(
   messages: readonly ChatMessage[],
   options: Rendering,
   change: (value: string) => string,
 ): { messages: ChatMessage[]; options: Rendering } {
-  const map = (value: unknown): unknown => {
+  const map = (value: unknown, ownKeys = false): unknown => {
     if (typeof value === 'string') return change(value);
-    if (Array.isArray(value)) return value.map(map);
+    if (Array.isArray(value)) return value.map((each) => map(each, ownKeys));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, map(field)]));
+    const fields = Object.entries(value).map(
+      ([key, field]) => [ownKeys ? change(key) : key, map(field, ownKeys || OBJECTS.has(key))] as const,
+    );
+    return Object.fromEntries(fields);
   };
+  const { tools = [], variables = {} } = options;
+  const changed = Object.entries(variables).map(([name, value]) => [name, map(value, true)] as const);
   return {
     messages: messages.map(({ role, ...rest }) => ({ ...(map(rest) as ChatMessage), role })),
-    options: { ...options, variables: map(options.variables ?? {}) as Record<string, unknown> },
+    options: { ...options, tools: map(tools) as Tool[], variables: Object.fromEntries(changed) },
   };
 }
 

@@ -16,12 +16,16 @@ declare module '@huggingface/tokenizers' {
 
 declare module '@huggingface/jinja' {
   export type Program = object;
-  export type Token = object;
+  export interface Token {
+    readonly type: string;
+    readonly value: string;
+  }
   export interface Statement {
     readonly type: string;
-    readonly value?: string | number;
+    readonly value?: string | number | readonly Statement[];
   }
   export interface ForStatement extends Statement {
+    readonly iterable: Statement & { readonly lhs?: Statement };
     readonly body: readonly Statement[];
   }
   export interface BinaryExpression extends Statement {

@@ -36,6 +36,11 @@ interface LoopBody extends Statement {
   ended: boolean;
 }
 
+/** What we put in place of what a loop goes through. */
+interface LoopItems extends Statement {
+  readonly of: Statement;
+}
+
 /** The library's interpreter, with Python's ways to loop, print, divide, compare, strip and test where it has its own. */
 export class JinjaInterpreter extends Interpreter {
   /** `Break` or `Continue`, when a turn of the innermost loop is being left by it. */
@@ -43,6 +48,7 @@ export class JinjaInterpreter extends Interpreter {
 
   override evaluate(statement: Statement | undefined, environment: Environment): RuntimeValue {
     if (statement?.type === 'LoopBody') return this.#turn(statement as LoopBody, environment);
+    if (statement?.type === 'LoopItems') return this.#items(statement as LoopItems, environment);
     if (statement?.type !== 'Break' && statement?.type !== 'Continue') {
       return super.evaluate(statement, environment);
     }
@@ -52,7 +58,19 @@ export class JinjaInterpreter extends Interpreter {
 
   override evaluateFor(node: ForStatement, environment: Environment): RuntimeValue {
     const body: LoopBody = { type: 'LoopBody', statements: node.body, ended: false };
-    return super.evaluateFor({ ...node, body: [body] }, environment);
+    const { iterable } = node;
+    const isFiltered = iterable.type === 'SelectExpression';
+    const items: LoopItems = { type: 'LoopItems', of: isFiltered ? iterable.lhs! : iterable };
+    const all = isFiltered ? { ...iterable, lhs: items } : items;
+    return super.evaluateFor({ ...node, iterable: all, body: [body] }, environment);
+  }
+
+  /** What is undefined has none. */
+  #items({ of }: LoopItems, environment: Environment): RuntimeValue {
+    const items = this.evaluate(of, environment);
+    return items.type === 'UndefinedValue'
+      ? super.evaluate({ type: 'ArrayLiteral', value: [] }, environment)
+      : items;
   }
 
   /** What a turn of a loop sets is gone with it; what it has printed when it is left stays. */

@@ -21,6 +21,14 @@ export function compileTemplate(source: string, now: () => Date): (variables: Va
   };
 }
 
+/** The variables, fields and strings that a template names. Throws as `compileTemplate` does. */
+export function namesOf(source: string): ReadonlySet<string> {
+  const tokens = tokenize(jinjaSource(source));
+  return new Set(tokens.flatMap(({ type, value }) => (NAMES.has(type) ? [value] : [])));
+}
+
+const NAMES: ReadonlySet<string> = new Set(['Identifier', 'StringLiteral']);
+
 /** The strings that a template names, without regard for where they stand: one too many does no harm. */
 export function stringsOf(source: string): string[] {
   const found = Array.from(source.matchAll(new RegExp(STRING, 'gs')), ([literal]) => literal.slice(1, -1));

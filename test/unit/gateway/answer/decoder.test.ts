@@ -12,6 +12,8 @@ function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
     maxTokens: 1000,
     stop: [],
     includeStop: false,
+    showSpecial: false,
+    calls: null,
     sampling: { ...neutral, minTokens, stopIds: [EOS] },
     ...rest,
   };

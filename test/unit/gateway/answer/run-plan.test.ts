@@ -19,6 +19,14 @@ const model = {
   contextLength: 200,
   vocabulary: 258,
   eosIds: [EOS],
+  checkpoint: {
+    digest: '',
+    architecture: 'llama',
+    layers: 1,
+    hidden: 1,
+    parameters: 1,
+    precision: 'f32',
+  },
   sampling: samplingOver({}),
 };
 
@@ -44,6 +52,7 @@ function unattended(script: Script, n: number) {
     prompts: [{ ids: [65, 66], maxTokens: 10, clamped: false }],
     settings,
     format: completionFormat(newResponseHead(model, settings)),
+    calls: null,
     timed: false,
   };
   const request = new RequestTrace({

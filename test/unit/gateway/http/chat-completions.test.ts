@@ -1,5 +1,5 @@
 import type { ChatCompletionChunk, ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat';
-import { say, EOS } from '../byte-text.js';
+import { BOS, say, EOS } from '../byte-text.js';
 import { tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
@@ -108,6 +108,17 @@ describe('POST /v1/chat/completions', () => {
       if (!stream)
         expect(JSON.parse(body)).toMatchObject({ choices: [{ message: { content: 'one, two' } }] });
       expect(gateway.backend.open).toBe(0);
+    }
+  });
+
+  test('shows special tokens when told to, but for the one that ends the answer', async () => {
+    for (const [skip_special_tokens, text] of [
+      [true, 'ab'],
+      [false, 'a<s>b'],
+    ] as const) {
+      gateway.backend.script = tokensOf([...Buffer.from('a'), BOS, ...say('b')]);
+      const response = await gateway.post('/v1/chat/completions', { ...hello, skip_special_tokens });
+      expect(await response.json()).toMatchObject({ choices: [{ message: { content: text } }] });
     }
   });
 

@@ -14,10 +14,10 @@ import { startTestGateway } from '../test-gateway.js';
 
 describe('whoever asks', () => {
   it.each([
-    ['/v1/messages', { type: 'error', error: { type: 'not_found_error' }, request_id: 'r7' }],
-    ['/v1/messages/count_tokens', { type: 'error' }],
-    ['/api/chat', { error: expect.stringMatching(/does not exist .*\[route_not_found\]$/) as string }],
-    ['/API/chat', { error: expect.any(String) as string }],
+    ['/v1/messages/batches', { type: 'error', error: { type: 'not_found_error' }, request_id: 'r7' }],
+    ['/v1/messages/x/y', { type: 'error' }],
+    ['/api/pull', { error: expect.stringMatching(/does not exist .*\[route_not_found\]$/) as string }],
+    ['/API/pull', { error: expect.any(String) as string }],
     ['/apiary', { error: { code: 'route_not_found' } }],
     ['/v1/messages2', { error: { code: 'route_not_found' } }],
   ])('below %s is told that there is nothing in its own words', async (path, body) => {

@@ -6,6 +6,7 @@ import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
 const CHAT = '/v1/chat/completions';
 const messages = [{ role: 'user', content: 'Hello' }];
+const NOW = { type: 'function', function: { name: 'now' } };
 
 describe('refusals', () => {
   let gateway: TestGateway;
@@ -89,13 +90,54 @@ describe('refusals', () => {
     [{ min_tokens: 5, max_tokens: 4 }, 'min_tokens'],
     [{ stream: 'yes' }, 'stream'],
     [{ stream_options: { include_usage: true } }, 'stream_options'],
+    [{ tools: {} }, 'tools'],
+    [{ tools: Array(129).fill(NOW) }, 'tools'],
+    [{ tools: [NOW, NOW] }, 'tools[1].function.name'],
+    [{ tools: [{ type: 'function' }] }, 'tools[0].function'],
+    [{ tools: [{ type: 'function', function: { name: 'now then' } }] }, 'tools[0].function.name'],
+    [
+      { tools: [{ type: 'function', function: { name: 'f', parameters: [] } }] },
+      'tools[0].function.parameters',
+    ],
+    [{ tool_choice: 'required' }, 'tool_choice'],
+    [{ tool_choice: 'any' }, 'tool_choice'],
+    [{ tools: [NOW], tool_choice: { type: 'function' } }, 'tool_choice.function'],
+    [
+      { tools: [NOW], tool_choice: { type: 'function', function: { name: 'then' } } },
+      'tool_choice.function.name',
+    ],
+    [{ parallel_tool_calls: 'no' }, 'parallel_tool_calls'],
     [{ messages: [] }, 'messages'],
     [{ messages: 'Hello' }, 'messages'],
     [{ messages: [{ role: 'robot', content: '' }] }, 'messages[0].role'],
     [{ messages: [...messages, { role: 'user', content: 7 }] }, 'messages[1].content'],
     [{ messages: [{ role: 'user' }] }, 'messages[0].content'],
     [{ messages: [{ role: 'user', content: [{ type: 'text' }] }] }, 'messages[0].content[0].text'],
-  ])('invalid_value: %j', async (fields, param) => {
+    ...[
+      { function: { name: 'f', arguments: '{"a": 1' } },
+      { function: { name: 'f', arguments: '[1]' } },
+      { function: { name: 'f', arguments: 7 } },
+      { function: { name: 'f', arguments: '['.repeat(1_000) + ']'.repeat(1_000) } },
+      { function: { name: 'f', arguments: `${'{"a":'.repeat(200)}1${'}'.repeat(200)}` } },
+    ].map((call) => [
+      { messages: [...messages, { role: 'assistant', tool_calls: [call] }] },
+      'messages[1].tool_calls[0].function.arguments',
+    ]),
+    [
+      { messages: [{ role: 'assistant', tool_calls: [{ type: 'function' }] }] },
+      'messages[0].tool_calls[0].function',
+    ],
+    [
+      { messages: [{ role: 'assistant', tool_calls: [{ function: { name: '' } }] }] },
+      'messages[0].tool_calls[0].function.name',
+    ],
+    [
+      { messages: [{ role: 'assistant', function_call: { name: 'f', arguments: 'x' } }] },
+      'messages[0].function_call.arguments',
+    ],
+    [{ messages: [{ role: 'tool', content: null, tool_call_id: 'c1' }] }, 'messages[0].content'],
+    [{ messages: [{ role: 'user', content: [null] }] }, 'messages[0].content'],
+  ] as [object, string][])('invalid_value: %j', async (fields, param) => {
     expect(await refusal(CHAT, { messages, ...fields })).toEqual([400, 'invalid_value', param]);
   });
 
@@ -114,18 +156,36 @@ describe('refusals', () => {
   });
 
   test.each([
-    [CHAT, { tools: [{ type: 'function' }] }, 'tools'],
+    [CHAT, { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
+    [CHAT, { tools: [NOW], tool_choice: 'required' }, 'tool_choice'],
+    [CHAT, { tools: [NOW], tool_choice: { type: 'function', function: { name: 'now' } } }, 'tool_choice'],
+    [CHAT, { tools: [NOW], tool_choice: { type: 'allowed_tools', allowed_tools: {} } }, 'tool_choice.type'],
+    [
+      CHAT,
+      { tools: [NOW, { type: 'function', function: { name: 'f', strict: true } }] },
+      'tools[1].function.strict',
+    ],
+    [CHAT, { functions: [{ name: 'now' }] }, 'functions'],
     [CHAT, { modalities: ['text', 'audio'] }, 'modalities'],
     [CHAT, { structural_tag: '{}' }, 'structural_tag'],
     [CHAT, { grammar_string: 'root ::= "yes"' }, 'grammar_string'],
     [CHAT, { stop_regex: '[.]' }, 'stop_regex'],
     [CHAT, { options: { num_predict: 3 } }, 'options'],
     [CHAT, { lora_path: 'a' }, 'lora_path'],
+    [CHAT, { chat_template: '{{ messages }}' }, 'chat_template'],
+    ['/tokenize', { prompt: null, chat_template: '{{ messages }}' }, 'chat_template'],
     [CHAT, { documents: [{ text: 'a' }] }, 'documents'],
     ['/v1/completions', { system: 'Be brief.' }, 'system'],
     ['/v1/completions', { best_of: 3, n: 2 }, 'best_of'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages[0].content[0]'],
     [CHAT, { echo: true }, 'echo'],
+    [CHAT, { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] }, 'messages[0].content[0]'],
+    [CHAT, { messages: [{ role: 'user', content: [{ type: 'file', file: {} }] }] }, 'messages[0].content[0]'],
+    [
+      CHAT,
+      { messages: [{ role: 'assistant', tool_calls: [{ type: 'custom', custom: { name: 'f' } }] }] },
+      'messages[0].tool_calls[0].type',
+    ],
     ['/v1/completions', { suffix: 'x' }, 'suffix'],
     ['/v1/completions', { best_of: 2 }, 'best_of'],
   ])('unsupported_parameter: %s %j', async (path, fields, param) => {
@@ -146,6 +206,11 @@ describe('refusals', () => {
   const everywhere: readonly object[] = [
     ...[{ temperature: null }, { n: null }, { n: 1 }, { seed: null }, { max_tokens: null }, { user: 'u' }],
     ...[{ stop: null }, { stop: '' }, { stop: [] }, { stop: ['a', 'b', 'c', 'd', 'e', 'f'] }],
+    ...[
+      { skip_special_tokens: false },
+      { skip_special_tokens: true },
+      { spaces_between_special_tokens: false },
+    ],
     ...[{ stop_token_ids: null }, { stop_token_ids: [] }, { logit_bias: null }, { logit_bias: {} }],
     ...[{ top_p: 0 }, { top_p: 0, temperature: 0 }, { top_p: 1 }, { min_p: 0 }, { top_k: 0 }, { top_k: -1 }],
     ...[{ presence_penalty: -2 }, { frequency_penalty: 2 }, { repetition_penalty: 1 }, { min_tokens: 0 }],

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { generationFields } from '../../../../services/lib/openai/generation-fields.js';
 import { refusedInChat, refusedInCompletions } from '../../../../services/lib/openai/refused-fields.js';
 import { templateFields } from '../../../../services/lib/openai/chat-request.js';
+import { toolFields } from '../../../../services/lib/openai/tools.js';
 import { say } from '../byte-text.js';
 import { tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
@@ -57,6 +58,7 @@ const FIELDS = [
   ...new Set([
     ...Object.keys(generationFields),
     ...Object.keys(templateFields),
+    ...Object.keys(toolFields),
     ...Object.keys(refusedInChat),
     ...Object.keys(refusedInCompletions),
     ...['prompt', 'messages', 'tokens', '__proto__', 'constructor', 'unheard_of'],
@@ -74,7 +76,7 @@ const fieldsFor = (json: string): readonly string[] =>
 
 function wayToRead(field: string): string {
   const schemas: ReadonlyMap<string, z.core.$ZodType> = new Map(
-    Object.entries({ ...generationFields, ...templateFields }),
+    Object.entries({ ...generationFields, ...templateFields, ...toolFields }),
   );
   let schema = schemas.get(field);
   if (schema === undefined) {
@@ -123,6 +125,9 @@ describe('whatever a client sends', () => {
         `{"role":"user","content":${json}}`,
         `{"role":${json}}`,
         `{"role":"user","content":[{"type":"text","text":${json}}]}`,
+        `{"role":"assistant","tool_calls":${json}}`,
+        `{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":${json}}}]}`,
+        `{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":${JSON.stringify(json)}}}]}`,
       ]) {
         await send(path, `{"messages":[${place}]}`);
       }

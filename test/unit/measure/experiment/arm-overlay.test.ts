@@ -67,6 +67,13 @@ describe('the overlay of an arm', () => {
     }
   });
 
+  it('is open to whoever reaches it, as the load does', async () => {
+    for (const arm of [singleArms(budget).c, networkArm('direct', budget)]) {
+      const [shared] = ofKind<Manifest & { data: object }>(await objectsOf(arm), 'ConfigMap');
+      expect(shared!.data).toMatchObject({ LAYERMESH_INSECURE: '1' });
+    }
+  });
+
   it('marks its namespace as one that may be deleted', async () => {
     const [namespace] = ofKind(await objectsOf(singleArms(budget).c), 'Namespace');
     expect(namespace!.metadata.labels).toMatchObject({

@@ -4,6 +4,7 @@ import {
   type ChatTemplate,
   loadChatTemplate,
 } from '../../../../services/lib/model/text/chat-template.js';
+import type { Tool } from '../../../../services/lib/model/text/tool-turns.js';
 
 /** Made by scripts/fixtures/chat_templates.py. */
 const fixture = JSON.parse(
@@ -11,11 +12,13 @@ const fixture = JSON.parse(
 ) as {
   now: string;
   templates: Record<string, Record<string, unknown>>;
+  tools: Tool[];
   conversations: ChatMessage[][];
   cases: {
     template: string;
     conversation: number;
     addGenerationPrompt: boolean;
+    tools: boolean;
     output?: string;
     error?: string;
   }[];
@@ -33,9 +36,14 @@ describe('Jinja2 with the settings of transformers', () => {
   it.each(Object.keys(fixture.templates))('renders the template %s alike', (name) => {
     const template = load(fixture.templates[name]!);
     const cases = fixture.cases.filter((one) => one.template === name);
-    expect(cases).toHaveLength(2 * fixture.conversations.length);
-    for (const { conversation, addGenerationPrompt, output, error } of cases) {
-      const render = () => template.render(fixture.conversations[conversation]!, { addGenerationPrompt });
+    const ways = ['hermes', 'llama-3', 'mistral-tools'].includes(name) ? 3 : 2;
+    expect(cases).toHaveLength(ways * fixture.conversations.length);
+    for (const { conversation, addGenerationPrompt, tools, output, error } of cases) {
+      const messages = fixture.conversations[conversation]!;
+      // What templates make of calls that they do not know is below.
+      if (ways === 2 && messages.some(({ tool_calls: calls }) => calls)) continue;
+      const render = () =>
+        template.render(messages, { addGenerationPrompt, tools: tools ? fixture.tools : [] });
       if (error === undefined) expect(render()).toBe(output);
       else
         expect(render).toThrow(
@@ -73,6 +81,16 @@ describe('a chat template', () => {
       chat_template: '{{ bos_token }}{{ eos_token }}{{ pad_token is defined }}',
     });
     expect(template.render([hi], prompt)).toBe('<s></s>False');
+  });
+
+  it.each([
+    ['hermes', 'hermes'],
+    ['llama-3', 'llama3'],
+    ['mistral-tools', 'mistral'],
+    ['mistral', 'plain'],
+    ['demo', 'plain'],
+  ])('shows how the model calls tools: %s', (name, style) => {
+    expect(load(fixture.templates[name]!).toolStyle.name).toBe(style);
   });
 
   it('is the one named default where there are several', () => {

@@ -38,11 +38,20 @@ describe.each(tokenizers)('streaming from the %s tokenizer', (_, tokenizer) => {
   it('goes on from a prompt as if it had streamed the prompt too', () => {
     fc.assert(
       fc.property(anyIds, anyIds, (prompt, ids) => {
-        const continued = new StreamingDetokenizer(tokenizer, prompt);
+        const continued = new StreamingDetokenizer(tokenizer, { prompt });
         const fromStart = new StreamingDetokenizer(tokenizer);
         for (const id of prompt) fromStart.push(id);
         for (const id of ids) expect(continued.push(id)).toBe(fromStart.push(id));
         expect(continued.flush()).toBe(fromStart.flush());
+      }),
+    );
+  });
+
+  it('shows the control tokens that it is told to', () => {
+    fc.assert(
+      fc.property(anyIds, (ids) => {
+        const all = new StreamingDetokenizer(tokenizer, { shows: () => true });
+        expect(ids.map((id) => all.push(id)).join('') + all.flush()).toBe(tokenizer.decode(ids));
       }),
     );
   });
@@ -90,7 +99,8 @@ describe('the space that SentencePiece puts before a text', () => {
   });
 
   it('is kept after a prompt, unless all of the prompt is control tokens', () => {
-    expect(new StreamingDetokenizer(sentencePiece, [the]).push(the)).toBe(' the');
-    expect(new StreamingDetokenizer(sentencePiece, [sentencePiece.idOf('<s>')!]).push(the)).toBe('the');
+    expect(new StreamingDetokenizer(sentencePiece, { prompt: [the] }).push(the)).toBe(' the');
+    const control = new StreamingDetokenizer(sentencePiece, { prompt: [sentencePiece.idOf('<s>')!] });
+    expect(control.push(the)).toBe('the');
   });
 });

@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { type ChatMessage, loadChatTemplate } from '../../../../services/lib/model/text/chat-template.js';
+import {
+  type ChatMessage,
+  loadChatTemplate,
+  type Rendering,
+} from '../../../../services/lib/model/text/chat-template.js';
 import { encodeChat, type ModelText } from '../../../../services/lib/model/text/encode-chat.js';
 import { tokenizerFromGguf } from '../../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
@@ -9,7 +13,8 @@ import { byteLevelMetadata } from './vocabularies.js';
 const SPECIAL = [
   ...['<|im_start|>', '<|im_end|>', '<|endoftext|>', '<s>', '</s>', '[INST]', '[/INST]'],
   ...['<|begin_of_text|>', '<|start_header_id|>', '<|end_header_id|>', '<|eot_id|>'],
-  ...['<|user|>', '<|assistant|>', '<|system|>', 'PADWORD'],
+  ...['<|user|>', '<|assistant|>', '<|system|>', 'PADWORD', '<tool_call>', '</tool_call>'],
+  ...['[TOOL_CALLS]', '[TOOL_RESULTS]', '[/TOOL_RESULTS]', '[AVAILABLE_TOOLS]', '[/AVAILABLE_TOOLS]'],
 ];
 const metadata = byteLevelMetadata();
 const tokens = [...new Set([...(metadata['tokenizer.ggml.tokens'] as string[]), ...SPECIAL])];
@@ -135,6 +140,40 @@ describe('special tokens in what a client sends', () => {
     const options = { ...prompt, variables: { mood: '</s>' } };
     expect(control(encodeChat(text, [user('')], options).ids)).toEqual(['<s>']);
   });
+
+  describe.each(['demo', 'llama-2', 'llama-3', 'mistral', 'zephyr', 'hermes', 'mistral-tools'])(
+    'of a conversation with tools: %s',
+    (name) => {
+      const text = modelText(templates[name]!);
+      /** The same conversation, with one string in every place where a client has its own. */
+      const saying = (value: string): readonly [ChatMessage[], Rendering] => {
+        const args = { [value]: [value, { [value]: 1 }] };
+        const called = { id: value, type: 'function', function: { name: value, arguments: args } } as const;
+        const parameters = { type: 'object', properties: { [value]: { enum: [value] } } };
+        const tool = { type: 'function', function: { name: value, description: value, parameters } } as const;
+        const messages = [
+          user(value),
+          { role: 'assistant', content: '', tool_calls: [called] },
+          { role: 'tool', content: value, tool_call_id: value, name: value },
+          { role: 'assistant', content: value },
+          user(value),
+        ];
+        return [messages, { ...prompt, tools: [tool] }];
+      };
+
+      it('are characters in calls, results and schemas', () => {
+        const honest = control(encodeChat(text, ...saying('x'.repeat(9))).ids);
+        fc.assert(
+          fc.property(forged, (value) => {
+            const { prompt: rendered, ids } = encodeChat(text, ...saying(value));
+            expect(control(ids)).toEqual(honest);
+            expect(rendered).toBe(text.chatTemplate.render(...saying(value)));
+          }),
+          { numRuns: 50 },
+        );
+      });
+    },
+  );
 
   it('are not made of two strings of a template that measures one', () => {
     const chat_template = '{{ messages[0].content }}{{ messages[0].name }}{{ messages[0].content | length }}';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { type ChatMessage, loadChatTemplate } from '../../../../services/lib/model/text/chat-template.js';
-import { strftime } from '../../../../services/lib/model/text/jinja.js';
+import type { ChatMessage } from '../../../../services/lib/model/text/chat-template.js';
+import { compileTemplate, strftime } from '../../../../services/lib/model/text/jinja.js';
 
 /** Random templates, by Jinja2 as transformers sets it up (scripts/fixtures/template_cases.py). */
 const fixture = JSON.parse(
@@ -13,13 +13,10 @@ const fixture = JSON.parse(
 
 /** What the template makes, or null where it is refused, at once or when it is rendered. */
 function rendered(source: string, messages: readonly ChatMessage[]): string | null {
-  const text = {
-    tokenizer: {},
-    tokenizerConfig: { chat_template: source, bos_token: '<s>' },
-  };
-  const template = loadChatTemplate(text, () => new Date(fixture.now));
+  const more = { bos_token: '<s>', tools: null, documents: null, add_generation_prompt: true };
   try {
-    return template.render(messages, { addGenerationPrompt: true, variables: { message: messages.at(-1) } });
+    const template = compileTemplate(source, () => new Date(fixture.now));
+    return template({ ...more, messages, message: messages.at(-1) });
   } catch {
     return null;
   }

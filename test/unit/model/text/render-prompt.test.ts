@@ -45,6 +45,10 @@ describe('a prompt', () => {
     const empty = { role: 'assistant', content: [] };
     const refusal = await thrownBy(() => renderPrompt(template('message.content'), [empty], continued));
     expect(refusal).toMatchObject({ code: 'invalid_value', param: 'continue_final_message' });
+    const call = { type: 'function', function: { name: 'now', arguments: {} } } as const;
+    const called = { role: 'assistant', content: 'Let me', tool_calls: [call] };
+    const calling = await thrownBy(() => renderPrompt(template('message.content'), [called], continued));
+    expect(calling).toMatchObject({ code: 'invalid_value', param: 'continue_final_message' });
     const hidden = await thrownBy(() => renderPrompt(template("''"), messages, continued));
     expect(hidden.code).toBe('chat_template_failed');
   });

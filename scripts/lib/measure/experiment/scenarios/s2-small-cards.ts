@@ -4,7 +4,7 @@ import type { Scenario, ScenarioRun } from '../scenario.js';
 import { CONTEXTS } from '../lengths.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
-import { by, carried, ttftOf, type Cell } from './judge.js';
+import { by, byKnees, carried, ttftOf, type Cell } from './judge.js';
 import { LOWEST, sweeps } from './loads.js';
 
 const LENGTHS = CONTEXTS.middle;
@@ -13,6 +13,8 @@ const LENGTHS = CONTEXTS.middle;
 export function smallCards(options: FleetOptions): Scenario {
   const arms = {
     two: split(2, 'l4', 1, options),
+    // What is slowed must come to the same.
+    twoSlowed: split(2, 'l4', 1, slowed(options, 2)),
     four: split(4, 'l4', 1, slowed(options, 2)),
     large: whole('a100-80g', 1, options),
   };
@@ -64,6 +66,12 @@ export function smallCards(options: FleetOptions): Scenario {
           if (!four || !large) return null;
           return { right: four >= 3 * large, seen: `${figure(four)} against ${figure(large)} ms` };
         },
+      ),
+      byKnees(
+        { id: 's2-d', text: 'Two L4 that are slowed twice carry the same, within 10 %.' },
+        at(arms.twoSlowed),
+        at(arms.two),
+        (ratio) => 0.9 <= ratio && ratio <= 1.1,
       ),
     ],
   };

@@ -67,28 +67,24 @@ const MESHES = (['direct', 'dapr'] as const).map((mesh): NamedHop => {
   return { name: HOP_NAMES[mesh], hop: MESH_HOPS[mesh] };
 });
 /** And of any mesh, by what a hop of it takes. */
-const HOPS: readonly NamedHop[] = [...MESHES, ...[1.5, 3, 5, 10].map((ms) => ({ name: '', hop: hopOf(ms) }))];
+const HOPS: readonly NamedHop[] = [...MESHES, ...[3, 10].map((ms) => ({ name: '', hop: hopOf(ms) }))];
 
-/** One model on one kind of device, whole and cut in so many stages, each on its own. */
+/** One model on one kind of device, whole and cut in so many stages, each on its own, for requests of one length. */
 export interface Place {
   readonly shape: string;
   readonly device: string;
   readonly cuts: readonly number[];
-  readonly lengths: readonly Lengths[];
+  readonly lengths: Lengths;
   readonly hops: readonly NamedHop[];
-  readonly scales: readonly number[];
+  readonly scale: number;
 }
-
-const EVERY = Object.values(CONTEXTS);
-const TYPICAL = [CONTEXTS.middle];
-const EACH_WAY = [0.8, 1.2];
 
 /** From the least memory to the most. */
 const THIRTEEN = ['l4', 'a100-40g', 'a40', 'l40s', 'a100-80g', 'h100-80g'].flatMap((device): Place[] => {
   const place = { shape: 'llama-2-13b', device, cuts: [2, 4] };
   return [
-    { ...place, lengths: EVERY, hops: HOPS, scales: [1] },
-    { ...place, lengths: TYPICAL, hops: MESHES, scales: EACH_WAY },
+    ...Object.values(CONTEXTS).map((lengths) => ({ ...place, lengths, hops: HOPS, scale: 1 })),
+    ...[0.8, 1.2].map((scale) => ({ ...place, lengths: CONTEXTS.middle, hops: MESHES, scale })),
   ];
 });
 
@@ -98,65 +94,56 @@ const OTHERS: readonly Place[] = [
   { shape: 'llama-3-8b', device: 'a100-80g', cuts: [2, 4] },
   { shape: 'llama-2-70b', device: 'l4', cuts: [8] },
   { shape: 'llama-2-70b', device: 'h100-80g', cuts: [2, 4] },
-].map((place) => ({ ...place, lengths: TYPICAL, hops: MESHES, scales: [1] }));
+].map((place) => ({ ...place, lengths: CONTEXTS.middle, hops: MESHES, scale: 1 }));
 
-const PLACES = [...THIRTEEN, ...OTHERS];
+/** All of the map. */
+export const PLACES: readonly Place[] = [...THIRTEEN, ...OTHERS];
 
-/** Every cell of the map: some minutes of computing. `onPlace` hears of each model and device as it begins. */
-export function simulateMap(
-  onPlace: (place: string) => void,
-  signal: AbortSignal,
-  places: readonly Place[] = PLACES,
-): MapCell[] {
-  const cells = places.flatMap((place) => {
-    onPlace(`${place.shape} on ${place.device}`);
-    return cellsOf(place, signal);
+export const nameOfPlace = ({ shape, device, lengths: { prompt, output }, scale }: Place): string =>
+  `${shape} on ${device}, ${prompt}+${output}, times ${scale}`;
+
+/** The cells of one place, without their prices: up to a minute of computing. Whatever does not fit carries nothing. */
+export function simulatePlace({ shape, device, cuts, lengths, hops, scale }: Place): MapCell[] {
+  const { prompt, output } = lengths;
+  const at = (arm: Arm, { hop }: NamedHop): Knee | null =>
+    kneeOrNull(arm, { promptTokens: prompt, outputTokens: output }, hop, scale);
+  const [first] = hops as [NamedHop];
+  const base = at(whole(device, 1, { shape }), first);
+  const int8 = at(whole(int8On(device), 1, { shape }), first);
+  const cell = (arm: string, stages: number, { name, hop }: NamedHop, knee: Knee | null): MapCell => ({
+    shape,
+    device,
+    memoryGB: deviceProfile(device).memoryBytes / 2 ** 30,
+    arm,
+    stages,
+    hopMs: hop.baseMs,
+    hopName: name,
+    prompt,
+    output,
+    kneePerDevice: (knee?.rate ?? 0) / stages,
+    tokensPerDeviceSecond: knee?.tokensPerDevice ?? 0,
+    ttftMs: knee?.ttft ?? null,
+    tpotMs: knee?.tpot ?? null,
+    ratioToWhole: base === null || base.rate === 0 ? null : (knee?.rate ?? 0) / stages / base.rate,
+    breakEvenPriceRatio: null,
+    scale,
   });
-  return cells.map((cell) => withPrice(cell, cells));
+  const none: NamedHop = { name: '', hop: { baseMs: 0, msPerMB: 0 } };
+  return [
+    cell(WHOLE, 1, none, base),
+    ...hops.flatMap((hop) => [
+      ...cuts.map((stages) =>
+        cell(`split-${stages}`, stages, hop, at(split(stages, device, 1, { shape }), hop)),
+      ),
+      // Without hops it is the same whatever they take.
+      cell(WHOLE_INT8, 1, hop, int8),
+    ]),
+  ];
 }
 
-/** All of one place; whatever does not fit carries nothing. */
-function cellsOf({ shape, device, cuts, lengths, hops, scales }: Place, signal: AbortSignal): MapCell[] {
-  return lengths.flatMap(({ prompt, output }) =>
-    scales.flatMap((scale) => {
-      signal.throwIfAborted();
-      const at = (arm: Arm, { hop }: NamedHop): Knee | null =>
-        kneeOrNull(arm, { promptTokens: prompt, outputTokens: output }, hop, scale);
-      const [first] = hops as [NamedHop];
-      const base = at(whole(device, 1, { shape }), first);
-      const int8 = at(whole(int8On(device), 1, { shape }), first);
-      const cell = (arm: string, stages: number, { name, hop }: NamedHop, knee: Knee | null): MapCell => ({
-        shape,
-        device,
-        memoryGB: deviceProfile(device).memoryBytes / 2 ** 30,
-        arm,
-        stages,
-        hopMs: hop.baseMs,
-        hopName: name,
-        prompt,
-        output,
-        kneePerDevice: (knee?.rate ?? 0) / stages,
-        tokensPerDeviceSecond: knee?.tokensPerDevice ?? 0,
-        ttftMs: knee?.ttft ?? null,
-        tpotMs: knee?.tpot ?? null,
-        ratioToWhole: base === null || base.rate === 0 ? null : (knee?.rate ?? 0) / stages / base.rate,
-        breakEvenPriceRatio: null,
-        scale,
-      });
-      const none: NamedHop = { name: '', hop: { baseMs: 0, msPerMB: 0 } };
-      return [
-        cell(WHOLE, 1, none, base),
-        ...hops.flatMap((hop) => [
-          ...cuts.map((stages) =>
-            cell(`split-${stages}`, stages, hop, at(split(stages, device, 1, { shape }), hop)),
-          ),
-          // Without hops it is the same whatever they take.
-          cell(WHOLE_INT8, 1, hop, int8),
-        ]),
-      ];
-    }),
-  );
-}
+/** Of all places together. */
+export const withPrices = (cells: readonly MapCell[]): MapCell[] =>
+  cells.map((cell) => withPrice(cell, cells));
 
 function kneeOrNull(arm: Arm, lengths: Parameters<typeof kneeOf>[1], hop: Hop, scale: number): Knee | null {
   try {

@@ -97,7 +97,13 @@ export class Replica {
   /** As it would tell the replicas before it. */
   get compute(): Compute {
     const { appId, replica } = this;
-    return { replica: `${appId}/${replica}`, owner: replica, processors: 1, threads: 1, meanStepSeconds: this.#meanStep ?? 0 };
+    return {
+      replica: `${appId}/${replica}`,
+      owner: replica,
+      processors: 1,
+      threads: 1,
+      meanStepSeconds: this.#meanStep ?? 0,
+    };
   }
 
   open(leg: Leg): void {

@@ -1,7 +1,10 @@
 import { CONTEXTS } from '../../../../../scripts/lib/measure/experiment/lengths.js';
 import {
-  simulateMap,
+  nameOfPlace,
+  PLACES,
+  simulatePlace,
   WHOLE,
+  withPrices,
   type MapCell,
   type Place,
 } from '../../../../../scripts/lib/measure/experiment/simulate/map.js';
@@ -10,25 +13,19 @@ const place = (device: string): Place => ({
   shape: 'llama-2-13b',
   device,
   cuts: [2],
-  lengths: [CONTEXTS.middle],
+  lengths: CONTEXTS.middle,
   hops: [{ name: 'short', hop: { baseMs: 0.5, msPerMB: 1 } }],
-  scales: [1],
+  scale: 1,
 });
 
 describe('the map', () => {
-  const places: string[] = [];
-  const map = simulateMap(
-    (each) => places.push(each),
-    new AbortController().signal,
-    ['a100-40g', 'a100-80g', 'l4'].map(place),
-  );
+  const map = withPrices(['a100-40g', 'a100-80g', 'l4'].map(place).flatMap(simulatePlace));
   const cell = (device: string, arm: string): MapCell =>
     map.find((each) => each.device === device && each.arm === arm)!;
 
   it('says that 40 GB split carry more than whole, and 80 GB no more', () => {
     expect(cell('a100-40g', 'split-2').ratioToWhole).toBeGreaterThan(1.1);
     expect(cell('a100-80g', 'split-2').ratioToWhole).toBeLessThan(1.05);
-    expect(places).toHaveLength(3);
   });
 
   it('has nothing of what does not fit', () => {
@@ -41,6 +38,10 @@ describe('the map', () => {
     const [base, card] = [cell('a100-80g', WHOLE), cell('l4', 'split-2')];
     expect(card.breakEvenPriceRatio).toBeCloseTo(base.kneePerDevice / card.kneePerDevice, 9);
     expect(base.breakEvenPriceRatio).toBe(1);
+  });
+
+  it('has a name of its own for each place', () => {
+    expect(new Set(PLACES.map(nameOfPlace)).size).toBe(PLACES.length);
   });
 
   it('has more room with weights of 8 bits', () => {

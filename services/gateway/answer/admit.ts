@@ -1,0 +1,50 @@
+import type { Admission } from '../admission.js';
+import type { DemandMeter } from '../demand/demand-meter.js';
+import type { TokenCost } from '../keys/tenant.js';
+import type { Choice, GenerationPlan } from './choice.js';
+import type { RunningChoice } from './running-choice.js';
+
+/** The right of a request to run its choices, until released: then its tenant is charged for what they have taken. */
+export interface RequestPermit {
+  release(running: readonly Pick<RunningChoice, 'generation' | 'generated'>[]): void;
+}
+
+/** What requests are let in to. */
+export interface Admitting {
+  readonly admission: Pick<Admission, 'acquire'>;
+  readonly demand: Pick<DemandMeter, 'asked'>;
+}
+
+/**
+ * First the tenant's tokens, then a place for every choice, which is demand for the mesh even if there is none. Throws
+ * `rate_limit_exceeded`, and what `Admission.acquire` does.
+ */
+export async function admit(
+  { admission, demand }: Admitting,
+  { prompts, settings, tenant }: GenerationPlan,
+  choices: readonly Choice[],
+  signal: AbortSignal,
+): Promise<RequestPermit> {
+  const cost = costOf({ prompts, settings });
+  const settle = tenant?.reserve(cost);
+  demand.asked(choices);
+  try {
+    const permit = await admission.acquire(choices.length, signal, settings.priority);
+    return {
+      release: (running) => {
+        permit.release();
+        const hasBegun = running.some(({ generation }) => generation !== null);
+        settle?.(running.reduce((sum, { generated }) => sum + generated, hasBegun ? cost.prompt : 0));
+      },
+    };
+  } catch (error) {
+    settle?.(0);
+    throw error;
+  }
+}
+
+/** As in the usage, a prompt counts once, however many choices it has. */
+const costOf = ({ prompts, settings }: Pick<GenerationPlan, 'prompts' | 'settings'>): TokenCost => ({
+  prompt: prompts.reduce((sum, { ids }) => sum + ids.length, 0),
+  output: prompts.reduce((sum, { maxTokens }) => sum + maxTokens * settings.choices, 0),
+});

@@ -1,0 +1,111 @@
+import type { RequestHandler, Response } from 'express';
+import { ServingError } from '../../../lib/errors/serving-error.js';
+import { responses as responsesDialect } from '../../../lib/openai/dialect.js';
+import { ResponsesFormat } from '../../../lib/openai/responses/format.js';
+import type { Item } from '../../../lib/openai/responses/items.js';
+import { chatOf, readResponsesRequest } from '../../../lib/openai/responses/request.js';
+import { newResponseHead } from '../../answer/choice.js';
+import { conversationOf, type KeptResponse } from '../../responses/response-store.js';
+import type { Gateway } from '../gateway.js';
+import { tenantOf } from '../middleware/authenticate.js';
+import { speak } from '../middleware/dialects.js';
+import { answerChat } from './inference.js';
+
+/** Whose responses are asked for: with keys, the tenant's; else everyone's. */
+const ownerOf = (response: Response): string | null => tenantOf(response)?.name ?? null;
+
+/** `POST /v1/responses`. */
+export function createResponse(gateway: Gateway): RequestHandler {
+  const { model, responses, background } = gateway;
+  return async (request, response) => {
+    const asked = readResponsesRequest(request.body, model);
+    const owner = ownerOf(response);
+    const { previous, input, settings } = asked;
+    const before =
+      previous === null ? [] : conversationOf(await responses.find(previous, owner, 'previous_response_id'));
+    if (asked.store) await responses.requireRoom([...before, ...input]);
+
+    const format = new ResponsesFormat(newResponseHead(model, settings), asked.echo);
+    speak(
+      response,
+      responsesDialect(() => format.nextNumber()),
+    );
+    const kept = (): KeptResponse => ({ owner, response: format.body, input, before });
+    const chat = chatOf(asked, before);
+    const wording = { format, timed: false };
+    if (asked.background) {
+      await answerChat(gateway, response, chat, wording, (plan, trace) =>
+        background.run(kept(), plan, trace, (begun) => void response.json(begun)),
+      );
+    } else {
+      const settle = () => responses.put(kept());
+      await answerChat(gateway, response, chat, { ...wording, ...(asked.store && { settle }) });
+    }
+  };
+}
+
+type OfResponse = RequestHandler<{ id: string }>;
+
+/** `GET /v1/responses/{id}`, whole. */
+export function retrieveResponse({ responses }: Gateway): OfResponse {
+  return async (request, response) => {
+    if (request.query.stream === 'true') {
+      throw new ServingError('unsupported_parameter', 'what has been answered is not streamed anew', {
+        param: 'stream',
+      });
+    }
+    const { response: body } = await responses.find(request.params.id, ownerOf(response));
+    response.json(body);
+  };
+}
+
+/** `POST /v1/responses/{id}/cancel`, of one that runs in the background. */
+export function cancelResponse({ background }: Gateway): OfResponse {
+  return async (request, response) => {
+    response.json(await background.cancel(request.params.id, ownerOf(response)));
+  };
+}
+
+/** `DELETE /v1/responses/{id}`. */
+export function deleteResponse({ responses }: Gateway): OfResponse {
+  return async (request, response) => {
+    const { id } = request.params;
+    await responses.delete(id, ownerOf(response));
+    response.json({ id, object: 'response', deleted: true });
+  };
+}
+
+/** `GET /v1/responses/{id}/input_items?limit=20&order=desc&after=…`. */
+export function listInputItems({ responses }: Gateway): OfResponse {
+  return async (request, response) => {
+    const { input } = await responses.find(request.params.id, ownerOf(response));
+    response.json(pageOf(input, request.query));
+  };
+}
+
+const MAX_PAGE = 100;
+
+function pageOf(
+  items: readonly Item[],
+  { limit = '20', order = 'desc', after }: Record<string, unknown>,
+): object {
+  const size = Number(limit);
+  if (!Number.isInteger(size) || size < 1 || size > MAX_PAGE) {
+    throw invalid('limit', `is not a whole number from 1 to ${MAX_PAGE}`);
+  }
+  if (order !== 'asc' && order !== 'desc') throw invalid('order', 'is neither asc nor desc');
+  const ordered = order === 'asc' ? items : [...items].reverse();
+  const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
+  if (after !== undefined && start === 0) throw invalid('after', 'is the id of no item');
+  const data = ordered.slice(start, start + size);
+  return {
+    object: 'list',
+    data,
+    first_id: data[0]?.id ?? null,
+    last_id: data.at(-1)?.id ?? null,
+    has_more: start + size < ordered.length,
+  };
+}
+
+const invalid = (param: string, problem: string): ServingError =>
+  new ServingError('invalid_value', `${param} ${problem}`, { param });

@@ -1,0 +1,150 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { ServingError } from '../../lib/errors/serving-error.js';
+import type { ResponseObject } from '../../lib/openai/responses/format.js';
+import type { GenerationPlan } from '../answer/choice.js';
+import { runPlan, wholeAnswer, type PlanRunner } from '../answer/run-plan.js';
+import type { RequestTrace } from '../telemetry/request-trace.js';
+import type { KeptResponse, ResponseStore } from './response-store.js';
+
+/** Between two looks whether another gateway was asked to cancel it, ms. */
+const LOOK_MS = 1_000;
+
+/**
+ * Responses that run with nobody waiting for them at the other end of a connection: what becomes of them is kept, for whoever
+ * asks. There are no more of them than admission lets run and wait.
+ */
+export class BackgroundResponses {
+  readonly #store: ResponseStore;
+  readonly #runner: PlanRunner;
+  readonly #log: Pick<Logger, 'error'>;
+  readonly #lookMs: number;
+  readonly #running = new Map<string, { controller: AbortController; over: Promise<void> }>();
+
+  constructor(
+    store: ResponseStore,
+    runner: PlanRunner,
+    log: Pick<Logger, 'error'>,
+    { lookMs = LOOK_MS } = {},
+  ) {
+    this.#store = store;
+    this.#runner = runner;
+    this.#log = log;
+    this.#lookMs = lookMs;
+  }
+
+  /**
+   * Runs a plan, whose format makes the response, and keeps what becomes of it. `begun` is called once it waits for its place
+   * or has it; where there is none to wait for, nothing is kept and this throws. Later it throws no more.
+   */
+  async run(
+    kept: KeptResponse,
+    plan: GenerationPlan,
+    trace: RequestTrace,
+    begun: (response: ResponseObject) => void,
+  ): Promise<void> {
+    const { id } = kept.response;
+    const queued = { ...kept.response, status: 'queued' } as const;
+    await this.#store.put({ ...kept, response: queued });
+    const controller = new AbortController();
+    const ran = this.#answer(id, plan, trace, controller);
+    try {
+      await Promise.race([ran, setImmediate()]);
+    } catch (error) {
+      await this.#store.delete(id, kept.owner);
+      throw error;
+    }
+    begun(queued);
+    const over = this.#keepEnd(id, ran, controller);
+    this.#running.set(id, { controller, over });
+    await over;
+    this.#running.delete(id);
+  }
+
+  /**
+   * The response, which runs no more, whichever gateway ran it. Throws `response_not_found`, and `invalid_value` for one that
+   * somebody waits for.
+   */
+  async cancel(id: string, owner: string | null): Promise<ResponseObject> {
+    const { response } = await this.#store.find(id, owner);
+    if (!response.background) {
+      throw new ServingError('invalid_value', 'only what runs in the background can be cancelled', {
+        param: 'response_id',
+        hint: 'close the connection to end any other',
+      });
+    }
+    const ended = await this.#change(id, { status: 'cancelled' });
+    this.#running.get(id)?.controller.abort(CANCELLED);
+    return ended ?? response;
+  }
+
+  /** Resolves when none runs any more. */
+  async finish(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ over }) => over));
+  }
+
+  /** Ends what still runs; that it has failed is kept. */
+  async close(): Promise<void> {
+    const stopped = new ServingError('stream_broken', 'the gateway was stopped');
+    for (const { controller } of this.#running.values()) controller.abort(stopped);
+    await this.finish();
+  }
+
+  /** Resolves with the whole response. */
+  async #answer(
+    id: string,
+    plan: GenerationPlan,
+    trace: RequestTrace,
+    controller: AbortController,
+  ): Promise<ResponseObject> {
+    let body!: ResponseObject;
+    await runPlan(this.#runner, plan, trace, controller, async (running) => {
+      await this.#change(id, { status: 'in_progress' });
+      const answer = await wholeAnswer(running);
+      body = answer.body as ResponseObject;
+      return answer.finished;
+    });
+    return body;
+  }
+
+  async #keepEnd(id: string, ran: Promise<ResponseObject>, controller: AbortController): Promise<void> {
+    const looking = setInterval(() => void this.#look(id, controller), this.#lookMs).unref();
+    try {
+      await this.#change(id, await ran);
+    } catch (reason) {
+      if (reason === CANCELLED) this.#runner.metrics.failure.inc({ reason: 'client_disconnected' });
+      else await this.#fail(id, ServingError.from(reason));
+    } finally {
+      clearInterval(looking);
+    }
+  }
+
+  /** Whether it was cancelled, or deleted, elsewhere. A store that cannot be reached does not end it. */
+  async #look(id: string, controller: AbortController): Promise<void> {
+    const status = await this.#store.statusOf(id).catch(() => 'in_progress');
+    if (status === null || status === 'cancelled') controller.abort(CANCELLED);
+  }
+
+  async #fail(id: string, error: ServingError): Promise<void> {
+    const { code, kind } = error;
+    this.#runner.metrics.failure.inc({ reason: code });
+    if (kind.http >= 500) this.#log.error({ err: error.cause ?? error, code, response: id }, error.message);
+    const message = code === 'internal' ? 'internal error' : error.message;
+    await this.#change(id, { status: 'failed', error: { code, message } }).catch((reason: unknown) =>
+      this.#log.error({ err: reason, response: id }, 'what became of a response could not be kept'),
+    );
+  }
+
+  /** Where it is not over yet: the first end is the one that counts. Null where it is gone. */
+  async #change(id: string, change: Partial<ResponseObject>): Promise<ResponseObject | null> {
+    const kept = await this.#store.update(id, (current) =>
+      isOver(current.response) ? current : { ...current, response: { ...current.response, ...change } },
+    );
+    return kept?.response ?? null;
+  }
+}
+
+const isOver = ({ status }: ResponseObject): boolean => status !== 'queued' && status !== 'in_progress';
+
+/** By whoever asked for it; that it is so is kept already. */
+const CANCELLED = new Error('the response was cancelled');

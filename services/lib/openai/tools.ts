@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { ServingError } from '../errors/serving-error.js';
+import type { Form } from '../grammar/source.js';
+import type { CallStyle } from '../grammar/tools.js';
+import type { Tool } from '../model/text/tool-turns.js';
+import { arrayOf, parseBody } from './parse-body.js';
+
+/** As many as OpenAI takes. */
+const MAX_TOOLS = 128;
+/** OpenAI's letters, and those of names that other protocols give their tools. */
+const toolName = z.string().regex(/^[\w.:/-]{1,128}$/, 'expected 1 to 128 of a-z, A-Z, 0-9, _ . : / and -');
+
+const rawTool = z.looseObject({
+  type: z.string(),
+  function: z
+    .looseObject({
+      name: toolName,
+      description: z.string().nullish(),
+      parameters: z.unknown().optional(),
+      strict: z.boolean().nullish(),
+    })
+    .nullish(),
+});
+const rawChoice = z.union(
+  [
+    z.enum(['none', 'auto', 'required']),
+    z.looseObject({ type: z.string(), function: z.looseObject({ name: z.string() }).nullish() }),
+  ],
+  { error: 'expected none, auto, required or a function' },
+);
+
+/** What the model may call, as it is sent. */
+export const toolFields = {
+  tools: arrayOf(rawTool)
+    .refine((tools) => tools.length <= MAX_TOOLS, `expected up to ${MAX_TOOLS}`)
+    .nullish(),
+  tool_choice: rawChoice.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+};
+type RawTools = z.infer<z.ZodObject<typeof toolFields>>;
+
+/** What the model may call, or must: `required` any of the tools, or one by its name. */
+export interface ToolUse {
+  readonly tools: readonly Tool[];
+  readonly choice: 'none' | 'auto' | 'required' | { readonly name: string };
+  /** Whether an answer may have several calls. */
+  readonly parallel: boolean;
+}
+
+/** Null where there are no tools. Throws `invalid_value`, and `unsupported_parameter` for what is no function. */
+export function validateTools(raw: RawTools): ToolUse | null {
+  const tools = (raw.tools ?? []).map((tool, index) => validateTool(tool, `tools[${index}]`));
+  const names = new Set<string>();
+  for (const [
+    index,
+    {
+      function: { name },
+    },
+  ] of tools.entries()) {
+    if (names.has(name))
+      throw invalid(`tools[${index}].function.name`, `${JSON.stringify(name)} is there twice`);
+    names.add(name);
+  }
+  const choice = validateChoice(raw.tool_choice ?? 'auto');
+  if (typeof choice === 'object' && !names.has(choice.name)) {
+    throw invalid('tool_choice.function.name', `${JSON.stringify(choice.name)} is none of the tools`);
+  }
+  if (choice === 'required' && tools.length === 0) throw invalid('tool_choice', 'there are no tools');
+  refuseBound(raw);
+  return tools.length === 0 ? null : { tools, choice, parallel: raw.parallel_tool_calls ?? true };
+}
+
+/** Tools in OpenAI's form, as a request of another API has been translated to. Throws as above, and names fields as OpenAI does. */
+export const readTools = (raw: unknown): ToolUse | null =>
+  validateTools(parseBody(z.looseObject(toolFields), raw));
+
+/** What the calls of an answer have to be; null where nothing is called. */
+export function formOfCalls(use: ToolUse, style: CallStyle): Form | null {
+  const { choice, parallel } = use;
+  if (choice === 'none') return null;
+  const tools = use.tools.map((tool) => tool.function);
+  const isNamed = typeof choice === 'object';
+  return {
+    kind: 'calls',
+    style,
+    tools: isNamed ? tools.filter(({ name }) => name === choice.name) : tools,
+    choice: isNamed ? 'required' : choice,
+    parallel: parallel && !isNamed,
+    otherwise: null,
+  };
+}
+
+function validateTool({ type, function: called }: z.infer<typeof rawTool>, param: string): Tool {
+  if (type !== 'function') throw unsupported(`${param}.type`, type);
+  if (!called) throw invalid(`${param}.function`, 'is missing');
+  const { name, description, parameters } = called;
+  if (parameters !== undefined && parameters !== null && !isObject(parameters)) {
+    throw invalid(`${param}.function.parameters`, 'expected a JSON schema of an object');
+  }
+  return {
+    type: 'function',
+    function: {
+      name,
+      ...(typeof description === 'string' && { description }),
+      parameters: isObject(parameters) ? parameters : { type: 'object', properties: {} },
+    },
+  };
+}
+
+/** What binds an answer to a form, as long as none can be. */
+function refuseBound({ tools, tool_choice: choice }: RawTools): void {
+  const refuse = (param: string): never => {
+    throw new ServingError('unsupported_parameter', `${param}: answers are not bound to a form yet`, {
+      param,
+    });
+  };
+  if (choice && choice !== 'none' && choice !== 'auto') refuse('tool_choice');
+  const strict = tools?.findIndex((tool) => tool.function?.strict === true) ?? -1;
+  if (strict >= 0) refuse(`tools[${strict}].function.strict`);
+}
+
+function validateChoice(raw: z.infer<typeof rawChoice>): ToolUse['choice'] {
+  if (typeof raw === 'string') return raw;
+  if (raw.type !== 'function') throw unsupported('tool_choice.type', raw.type);
+  if (!raw.function) throw invalid('tool_choice.function', 'is missing');
+  return { name: raw.function.name };
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const invalid = (param: string, problem: string): ServingError =>
+  new ServingError('invalid_value', `${param}: ${problem}`, { param });
+
+const unsupported = (param: string, type: string): ServingError =>
+  new ServingError(
+    'unsupported_parameter',
+    `${param}: ${JSON.stringify(type)} is not supported, only function`,
+    {
+      param,
+    },
+  );
