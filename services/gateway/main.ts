@@ -10,6 +10,7 @@ import { linkRefusals } from '../lib/mesh/log-link-troubles.js';
 import { startMesh } from '../lib/mesh/start-mesh.js';
 import { letterText } from '../lib/model/gguf/letter-vocabulary.js';
 import { layerCosts, modelWeights } from '../lib/model/split.js';
+import { scoredRows } from '../lib/model/step.js';
 import { readTextFiles } from '../lib/model/shards/open-shards.js';
 import { loadModelText } from '../lib/model/text/encode-chat.js';
 import { samplingOver } from '../lib/openai/served-model.js';
@@ -31,6 +32,7 @@ import type { Round } from './telemetry/rounds.js';
 import { BackgroundResponses } from './responses/background.js';
 import { ResponseStore } from './responses/response-store.js';
 import { Reporter } from './report/reporter.js';
+import { ConstraintSources } from './text/constraint-sources.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
@@ -52,6 +54,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const { problem } = text.chatTemplate;
   if (problem !== null) log.warn({ problem }, 'chats are refused, completions are served');
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
+  const textWork = new TextWork(text, textPool);
   const mesh = await startMesh(config.mesh, stopped, (reason) => log.warn(reason.toLine()));
   const keys = config.keys === null ? null : await openKeyRing(keySource(config.keys), log, stopped);
   const id = config.modelName === '' ? model.config.name : config.modelName;
@@ -83,6 +86,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
         ? config.prefillChunk
         : Math.min(config.prefillChunk, maxRowsPerFrame(model.config.hidden, plan.activations)),
     prefillChunkAlone: config.prefillChunkAlone,
+    scoreChunk: scoredRows(vocabulary),
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     startPatienceMs: config.startPatienceSeconds * 1000,
@@ -118,7 +122,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     operatorKey: config.operatorKey,
     backend,
     text,
-    textWork: new TextWork(text, textPool),
+    textWork,
+    constraintSources: new ConstraintSources(textWork),
     textLimit: textLimitOf(files, text.tokenizer, model.config.maxPositions),
     model: {
       id,

@@ -226,6 +226,7 @@ function engineOptions(config: StageConfig, range: LayerRange, threads: number) 
     kvPrecision: kvPrecision ?? precision,
     activations,
     range,
+    isHead: ownsHead(range),
     threads,
     kvTokens: kvTokens ?? KV_TOKENS,
     prefixBytes,

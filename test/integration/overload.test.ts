@@ -48,7 +48,12 @@ describe('more than fits at once', () => {
       precision: 'f32',
       mesh: 'direct',
       kvTokens: 560,
-      env: { LAYERMESH_SPECULATION: 'off' },
+      // Slow enough that the one still runs when the other begins, however busy the machine is.
+      env: {
+        LAYERMESH_SPECULATION: 'off',
+        LAYERMESH_FAULT_STAGE: 'stage-1',
+        LAYERMESH_FAULT_STEP_MS: '5',
+      },
     });
     const clients = [0, 1];
     const expected = [];

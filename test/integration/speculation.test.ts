@@ -57,6 +57,54 @@ describe('with speculation', () => {
     240_000,
   );
 
+  it('its log probabilities are those without', async () => {
+    const asked = {
+      prompt: COPY,
+      max_tokens: COUNT,
+      ignore_eos: true,
+      temperature: 0,
+      logprobs: 1,
+      echo: true,
+    };
+    const [found, expected] = await Promise.all(
+      [auto, off].map(async ({ url }) => {
+        const answer = await post(`${url}/v1/completions`, asked);
+        const { choices } = (await answer.json()) as {
+          choices: { logprobs: { tokens: string[]; token_logprobs: number[] } }[];
+        };
+        return choices[0]!.logprobs;
+      }),
+    );
+    expect(found!.tokens).toEqual(expected!.tokens);
+    expect(found!.tokens.length).toBeGreaterThan(2 * COUNT);
+    for (const [at, logprob] of found!.token_logprobs.slice(1).entries())
+      expect(Math.abs(logprob - expected!.token_logprobs[at + 1]!)).toBeLessThan(1e-3);
+  }, 240_000);
+
+  it('tokens kept to a form are those without, and end where those do', async () => {
+    const schema = {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: { word: { type: 'string', maxLength: 9 }, kind: { enum: ['noun', 'verb'] } },
+        required: ['word', 'kind'],
+      },
+      minItems: 4,
+      maxItems: 6,
+    };
+    const asked = { prompt: 'A list of words:\n', max_tokens: 200, temperature: 0, guided_json: schema };
+    const accepted = await counterOf(auto, 'accepted_tokens');
+    const [found, expected] = await Promise.all(
+      [auto, off].map(async ({ url }) => {
+        const answer = await post(`${url}/v1/completions`, asked);
+        return ((await answer.json()) as { choices: { text: string; finish_reason: string }[] }).choices[0]!;
+      }),
+    );
+    expect(found).toEqual(expected);
+    expect([found!.finish_reason, Array.isArray(JSON.parse(found!.text))]).toEqual(['stop', true]);
+    expect(await counterOf(auto, 'accepted_tokens')).toBeGreaterThan(accepted);
+  }, 240_000);
+
   it('several sequences at once get the tokens that each gets alone', async () => {
     const greedy = { temperature: 0 };
     const together = Promise.all(PROMPTS.map((prompt) => tokensOf(auto, prompt, greedy)));

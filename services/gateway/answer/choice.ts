@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { ServingError } from '../../lib/errors/serving-error.js';
 import type { FittedPrompt } from '../../lib/openai/fit-context.js';
 import type { GenerationSettings } from '../../lib/openai/generation-fields.js';
+import { scoreOf } from '../../lib/openai/logprob-fields.js';
 import {
   usageOf,
   type FinishReason,
@@ -39,24 +41,55 @@ export interface Choice extends GenerateRequest {
   readonly includeStop: boolean;
   readonly showSpecial: boolean;
   readonly calls: CallReading | null;
+  /** Whether the prompt is shown before the answer, or, where no answer is asked for, alone. */
+  readonly echo?: 'before' | 'alone';
+  /** The prompt's tokens are told of apart from the answer, with so many of the likeliest beside each. */
+  readonly promptLogprobs?: number;
 }
 
 /** The choices of the first prompt, then of the second, and so on. The i-th of a prompt has `seed + i`. */
 export function choicesOf({ prompts, settings, calls }: GenerationPlan): Choice[] {
-  const { choices, sampling, stop, includeStop, showSpecial, cacheSalt } = settings;
+  const { choices, sampling, stop, includeStop, showSpecial, cacheSalt, logprobs } = settings;
+  const score = scoreOf(logprobs);
   return prompts.flatMap(({ ids, maxTokens }, prompt) =>
     Array.from({ length: choices }, (_, number) => ({
       index: prompt * choices + number,
       prompt: ids,
-      maxTokens,
+      // What no answer is asked for samples a token all the same, which nobody sees.
+      maxTokens: Math.max(1, maxTokens),
       stop,
       includeStop,
       showSpecial,
       calls,
       ...(cacheSalt !== null && { cacheSalt }),
+      ...(score !== null && { score }),
+      ...(logprobs.echo && { echo: maxTokens === 0 ? ('alone' as const) : ('before' as const) }),
+      ...(logprobs.prompt !== null && { promptLogprobs: logprobs.prompt }),
       sampling: { ...sampling, seed: sampling.seed + number },
     })),
   );
+}
+
+/** Log probabilities that one answer may hold at once: half a million take up some 50 MB of it. */
+const MAX_RATINGS = 1 << 19;
+
+/** Throws `invalid_value` for an answer that would hold too many log probabilities; a stream holds none of its own. */
+export function requireFewRatings({ prompts, settings }: GenerationPlan): void {
+  const { choices, stream, logprobs } = settings;
+  const score = scoreOf(logprobs);
+  const each = (tokens: number, likeliest: number | null): number =>
+    likeliest === null ? 0 : tokens * (1 + likeliest);
+  const most = prompts.reduce(
+    (sum, { ids, maxTokens }) =>
+      sum + each(ids.length, score) + (stream ? 0 : each(maxTokens, logprobs.output)),
+    0,
+  );
+  if (most * choices <= MAX_RATINGS) return;
+  const problem = `the answer would hold ${most * choices} log probabilities, more than ${MAX_RATINGS}`;
+  throw new ServingError('invalid_value', problem, {
+    param: logprobs.output === null ? 'prompt_logprobs' : 'logprobs',
+    hint: 'ask for fewer of the likeliest tokens, fewer choices, shorter prompts or a lower max_tokens',
+  });
 }
 
 /** What all chunks of an answer share. */

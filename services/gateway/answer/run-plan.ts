@@ -1,9 +1,10 @@
+import type { RatedToken } from '../../lib/openai/logprobs.js';
 import { wholeCalls, type FinishedChoice, type ToolCallPiece } from '../../lib/openai/response-format.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 import type { Timings } from '../telemetry/timings.js';
 import { admit, type Admitting } from './admit.js';
-import { choicesOf, usageOfPlan, type Finished, type GenerationPlan } from './choice.js';
+import { choicesOf, requireFewRatings, usageOfPlan, type Finished, type GenerationPlan } from './choice.js';
 import { allOrAbort, RunningChoice, untilRouted, type ChoiceRunner } from './running-choice.js';
 
 /** What requests run on. */
@@ -33,6 +34,7 @@ export async function runPlan(
   controller: AbortController,
   deliver: (running: RunningPlan) => Promise<readonly Finished[]>,
 ): Promise<void> {
+  requireFewRatings(plan);
   const asked = choicesOf(plan);
   const permit = await trace.measure('admission', () => admit(runner, plan, asked, controller.signal));
   const choices: RunningChoice[] = [];
@@ -80,18 +82,23 @@ export async function wholeAnswer({ plan, choices, trace, controller }: RunningP
   return { finished, body, timings };
 }
 
-async function collect({ choice: { index, prompt }, pieces }: RunningChoice) {
+async function collect({ choice: { index, prompt, sampling }, pieces }: RunningChoice) {
   let text = '';
   const tokens: number[] = [];
   const calls: ToolCallPiece[] = [];
+  const rated: RatedToken[] = [];
+  let ofPrompt = {};
   let ending: Pick<FinishedChoice, 'finishReason' | 'stopString'> = { finishReason: 'length' };
   for await (const piece of pieces) {
     text += piece.text;
     tokens.push(...piece.tokens);
     calls.push(...(piece.toolCalls ?? []));
+    for (const token of piece.logprobs ?? []) rated.push(token);
+    if (piece.promptLogprobs) ofPrompt = { promptLogprobs: piece.promptLogprobs };
     const { finishReason, stopString } = piece;
     if (finishReason !== null) ending = { finishReason, ...(stopString !== undefined && { stopString }) };
   }
   const toolCalls = calls.length > 0 ? { toolCalls: wholeCalls(calls) } : {};
-  return { index, prompt, text, ...toolCalls, tokens, ...ending };
+  const logprobs = sampling.logprobs === null ? {} : { logprobs: rated };
+  return { index, prompt, text, ...toolCalls, tokens, ...logprobs, ...ofPrompt, ...ending };
 }

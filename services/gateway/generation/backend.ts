@@ -20,6 +20,8 @@ export interface GenerateRequest {
   readonly prompt: readonly number[];
   readonly sampling: SamplingParams;
   readonly maxTokens: number;
+  /** The prompt's own tokens are scored, with so many of the likeliest beside each. */
+  readonly score?: number;
   /** What it begins with is shared only with requests of the same salt. */
   readonly cacheSalt?: string | undefined;
   /** Hears of every round through the mesh. */
@@ -32,8 +34,8 @@ export interface Generation {
   /** Leading tokens of the prompt that every stage of the route had from an earlier sequence. */
   readonly cachedTokens: number;
   /**
-   * What is sampled, step by step. Ends after `maxTokens`, after a step that has `ended`, or when the caller breaks off
-   * (return frees the sequence).
+   * What is sampled, step by step, the first with the scores of the prompt where they are wanted. Ends after `maxTokens`,
+   * after a step that has `ended`, or when the caller breaks off (return frees the sequence).
    */
   readonly tokens: AsyncIterable<StepTokens>;
 }

@@ -2,11 +2,12 @@ import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/params.js';
 import type { StepTokens } from '../../lib/sampling/step-tokens.js';
 import { message } from '../../lib/wire/codec.js';
-import { packFrames, type Rows } from '../../lib/wire/frames.js';
+import { packFrames, type ItemFields, type Rows } from '../../lib/wire/frames.js';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
 import { prefixBlocks } from '../../lib/model/prefix-blocks.js';
 import type { GenerateRequest } from './backend.js';
 import type { Drafter } from '../speculation/drafter.js';
+import type { PromptScores } from './prompt-scores.js';
 
 export interface LegOptions {
   readonly id: string;
@@ -23,6 +24,8 @@ export interface LegOptions {
   prefillChunk(rows: number): number;
   /** Guesses tokens that the mesh verifies together with the next one; null where it is not to be tried. */
   readonly drafter: Drafter | null;
+  /** What is known of the prompt's own tokens; null where nobody wants to know. Its owner shows what `step` brings. */
+  readonly scores: PromptScores | null;
   /** Names of the blocks that `tokens` begin with now; null where none are to be kept or reused. */
   readonly prefix: readonly string[] | null;
 }
@@ -63,7 +66,8 @@ export class Leg {
   /** Asks every stage of the route to take it. False when it was closed before all had agreed. */
   async open(): Promise<boolean> {
     if (this.#closed) return false;
-    const { id, epoch, route, request, gateway, prefix, tokens, drafter } = this.#options;
+    const { id, epoch, route, request, gateway, prefix, tokens, drafter, scores } = this.#options;
+    const scoring = scores?.complete === false;
     const { prompt, sampling, maxTokens } = request;
     // What was drafted on an earlier leg went down with it.
     drafter?.forget();
@@ -77,7 +81,8 @@ export class Leg {
           gateway,
           maxLength: prompt.length + maxTokens,
           sampling: toSamplingMessage(sampling),
-          prompt: samplesByPrompt(sampling) ? [...prompt] : [],
+          prompt: scoring || samplesByPrompt(sampling) ? [...prompt] : [],
+          ...(scoring && { score: scores.likeliest }),
           prefix: [...(prefix ?? [])],
           cachedBlocks: prefix?.length ?? 0,
           cacheSalt: request.cacheSalt ?? '',
@@ -114,8 +119,10 @@ export class Leg {
 
   /** What a step sampled: tokens from `position` on, and what each stage took for them. What was not asked for is dropped. */
   receive(position: number, step: StepTokens, path: readonly StageTime[]): void {
-    const { tokens } = step;
+    const { tokens, scored } = step;
     if (this.#openSince === null || this.#owed === null) return;
+    // Those of a prompt's chunks come before its first token.
+    if (scored !== undefined) this.#options.scores?.add(scored);
     if (position !== this.#options.tokens.length || tokens.length === 0) return;
     this.#options.request.trace?.answered(path, tokens.length);
     this.#sampledHere = true;
@@ -147,23 +154,24 @@ export class Leg {
   }
 
   #prefill(parent: string): void {
-    const { tokens } = this.#options;
+    const { tokens, scores } = this.#options;
     const rows = this.#options.prefillChunk(tokens.length - this.#cachedTokens);
     for (let start = this.#cachedTokens; start < tokens.length; start += rows) {
       const end = Math.min(tokens.length, start + rows);
-      this.#send(tokens.slice(start, end), start, end === tokens.length ? 1 : 0, [], parent);
+      const item = { position: start, logits: end === tokens.length ? 1 : 0, draft: [], parent };
+      this.#send(tokens.slice(start, end), { ...item, score: scores?.rowsToScore(start, end) ?? 0 });
     }
   }
 
   #decode(draft: number[], parent: string): void {
     const { tokens } = this.#options;
-    this.#send([tokens.at(-1)!, ...draft], tokens.length - 1, 1 + draft.length, draft, parent);
+    const item = { position: tokens.length - 1, logits: 1 + draft.length, draft, parent };
+    this.#send([tokens.at(-1)!, ...draft], item);
   }
 
-  #send(tokens: readonly number[], position: number, logits: number, draft: number[], parent: string): void {
+  #send(tokens: readonly number[], fields: Omit<ItemFields, 'sequence' | 'epoch' | 'count'>): void {
     const { id: sequence, epoch, route, outbox } = this.#options;
-    const item = { sequence, epoch, position, count: tokens.length, logits, draft, parent };
-    outbox.add(route[0]!, { item, tokens });
+    outbox.add(route[0]!, { item: { sequence, epoch, count: tokens.length, ...fields }, tokens });
   }
 
   /**

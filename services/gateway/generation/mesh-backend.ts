@@ -35,6 +35,8 @@ export interface MeshBackendOptions {
   /** Rows of one prefill chunk, at most, and about as many of a prompt that leaves stages idle. */
   readonly prefillChunk: number;
   readonly prefillChunkAlone: number;
+  /** Rows of a chunk of a prompt that is scored, at most. */
+  readonly scoreChunk: number;
   /** How long a step of a stage may take, ms. */
   readonly stepTimeoutMs: number;
   /** How long a sequence without a route waits for one, ms. */
@@ -84,7 +86,7 @@ export class MeshBackend implements Backend {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
-    const { identity, speculation, prefixCache, reroutes, log } = this.#options;
+    const { identity, speculation, prefixCache, reroutes, log, scoreChunk } = this.#options;
     const { nameSuffix = randomSuffix } = this.#options;
     const order = ++this.#count;
     const id = `${identity.replica}-${order}${nameSuffix()}`;
@@ -96,7 +98,8 @@ export class MeshBackend implements Backend {
       routes: this.#routes,
       queue: this.#queue,
       outbox: this.#outbox,
-      prefillChunk: (rows) => this.#prefillChunk(rows),
+      prefillChunk: (rows) =>
+        Math.min(this.#prefillChunk(rows), request.score === undefined ? Infinity : scoreChunk),
       patienceMs: () => this.#patienceMs(),
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
       prefixCache,

@@ -8,12 +8,16 @@ import { Leg, type LegOptions } from './leg.js';
 import type { RerouteReason } from '../telemetry/metrics.js';
 import { demandOf } from '../routing/occupancy.js';
 import { Patience } from './patience.js';
+import { PromptScores } from './prompt-scores.js';
 import type { Movable } from '../routing/rebalance.js';
 import type { RoomQueue } from '../routing/room-queue.js';
 import type { RouteChooser } from '../routing/route-chooser.js';
 import type { RouteProgress } from '../routing/route-progress.js';
 
-export interface MeshGenerationOptions extends Omit<LegOptions, 'epoch' | 'route' | 'tokens' | 'prefix'> {
+export interface MeshGenerationOptions extends Omit<
+  LegOptions,
+  'epoch' | 'route' | 'tokens' | 'prefix' | 'scores'
+> {
   /** Counts generations in the order in which they came. */
   readonly order: number;
   readonly routes: RouteChooser<CallerLink>;
@@ -45,6 +49,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   readonly #patience: Patience;
   /** The prompt, and what has been sampled. */
   readonly #all: number[];
+  readonly #scores: PromptScores | null;
   #prefix: string[] | null = null;
   #epoch = 0;
   /** Asked for, or open; null between two legs. */
@@ -63,7 +68,9 @@ export class MeshGeneration implements Movable<CallerLink> {
   constructor(options: MeshGenerationOptions) {
     this.#options = options;
     this.#patience = new Patience(options.patienceMs);
-    this.#all = [...options.request.prompt];
+    const { prompt, score } = options.request;
+    this.#all = [...prompt];
+    this.#scores = score === undefined ? null : new PromptScores(prompt.length, score);
   }
 
   /** Resolves once every stage of a route has agreed; `signal` ends the generation, then and later, pulled or not. */
@@ -92,8 +99,7 @@ export class MeshGeneration implements Movable<CallerLink> {
         const leg = await this.#ready!;
         const step = await leg.step();
         if (step === null) continue; // The leg is over before it came, and the next one on its way.
-        this.#take(step);
-        yield step;
+        yield this.#take(step);
         if (step.ended) return;
       }
     } finally {
@@ -223,25 +229,34 @@ export class MeshGeneration implements Movable<CallerLink> {
   /** Takes the best route; null where there is no room. Throws `stage_unavailable` and `kv_exhausted`. */
   #choose(): Leg | null {
     const { request, routes } = this.#options;
-    if (this.#options.prefixCache) {
+    // What is cached has no logits to score.
+    if (this.#options.prefixCache && this.#scores === null) {
       // The last token is always computed: its logits are what the next one is sampled from.
       const known = this.#prefix ?? [];
       this.#prefix = prefixBlocks(this.#all.slice(0, -1), { known, salt: request.cacheSalt });
     }
     const { length, demand } = this;
+    const scores = this.#scores;
     const prefix = this.#prefix;
     const route = routes.choose({ length, demand, prefix: prefix ?? [], avoid: this.#avoid });
     if (route === null) return null;
-    this.#leg = new Leg({ ...this.#options, epoch: ++this.#epoch, route, tokens: this.#all, prefix });
+    this.#leg = new Leg({ ...this.#options, epoch: ++this.#epoch, route, tokens: this.#all, prefix, scores });
     return this.#leg;
   }
 
-  #take({ tokens, ended }: StepTokens): void {
+  /** The step as its consumer gets it. Throws `invalid_frame` where the head has not told of it what was asked. */
+  #take(step: StepTokens): StepTokens {
+    const { tokens, ended, logprobs } = step;
+    const isFirst = this.length === this.#options.request.prompt.length;
+    const isRated = logprobs !== undefined || this.#options.request.sampling.logprobs === null;
+    if (!isRated || this.#scores?.complete === false)
+      throw new ServingError('invalid_frame', 'tokens without their log probabilities');
     this.#all.push(...tokens);
     this.#avoid.clear();
     this.#patience.rewarded();
     // A slow consumer keeps no replica from what it has been sampled already.
     if (ended || this.length === this.maxLength) this.#leave();
+    return isFirst && this.#scores !== null ? { ...step, scored: this.#scores.scored } : step;
   }
 
   #depart({ reason, avoid }: Departure): void {

@@ -13,6 +13,7 @@ import type { DemandMeter } from '../demand/demand-meter.js';
 import type { BackgroundResponses } from '../responses/background.js';
 import type { ResponseStore } from '../responses/response-store.js';
 import type { Reporter } from '../report/reporter.js';
+import type { ConstraintSources } from '../text/constraint-sources.js';
 import type { TextLimit } from '../text/text-task.js';
 import type { TextWork } from '../text/text-work.js';
 
@@ -50,6 +51,7 @@ export interface Gateway {
   readonly backend: Backend;
   readonly text: ModelText;
   readonly textWork: Pick<TextWork, 'run'>;
+  readonly constraintSources: Pick<ConstraintSources, 'of'>;
   /** Above which a prompt is refused unseen; null where that cannot be told. */
   readonly textLimit: TextLimit | null;
   readonly model: ServedModel;

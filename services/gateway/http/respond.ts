@@ -76,11 +76,11 @@ async function streamChoice(
   events.send(format.start({ index, ...shown }, usageOf(choice.prompt.length, cachedTokens, 0)));
 
   const finished = { tokens: 0, finishReason: 'length' as FinishReason };
-  for await (const { tokens, text, toolCalls, finishReason, stopString } of pieces) {
+  for await (const { tokens, text, toolCalls, logprobs, finishReason, stopString } of pieces) {
     finished.tokens += tokens.length;
-    const delta = { index, text, ...(toolCalls && { toolCalls }) };
+    const delta = { index, text, ...(toolCalls && { toolCalls }), ...(logprobs && { logprobs }) };
     if (returnTokenIds) events.send(format.delta({ ...delta, tokenIds: tokens }));
-    else if (text !== '' || toolCalls !== undefined) events.send(format.delta(delta));
+    else if (text !== '' || toolCalls !== undefined || logprobs?.length) events.send(format.delta(delta));
     if (finishReason === null) {
       await events.room();
       continue;

@@ -15,7 +15,20 @@ export interface StepItem {
 /** Of the rows of logits all but the first are of drafted tokens, which the head verifies. */
 export interface DraftedItem extends StepItem {
   readonly draft: readonly number[];
+  /** The head scores so many of the last rows: each against the token of the prompt that comes after it, if one does. */
+  readonly score?: number;
 }
+
+/** Rows whose logits an item needs, the last ones. */
+export const logitRowsOf = ({ logits, score = 0 }: Pick<DraftedItem, 'logits' | 'score'>): number =>
+  Math.max(logits, score);
+
+/** What the logits of an item may take up, bytes. */
+const MAX_LOGIT_BYTES = 8 << 20;
+
+/** Rows of an item that may be scored. */
+export const scoredRows = (vocabulary: number): number =>
+  Math.max(1, Math.floor(MAX_LOGIT_BYTES / (vocabulary * Float32Array.BYTES_PER_ELEMENT)));
 
 /** Tokens that may be drafted for one step of a sequence. */
 export const MAX_DRAFT = 15;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
+import { readForm } from './constraint-fields.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
+import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
 import { parseBody } from './parse-body.js';
 import { refuseFields, refusedInChat } from './refused-fields.js';
@@ -71,6 +73,7 @@ export function validateTemplateFields(raw: RawTemplateFields, model: ServedMode
 export const rawChatRequest = z.looseObject({
   ...generationFields,
   ...templateFields,
+  ...chatLogprobFields,
   ...toolFields,
   messages: rawMessages,
 });
@@ -93,6 +96,9 @@ export function readChatRequest(body: unknown, model: ServedModel): ChatRequest 
     messages: validateMessages(raw.messages),
     rendering: { ...validateTemplateFields(raw, model), tools: toolUse?.tools ?? [] },
     toolUse,
-    settings: validateGeneration(raw, model),
+    settings: validateGeneration(raw, model, {
+      logprobs: chatLogprobs(raw, model),
+      form: readForm(raw),
+    }),
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
+import { readForm } from './constraint-fields.js';
 import { arrayOf, parseBody } from './parse-body.js';
 import {
   generationFields,
@@ -7,12 +8,14 @@ import {
   validateGeneration,
   type GenerationSettings,
 } from './generation-fields.js';
+import { completionLogprobFields, completionLogprobs } from './logprob-fields.js';
 import { refuseFields, refusedInCompletions } from './refused-fields.js';
 import { requireModel, type ServedModel } from './served-model.js';
 
 const tokenId = z.int().min(0);
 export const rawCompletionRequest = z.looseObject({
   ...generationFields,
+  ...completionLogprobFields,
   prompt: z.union([z.string(), arrayOf(z.string()), arrayOf(tokenId), arrayOf(arrayOf(tokenId))], {
     error: 'expected a string, token ids, or an array of either',
   }),
@@ -36,7 +39,8 @@ export function readCompletionRequest(body: unknown, model: ServedModel): Comple
   for (const prompt of prompts) {
     if (typeof prompt !== 'string') requireTokenIds(prompt, model, 'prompt');
   }
-  return { prompts, settings: validateGeneration(raw, model) };
+  const asked = { logprobs: completionLogprobs(raw, model), form: readForm(raw) };
+  return { prompts, settings: validateGeneration(raw, model, asked) };
 }
 
 function promptsOf(

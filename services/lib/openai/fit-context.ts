@@ -50,7 +50,7 @@ export function fitContext(
   const { requested, fallback, minTokens } = limits;
   const ids = truncate(prompt, limits, contextLength);
   const room = contextLength - ids.length;
-  const needed = limits.policy === 'strict' ? (requested ?? 1) : 1;
+  const needed = limits.policy === 'strict' ? (requested ?? 1) : Math.min(requested ?? 1, 1);
   if (room < needed) throw overflow(ids.length, requested, contextLength, field);
 
   const maxTokens = Math.min(requested ?? fallback, room);

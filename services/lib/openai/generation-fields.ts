@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import { samplingDefaults } from '../model/sampling-defaults.js';
 import type { SamplingParams } from '../sampling/params.js';
+import { NO_LOGPROBS, type LogprobSettings } from './logprob-fields.js';
 import { arrayOf } from './parse-body.js';
-import type { ServedModel } from './served-model.js';
+import type { AskedForm } from './constraint-fields.js';
+import { requireLogits, type ServedModel } from './served-model.js';
 
 /** As many as a client may want, and so few that looking for them costs less than making a token. */
 const MAX_STOPS = 256;
@@ -32,7 +34,7 @@ export const generationFields = {
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   return_token_ids: z.boolean().nullish(),
 
-  max_tokens: wholeNumber(1).nullish(),
+  max_tokens: wholeNumber(0).nullish(),
   max_completion_tokens: wholeNumber(1).nullish(),
   /** As in vLLM: keep the last so many tokens of the prompt; -1 keeps what leaves room for an answer. */
   truncate_prompt_tokens: wholeNumber(-1)
@@ -88,6 +90,9 @@ export interface GenerationSettings {
   /** Whether the answer shows special tokens. */
   readonly showSpecial: boolean;
   readonly cacheSalt: string | null;
+  readonly logprobs: LogprobSettings;
+  /** What the answer has to be; null: anything. Of `sampling` the constraint is made of it. */
+  readonly form: AskedForm | null;
   /** Among the requests that wait, less is sooner. */
   readonly priority: number;
   /** Of the first choice; the i-th has `seed + i`. */
@@ -95,26 +100,49 @@ export interface GenerationSettings {
 }
 
 /** What the request does not say is as the served model's defaults have it. Throws `invalid_value`. */
-export function validateGeneration(raw: RawGeneration, model: ServedModel): GenerationSettings {
+export function validateGeneration(
+  raw: RawGeneration,
+  model: ServedModel,
+  asked: Partial<Pick<GenerationSettings, 'logprobs' | 'form'>> = {},
+): GenerationSettings {
+  const { logprobs = NO_LOGPROBS, form = null } = asked;
   const stream = raw.stream ?? false;
   if (raw.stream_options && !stream) {
     throw new ServingError('invalid_value', 'stream_options needs stream to be true', {
       param: 'stream_options',
     });
   }
+  const maxTokens = raw.max_completion_tokens ?? raw.max_tokens ?? null;
+  if (maxTokens === 0 && !logprobs.echo) {
+    throw new ServingError('invalid_value', 'max_tokens: expected a number from 1, or 0 with echo', {
+      param: 'max_tokens',
+    });
+  }
+  if (form !== null) requireLogits(model, form.param);
+  if (form !== null && raw.ignore_eos) {
+    throw new ServingError(
+      'invalid_value',
+      `ignore_eos cannot be true with ${form.param}: a form has an end`,
+      {
+        param: 'ignore_eos',
+      },
+    );
+  }
   return {
     choices: raw.n ?? 1,
     stream,
     includeUsage: raw.stream_options?.include_usage ?? false,
     returnTokenIds: raw.return_token_ids ?? false,
-    maxTokens: raw.max_completion_tokens ?? raw.max_tokens ?? null,
+    maxTokens,
     truncatePrompt: raw.truncate_prompt_tokens ?? null,
     stop: listOf(raw.stop ?? ''),
     includeStop: raw.include_stop_str_in_output ?? false,
     showSpecial: raw.skip_special_tokens === false,
     cacheSalt: raw.cache_salt ?? null,
     priority: raw.priority ?? 0,
-    sampling: validateSampling(raw, model),
+    logprobs,
+    form,
+    sampling: { ...validateSampling(raw, model), logprobs: logprobs.output },
   };
 }
 

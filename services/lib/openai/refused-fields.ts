@@ -13,28 +13,12 @@ const isEmpty = (value: unknown): boolean =>
   value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 const never = (): boolean => false;
 
-/** What binds the answer to a form: who asks for one relies on it. */
+/** What leaves words out of the answer, or binds it to a form in a way that only one server has. */
 const forms: RefusedFields = {
-  response_format: (value) => (value as { type?: unknown }).type === 'text',
-  // vLLM
-  structured_outputs: isEmpty,
-  structural_tag: isEmpty,
-  guided_json: never,
-  guided_regex: isEmpty,
-  guided_choice: isEmpty,
-  guided_grammar: isEmpty,
   allowed_token_ids: never,
   bad_words: isEmpty,
   logits_processors: isEmpty,
-  // llama.cpp; SGLang reads `json_schema` too
-  grammar: isEmpty,
-  json_schema: isEmpty,
-  // SGLang
-  regex: isEmpty,
-  ebnf: isEmpty,
   custom_logit_processor: isEmpty,
-  // Ollama
-  format: isEmpty,
   // text-generation-webui, KoboldCpp, TabbyAPI
   grammar_string: isEmpty,
   json_schema_string: isEmpty,
@@ -73,7 +57,6 @@ const prompts: RefusedFields = {
 const refusedEverywhere: RefusedFields = {
   ...forms,
   ...prompts,
-  prompt_logprobs: never,
   // llama.cpp's and SGLang's names for log probabilities and what else an answer may hold
   n_probs: is(0),
   return_logprob: is(false),
@@ -85,8 +68,6 @@ const refusedEverywhere: RefusedFields = {
 
 export const refusedInChat: RefusedFields = {
   ...refusedEverywhere,
-  logprobs: is(false, 0),
-  top_logprobs: is(0),
   functions: isEmpty,
   function_call: is('none', 'auto'),
   modalities: (value) => Array.isArray(value) && value.every((modality) => modality === 'text'),
@@ -100,9 +81,6 @@ export const refusedInChat: RefusedFields = {
 
 export const refusedInCompletions: RefusedFields = {
   ...refusedEverywhere,
-  // A number asks for the tokens' own, even if it is 0.
-  logprobs: is(false),
-  echo: is(false),
   suffix: is(''),
   best_of: (value, { n }) => value === (n ?? 1),
   add_special_tokens: is(true),

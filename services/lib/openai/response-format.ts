@@ -1,4 +1,5 @@
 import type { StreamEvent } from './dialect.js';
+import { chatLogprobs, completionLogprobs, promptLogprobs, type RatedToken } from './logprobs.js';
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
@@ -47,11 +48,15 @@ export interface ChoiceDelta {
   /** At least one, where there are any. */
   readonly toolCalls?: readonly ToolCallPiece[];
   readonly tokenIds?: readonly number[];
+  /** Of the tokens whose text has begun to be shown; where they are wanted. */
+  readonly logprobs?: readonly RatedToken[];
 }
 
 export interface FinishedChoice extends ChoiceStart, Omit<ChoiceDelta, 'toolCalls'> {
   readonly toolCalls?: readonly ToolCall[];
   readonly finishReason: FinishReason;
+  /** Of the prompt, apart from the answer; where they are wanted. */
+  readonly promptLogprobs?: readonly RatedToken[];
   /** The stop string that ended it, where one did. */
   readonly stopString?: string;
 }
@@ -144,7 +149,7 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
       object: 'chat.completion',
       created,
       model,
-      choices: choices.map(({ index, text, toolCalls, tokenIds, finishReason }) => ({
+      choices: choices.map(({ index, text, toolCalls, tokenIds, logprobs, finishReason }) => ({
         index,
         message: {
           role: 'assistant',
@@ -152,12 +157,13 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
           refusal: null,
           tool_calls: toolCalls?.map(({ id, ...call }) => ({ id, type: 'function', function: call })),
         },
-        logprobs: null,
+        logprobs: logprobs === undefined ? null : chatLogprobs(logprobs),
         finish_reason: finishReason,
         token_ids: tokenIds,
       })),
       ...summary,
       prompt_token_ids: choices[0]?.promptTokenIds,
+      prompt_logprobs: choices[0]?.promptLogprobs && promptLogprobs(choices[0].promptLogprobs),
     }),
     start: ({ index, promptTokenIds }) => [
       chunk([choice(index, { role: 'assistant', content: '' })], {
@@ -165,10 +171,11 @@ export function chatFormat({ key, created, model, includeUsage }: ResponseHead):
         prompt_token_ids: promptTokenIds,
       }),
     ],
-    delta: ({ index, text, toolCalls, tokenIds }) => {
+    delta: ({ index, text, toolCalls, tokenIds, logprobs = [] }) => {
       const content = toolCalls !== undefined && text === '' ? {} : { content: text };
       const calls = { tool_calls: toolCalls?.map(callDelta) };
-      return [chunk([choice(index, { ...content, ...calls }, { token_ids: tokenIds })])];
+      const rated = logprobs.length > 0 && { logprobs: chatLogprobs(logprobs) };
+      return [chunk([choice(index, { ...content, ...calls }, { token_ids: tokenIds, ...rated })])];
     },
     finish: (index, reason) => [chunk([choice(index, {}, { finish_reason: reason })])],
     summary: (summary) => lastChunk(summary, includeUsage, chunk),
@@ -204,12 +211,15 @@ export function completionFormat({ key, created, model, includeUsage }: Response
   return {
     response: (choices, summary) =>
       body(
-        choices.map(({ index, text, tokenIds, promptTokenIds, finishReason }) =>
-          choice(index, text, {
-            finish_reason: finishReason,
-            token_ids: tokenIds,
-            prompt_token_ids: promptTokenIds,
-          }),
+        choices.map(
+          ({ index, text, tokenIds, promptTokenIds, finishReason, logprobs, promptLogprobs: prompt }) =>
+            choice(index, text, {
+              logprobs: logprobs === undefined ? null : completionLogprobs(logprobs),
+              prompt_logprobs: prompt && promptLogprobs(prompt),
+              finish_reason: finishReason,
+              token_ids: tokenIds,
+              prompt_token_ids: promptTokenIds,
+            }),
         ),
         { ...summary },
       ),
@@ -218,7 +228,10 @@ export function completionFormat({ key, created, model, includeUsage }: Response
       promptTokenIds === undefined
         ? []
         : [chunk([choice(index, '', { token_ids: [], prompt_token_ids: promptTokenIds })])],
-    delta: ({ index, text, tokenIds }) => [chunk([choice(index, text, { token_ids: tokenIds })])],
+    delta: ({ index, text, tokenIds, logprobs = [] }) => {
+      const rated = logprobs.length > 0 && { logprobs: completionLogprobs(logprobs) };
+      return [chunk([choice(index, text, { token_ids: tokenIds, ...rated })])];
+    },
     finish: (index, reason) => [chunk([choice(index, '', { finish_reason: reason })])],
     summary: (summary) => lastChunk(summary, includeUsage, chunk),
   };

@@ -58,6 +58,13 @@ export function requireModel(model: ServedModel, name: string | null | undefined
   });
 }
 
+/** Throws `unsupported_parameter` for a field that needs the logits of a model, where its engine only takes time. */
+export function requireLogits({ engine = null }: ServedModel, param: string): void {
+  if (engine === null) return;
+  const problem = `${param} is not supported: the model's engine, ${engine}, computes no probabilities`;
+  throw new ServingError('unsupported_parameter', problem, { param });
+}
+
 /** `GET /v1/models/{id}`. */
 export function modelObject(model: ServedModel, id: string): object {
   return {

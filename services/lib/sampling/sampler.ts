@@ -1,5 +1,8 @@
 import { ServingError } from '../errors/serving-error.js';
 import { draw } from './draw.js';
+import type { Matcher } from '../grammar/matcher.js';
+import { GrammarGuard } from './grammar-guard.js';
+import { argmax, invalidLogit, requireFinite } from './logits.js';
 import type { SamplingParams } from './params.js';
 import { createRandom } from './random.js';
 
@@ -7,9 +10,11 @@ import { createRandom } from './random.js';
 export interface Sampler {
   /** Whether the next token is the one of the highest logit, whatever the others are: `sampleBest` can give it. */
   readonly needsOnlyBest: boolean;
+  /** Nothing may come after what was picked, by the grammar that it is to be of. */
+  readonly ended: boolean;
   /**
    * The next token. Overwrites `logits` `[vocabulary]`. Throws `logits_invalid` when one is not a finite
-   * number, `invalid_value` when every token is suppressed.
+   * number, `invalid_value` when every token is suppressed, `invalid_grammar` when the grammar leaves none.
    */
   sample(logits: Float32Array): number;
   /** The next token, where only the highest logit is known. Throws `logits_invalid` when that is not finite. */
@@ -17,8 +22,9 @@ export interface Sampler {
 }
 
 /**
- * Steps in vLLM's order: logit bias, min_tokens, penalties; then greedy at temperature 0, or else temperature,
- * min_p, top_k, top_p and a draw. `prompt` is needed only for a repetition penalty.
+ * Steps in vLLM's order: logit bias, min_tokens and the grammar, penalties; then greedy at temperature 0, or else
+ * temperature, min_p, top_k, top_p and a draw. `prompt` is needed only for a repetition penalty. `matcher` follows the
+ * grammar, from its beginning. Where nothing but an end may come, it comes before min_tokens.
  *
  * `before` are tokens of the sequence that another sampler has picked: this one goes on as that would have. Each
  * of them took one draw, if tokens are drawn at all.
@@ -27,69 +33,79 @@ export function createSampler(
   params: SamplingParams,
   prompt: readonly number[],
   before: readonly number[] = [],
+  matcher: Matcher | null = null,
 ): Sampler {
   const random = createRandom(params.seed, before.length);
   const penalties = penalises(params) ? new Penalties(params, prompt) : null;
-  for (const token of before) penalties?.record(token);
-  let sampled = before.length;
+  const ends = [...params.stopIds, ...(params.constraint?.endIds ?? [])];
+  const guard = matcher === null ? null : new GrammarGuard(matcher, ends);
+  let sampled = 0;
 
   const suppressedNow = (): readonly number[] => (sampled < params.minTokens ? params.stopIds : []);
+
+  const changesLogits = params.logitBias.length > 0 || penalties !== null || guard !== null;
 
   /** Whether any logit was changed. */
   const adjust = (logits: Float32Array): boolean => {
     const suppressed = suppressedNow();
     for (const [token, bias] of params.logitBias) logits[token]! += bias;
-    for (const token of suppressed) logits[token] = -Infinity;
+    if (guard !== null) guard.mask(logits, suppressed.length > 0);
+    else for (const token of suppressed) logits[token] = -Infinity;
     penalties?.apply(logits);
-    return params.logitBias.length > 0 || suppressed.length > 0 || penalties !== null;
+    return changesLogits || suppressed.length > 0;
   };
 
   const take = (token: number): number => {
     penalties?.record(token);
+    guard?.accept(token);
     sampled += 1;
     return token;
   };
+  for (const token of before) take(token);
 
   return {
     get needsOnlyBest() {
-      const changesLogits = params.logitBias.length > 0 || penalties !== null || suppressedNow().length > 0;
-      return params.temperature === 0 && !changesLogits;
+      const isPlain = params.temperature === 0 && params.logprobs === null;
+      return isPlain && !changesLogits && suppressedNow().length === 0;
+    },
+    get ended() {
+      return guard?.ended ?? false;
     },
     sampleBest(token, logit) {
       if (!Number.isFinite(logit)) throw invalidLogit(token, logit);
       return take(token);
     },
     sample(logits) {
-      let best = finiteArgmax(logits);
-      if (best === -1) throw notFinite(logits);
+      let best = requireFinite(logits);
       if (adjust(logits)) best = argmax(logits);
       const highest = logits[best]!;
-      if (highest === -Infinity) throw new ServingError('invalid_value', 'min_tokens suppresses every token');
+      if (highest === -Infinity) throw nothingLeft(guard);
       return take(params.temperature === 0 ? best : draw(logits, highest, params, random()));
     },
   };
 }
 
-function notFinite(logits: Float32Array): ServingError {
-  const token = logits.findIndex((logit) => !Number.isFinite(logit));
-  return invalidLogit(token, logits[token]!);
-}
-
-const invalidLogit = (token: number, logit: number): ServingError =>
-  new ServingError('logits_invalid', `the logit of token ${token} is ${logit}`);
-
 /**
  * Samples the tokens after a draft's rows, one by one as if each row had been a step of its own (`sampleRow` picks
  * the token after a row), and stops at the first that is not what was drafted, since what follows was computed
  * from the wrong token. So the sequence's draws, and for equal logits its tokens, are those that it would have
- * without a draft, and at least one comes.
+ * without a draft, and at least one comes. After what `ended` nothing is sampled, whatever was drafted.
  */
-export function verify(draft: readonly number[], sampleRow: (row: number) => number): number[] {
+export function verify(
+  draft: readonly number[],
+  sampleRow: (row: number) => number,
+  ended: () => boolean = () => false,
+): number[] {
   const tokens: number[] = [];
   do tokens.push(sampleRow(tokens.length));
-  while (tokens.at(-1) === draft[tokens.length - 1]);
+  while (tokens.at(-1) === draft[tokens.length - 1] && !ended());
   return tokens;
 }
+
+const nothingLeft = (guard: GrammarGuard | null): ServingError =>
+  guard === null
+    ? new ServingError('invalid_value', 'min_tokens suppresses every token')
+    : new ServingError('invalid_grammar', 'the grammar goes on with nothing but tokens that stop the answer');
 
 type PenaltyParams = Pick<SamplingParams, 'repetitionPenalty' | 'presencePenalty' | 'frequencyPenalty'>;
 
@@ -124,42 +140,4 @@ class Penalties {
       logits[token] = repeated - frequencyPenalty * count - (count > 0 ? presencePenalty : 0);
     }
   }
-}
-
-/** The index of the highest value; of equal ones the lowest; -1 if one of them is not a finite number. */
-function finiteArgmax(values: Float32Array): number {
-  let best = 0;
-  let highest = values[0]!;
-  let left = 0;
-  let right = 0;
-  const whole = values.length & ~3;
-  // Four at once: checking and comparing a vocabulary's logits then takes a fifth of the time. A finite number
-  // times 0 is 0, any other is NaN and stays it; and sums of two float32 cannot overflow.
-  for (let index = 0; index < whole; index += 4) {
-    const a = values[index]!;
-    const b = values[index + 1]!;
-    const c = values[index + 2]!;
-    const d = values[index + 3]!;
-    left += (a + b) * 0;
-    right += (c + d) * 0;
-    if (a > highest) [highest, best] = [a, index];
-    if (b > highest) [highest, best] = [b, index + 1];
-    if (c > highest) [highest, best] = [c, index + 2];
-    if (d > highest) [highest, best] = [d, index + 3];
-  }
-  for (let index = whole; index < values.length; index += 1) {
-    const value = values[index]!;
-    left += value * 0;
-    if (value > highest) [highest, best] = [value, index];
-  }
-  return left + right === 0 ? best : -1;
-}
-
-/** The index of the highest value; of equal ones the lowest. */
-export function argmax(values: Float32Array): number {
-  let best = 0;
-  for (let index = 1; index < values.length; index += 1) {
-    if (values[index]! > values[best]!) best = index;
-  }
-  return best;
 }

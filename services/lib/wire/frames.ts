@@ -8,7 +8,7 @@ import {
   joinActivations,
   viewActivations,
 } from '../model/activations.js';
-import { MAX_DRAFT, type DraftedItem } from '../model/step.js';
+import { MAX_DRAFT, scoredRows, type DraftedItem } from '../model/step.js';
 import { MAX_FRAME_BYTES } from './codec.js';
 import { FrameSchema, ItemSchema, type Frame, type Item, type StageTime } from './gen/stage_pb.js';
 
@@ -21,7 +21,8 @@ const BYTES_PER_TOKEN = Uint32Array.BYTES_PER_ELEMENT;
 const ITEM_HEADER_BYTES = 1_024;
 
 /** A step's item as it travels: the part of it that its sender chooses. */
-export type ItemFields = Pick<Item, keyof DraftedItem | 'epoch'> & {
+export type ItemFields = Pick<Item, Exclude<keyof DraftedItem, 'score'> | 'epoch'> & {
+  readonly score?: number;
   readonly parent?: string;
   readonly path?: StageTime[];
 };
@@ -106,7 +107,8 @@ export interface Unpacked {
 
 /**
  * Takes a received frame apart. An item is refused with `invalid_frame` where it has no rows, a token id that is not
- * below `vocabulary`, an activation that is no number, or not one drafted token for each row of logits but the first. Where the rows are not
+ * below `vocabulary`, an activation that is no number, not one drafted token for each row of logits but the first, or more rows to score than there
+ * may be. Where the rows are not
  * exactly as many as the items announce (token ids when `hidden` is null, else rows of `hidden` activations), nobody
  * knows whose they are, and every item is refused.
  */
@@ -138,10 +140,11 @@ function problemOfFrame(frame: Frame, { hidden, activations }: RowShape): string
 }
 
 function problemOfItem(entry: Rows, { vocabulary }: RowShape): string | null {
-  const { count, logits, draft } = entry.item;
+  const { count, logits, draft, score = 0 } = entry.item;
   if (count === 0) return 'an item without rows';
   if (logits > count || draft.length !== Math.max(0, logits - 1) || draft.length > MAX_DRAFT)
     return `${logits} rows of logits of ${count}, ${draft.length} drafted`;
+  if (score > Math.min(count, scoredRows(vocabulary))) return `${score} rows to score of ${count}`;
   // Here and not only in the engine, where they would cost the others of their step that they are computed together.
   if ('activations' in entry) return areNumbers(entry.activations) ? null : 'activations that are no numbers';
   const wrong = entry.tokens.find((token) => token >= vocabulary);

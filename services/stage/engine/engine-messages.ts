@@ -14,10 +14,12 @@ export interface Fault {
 }
 
 /** How the worker thread starts. */
-export type EngineWorkerData = { readonly fault: Fault } & (
-  | ({ readonly engine: 'onnx' } & Required<OnnxEngineOptions>)
-  | ({ readonly engine: 'timed' } & TimedEngineOptions)
-);
+export type EngineWorkerData = { readonly fault: Fault } &
+  /** The head keeps answers to grammars, over the model's vocabulary. */
+  (
+    | ({ readonly engine: 'onnx'; readonly isHead: boolean } & Required<OnnxEngineOptions>)
+    | ({ readonly engine: 'timed' } & TimedEngineOptions)
+  );
 
 /** How the head samples a sequence. */
 export interface SamplerSpec {
@@ -25,6 +27,8 @@ export interface SamplerSpec {
   readonly prompt: readonly number[];
   /** Tokens that were sampled before it came here. */
   readonly sampled: readonly number[];
+  /** The prompt's own tokens are scored, with so many of the likeliest beside each; null: they are not. */
+  readonly score: number | null;
 }
 
 export type DraftedInput = StepInput<DraftedItem>;
@@ -46,7 +50,7 @@ export type EngineRequest =
 /** A step's result: activations of every row, or what the head sampled for each item that wanted tokens. */
 export type StepResult =
   | { readonly hidden: Activations }
-  /** In the order of the items that wanted them; an error where its logits could not be sampled. */
+  /** In the order of the items that wanted logits; an error where its logits could not be sampled. */
   | { readonly sampled: readonly (StepTokens | EngineFailure)[] };
 
 export interface EngineFailure {

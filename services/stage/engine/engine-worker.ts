@@ -1,68 +1,38 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Engine, StepOutput, StepTime } from '../../lib/engine/types.js';
-import { ServingError } from '../../lib/errors/serving-error.js';
-import type { Activations } from '../../lib/model/activations.js';
-import type { DraftedItem } from '../../lib/model/step.js';
-import { createSampler, type Sampler } from '../../lib/sampling/sampler.js';
-import { verify } from '../../lib/sampling/sampler.js';
-import type { StepTokens } from '../../lib/sampling/step-tokens.js';
+import type { Engine, StepTime } from '../../lib/engine/types.js';
+import { logitRowsOf } from '../../lib/model/step.js';
 import { claimRealTime } from '../timed/real-time.js';
 import type {
   DraftedInput,
-  EngineFailure,
   EngineReply,
   EngineRequest,
   EngineWorkerData,
   Fault,
   StepResult,
 } from './engine-messages.js';
+import type { Constraints } from './constraints.js';
+import { failureOf, Head } from './head.js';
 
 /**
- * The worker thread that computes: the engine and, in the head, the samplers. It answers requests one by one
+ * The worker thread that computes: the engine and, in the last stage, the head. It answers requests one by one
  * in their order, so that nothing of this ever runs on the event loop that answers sidecars and probes.
  */
 const port = parentPort!;
 const data = workerData as EngineWorkerData;
-const samplers = new Map<string, Sampler>();
 const idle = new Int32Array(new SharedArrayBuffer(4));
 
-function failure(reason: unknown): EngineFailure {
-  const { code, message } = ServingError.from(reason);
-  return { code, message };
+/** What computes. */
+interface Computer {
+  readonly engine: Engine;
+  readonly head: Head;
 }
 
-/** `sampleRow` picks the token after one of the step's rows of logits, of which the item's begin at `first`. */
-function sample(
-  { sequence, draft }: DraftedItem,
-  first: number,
-  sampleRow: (sampler: Sampler, row: number) => number,
-): StepTokens | EngineFailure {
-  try {
-    const sampler = samplers.get(sequence)!;
-    return { tokens: verify(draft, (row) => sampleRow(sampler, first + row)) };
-  } catch (reason) {
-    return failure(reason);
-  }
-}
-
-async function step(engine: Engine, input: DraftedInput): Promise<StepResult> {
-  const wanting = input.items.filter((item) => item.logits > 0);
-  const bestOnly = wanting.every(({ sequence }) => samplers.get(sequence)?.needsOnlyBest === true);
-  const output = await engine.step({ ...input, bestOnly });
-  if (output.hidden !== undefined) return { hidden: output.hidden };
-  const rows = wanting.reduce((sum, item) => sum + item.logits, 0);
-  const sampleRow = rowSampler(output, rows);
-  let next = 0;
-  return { sampled: wanting.map((item) => sample(item, (next += item.logits) - item.logits, sampleRow)) };
-}
-
-function rowSampler(
-  { best, logits }: Exclude<StepOutput, { hidden: Activations }>,
-  rows: number,
-): (sampler: Sampler, row: number) => number {
-  if (best !== undefined) return (sampler, row) => sampler.sampleBest(best.tokens[row]!, best.logits[row]!);
-  const vocabulary = logits.length / rows;
-  return (sampler, row) => sampler.sample(logits.subarray(row * vocabulary, (row + 1) * vocabulary));
+async function step({ engine, head }: Computer, input: DraftedInput): Promise<StepResult> {
+  const wanting = input.items.filter((item) => logitRowsOf(item) > 0);
+  // To the engine a row that is scored is a row of logits like another.
+  const items = input.items.map((item) => (item.score ? { ...item, logits: logitRowsOf(item) } : item));
+  const output = await engine.step({ ...input, items, bestOnly: head.needsOnlyBest(wanting) });
+  return output.hidden === undefined ? { sampled: head.read(wanting, output) } : { hidden: output.hidden };
 }
 
 /** Holds the engine's thread as a slower processor would, but uses none. */
@@ -71,7 +41,8 @@ function delayStep({ perStep, perSequence }: Fault, sequences: number): void {
   if (milliseconds > 0) Atomics.wait(idle, 0, 0, milliseconds);
 }
 
-async function answer(engine: Engine, request: EngineRequest): Promise<EngineReply> {
+async function answer(computer: Computer, request: EngineRequest): Promise<EngineReply> {
+  const { engine, head } = computer;
   const started = performance.now();
   let result: StepResult | null = null;
   let cached = 0;
@@ -79,17 +50,14 @@ async function answer(engine: Engine, request: EngineRequest): Promise<EngineRep
   switch (request.type) {
     case 'open':
       cached = engine.open(request.sequence, request.maxLength, request.prefix);
-      if (request.sampler !== null) {
-        const { params, prompt, sampled } = request.sampler;
-        samplers.set(request.sequence, createSampler(params, prompt, sampled));
-      }
+      if (request.sampler !== null) head.open(request.sequence, request.sampler);
       break;
     case 'close':
       engine.close(request.sequence, request.prefix);
-      samplers.delete(request.sequence);
+      head.close(request.sequence);
       break;
     case 'step':
-      result = await step(engine, request.input);
+      result = await step(computer, request.input);
       delayStep(data.fault, request.input.items.length);
       time = engine.endStep?.(request.ready);
       break;
@@ -116,6 +84,12 @@ async function createEngine(): Promise<Engine> {
   return (await import('../../lib/engine/onnx-engine.js')).createOnnxEngine(data);
 }
 
+/** An engine that computes no logits of words keeps nothing to a grammar. */
+async function constraintsOfModel(): Promise<Constraints | null> {
+  if (data.engine !== 'onnx' || !data.isHead) return null;
+  return (await import('./constraints.js')).loadConstraints(data.shards);
+}
+
 /** Only a device that is emulated needs no processor to be on time: what computes has to share them. */
 function deviceClock(): string | null {
   if (data.engine !== 'timed') return null;
@@ -124,17 +98,18 @@ function deviceClock(): string | null {
 }
 
 try {
-  const engine = await createEngine();
+  const computer = { engine: await createEngine(), head: new Head(await constraintsOfModel()) };
+  const { engine } = computer;
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     turn = turn
-      .then(() => answer(engine, request))
-      .catch((reason: unknown): EngineReply => ({ type: 'failed', error: failure(reason) }))
+      .then(() => answer(computer, request))
+      .catch((reason: unknown): EngineReply => ({ type: 'failed', error: failureOf(reason) }))
       .then(post);
     if (request.type === 'stop') turn = turn.then(() => port.close());
   });
   post({ type: 'ready', kv: engine.kv, clock: deviceClock() });
 } catch (reason) {
-  post({ type: 'failed', error: failure(reason) });
+  post({ type: 'failed', error: failureOf(reason) });
   port.close();
 }

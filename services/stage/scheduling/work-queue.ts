@@ -1,9 +1,9 @@
-import type { StepItem } from '../../lib/model/step.js';
+import type { DraftedItem, StepItem } from '../../lib/model/step.js';
 
 /** A sequence's next rows, waiting for the engine: what scheduling looks at of them. */
 export interface Work {
   readonly sequence: object;
-  readonly item: Pick<StepItem, 'position' | 'count' | 'logits'>;
+  readonly item: Pick<DraftedItem, 'position' | 'count' | 'logits' | 'score'>;
 }
 
 export type Phase = 'prefill' | 'decode';
@@ -114,6 +114,8 @@ export class WorkQueue<Part extends Work> {
     let left = Math.min(room, budget);
     for (const [index, part] of prompts.entries()) {
       if (left <= 0 || batch.length === this.#limits.maxSequences) break;
+      // The logits of a row are as long as the vocabulary: those of one prompt are enough at once.
+      if (isScored(part) && batch.some(isScored)) continue;
       const { count } = part.item;
       // A tail that would be less than a piece goes along.
       const whole = count <= left || (count < left + SMALLEST_PIECE && count <= room && index === 0);
@@ -130,6 +132,8 @@ export class WorkQueue<Part extends Work> {
     return rests;
   }
 }
+
+const isScored = ({ item: { score = 0 } }: Work): boolean => score > 0;
 
 export const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';
 

@@ -182,6 +182,7 @@ export class Sequences {
   #samplerOf(open: Open): SamplerSpec | null {
     if (this.#options.next !== null) return null;
     if (open.sampling === undefined) throw new ServingError('invalid_frame', 'an open without sampling');
-    return { params: fromSamplingMessage(open.sampling), prompt: open.prompt, sampled: open.sampled };
+    const { prompt, sampled, score = null } = open;
+    return { params: fromSamplingMessage(open.sampling), prompt, sampled, score };
   }
 }

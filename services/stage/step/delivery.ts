@@ -4,6 +4,7 @@ import type { CalleeLink } from '../../lib/mesh/callee-link.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import type { Activations } from '../../lib/model/activations.js';
 import { toSampledFields } from '../../lib/sampling/step-tokens.js';
+import { logitRowsOf } from '../../lib/model/step.js';
 import { message } from '../../lib/wire/codec.js';
 import { frameCost, packFrames, type Rows } from '../../lib/wire/frames.js';
 import { StageTimeSchema, type SampledSchema, type StageTime } from '../../lib/wire/gen/stage_pb.js';
@@ -53,13 +54,13 @@ function passOn(parts: readonly Part[], hidden: Activations, times: readonly Par
   return { sentBytes, refused: [] };
 }
 
-/** Sampled tokens, to the gateways. */
+/** Sampled tokens, and what was scored of prompts, to the gateways. */
 function answer(parts: readonly Part[], results: Sampled, times: readonly PartTime[]): Delivery {
   const byLink = new Map<CalleeLink, MessageInitShape<typeof SampledSchema>[]>();
   const refused: [Sequence, ServingError][] = [];
   let wanting = 0;
   for (const [index, { sequence, item }] of parts.entries()) {
-    if (item.logits === 0) continue;
+    if (logitRowsOf(item) === 0) continue;
     const result = results[wanting++]!;
     if (!sequence.isOpen || sequence.downstream.to !== 'gateway') continue;
     if ('code' in result) {

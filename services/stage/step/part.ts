@@ -21,11 +21,13 @@ export function release(part: Part): void {
   part.sequence.upstream.consumed(rowsCost(part));
 }
 
-/** Cuts a part of a prompt in two after so many rows; only the end of a prompt wants a token. */
+/** Cuts a part of a prompt in two after so many rows; only the end of a prompt wants a token, and what is scored are the last rows. */
 export function dividePart(part: Part, rows: number): readonly [Part, Part] {
   const { item } = part;
-  const first = { ...item, count: rows, logits: 0, draft: [] };
-  const rest = { ...item, position: item.position + rows, count: item.count - rows };
+  const { count, score = 0 } = item;
+  const left = count - rows;
+  const first = { ...item, count: rows, logits: 0, draft: [], score: Math.max(0, score - left) };
+  const rest = { ...item, position: item.position + rows, count: left, score: Math.min(score, left) };
   if ('tokens' in part) {
     const { tokens } = part;
     return [
@@ -34,7 +36,7 @@ export function dividePart(part: Part, rows: number): readonly [Part, Part] {
     ];
   }
   const { activations } = part;
-  const end = (activations.length / item.count) * rows;
+  const end = (activations.length / count) * rows;
   return [
     { ...part, item: first, activations: activations.subarray(0, end) },
     { ...part, item: rest, activations: activations.subarray(end) },
@@ -43,12 +45,13 @@ export function dividePart(part: Part, rows: number): readonly [Part, Part] {
 
 /** One step's input, its rows copied together into an array that can be handed to the worker thread. */
 export function toStepInput(parts: readonly Part[]): DraftedInput {
-  const items = parts.map(({ sequence, item: { position, count, logits, draft } }) => ({
+  const items = parts.map(({ sequence, item: { position, count, logits, draft, score = 0 } }) => ({
     sequence: sequence.key,
     position,
     count,
     logits,
     draft,
+    score,
   }));
   const tokens = parts.flatMap((part) => ('tokens' in part ? part.tokens : []));
   if (tokens.length > 0) return { items, tokens: Int32Array.from(tokens) };

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import ort from 'onnxruntime-node';
-import { argmax } from '../../../services/lib/sampling/sampler.js';
+import { argmax } from '../../../services/lib/sampling/logits.js';
 import type { Engine, Precision, StepInput } from '../../../services/lib/engine/types.js';
 import { largestDifference, stepThrough } from '../../support/engine-steps.js';
 import { smallModels } from '../../support/engines.js';

@@ -10,6 +10,7 @@ import { ResponseStore } from '../../../services/gateway/responses/response-stor
 import { parseKeyList } from '../../../services/gateway/keys/key-list.js';
 import { KeyRing } from '../../../services/gateway/keys/key-ring.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
+import { ConstraintSources } from '../../../services/gateway/text/constraint-sources.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
@@ -79,6 +80,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
   const { chatTemplate = lineTemplate } = options;
   const text: ModelText = { tokenizer, chatTemplate, specialTokensInContent: 'text' };
+  const textWork = new TextWork(text, options.textPool ?? null);
   const limits = { ...limitsFor(32_768), ...options.limits };
   const metrics = createGatewayMetrics(createMetricsRegistry(), admission);
   const demand = { asked: noop, began: noop, ended: noop };
@@ -96,7 +98,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     operatorKey: options.operatorKey === undefined ? null : new Secret(options.operatorKey),
     backend,
     text,
-    textWork: new TextWork(text, options.textPool ?? null),
+    textWork,
+    constraintSources: new ConstraintSources(textWork),
     textLimit: options.textLimit ?? null,
     model: {
       id: 'test/model',

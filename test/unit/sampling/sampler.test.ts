@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { argmax, createSampler } from '../../../services/lib/sampling/sampler.js';
+import { argmax } from '../../../services/lib/sampling/logits.js';
+import { createSampler } from '../../../services/lib/sampling/sampler.js';
 import { draw } from '../../../services/lib/sampling/draw.js';
 import { neutral } from '../../support/sampling.js';
 import { thrownBy } from '../../support/thrown-by.js';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';
-import { argmax, createSampler, type Sampler, verify } from '../../../services/lib/sampling/sampler.js';
+import { argmax } from '../../../services/lib/sampling/logits.js';
+import { createSampler, type Sampler, verify } from '../../../services/lib/sampling/sampler.js';
 import { greedy } from '../../support/sampling.js';
 import { thrownBy } from '../../support/thrown-by.js';
 

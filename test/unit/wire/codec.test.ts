@@ -149,11 +149,25 @@ describe('frames', () => {
       { items: [{ ...itemOf('s', 17), logits: 17, draft: new Array<number>(16).fill(1) }], tokens: LONG },
       null,
     ],
+    ['more rows to score than rows', { items: [{ ...itemOf('s', 1), score: 2 }], tokens: [1] }, null],
   ])('are refused with %s', (_name, { items, ...content }, hidden) => {
     const frame = create(FrameSchema, { items: items.map((item) => create(ItemSchema, item)), ...content });
     const { rows, refused } = unpackFrame(frame, { hidden, activations: 'f32', vocabulary: 10 });
     expect(rows).toEqual([]);
     expect(refused).toMatchObject([{ item: { sequence: 's' }, reason: { code: 'invalid_frame' } }]);
+  });
+
+  it('may have as many rows to score as 8 MiB hold logits, and no more', () => {
+    const unpacked = (count: number) =>
+      unpackFrame(
+        create(FrameSchema, {
+          items: [create(ItemSchema, { ...itemOf('s', count), score: count })],
+          tokens: new Array<number>(count).fill(1),
+        }),
+        { hidden: null, activations: 'f32', vocabulary: 1 << 18 },
+      );
+    expect(unpacked(8).rows).toHaveLength(1);
+    expect(unpacked(9).refused).toMatchObject([{ reason: { code: 'invalid_frame' } }]);
   });
 });
 

@@ -4,6 +4,8 @@ import { toolStyleOf, type ToolStyle } from '../../../lib/model/text/tool-style.
 import { readChatRequest, type ChatRequest } from '../../../lib/openai/chat-request.js';
 import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
 import { readCompletionRequest, type CompletionRequest } from '../../../lib/openai/completion-request.js';
+import type { GenerationSettings } from '../../../lib/openai/generation-fields.js';
+import { constraintOf } from '../../../lib/sampling/params.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead, planOf, type GenerationPlan } from '../../answer/choice.js';
@@ -65,7 +67,8 @@ export async function answerChat(
     const limits = outputLimits(settings, Infinity, gateway.maxTokens);
     const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
     const calls = callReading(toolUse, styleOf(gateway, rendering));
-    await answer(planOf(tenantOf(response), { prompts, settings, calls, ...wording }), trace);
+    const bound = await bindToForm(gateway, response, settings, trace);
+    await answer(planOf(tenantOf(response), { prompts, settings: bound, calls, ...wording }), trace);
   });
 }
 
@@ -91,9 +94,24 @@ export async function answerTexts(
       const ids = typeof prompt === 'string' ? next.next().value! : prompt;
       return fitContext(ids, limits, model.contextLength, 'prompt');
     });
-    const plan = planOf(tenantOf(response), { prompts, settings, calls: null, ...wording });
+    const bound = await bindToForm(gateway, response, settings, trace);
+    const plan = planOf(tenantOf(response), { prompts, settings: bound, calls: null, ...wording });
     await respond(gateway, response, plan, trace);
   });
+}
+
+/** The settings with the constraint that their form makes, if there is any. Throws `invalid_grammar`, `unsupported_schema`. */
+async function bindToForm(
+  { constraintSources }: Gateway,
+  response: Response,
+  settings: GenerationSettings,
+  trace: RequestTrace,
+): Promise<GenerationSettings> {
+  const { form, sampling } = settings;
+  if (form === null) return settings;
+  const { signal } = abortOnDisconnect(response);
+  const source = await trace.measure('tokenize', () => constraintSources.of(form, signal));
+  return { ...settings, sampling: { ...sampling, constraint: constraintOf(source, sampling.stopIds) } };
 }
 
 /** How the model of a chat calls tools: as its template says, or that of the request. */

@@ -9,7 +9,7 @@ import { letterText, LETTER_EOS } from '../../../../services/lib/model/gguf/lett
 import { prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { stageRanges } from '../../../../services/lib/model/split.js';
 import { loadTokenizer } from '../../../../services/lib/model/text/tokenizer.js';
-import { argmax } from '../../../../services/lib/sampling/sampler.js';
+import { argmax } from '../../../../services/lib/sampling/logits.js';
 import { thrownBy } from '../../../support/thrown-by.js';
 
 const config = modelShape('llama-2-13b');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Choice } from '../../../../services/gateway/answer/choice.js';
 import { ChoiceDecoder, type Piece } from '../../../../services/gateway/answer/decoder.js';
 import { neutral } from '../../../support/sampling.js';
-import { byteTokenizer, EOS, say } from '../byte-text.js';
+import { BOS, byteTokenizer, EOS, say } from '../byte-text.js';
 
 function choice(changes: Partial<Choice> & { minTokens?: number }): Choice {
   const { minTokens = 0, ...rest } = changes;
@@ -92,11 +92,88 @@ describe('decoding a choice', () => {
     }
   });
 
-  test('keeps the log probabilities of the tokens that belong to the answer', () => {
-    const logprobs = [1, 2, 3].map((rank) => ({ logprob: -rank, rank, ids: [], values: [] }));
-    const decoder = new ChoiceDecoder(choice({}), byteTokenizer);
-    const piece = decoder.push({ tokens: [97, EOS, 98], logprobs });
-    expect(piece).toMatchObject({ tokens: [97, EOS], logprobs: logprobs.slice(0, 2) });
+  describe('tells of tokens', () => {
+    const rated = { sampling: { ...choice({}).sampling, logprobs: 1 } };
+    const told = (id: number) => ({ logprob: -id / 1000, rank: 1, ids: [id], values: [-id / 1000] });
+    const run = (text: string, of: Partial<Choice>, step = 1): Piece[] => {
+      const decoder = new ChoiceDecoder(choice({ ...rated, ...of }), byteTokenizer);
+      const tokens = say(text);
+      const pieces: Piece[] = [];
+      for (let from = 0; from < tokens.length && pieces.at(-1)?.finishReason !== 'stop'; from += step) {
+        const some = tokens.slice(from, from + step);
+        pieces.push(decoder.push({ tokens: some, logprobs: some.map(told) }));
+      }
+      return pieces;
+    };
+    const idsOf = (pieces: readonly Piece[]) =>
+      pieces.flatMap(({ logprobs }) => logprobs!.map(({ id }) => id));
+
+    test.each([1, 3, 50])('of all that is shown, and of the token that ends it, in steps of %d', (step) => {
+      const pieces = run('a\u2603b', {}, step);
+      expect(idsOf(pieces)).toEqual(say('a\u2603b'));
+      expect(pieces.flatMap(({ logprobs }) => logprobs!.map(({ offset }) => offset))).toEqual([
+        0, 1, 1, 1, 2, 3,
+      ]);
+      expect(pieces.flatMap(({ logprobs }) => logprobs!.map(({ text }) => text))).toEqual([
+        'a',
+        'bytes:\\xe2',
+        'bytes:\\x98',
+        'bytes:\\x83',
+        'b',
+        '</s>',
+      ]);
+    });
+
+    test.each([1, 2, 50])(
+      'of none that a stop string cuts off, not even in pieces, in steps of %d',
+      (step) => {
+        const pieces = run('ab. cd.e', { stop: ['d.'] }, step);
+        expect(idsOf(pieces)).toEqual([...Buffer.from('ab. c')]);
+        expect(idsOf(run('ab. cd.e', { stop: ['d.'], includeStop: true }, step))).toEqual([
+          ...Buffer.from('ab. cd.'),
+        ]);
+        expect(idsOf(run('ab', { stop: ['</s>'] }, step))).toEqual([...Buffer.from('ab')]);
+        // Nobody is told of what may yet be cut off.
+        let text = '';
+        let count = 0;
+        for (const piece of pieces) {
+          text += piece.text;
+          count += piece.logprobs!.length;
+          expect(count).toBe(text.length);
+        }
+      },
+    );
+
+    test('of the prompt, where it is shown, and where it is told of apart', () => {
+      const prompt = [BOS, ...Buffer.from('hi'), EOS];
+      const scored = { from: 1, logprobs: prompt.slice(1).map(told) };
+      const push = (of: Partial<Choice>): Piece =>
+        new ChoiceDecoder(choice({ ...rated, prompt, stop: ['h'], ...of }), byteTokenizer).push({
+          tokens: [97],
+          logprobs: [told(97)],
+          scored,
+        });
+      const before = push({ echo: 'before' });
+      expect([before.text, idsOf([before])]).toEqual(['hia', [...prompt, 97]]);
+      expect(before.logprobs!.map(({ offset }) => offset)).toEqual([0, 0, 1, 2, 2]);
+      expect(before.logprobs!.map(({ rating }) => rating?.logprob ?? null)).toEqual([
+        null,
+        -0.104,
+        -0.105,
+        -0.257,
+        -0.097,
+      ]);
+      const alone = push({ echo: 'alone' });
+      expect(alone).toMatchObject({ text: 'hi', tokens: [], finishReason: 'length' });
+      expect(idsOf([alone])).toEqual(prompt);
+      const apart = push({ promptLogprobs: 0 });
+      expect([apart.text, idsOf([apart]), apart.promptLogprobs!.map(({ id }) => id)]).toEqual([
+        'a',
+        [97],
+        prompt,
+      ]);
+      expect(apart.promptLogprobs!.every(({ top }) => top.length === 0)).toBe(true);
+    });
   });
 
   test('looks for stop strings only after min_tokens', () => {

@@ -20,6 +20,7 @@ describe('a leg', () => {
       outbox: new Outbox(),
       prefillChunk: (rows) => rows,
       drafter: null,
+      scores: null,
       prefix: null,
     });
   });

@@ -146,6 +146,7 @@ export const backendOver = (mesh: MemoryMesh, options: Partial<MeshBackendOption
     ],
     prefillChunk: 512,
     prefillChunkAlone: 64,
+    scoreChunk: 3,
     stepTimeoutMs: 60_000,
     patienceMs: 60_000,
     reroutes: reroutesCounter(),

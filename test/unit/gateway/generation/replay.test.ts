@@ -4,7 +4,8 @@ import type {
   MeshBackend,
   MeshBackendOptions,
 } from '../../../../services/gateway/generation/mesh-backend.js';
-import type { SamplingParams } from '../../../../services/lib/sampling/params.js';
+import { sourceOfForm } from '../../../../services/lib/grammar/source.js';
+import { constraintOf, type SamplingParams } from '../../../../services/lib/sampling/params.js';
 import type { StepTokens } from '../../../../services/lib/sampling/step-tokens.js';
 import { prefixBlocks } from '../../../../services/lib/model/prefix-blocks.js';
 import { eventually } from '../../../support/eventually.js';
@@ -14,6 +15,8 @@ import { backendOver, reroutesCounter } from './memory-mesh.js';
 import { SamplingMesh, VOCABULARY } from './sampling-mesh.js';
 
 const drawn = { ...greedy, temperature: 1.2 };
+/** One of the first six letters, then one of the others, over and over. */
+const pairs = constraintOf(sourceOfForm({ kind: 'regex', pattern: '([a-f][g-l])+' }), []);
 const request = { prompt: [1, 2, 3, 1, 2], sampling: greedy, maxTokens: 24 };
 
 describe('a generation whose route breaks', () => {
@@ -84,6 +87,8 @@ describe('a generation whose route breaks', () => {
       ['drawn tokens', drawn],
       ['penalties over prompt and output', { ...drawn, repetitionPenalty: 1.4 }],
       ['penalties over the output', { ...greedy, presencePenalty: 0.7, frequencyPenalty: 0.6 }],
+      ['a grammar', { ...greedy, constraint: pairs }],
+      ['a grammar, drawn', { ...drawn, constraint: pairs, repetitionPenalty: 1.3 }],
       ['min_tokens', { ...drawn, minTokens: 14, stopIds: [1, 2, 3, 4, 5, 6] }],
       ['everything', { ...drawn, topK: 5, topP: 0.9, repetitionPenalty: 1.2, logitBias: [[3, 1]] as const }],
     ])('goes on as if nothing had been, with %s', async (_name, sampling) => {
@@ -94,6 +99,88 @@ describe('a generation whose route breaks', () => {
         expect(await run(sampling)).toEqual(expected);
       }
       expect(await rerouted()).toEqual({ replica_lost: 5 });
+    });
+  });
+
+  it('keeps to its grammar, and ends where that does', async () => {
+    const form = { kind: 'regex', pattern: '([a-f][g-l]){3}a' } as const;
+    const sampling = { ...drawn, constraint: constraintOf(sourceOfForm(form), []) };
+    for (const breaks of [false, true]) {
+      if (breaks) atToken(4, breakRoute('stream_broken'));
+      const text = (await run(sampling)).map((id) => String.fromCharCode(97 + id)).join('');
+      expect(text).toMatch(/^([a-f][g-l]){3}a$/);
+    }
+    await eventually('the close', () => system.firsts.flatMap(({ closes }) => closes).length === 3);
+  });
+
+  describe('with log probabilities', () => {
+    const prompt = Array.from({ length: 11 }, (_, index) => (index * 5) % VOCABULARY);
+    const sampling = { ...drawn, logprobs: 3 };
+    const rated = async (): Promise<StepTokens[]> => {
+      const steps: StepTokens[] = [];
+      const { tokens } = await generate({ prompt, sampling, maxTokens: 6, score: 2 });
+      for await (const step of tokens) steps.push(step);
+      return steps;
+    };
+
+    it('asks for all rows of the prompt in small chunks, and for none that may be cached', async () => {
+      const [first, ...rest] = await rated();
+      expect(first!.scored).toMatchObject({ from: 1 });
+      expect(first!.scored!.logprobs).toHaveLength(prompt.length - 1);
+      expect(first!.scored!.logprobs.every(({ ids }) => ids.length === 2)).toBe(true);
+      expect(rest.map(({ scored }) => scored)).toEqual(new Array(5).fill(undefined));
+      expect([first!, ...rest].every(({ logprobs }) => logprobs?.[0]!.ids.length === 3)).toBe(true);
+      const opened = system.firsts.flatMap(({ opens }) => opens);
+      expect(opened).toMatchObject([{ prompt, score: 2, prefix: [] }]);
+      expect(system.steps.slice(0, 4)).toEqual(['1@0', '1@3', '1@6', '1@9']);
+    });
+
+    it.each([0, 3, 6, 9])('keeps what was scored when its route breaks in the chunk at %d', async (chunk) => {
+      const expected = await rated();
+      const scored: number[] = [];
+      let broken = false;
+      system.onStep = (item, open) => {
+        // What was sent of the first route is dropped there.
+        if (broken && item.epoch === 1) return true;
+        if (!broken && item.position === chunk) {
+          broken = true;
+          return breakRoute('stream_broken')(item, open);
+        }
+        const { position, count, score = 0 } = item;
+        for (let row = position + count - score; row < position + count; row++) scored.push(row);
+        return false;
+      };
+      expect(await rated()).toEqual(expected);
+      // Each once, though the prompt was fed twice; and the last, which the first token is sampled after.
+      expect(scored).toEqual([...prompt.keys()]);
+    });
+
+    it('keeps them when it breaks later, and asks for none again', async () => {
+      const expected = await rated();
+      atToken(prompt.length - request.prompt.length + 2, breakRoute('stream_broken'));
+      expect(await rated()).toEqual(expected);
+      expect(system.firsts.flatMap(({ opens }) => opens).at(-1)).toMatchObject({
+        epoch: 2,
+        prompt: [],
+        prefix: [],
+      });
+      expect(system.firsts.flatMap(({ opens }) => opens).at(-1)!.score).toBeUndefined();
+    });
+
+    it.each([
+      ['of its prompt', { score: 1 }],
+      ['of its tokens', { sampling: { ...greedy, logprobs: 0 } }],
+    ])('ends a sequence whose head tells none %s', async (_what, asked) => {
+      for (const first of system.firsts) {
+        first.onFrame = ({ items }) => {
+          const { sequence, epoch, position, count } = items.at(-1)!;
+          if (items.at(-1)!.logits === 0) return;
+          const sampled = [{ sequence, epoch, position: position + count, tokens: [1] }];
+          for (const head of system.heads) head.send({ case: 'tokens', value: { sampled } });
+        };
+      }
+      const { tokens } = await generate(asked);
+      expect((await thrownBy(() => collect(tokens))).code).toBe('invalid_frame');
     });
   });
 

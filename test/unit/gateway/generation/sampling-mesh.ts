@@ -1,20 +1,32 @@
 import { fromSamplingMessage } from '../../../../services/lib/sampling/params.js';
-import { createSampler, verify, type Sampler } from '../../../../services/lib/sampling/sampler.js';
+import { createTokenTrie } from '../../../../services/lib/grammar/token-trie.js';
+import { toSampledFields } from '../../../../services/lib/sampling/step-tokens.js';
+import { logitRowsOf } from '../../../../services/lib/model/step.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import type { ItemFields } from '../../../../services/lib/wire/frames.js';
+import { Constraints } from '../../../../services/stage/engine/constraints.js';
+import { Head } from '../../../../services/stage/engine/head.js';
 import { MemoryMesh, type MemoryReplica } from './memory-mesh.js';
 
 export const VOCABULARY = 12;
 
+/** Tokens are the letters from `a` on. */
+const constraints = new Constraints(
+  createTokenTrie(
+    { vocabularySize: VOCABULARY, bytesOf: (id) => Uint8Array.of(97 + id), isSpecial: () => false },
+    VOCABULARY,
+  ),
+);
+
 interface Running {
   readonly open: BodyOf<'open'>;
-  readonly sampler: Sampler;
+  readonly head: Head;
   /** What has been fed, by position. */
   readonly fed: number[];
 }
 
 /**
- * Two stages of two replicas each that "compute" and really sample: a token's logits are a function of all
+ * Two stages of two replicas each that "compute" and whose head is real: a token's logits are a function of all
  * tokens up to it that this route has been fed, so nothing but the right tokens at the right positions, and the
  * right state of the sampler, goes on as an undisturbed sequence would.
  */
@@ -22,7 +34,7 @@ export class SamplingMesh {
   readonly mesh = new MemoryMesh();
   readonly firsts: readonly MemoryReplica[];
   readonly heads: readonly MemoryReplica[];
-  /** Steps that wanted tokens, as `epoch@position`. */
+  /** Steps that wanted tokens or scores, as `epoch@position`. */
   readonly steps: string[] = [];
   /** Called before a step is answered; one that returns true is never answered. */
   onStep: (item: ItemFields, open: BodyOf<'open'>) => boolean = () => false;
@@ -47,9 +59,10 @@ export class SamplingMesh {
   }
 
   open(open: BodyOf<'open'>): void {
-    const { sequence, epoch, sampling, prompt, sampled } = open;
-    const sampler = createSampler(fromSamplingMessage(sampling!), prompt, sampled);
-    this.#running.set(`${sequence}/${epoch}`, { open, sampler, fed: [] });
+    const { sequence, epoch, sampling, prompt, sampled, score = null } = open;
+    const head = new Head(constraints);
+    head.open(sequence, { params: fromSamplingMessage(sampling!), prompt, sampled, score });
+    this.#running.set(`${sequence}/${epoch}`, { open, head, fed: [] });
     this.headOf(open).send({ case: 'opened', value: { sequence, epoch } });
   }
 
@@ -58,17 +71,22 @@ export class SamplingMesh {
     for (const item of items) {
       const running = this.#running.get(`${item.sequence}/${item.epoch}`)!;
       running.fed.splice(item.position, Infinity, ...tokens.slice(row, (row += item.count)));
-      if (item.logits > 0) this.#sample(item, running);
+      if (logitRowsOf(item) > 0) this.#sample(item, running);
     }
   }
 
-  #sample(item: ItemFields, { open, sampler, fed }: Running): void {
-    const { sequence, epoch, position, count, logits, draft } = item;
+  #sample(item: ItemFields, { open, head, fed }: Running): void {
+    const { sequence, epoch, position, count, draft } = item;
     this.steps.push(`${epoch}@${position}`);
     if (this.onStep(item, open)) return;
-    const first = position + count - logits + 1;
-    const tokens = verify(draft, (row) => sampler.sample(logitsOf(fed.slice(0, first + row))));
-    const sampled = [{ sequence, epoch, position: position + count - draft.length, tokens }];
+    const rows = logitRowsOf(item);
+    const logits = new Float32Array(rows * VOCABULARY);
+    const first = position + count - rows + 1;
+    for (let row = 0; row < rows; row++) logits.set(logitsOf(fed.slice(0, first + row)), row * VOCABULARY);
+    const [step] = head.read([item], { logits });
+    if ('code' in step!) throw new Error(step.message);
+    const at = position + count - draft.length;
+    const sampled = [{ sequence, epoch, position: at, ...toSampledFields(step!) }];
     this.headOf(open).send({ case: 'tokens', value: { sampled } });
   }
 }

@@ -142,6 +142,20 @@ describe('refusals', () => {
   });
 
   test.each([
+    [CHAT, { logprobs: 2 }, 'logprobs'],
+    [CHAT, { top_logprobs: 2 }, 'top_logprobs'],
+    [CHAT, { logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
+    [CHAT, { prompt_logprobs: -1 }, 'prompt_logprobs'],
+    [CHAT, { prompt_logprobs: 1, stream: true }, 'prompt_logprobs'],
+    ['/v1/completions', { logprobs: 21 }, 'logprobs'],
+    ['/v1/completions', { logprobs: true }, 'logprobs'],
+    ['/v1/completions', { max_tokens: 0 }, 'max_tokens'],
+    ['/v1/completions', { echo: 'yes' }, 'echo'],
+  ])('invalid_value of log probabilities: %s %j', async (path, fields, param) => {
+    expect(await refusal(path, { messages, prompt: 'a', ...fields })).toEqual([400, 'invalid_value', param]);
+  });
+
+  test.each([
     [CHAT, { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
     [CHAT, { tools: [NOW], tool_choice: 'required' }, 'tool_choice'],
     [CHAT, { tools: [NOW], tool_choice: { type: 'function', function: { name: 'now' } } }, 'tool_choice'],
@@ -152,27 +166,19 @@ describe('refusals', () => {
       'tools[1].function.strict',
     ],
     [CHAT, { functions: [{ name: 'now' }] }, 'functions'],
-    [CHAT, { response_format: { type: 'json_object' } }, 'response_format'],
-    [CHAT, { logprobs: true }, 'logprobs'],
     [CHAT, { modalities: ['text', 'audio'] }, 'modalities'],
-    [CHAT, { grammar: 'root ::= "yes"' }, 'grammar'],
-    [CHAT, { json_schema: { type: 'object' } }, 'json_schema'],
-    [CHAT, { regex: 'yes|no' }, 'regex'],
-    [CHAT, { ebnf: 'root ::= "yes"' }, 'ebnf'],
-    [CHAT, { format: 'json' }, 'format'],
-    [CHAT, { format: { type: 'object' } }, 'format'],
-    [CHAT, { guided_choice: ['yes', 'no'] }, 'guided_choice'],
     [CHAT, { structural_tag: '{}' }, 'structural_tag'],
+    [CHAT, { grammar_string: 'root ::= "yes"' }, 'grammar_string'],
     [CHAT, { stop_regex: '[.]' }, 'stop_regex'],
     [CHAT, { options: { num_predict: 3 } }, 'options'],
     [CHAT, { lora_path: 'a' }, 'lora_path'],
     [CHAT, { chat_template: '{{ messages }}' }, 'chat_template'],
     ['/tokenize', { prompt: null, chat_template: '{{ messages }}' }, 'chat_template'],
     [CHAT, { documents: [{ text: 'a' }] }, 'documents'],
-    ['/v1/completions', { grammar: 'root ::= "yes"' }, 'grammar'],
     ['/v1/completions', { system: 'Be brief.' }, 'system'],
     ['/v1/completions', { best_of: 3, n: 2 }, 'best_of'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages[0].content[0]'],
+    [CHAT, { echo: true }, 'echo'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] }, 'messages[0].content[0]'],
     [CHAT, { messages: [{ role: 'user', content: [{ type: 'file', file: {} }] }] }, 'messages[0].content[0]'],
     [
@@ -180,10 +186,8 @@ describe('refusals', () => {
       { messages: [{ role: 'assistant', tool_calls: [{ type: 'custom', custom: { name: 'f' } }] }] },
       'messages[0].tool_calls[0].type',
     ],
-    ['/v1/completions', { echo: true }, 'echo'],
     ['/v1/completions', { suffix: 'x' }, 'suffix'],
     ['/v1/completions', { best_of: 2 }, 'best_of'],
-    ['/v1/completions', { logprobs: 0 }, 'logprobs'],
   ])('unsupported_parameter: %s %j', async (path, fields, param) => {
     expect(await refusal(path, { messages, prompt: 'a', ...fields })).toEqual([
       400,

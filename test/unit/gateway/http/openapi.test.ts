@@ -52,7 +52,7 @@ describe('/openapi.json', () => {
     ['/v1/chat/completions', { messages: [{ role: 'robot', content: 'Hi' }] }],
     ['/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], seed: 1.5 }],
     ['/v1/completions', { prompt: [1.5] }],
-    ['/v1/completions', { prompt: 'Hi', max_tokens: 0 }],
+    ['/v1/completions', { prompt: 'Hi', max_tokens: -1 }],
     ['/v1/responses', { input: 7 }],
     ['/v1/messages', { messages: [{ role: 'user', content: 'Hi' }] }],
     ['/api/chat', { options: { temperature: 9 } }],

@@ -49,6 +49,16 @@ function drain(waiting: readonly Part[], budget: number): Part[][] {
 }
 
 describe('the queue of a scheduler', () => {
+  it('computes the rows of one prompt that is scored at a time, beside all others', () => {
+    const scored = { ...prompt(5), score: 5 };
+    const items = [scored, scored, prompt(5), scored];
+    const steps = drain(
+      items.map((item, order) => ({ sequence: sequences[order]!, item, order })),
+      Infinity,
+    );
+    expect(steps.map((step) => step.map(({ order }) => order))).toEqual([[0, 2], [1], [3]]);
+  });
+
   it('runs every row once, within the limits, a sequence at most once a step and in its order', () => {
     fc.assert(
       fc.property(parts, budgets, (waiting, budget) => {
