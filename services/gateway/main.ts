@@ -27,6 +27,9 @@ import { MeshBackend } from './generation/mesh-backend.js';
 import { createGatewayMetrics } from './telemetry/metrics.js';
 import type { Round } from './telemetry/rounds.js';
 import { Reporter } from './report/reporter.js';
+import { LoadLog } from './watch/load-log.js';
+import { MeshWatch } from './watch/mesh-watch.js';
+import { RequestLog } from './watch/request-log.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
@@ -79,7 +82,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     startPatienceMs: config.startPatienceSeconds * 1000,
-    reroutes: metrics.reroutes,
+    reroutes: {
+      inc: (labels) => {
+        metrics.reroutes.inc(labels);
+        watch.moved(labels.reason);
+      },
+    },
     // How many guesses would be right is nothing that an engine can tell which computes nothing.
     speculation: config.speculation === 'auto' && engine === null ? metrics : null,
     prefixCache: config.prefixCache,
@@ -95,8 +103,22 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     totals: () => backend.totals(),
     room: () => backend.occupation(),
   });
+  const load = new LoadLog();
+  const requests = new RequestLog((record) => load.ended(record));
+  const watch = new MeshWatch({
+    gateway: config.replica,
+    topology: () => backend.topology(),
+    links: () => backend.replicaLinks(),
+    report: (seconds) => reporter.report(seconds),
+    counts: () => ({
+      running: Math.max(0, admission.running - backend.waiting),
+      waiting: admission.waiting + backend.waiting,
+    }),
+    load,
+  });
   const onRound = (round: Round): void => {
     reporter.add(round);
+    load.round(round);
     demand.generated(round.tokens);
   };
   const looking = setInterval(() => demand.look(), DEMAND_LOOK_MS).unref();
@@ -120,9 +142,11 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound },
+    inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound, watcher: requests },
     demand,
     reporter,
+    watch: { mesh: watch, requests, load, traceUrl: config.traceUrl },
+    console: config.console,
     log,
     limits: limitsFor(model.config.maxPositions),
     maxTokens: config.maxTokens,
@@ -156,6 +180,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await whenAborted(stopped);
   backend.drain();
   const withdrawn = withdraw();
+  watch.close();
   await Promise.race([http.finish(), delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   clearInterval(looking);
   scaler?.close();

@@ -7,9 +7,11 @@ import { crossOrigin, knownHost } from './middleware/origins.js';
 import { requestId } from './middleware/request-id.js';
 import { traceRequests } from './middleware/trace-requests.js';
 import { chatCompletions, completions } from './routes/inference.js';
+import { consolePage } from './routes/console.js';
 import { listModels, retrieveModel } from './routes/models.js';
 import { health, ready, report, topology } from './routes/operations.js';
 import { detokenize, tokenize } from './routes/text.js';
+import { watchRoutes } from './routes/watch.js';
 
 const INFERENCE_ROUTES = ['/v1/chat/completions', '/v1/completions'];
 
@@ -20,6 +22,9 @@ export function createApp(gateway: Gateway): Express {
   if (typeof gateway.model.engine === 'string') app.use(engineHeader(gateway.model.engine));
   app.use(knownHost(gateway.host, gateway.allowedHosts));
   if (gateway.corsOrigins.length > 0) app.use(crossOrigin(gateway.corsOrigins));
+  const page = gateway.console ? consolePage() : null;
+  if (page !== null) app.use(page);
+  app.use(watchRoutes(gateway.watch));
   for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));
   app.use(jsonBody(gateway.limits.bodyBytes));
 

@@ -9,6 +9,7 @@ import type { Inferences } from '../telemetry/request-trace.js';
 import type { GatewayMetrics } from '../telemetry/metrics.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { Reporter } from '../report/reporter.js';
+import type { Watch } from './routes/watch.js';
 import type { TextLimit } from '../text/text-task.js';
 import type { TextWork } from '../text/text-work.js';
 
@@ -50,6 +51,9 @@ export interface Gateway {
   readonly inferences: Inferences;
   readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
   readonly reporter: Pick<Reporter, 'report'>;
+  readonly watch: Watch;
+  /** Whether `GET /` is the console. */
+  readonly console: boolean;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;
   readonly maxTokens: MaxTokensPolicy;

@@ -7,6 +7,9 @@ import { limitsFor, type HttpLimits } from '../../../services/gateway/http/gatew
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
+import { LoadLog } from '../../../services/gateway/watch/load-log.js';
+import { MeshWatch } from '../../../services/gateway/watch/mesh-watch.js';
+import { RequestLog } from '../../../services/gateway/watch/request-log.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
@@ -24,6 +27,7 @@ export interface TestGateway {
   readonly owed: { readonly bytes: number };
   readonly backend: ScriptedBackend;
   readonly admission: Admission;
+  readonly watch: MeshWatch;
   readonly client: OpenAI;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   /** The value of one line of /metrics. */
@@ -60,6 +64,16 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
   const text: ModelText = { tokenizer, chatTemplate: lineTemplate, specialTokensInContent: 'text' };
   const limits = { ...limitsFor(32_768), ...options.limits };
+  const load = new LoadLog();
+  const requests = new RequestLog((record) => load.ended(record));
+  const watch = new MeshWatch({
+    gateway: 'gateway-1',
+    topology: () => backend.topology(),
+    links: () => [],
+    report: options.report ?? noReport,
+    counts: () => ({ running: admission.running, waiting: admission.waiting }),
+    load,
+  });
   const app = createApp({
     host: '127.0.0.1',
     allowedHosts: options.allowedHosts ?? [],
@@ -84,10 +98,13 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       tracer: options.tracer ?? trace.getTracer('test'),
       decodeInterval: 2,
       content: false,
-      onRound: () => undefined,
+      onRound: (round) => load.round(round),
+      watcher: requests,
     },
     demand: { asked: noop, began: noop, ended: noop },
     reporter: { report: options.report ?? noReport },
+    watch: { mesh: watch, requests, load, traceUrl: null },
+    console: false,
     log: pino({ level: 'silent' }),
     limits,
     maxTokens: options.maxTokens ?? 'clamp',
@@ -104,6 +121,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     owed: limits.owed,
     backend,
     admission,
+    watch,
     client: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 }),
     post: (path, body, headers = {}) =>
       fetch(url + path, {
@@ -116,6 +134,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
       return found === undefined ? undefined : Number(found.slice(line.length));
     },
-    close: () => server.close(),
+    close: () => {
+      watch.close();
+      return server.close();
+    },
   };
 }
