@@ -94,5 +94,5 @@ function Standing() {
   );
 }
 
-void listen(new AbortController().signal);
+void listen();
 render(<Console />, document.getElementById('console')!);

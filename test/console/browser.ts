@@ -40,7 +40,11 @@ export async function openPage(
   { viewport = DESKTOP, dark = false }: OpenOptions = {},
   prepare: (page: Page) => Promise<void> = () => Promise.resolve(),
 ): Promise<Opened> {
-  const context = await browser.newContext({ viewport, colorScheme: dark ? 'dark' : 'light' });
+  const context = await browser.newContext({
+    viewport,
+    colorScheme: dark ? 'dark' : 'light',
+    reducedMotion: 'reduce',
+  });
   const page = await context.newPage();
   const problems: string[] = [];
   const asked: string[] = [];

@@ -23,9 +23,7 @@ export const Answer = memo(function Answer({ message, showGuessed, onRetry }: An
       ) : (
         <Markdown text={text} />
       )}
-      {isRunning && (
-        <span class="caret" aria-label={text === '' ? 'waiting for the first token' : 'writing'} />
-      )}
+      {isRunning && text === '' && <span class="caret" role="img" aria-label="waiting for the first token" />}
       {ending === 'failed' && (
         <p class="failure" role="alert">
           {error}
@@ -33,7 +31,8 @@ export const Answer = memo(function Answer({ message, showGuessed, onRetry }: An
       )}
       {!isRunning && (
         <footer class="receipt">
-          {receipt !== undefined && receipt.tokens > 0 && <Figures receipt={receipt} ending={ending} />}
+          {receipt !== undefined && receipt.tokens > 0 && <Figures receipt={receipt} />}
+          {END_WORDS[ending ?? ''] !== undefined && <span class="end">{END_WORDS[ending ?? '']}</span>}
           <span class="actions">
             {text !== '' && <Copy text={text} />}
             {onRetry !== null && (
@@ -53,15 +52,14 @@ export const Answer = memo(function Answer({ message, showGuessed, onRetry }: An
   );
 });
 
-const ENDINGS: Readonly<Record<string, string>> = {
+const END_WORDS: Readonly<Record<string, string>> = {
   length: 'cut at the limit of tokens',
   stopped: 'stopped by you',
   failed: 'broken off',
 };
 
-function Figures({ receipt, ending }: { receipt: Receipt; ending: Message['ending'] }) {
+function Figures({ receipt }: { receipt: Receipt }) {
   const { tokens, ttftMs, tokensPerSecond, promptTokens, cachedTokens, guessed } = receipt;
-  const end = ENDINGS[ending ?? ''];
   return (
     <>
       <span class="figures">
@@ -81,7 +79,6 @@ function Figures({ receipt, ending }: { receipt: Receipt; ending: Message['endin
           </span>
         )}
         {guessed.length > 0 && <span>{plural(guessed.length, 'right guess', 'right guesses')}</span>}
-        {end !== undefined && <span class="end">{end}</span>}
       </span>
       <Route route={receipt.route} />
     </>
@@ -127,12 +124,13 @@ function Guessed({ text, guessed }: { text: string; guessed: Receipt['guessed'] 
 
 function Copy({ text }: { text: string }) {
   const [told, setTold] = useState('Copy');
+  // There is none where the page came by plain HTTP from another machine.
   const copy = async (): Promise<void> => {
-    const copied = await navigator.clipboard?.writeText(text).then(
+    const copied = await (navigator.clipboard as Clipboard | undefined)?.writeText(text).then(
       () => true,
       () => false,
     );
-    setTold(copied === true ? 'Copied' : 'Not allowed here');
+    setTold(copied ? 'Copied' : 'Not allowed here');
     setTimeout(() => setTold('Copy'), 1_500);
   };
   return (

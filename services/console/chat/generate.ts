@@ -79,7 +79,7 @@ async function stream(
   const response = await call('v1/chat/completions', { right: 'use', body, headers, signal });
   let text = '';
   let tokens = 0;
-  let [first, last] = [0, 0];
+  let first = 0;
   let ending: Message['ending'] = 'running';
   let receipt: Receipt = {
     requestId: response.headers.get('x-request-id') ?? '',
@@ -100,7 +100,7 @@ async function stream(
     const piece = choice?.delta?.content ?? '';
     const came = choice?.token_ids?.length ?? 0;
     if (came > 0) {
-      last = performance.now();
+      const last = performance.now();
       if (tokens === 0) first = last;
       tokens += came;
       receipt = {

@@ -9,7 +9,7 @@ type TextField = Exclude<keyof Settings, 'showGuessed' | 'model' | 'system'>;
 const FIELDS: readonly { name: TextField; label: string; step: string; min: string; max?: string }[] = [
   { name: 'temperature', label: 'Temperature', step: '0.1', min: '0', max: '2' },
   { name: 'topP', label: 'Top p', step: '0.05', min: '0', max: '1' },
-  { name: 'maxTokens', label: 'Most tokens', step: '1', min: '1' },
+  { name: 'maxTokens', label: 'Max tokens', step: '1', min: '1' },
   { name: 'seed', label: 'Seed', step: '1', min: '-1' },
 ];
 

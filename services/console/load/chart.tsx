@@ -78,7 +78,7 @@ export function Chart({ title, unit, at, series, of }: ChartProps) {
 
 function lastOf(values: readonly (number | null)[], unit: string): string {
   const last = values.findLast((value) => value !== null);
-  return last === undefined || last === null ? '–' : `${digits(last)}${unit === '' ? '' : ` ${unit}`}`;
+  return last === undefined ? '–' : `${digits(last)}${unit === '' ? '' : ` ${unit}`}`;
 }
 
 function optionsOf(element: HTMLElement, series: readonly Series[], of: string | undefined): uPlot.Options {
@@ -97,7 +97,7 @@ function optionsOf(element: HTMLElement, series: readonly Series[], of: string |
       y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70 },
+      { ...axis, grid: { show: false }, space: 70, ...(of === undefined && { values: clocks }) },
       { ...axis, grid, size: 44, space: 34 },
     ],
     series: [
@@ -112,6 +112,14 @@ function optionsOf(element: HTMLElement, series: readonly Series[], of: string |
       })),
     ],
   };
+}
+
+/** Seconds only where a few minutes are shown. */
+function clocks(_plot: uPlot, times: readonly number[]): string[] {
+  const isShort = (times.at(-1) ?? 0) - (times[0] ?? 0) < 600;
+  const style: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit' };
+  if (isShort) style.second = '2-digit';
+  return times.map((time) => new Date(time * 1000).toLocaleTimeString('en-GB', style));
 }
 
 /** Of `#rrggbb`. */

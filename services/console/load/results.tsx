@@ -74,7 +74,7 @@ function Arms({ title, arms }: { title: string; arms: readonly MeasuredArm[] }) 
               <th scope="row">{one.arm}</th>
               <td>{digits(one.tokensPerSecond)}</td>
               <td class="bar">
-                <Meter share={one.tokensPerSecond / Math.max(most, 1e-9)} label={`${one.arm}`} strong />
+                <Meter share={one.tokensPerSecond / Math.max(most, 1e-9)} label={one.arm} strong />
               </td>
               <td>{ms(one.ttft)}</td>
               <td>{ms(one.ttft95)}</td>

@@ -1,5 +1,7 @@
+import type { RequestSummary } from '../../gateway/telemetry/request-record.js';
 import type { Timings } from '../../gateway/telemetry/timings.js';
 import type { RoundView, RouteView } from '../../gateway/telemetry/round-trail.js';
+import { digits } from '../parts/format.js';
 
 /** What a piece of time was spent on. */
 export type Kind = 'gateway' | 'compute' | 'queue' | 'hop' | 'reroute';
@@ -103,4 +105,10 @@ function place(round: RoundView, bars: Bar[][], nameOf: (index: number) => strin
     add('compute', compute_ms, 'computed');
     at += hop;
   }
+}
+
+/** After the first token. */
+export function rateOf({ output_tokens, ttft_ms, total_ms }: RequestSummary): string {
+  if (ttft_ms === null || output_tokens < 2 || total_ms <= ttft_ms) return '–';
+  return digits(((output_tokens - 1) / (total_ms - ttft_ms)) * 1000);
 }

@@ -4,8 +4,8 @@ import { clock, count, ms, percent, plural, short } from '../parts/format.js';
 import { Figure, Icon, Notice } from '../parts/parts.js';
 import { ApiError } from '../state/api.js';
 import { hrefOf } from '../state/place.js';
-import { partsOf } from './layout.js';
-import { rateOf, Trouble, usePolled } from './requests.js';
+import { Trouble, usePolled } from './ask.js';
+import { partsOf, rateOf } from './layout.js';
 import { Waterfall } from './waterfall.js';
 
 /** One request: its figures, its parts, its rounds and the routes that it took. */

@@ -46,11 +46,11 @@ export function apply(event: { event?: string | undefined; id?: string | undefin
  * Listens while the page is looked at: a browser has few connections for all pages of one gateway. Comes back after every end,
  * each time a little later, and hears what it missed.
  */
-export async function listen(signal: AbortSignal): Promise<void> {
+export async function listen(): Promise<never> {
   let pause = FIRST_PAUSE_MS;
   let lastId: string | undefined;
-  while (!signal.aborted) {
-    await untilSeen(signal);
+  for (;;) {
+    await untilSeen();
     const silence = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const heard = (): void => {
@@ -66,9 +66,9 @@ export async function listen(signal: AbortSignal): Promise<void> {
       const response = await call('topology/events', {
         right: 'operate',
         headers: lastId === undefined ? {} : { 'last-event-id': lastId },
-        signal: AbortSignal.any([signal, silence.signal]),
+        signal: silence.signal,
       });
-      load.set((await getJson<{ points: LoadPoint[] }>('load', signal)).points);
+      load.set((await getJson<{ points: LoadPoint[] }>('load', silence.signal)).points);
       for await (const event of eventsOf(response)) {
         heard();
         pause = FIRST_PAUSE_MS;
@@ -78,13 +78,11 @@ export async function listen(signal: AbortSignal): Promise<void> {
       }
       connection.set({ kind: 'lost', reason: 'The gateway has ended the stream.' });
     } catch (error) {
-      if (signal.aborted) return;
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
         connection.set({ kind: 'locked' });
-        await nextKey(signal);
+        await nextKey();
         continue;
       }
-      if (document.hidden) continue;
       const reason = silence.signal.aborted ? 'The gateway has gone silent.' : (error as Error).message;
       connection.set({ kind: 'lost', reason });
     } finally {
@@ -96,10 +94,10 @@ export async function listen(signal: AbortSignal): Promise<void> {
   }
 }
 
-function untilSeen(signal: AbortSignal): Promise<void> {
+function untilSeen(): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {
-      if (document.hidden && !signal.aborted) return;
+      if (document.hidden) return;
       document.removeEventListener('visibilitychange', look);
       resolve();
     };
@@ -108,13 +106,11 @@ function untilSeen(signal: AbortSignal): Promise<void> {
   });
 }
 
-function nextKey(signal: AbortSignal): Promise<void> {
+function nextKey(): Promise<void> {
   return new Promise((resolve) => {
-    const done = (): void => {
+    const stop = keys.subscribe(() => {
       stop();
       resolve();
-    };
-    const stop = keys.subscribe(done);
-    signal.addEventListener('abort', done, { once: true });
+    });
   });
 }

@@ -162,17 +162,21 @@ export class RequestTrace {
 
   /** Of a request that runs, up to now. */
   summary(): RequestSummary {
-    return this.#summary(this.#timingsNow());
+    return this.#summary(this.#timings);
   }
 
   record(): RequestRecord {
-    const timings = (this.#state === 'running' ? null : this.#told) ?? this.#timingsNow();
     return {
-      ...this.#summary(timings),
-      timings,
+      ...this.summary(),
+      timings: this.#timings,
       sequences: this.#sequences.slice(0, MAX_TRAILS).map(({ trail }) => trail.view()),
       prompt: this.#prompt,
     };
+  }
+
+  /** Of one that is over, what its client was told. */
+  get #timings(): Timings {
+    return (this.#state === 'running' ? null : this.#told) ?? this.#timingsNow();
   }
 
   #summary({ total_ms }: Timings): RequestSummary {

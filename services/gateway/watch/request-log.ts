@@ -7,7 +7,7 @@ const KEPT = 128;
 /** The requests that run, and the last that did. What is kept of them is figures, in a bounded ring. */
 export class RequestLog implements RequestWatcher {
   readonly #running = new Set<RequestTrace>();
-  readonly #over: RequestRecord[] = [];
+  readonly #over: { readonly summary: RequestSummary; readonly record: RequestRecord }[] = [];
   readonly #onEnded: (record: RequestRecord) => void;
 
   constructor(onEnded: (record: RequestRecord) => void = () => undefined) {
@@ -21,7 +21,7 @@ export class RequestLog implements RequestWatcher {
   ended(request: RequestTrace): void {
     if (!this.#running.delete(request)) return;
     const record = request.record();
-    this.#over.push(record);
+    this.#over.push({ summary: request.summary(), record });
     if (this.#over.length > KEPT) this.#over.shift();
     this.#onEnded(record);
   }
@@ -29,7 +29,7 @@ export class RequestLog implements RequestWatcher {
   /** What runs first, then what is over, each the latest first. */
   summaries(): RequestSummary[] {
     const running = [...this.#running].reverse().map((request) => request.summary());
-    return [...running, ...this.#over.toReversed().map(summaryOnly)];
+    return [...running, ...this.#over.toReversed().map(({ summary }) => summary)];
   }
 
   /** By its `x-request-id`: the latest where several were called alike. Null of one that is not kept. */
@@ -37,11 +37,6 @@ export class RequestLog implements RequestWatcher {
     for (const request of [...this.#running].reverse()) {
       if (request.id === id) return request.record();
     }
-    return this.#over.findLast((record) => record.id === id) ?? null;
+    return this.#over.findLast(({ summary }) => summary.id === id)?.record ?? null;
   }
-}
-
-function summaryOnly(record: RequestRecord): RequestSummary {
-  const { timings: _timings, sequences: _sequences, prompt: _prompt, ...summary } = record;
-  return summary;
 }

@@ -129,12 +129,13 @@ describe('who watches', () => {
     const first = mesh.join();
     mesh.stages[0] = stage(replica('a'), replica('b'));
     mesh.watch.look();
-    const again = mesh.join(first.lastId);
+    const { lastId } = first;
+    const again = mesh.join(lastId);
     expect(again.events('reset')).toEqual([]);
     expect(again.events('change')).toEqual([]);
     mesh.stages[0] = stage(replica('b'));
     mesh.watch.look();
-    expect(mesh.join(first.lastId).events('change')).toMatchObject([{ kind: 'replica_gone', replica: 'a' }]);
+    expect(mesh.join(lastId).events('change')).toMatchObject([{ kind: 'replica_gone', replica: 'a' }]);
     mesh.watch.close();
   });
 
