@@ -211,8 +211,8 @@ test('asks for each key when it is wanted, shows it to the right routes, and kee
     await dialog.getByRole('button', { name: 'Use it' }).click();
     await page.getByRole('button', { name: 'Retry' }).click();
     await page.locator('.receipt .figures').waitFor();
-    const kept = await page.evaluate(
-      () => JSON.stringify([Object.entries(localStorage), sessionStorage.length, document.cookie]),
+    const kept = await page.evaluate(() =>
+      JSON.stringify([Object.entries(localStorage), sessionStorage.length, document.cookie]),
     );
     expect(kept).not.toMatch(/op-key|user-key/);
     await page.reload();

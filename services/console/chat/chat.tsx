@@ -77,11 +77,10 @@ function History({ all, current: open }: { all: readonly Conversation[]; current
 function Messages({ conversation }: { conversation: Conversation }) {
   const { id, messages } = conversation;
   const { showGuessed } = useStore(settings);
-  const end = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
   useEffect(() => {
-    if (follows.current) end.current?.scrollIntoView({ block: 'end' });
+    if (follows.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   }, [messages]);
   useEffect(() => {
     follows.current = true;
@@ -108,7 +107,6 @@ function Messages({ conversation }: { conversation: Conversation }) {
           />
         ),
       )}
-      <div ref={end} />
     </div>
   );
 }

@@ -78,7 +78,9 @@ export function Chart({ title, unit, at, series, of }: ChartProps) {
 
 function lastOf(values: readonly (number | null)[], unit: string): string {
   const last = values.findLast((value) => value !== null);
-  return last === undefined ? '–' : `${digits(last)}${unit === '' ? '' : ` ${unit}`}`;
+  return last === undefined
+    ? '–'
+    : `${Number.isInteger(last) ? last : digits(last)}${unit === '' ? '' : ` ${unit}`}`;
 }
 
 function optionsOf(element: HTMLElement, series: readonly Series[], of: string | undefined): uPlot.Options {

@@ -9,7 +9,7 @@ export function ms(value: number | null | undefined): string {
 
 export function digits(value: number): string {
   const size = Math.abs(value);
-  if (size >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString('en');
+  if (size >= 100 || size === 0) return Math.round(value).toLocaleString('en');
   return value.toFixed(size >= 10 ? 1 : 2);
 }
 
