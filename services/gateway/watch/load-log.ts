@@ -39,16 +39,16 @@ export class LoadLog {
   #failed = 0;
   #since: number | null = null;
 
+  ended({ state }: Pick<RequestRecord, 'state'>): void {
+    if (state === 'failed') this.#failed++;
+    else if (state === 'done') this.#finished++;
+  }
+
   round({ phase, before, roundTrip, tokens }: Round): void {
     this.#tokens += tokens;
     const samples = phase === 'prefill' ? this.#firsts : this.#betweens;
     if (samples.length === MAX_SAMPLES) return;
     samples.push((phase === 'prefill' ? before + roundTrip : roundTrip / Math.max(1, tokens)) * 1000);
-  }
-
-  ended({ state }: Pick<RequestRecord, 'state'>): void {
-    if (state === 'failed') this.#failed++;
-    else if (state === 'done') this.#finished++;
   }
 
   /** Called often; returns the point of a step that has just ended. `at`: Unix time, ms. */
