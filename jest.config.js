@@ -27,6 +27,7 @@ export default {
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    { ...base, displayName: 'console', testMatch: ['<rootDir>/test/console/**/*.test.ts'] },
     // What they assert is about time, so nothing else may run beside them.
     { ...base, displayName: 'timed', testMatch: ['<rootDir>/test/timed/**/*.test.ts'] },
   ],

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
+import { findBrowser, missingBrowser } from './lib/check/browser.js';
 import { conclude, inOrder, setUpStep, toolStep, type CheckStep } from './lib/check/check-step.js';
 import { generatedStep, jestStep } from './lib/check/project-steps.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
@@ -40,12 +41,14 @@ const tools: readonly CheckStep[] = [
   toolStep('format', 'prettier', '--check', '.'),
   generatedStep,
   toolStep('types', 'tsc', '--noEmit'),
+  toolStep('types of the console', 'tsc', '-p', 'test/console'),
   toolStep('lint', 'eslint', '.'),
 ];
 const tests = jestStep(['unit', 'integration'], '--maxWorkers=3');
 
 /** Nothing beside them. */
 const timed = jestStep(['timed'], '--runInBand');
+const smoke = jestStep(['console'], '--runInBand', '--testPathPatterns', 'smoke');
 
 /** Without these, tests are skipped; with `--telemetry` that is a failure. */
 const programs: CheckStep = {
@@ -63,6 +66,17 @@ const programs: CheckStep = {
   },
 };
 
+/** Without one the console's tests are skipped; with `--console` that is a failure. */
+const browser = setUpStep('browser', () =>
+  findBrowser() === null ? Promise.reject(missingBrowser()) : Promise.resolve(),
+);
+
+const consoleSteps: readonly CheckStep[] = [
+  browser,
+  ...integrationNeeds,
+  jestStep(['console'], '--runInBand'),
+];
+
 const telemetry: readonly CheckStep[] = [
   programs,
   ...integrationNeeds,
@@ -79,8 +93,13 @@ await runCommand(
       'only the tests of the telemetry pipeline, whose programs must be installed',
       false,
     )
-    .action(async (options: { telemetry: boolean }) => {
+    .option('--console', 'only the tests of the console in a browser, which must be installed', false)
+    .action(async (options: { telemetry: boolean; console: boolean }) => {
       const signal = stopSignal();
+      if (options.console) {
+        conclude(await inOrder(consoleSteps, signal));
+        return;
+      }
       if (options.telemetry) {
         conclude(await inOrder(telemetry, signal));
         return;
@@ -88,6 +107,8 @@ await runCommand(
       const outcomes = await inOrder(setUp, signal);
       const both = [inOrder(tools, signal, 'held'), inOrder([tests], signal)];
       outcomes.push(...(await Promise.all(both)).flat(), ...(await inOrder([timed], signal)));
+      if (findBrowser() === null) console.log(missingBrowser().toLine('warning'));
+      else outcomes.push(...(await inOrder([smoke], signal)));
       // Their tests were skipped; `npm run check:telemetry` fails there instead.
       for (const each of missingPrograms(findTelemetryPrograms())) console.log(each.toLine('warning'));
       conclude(outcomes);

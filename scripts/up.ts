@@ -58,6 +58,8 @@ async function announce(gateway: GatewayClient, telemetry: TelemetryUrls | null)
   // A model that nobody has trained never ends by itself.
   const limit = topology.engine === undefined ? '' : ', "max_tokens": 64';
   const body = `{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": true${limit}}`;
+  const page = await gateway.consoleUrl();
+  if (page !== null) console.log(`\nThe console: ${page}`);
   console.log(`
 Serving ${topology.model} (${topology.engine ?? topology.precision}) at ${gateway.url}
 

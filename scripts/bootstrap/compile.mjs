@@ -1,6 +1,7 @@
 // @ts-check
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildConsole } from '../../services/console/build.mjs';
 import { digestOf } from './digest.mjs';
 import { SetupError } from './setup-error.mjs';
 import { runStep } from './step.mjs';
@@ -10,7 +11,7 @@ const SOURCE_FOLDERS = ['services', 'scripts'];
 const ALSO_DECIDES = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 
 /**
- * Compiles services/ and scripts/ to dist/ unless nothing has changed since the last time.
+ * Compiles services/ and scripts/ to dist/, and bundles the console, unless nothing has changed since the last time.
  * @param {string} root
  */
 export async function ensureCompiled(root) {
@@ -25,6 +26,9 @@ export async function ensureCompiled(root) {
     const args = [compiler, '-p', 'tsconfig.build.json', '--pretty', 'false'];
     const { code, output } = await runTool(process.execPath, args, { cwd: root });
     if (code !== 0) throw compileError(output);
+    await buildConsole(root).catch((error) => {
+      throw compileError(String(error));
+    });
   });
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(stamp, digest);
@@ -37,7 +41,7 @@ export async function ensureCompiled(root) {
 export function sourcesDigest(root) {
   const files = SOURCE_FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(ts|mjs|json)$/.test(name))
+      .filter((name) => /\.(tsx?|mjs|json|css|html|svg)$/.test(name))
       .map((name) => join(folder, name)),
   );
   const marks = [...files, ...ALSO_DECIDES].sort().map((path) => {

@@ -33,6 +33,9 @@ import { BackgroundResponses } from './responses/background.js';
 import { ResponseStore } from './responses/response-store.js';
 import { Reporter } from './report/reporter.js';
 import { ConstraintSources } from './text/constraint-sources.js';
+import { LoadLog } from './watch/load-log.js';
+import { MeshWatch } from './watch/mesh-watch.js';
+import { RequestLog } from './watch/request-log.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
@@ -90,7 +93,12 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     stepTimeoutMs: config.stepTimeoutSeconds * 1000,
     patienceMs: config.reroutePatienceSeconds * 1000,
     startPatienceMs: config.startPatienceSeconds * 1000,
-    reroutes: metrics.reroutes,
+    reroutes: {
+      inc: (labels) => {
+        metrics.reroutes.inc(labels);
+        watch.moved(labels.reason);
+      },
+    },
     // How many guesses would be right is nothing that an engine can tell which computes nothing.
     speculation: config.speculation === 'auto' && engine === null ? metrics : null,
     prefixCache: config.prefixCache,
@@ -109,8 +117,22 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     totals: () => backend.totals(),
     room: () => backend.occupation(),
   });
+  const load = new LoadLog();
+  const requests = new RequestLog((record) => load.ended(record));
+  const watch = new MeshWatch({
+    gateway: config.replica,
+    topology: () => backend.topology(),
+    links: () => backend.replicaLinks(),
+    report: (seconds) => reporter.report(seconds),
+    counts: () => ({
+      running: Math.max(0, admission.running - backend.waiting),
+      waiting: admission.waiting + backend.waiting,
+    }),
+    load,
+  });
   const onRound = (round: Round): void => {
     reporter.add(round);
+    load.round(round);
     demand.generated(round.tokens);
   };
   const looking = setInterval(() => demand.look(), DEMAND_LOOK_MS).unref();
@@ -146,11 +168,13 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     },
     admission,
     metrics,
-    inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound },
+    inferences: { tracer: tracing.tracer, engine, decodeInterval, content, onRound, watcher: requests },
     demand,
     responses,
     background,
     reporter,
+    watch: { mesh: watch, requests, load, traceUrl: config.traceUrl },
+    console: config.console,
     log,
     limits: limitsFor(model.config.maxPositions),
     maxTokens: config.maxTokens,
@@ -184,6 +208,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await whenAborted(stopped);
   backend.drain();
   const withdrawn = withdraw();
+  watch.close();
   const finished = Promise.all([http.finish(), background.finish()]);
   await Promise.race([finished, delay(config.drainSeconds * 1000, undefined, { ref: false })]);
   clearInterval(looking);

@@ -89,6 +89,7 @@ describe('a running system', () => {
       });
     }
     await eventually('it serves', () => output.includes('curl') || supervisor.exitCode !== null, 120_000);
+    expect(output).toContain(`The console: http://127.0.0.1:${port}/\n`);
     expect(output).toContain(`Serving SmolLM2-135M-Instruct (int8) at http://127.0.0.1:${port}`);
   };
 

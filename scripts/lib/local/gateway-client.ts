@@ -30,6 +30,12 @@ export class GatewayClient {
     }
   }
 
+  /** Where a browser finds the console; null where it is switched off. */
+  async consoleUrl(): Promise<string | null> {
+    const { ok } = await this.#get('/');
+    return ok ? `${this.url}/` : null;
+  }
+
   async topology(): Promise<Topology> {
     return (await answerOf(await this.#get('/topology'))) as Topology;
   }

@@ -249,8 +249,10 @@ export class LocalSystem {
 
   #environment(app: AppEntry): Record<string, string> {
     const { served, modelName, split, daprd, env } = this.#options;
+    const jaeger = this.#telemetry?.urls.jaeger ?? null;
     return {
       ...this.#telemetry?.environment,
+      ...(jaeger !== null && { LAYERMESH_TRACE_URL: `${jaeger}/trace/{trace}` }),
       ...env,
       ...served,
       LAYERMESH_SPLIT: split.join(','),

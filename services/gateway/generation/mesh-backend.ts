@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { Counter } from 'prom-client';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import type { Identity } from '../../lib/mesh/identity.js';
@@ -15,7 +14,8 @@ import type { Backend, GenerateRequest, Generation, Topology } from './backend.j
 import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
 import { chunkRows, Outbox, type Leg } from './leg.js';
 import { MeshGeneration } from './mesh-generation.js';
-import { appIdOf, topologyOf, totalsOf } from './mesh-view.js';
+import { appIdOf, linkOf, topologyOf, totalsOf, type ReplicaLink } from './mesh-view.js';
+import type { RerouteReason } from '../telemetry/metrics.js';
 import type { Occupation } from '../demand/demand-meter.js';
 import { fillOf } from '../demand/stage-cost.js';
 import { planRebalance } from '../routing/rebalance.js';
@@ -43,7 +43,7 @@ export interface MeshBackendOptions {
   readonly patienceMs: number;
   /** The same where a stage has no replica, because they are started when somebody asks; 0 where they are not. */
   readonly startPatienceMs?: number;
-  readonly reroutes: Pick<Counter<'reason'>, 'inc'>;
+  readonly reroutes: { inc(labels: { readonly reason: RerouteReason }): void };
   /** Counts what is drafted; null where nothing is to be. */
   readonly speculation: SpeculationMetrics | null;
   /** Whether stages are asked to keep what a sequence began with, for the next that begins alike. */
@@ -104,6 +104,7 @@ export class MeshBackend implements Backend {
       drafter: speculation && new Drafter(request, speculation, () => this.#generations.size),
       prefixCache,
       onReroute: (reason) => {
+        request.trace?.trail.left(reason);
         reroutes.inc({ reason });
         log.info({ sequence: id, reason }, 'rerouted');
       },
@@ -153,6 +154,11 @@ export class MeshBackend implements Backend {
   /** What every replica has done so far, as it last told. */
   totals(): ReplicaTotals[] {
     return this.#links().flat().map(totalsOf);
+  }
+
+  /** What passes every replica, as it last told. */
+  replicaLinks(): ReplicaLink[] {
+    return this.#links().flat().map(linkOf);
   }
 
   /** A replica has opened a stream to us, for us to call it there. */

@@ -45,6 +45,29 @@ export function topologyOf(
   };
 }
 
+/** What passes a replica, as it last told. */
+export interface ReplicaLink {
+  readonly appId: string;
+  readonly replica: string;
+  /** Half of an idle round trip, seconds: from the gateway, and to the next stage; 0 in the head. */
+  readonly fromGateway: number;
+  readonly toNext: number;
+  /** Payload of frames since it started, and how long that is, by its own clock. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly uptimeSeconds: number;
+}
+
+export const linkOf = ({ appId, replica, status, hopSeconds }: CallerLink): ReplicaLink => ({
+  appId,
+  replica,
+  fromGateway: hopSeconds,
+  toNext: status.hopSeconds,
+  bytesIn: status.bytesIn,
+  bytesOut: status.bytesOut,
+  uptimeSeconds: status.decode?.uptimeSeconds ?? 0,
+});
+
 /** What a replica has done so far, as it last told. */
 export const totalsOf = ({ appId, replica, status, hopSeconds }: CallerLink): ReplicaTotals => ({
   appId,

@@ -9,6 +9,7 @@ import { crossOrigin, knownHost } from './middleware/origins.js';
 import { requestId } from './middleware/request-id.js';
 import { traceRequests } from './middleware/trace-requests.js';
 import { chatCompletions, completions } from './routes/inference.js';
+import { consolePage } from './routes/console.js';
 import { countTokens, createMessage } from './routes/messages.js';
 import { listModels, retrieveModel } from './routes/models.js';
 import { ollamaChat, ollamaGenerate, ollamaShow, ollamaTags, ollamaVersion } from './routes/ollama.js';
@@ -22,8 +23,9 @@ import {
   retrieveResponse,
 } from './routes/responses.js';
 import { detokenize, tokenize } from './routes/text.js';
+import { watchRoutes } from './routes/watch.js';
 
-const OPERATOR_ROUTES = ['/topology', '/report', '/metrics'];
+const OPERATOR_ROUTES = ['/topology', '/report', '/metrics', '/requests', '/load'];
 const INFERENCE_ROUTES = [
   '/v1/chat/completions',
   '/v1/completions',
@@ -44,6 +46,8 @@ export function createApp(gateway: Gateway): Express {
   app.use(knownHost(gateway.host, gateway.allowedHosts));
   if (gateway.corsOrigins.length > 0) app.use(crossOrigin(gateway.corsOrigins));
 
+  const page = gateway.console ? consolePage() : null;
+  if (page !== null) app.use(page);
   app.get('/health', health);
   app.get('/ready', ready(gateway));
   app.get('/version', version);
@@ -52,6 +56,7 @@ export function createApp(gateway: Gateway): Express {
   app.get('/topology', topology(gateway));
   app.get('/report', report(gateway));
   app.get('/metrics', metricsPage(gateway.metrics.registry));
+  app.use(watchRoutes(gateway.watch));
 
   app.use(requireTenant(gateway.keys));
   for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));

@@ -14,6 +14,7 @@ import type { BackgroundResponses } from '../responses/background.js';
 import type { ResponseStore } from '../responses/response-store.js';
 import type { Reporter } from '../report/reporter.js';
 import type { ConstraintSources } from '../text/constraint-sources.js';
+import type { Watch } from './routes/watch.js';
 import type { TextLimit } from '../text/text-task.js';
 import type { TextWork } from '../text/text-work.js';
 
@@ -62,6 +63,9 @@ export interface Gateway {
   readonly responses: ResponseStore;
   readonly background: Pick<BackgroundResponses, 'run' | 'cancel'>;
   readonly reporter: Pick<Reporter, 'report'>;
+  readonly watch: Watch;
+  /** Whether `GET /` is the console. */
+  readonly console: boolean;
   readonly log: Pick<Logger, 'error'>;
   readonly limits: HttpLimits;
   readonly maxTokens: MaxTokensPolicy;

@@ -11,11 +11,21 @@ import { ServingError } from '../../lib/errors/serving-error.js';
 import type { GenerationSettings } from '../../lib/openai/generation-fields.js';
 import type { Usage } from '../../lib/openai/response-format.js';
 import { ATTRIBUTES, inferenceSpan, SPANS, type Operation } from '../../lib/telemetry/names.js';
+import { summaryOf, type RequestRecord, type RequestState, type RequestSummary } from './request-record.js';
 import type { Round } from './rounds.js';
-import { SequenceTrace } from './sequence-trace.js';
+import { SequenceTrace, type SequenceTimes } from './sequence-trace.js';
 import { type RequestPhase, timingsOf, type Timings } from './timings.js';
 
+/** Hears of every inference request. */
+export interface RequestWatcher {
+  began(request: RequestTrace): void;
+  ended(request: RequestTrace): void;
+}
+
 export interface RequestTraceOptions {
+  /** Its `x-request-id`. */
+  readonly id: string;
+  readonly watcher?: RequestWatcher | null;
   readonly tracer: Tracer;
   /** The HTTP server span. */
   readonly parent: Context;
@@ -32,19 +42,36 @@ export interface RequestTraceOptions {
   readonly onRound: (round: Round) => void;
 }
 
+/** Choices of a request whose rounds are told one by one. */
+const MAX_TRAILS = 4;
+/** Of a prompt that may be kept. */
+const MAX_PROMPT_CHARS = 8_192;
+
 /** One inference request: its span, and where its time goes until its sequences run and while they do. */
 export class RequestTrace {
+  /** For exemplars, logs and records; null where the request is not sampled. */
+  readonly traceId: string | null;
   readonly #options: RequestTraceOptions;
+  /** Unix time when it came, ms. */
+  readonly #at: number;
   readonly #span: Span;
   readonly #context: Context;
   /** Seconds. */
   readonly #phases: Record<RequestPhase, number> = { tokenize: 0, admission: 0, route: 0 };
   readonly #sequences: SequenceTrace[] = [];
   #began: number | null = null;
-  #hasToken = false;
+  #firstToken: number | null = null;
+  #state: RequestState = 'running';
+  #error: string | null = null;
+  #usage: Usage | null = null;
+  #finishReasons: readonly string[] = [];
+  #prompt: string | null = null;
+  /** What the client was told, so that whoever looks later sees the same. */
+  #told: Timings | null = null;
 
   constructor(options: RequestTraceOptions) {
     this.#options = options;
+    this.#at = Date.now() - (performance.now() - options.arrived);
     const { tracer, operation, model, parent } = options;
     this.#span = tracer.startSpan(
       inferenceSpan(operation, model),
@@ -52,11 +79,12 @@ export class RequestTrace {
       parent,
     );
     this.#context = trace.setSpan(parent, this.#span);
+    this.traceId = this.#span.isRecording() ? this.#span.spanContext().traceId : null;
+    options.watcher?.began(this);
   }
 
-  /** For exemplars and logs; null where the request is not sampled. */
-  get traceId(): string | null {
-    return this.#span.isRecording() ? this.#span.spanContext().traceId : null;
+  get id(): string {
+    return this.#options.id;
   }
 
   /** Since the request came. */
@@ -104,7 +132,9 @@ export class RequestTrace {
 
   /** The prompt as text, which the span holds only where that was asked for. */
   prompt(text: string): void {
-    if (this.#options.content) this.#span.setAttribute(ATTRIBUTES.inputMessages, text);
+    if (!this.#options.content) return;
+    this.#span.setAttribute(ATTRIBUTES.inputMessages, text);
+    this.#prompt = `${this.#prompt ?? ''}${text}`.slice(0, MAX_PROMPT_CHARS);
   }
 
   routed(route: string): void {
@@ -113,18 +143,61 @@ export class RequestTrace {
 
   /** Of one of its choices; only the first of all counts. */
   firstToken(): void {
-    if (!this.#hasToken) this.#span.setAttribute(ATTRIBUTES.firstChunk, this.seconds);
-    this.#hasToken = true;
+    if (this.#firstToken !== null) return;
+    this.#firstToken = this.seconds;
+    this.#span.setAttribute(ATTRIBUTES.firstChunk, this.#firstToken);
   }
 
-  /** Up to now. */
+  /** Up to now, for whoever asked for the answer. */
   timings(): Timings {
+    this.#told = this.#timingsNow();
+    return this.#told;
+  }
+
+  #timingsNow(): Timings {
     const { arrived } = this.#options;
     const before = ((this.#began ?? arrived) - arrived) / 1000;
     return timingsOf(arrived, before, this.#phases, this.#sequences);
   }
 
+  /** Of a request that runs, up to now. */
+  summary(): RequestSummary {
+    return this.#summary(this.#timings);
+  }
+
+  record(): RequestRecord {
+    return {
+      ...this.summary(),
+      timings: this.#timings,
+      sequences: this.#sequences.slice(0, MAX_TRAILS).map(({ trail }) => trail.view()),
+      prompt: this.#prompt,
+    };
+  }
+
+  /** Of one that is over, what its client was told. */
+  get #timings(): Timings {
+    return (this.#state === 'running' ? null : this.#told) ?? this.#timingsNow();
+  }
+
+  #summary({ total_ms }: Timings): RequestSummary {
+    const tokensOf = ({ prefill, decode }: SequenceTimes): number => prefill.tokens + decode.tokens;
+    return summaryOf(this.#options, {
+      at: this.#at,
+      traceId: this.traceId,
+      state: this.#state,
+      error: this.#error,
+      usage: this.#usage,
+      finishReasons: this.#finishReasons,
+      outputTokens: this.#sequences.reduce((sum, sequence) => sum + tokensOf(sequence.times()), 0),
+      firstTokenSeconds: this.#firstToken,
+      totalMs: total_ms,
+      reroutes: this.#sequences.reduce((sum, { trail }) => sum + trail.reroutes, 0),
+    });
+  }
+
   finish(usage: Usage, finishReasons: readonly string[]): void {
+    this.#usage = usage;
+    this.#finishReasons = [...finishReasons];
     this.#span.setAttributes({
       [ATTRIBUTES.inputTokens]: usage.prompt_tokens,
       [ATTRIBUTES.cachedTokens]: usage.prompt_tokens_details.cached_tokens,
@@ -134,15 +207,25 @@ export class RequestTrace {
   }
 
   end(error?: unknown): void {
-    for (const sequence of this.#sequences) sequence.end();
-    if (error !== undefined) markFailed(this.#span, error);
-    this.#span.end();
+    if (error !== undefined) {
+      this.#error = ServingError.from(error).code;
+      markFailed(this.#span, error);
+    }
+    this.#end(error === undefined ? 'done' : 'failed');
   }
 
   /** Nobody reads the answer any more, which is no fault of ours. */
   abandon(): void {
     this.#span.setAttribute(ATTRIBUTES.errorType, 'client_disconnected');
-    this.end();
+    this.#end('abandoned');
+  }
+
+  #end(state: RequestState): void {
+    for (const sequence of this.#sequences) sequence.end();
+    this.#span.end();
+    this.#state = state;
+    this.#told ??= this.#timingsNow();
+    this.#options.watcher?.ended(this);
   }
 }
 
@@ -175,4 +258,6 @@ export interface Inferences {
   /** Whether spans hold prompts. */
   readonly content: boolean;
   readonly onRound: (round: Round) => void;
+  /** Null where nobody looks at requests. */
+  readonly watcher?: RequestWatcher | null;
 }

@@ -2,6 +2,7 @@ import type { Span, SpanContext, Tracer } from '@opentelemetry/api';
 import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
 import { ATTRIBUTES, SPANS } from '../../lib/telemetry/names.js';
 import { isSampled, traceparentOf, under } from '../../lib/telemetry/trace-context.js';
+import { RoundTrail } from './round-trail.js';
 import { RoundSums, type Hop, type Phase, type Round } from './rounds.js';
 
 /** Seconds. */
@@ -33,6 +34,8 @@ export interface SequenceTraceOptions {
  * The first token's round is the prefill; all after it, a replay of the prompt on another route too, are decoding.
  */
 export class SequenceTrace {
+  /** What is kept of its rounds, one by one. */
+  readonly trail = new RoundTrail();
   readonly #options: SequenceTraceOptions;
   readonly #rounds = { prefill: new RoundSums(), decode: new RoundSums() };
   readonly #spans = new Map<Phase, Span>();
@@ -56,6 +59,7 @@ export class SequenceTrace {
   /** From now on rounds go over this route. */
   routed(route: readonly Hop[]): void {
     this.#route = route;
+    this.trail.routed(route, performance.now() - this.#options.arrived);
   }
 
   /** Tokens are wanted: from now on whatever passes is not the gateway's or its client's. */
@@ -95,6 +99,7 @@ export class SequenceTrace {
       tokens,
     };
     this.#rounds[phase].add(round);
+    this.trail.add(round, asked - this.#options.arrived);
     this.#options.onRound(round);
     if (phase === 'prefill') this.#end('prefill');
     this.#waiting = null;

@@ -241,6 +241,9 @@ export function readGatewayConfig(environment: Environment = process.env) {
     startPatienceSeconds: set.LAYERMESH_START_PATIENCE,
     /** Null: it is not served. */
     scalerPort: set.LAYERMESH_SCALER_PORT ?? null,
+    console: set.LAYERMESH_CONSOLE === 'on',
+    /** With `{trace}` for a trace's id; null: traces are nowhere to be seen. */
+    traceUrl: set.LAYERMESH_TRACE_URL ?? null,
     speculation: set.LAYERMESH_SPECULATION,
     /** Whether the stages keep what finished sequences began with. */
     prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,

@@ -255,6 +255,15 @@ export const gateway = z.object({
   LAYERMESH_START_PATIENCE: integer(0, 86_400)
     .default(0)
     .describe('the same while a stage has no replica, where requests start them; 0: they do not'),
+  LAYERMESH_CONSOLE: choice('on', 'off').default('on').describe('`off`: `GET /` is no console'),
+  LAYERMESH_TRACE_URL: z
+    .string()
+    .regex(/^https?:\/\/[^{}]+\{trace\}[^{}]*$/, 'not a URL with {trace} in it')
+    .optional()
+    .meta({
+      description: 'where the console shows a trace, such as `http://127.0.0.1:16686/trace/{trace}`',
+      shown: 'none',
+    }),
   LAYERMESH_SCALER_PORT: ANY_PORT.optional().meta({
     description: "gRPC: KEDA's external scaler, at `LAYERMESH_HOST`",
     shown: 'none',

@@ -58,6 +58,11 @@ export const catalogue = {
     hint: 'responses are kept for LAYERMESH_RESPONSES_TTL seconds, unless store is false',
   },
   route_not_found: { http: 404, type: 'not_found_error', hint: 'docs/api.md lists the routes' },
+  request_not_found: {
+    http: 404,
+    type: 'not_found_error',
+    hint: 'GET /requests lists what this gateway remembers',
+  },
   nothing_measured: {
     http: 404,
     type: 'not_found_error',
@@ -106,6 +111,7 @@ export const catalogue = {
   cluster_failed: server('check KUBECONFIG, and what kubectl cluster-info says'),
   not_running: invalid('start the system with npm run up'),
   telemetry_missing: invalid('install it as otel/README.md says; everything else works without'),
+  browser_missing: invalid('put chromium on the PATH; everything else works without'),
   port_in_use: invalid('stop what uses the port, or choose another with --port'),
   invalid_config: invalid('docs/configuration.md lists every variable and flag'),
   internal: server('this is a bug: report it with the line above'),

@@ -44,6 +44,8 @@ export class Account {
     decode: { ...NO_STEPS },
   };
   #steps = 0;
+  #bytesIn = 0;
+  #bytesOut = 0;
   #meanStep: number | null = null;
   /** Since when it waits to be used for the first time; null before it serves, and once it has been. */
   #unusedSince: number | null = null;
@@ -54,14 +56,21 @@ export class Account {
     this.#options = options;
   }
 
-  /** Share of the last seconds in which the engine computed, sums over all steps, and how long the one that runs has. */
-  status(): { busyRatio: number; stepSeconds: number } & Readonly<Record<Phase, Totals>> {
+  /**
+   * Share of the last seconds in which the engine computed, sums over all steps and frames, and how long the step that runs
+   * has.
+   */
+  status(): { busyRatio: number; stepSeconds: number; bytesIn: number; bytesOut: number } & Readonly<
+    Record<Phase, Totals>
+  > {
     const { prefill, decode } = this.#totals;
     // A process has one account of its processors, which both carry.
     const process = processTimes();
     return {
       busyRatio: this.#busy.ratio(now()),
       stepSeconds: this.#running === null ? 0 : now() - this.#running.began,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
       prefill: { ...prefill, ...process },
       decode: { ...decode, ...process },
     };
@@ -90,11 +99,13 @@ export class Account {
 
   /** Payload of frames, bytes. */
   received(bytes: number): void {
+    this.#bytesIn += bytes;
     this.#options.metrics.linkBytes.inc({ direction: 'in' }, bytes);
   }
 
   /** Payload of frames, bytes. */
   sent(bytes: number): void {
+    this.#bytesOut += bytes;
     this.#options.metrics.linkBytes.inc({ direction: 'out' }, bytes);
   }
 

@@ -13,6 +13,9 @@ import { createGatewayMetrics } from '../../../services/gateway/telemetry/metric
 import { ConstraintSources } from '../../../services/gateway/text/constraint-sources.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
+import { LoadLog } from '../../../services/gateway/watch/load-log.js';
+import { MeshWatch } from '../../../services/gateway/watch/mesh-watch.js';
+import { RequestLog } from '../../../services/gateway/watch/request-log.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { Secret } from '../../../services/lib/config/environment.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
@@ -37,6 +40,7 @@ export interface TestGateway {
   readonly admission: Admission;
   /** Null where there is none. */
   readonly keys: KeyRing | null;
+  readonly watch: MeshWatch;
   readonly client: OpenAI;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   /** The value of one line of /metrics. */
@@ -90,6 +94,16 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     lookMs: 5,
   });
   const keys = options.keys === undefined ? null : new KeyRing(parseKeyList(options.keys));
+  const load = new LoadLog();
+  const requests = new RequestLog((record) => load.ended(record));
+  const watch = new MeshWatch({
+    gateway: 'gateway-1',
+    topology: () => backend.topology(),
+    links: () => [],
+    report: options.report ?? noReport,
+    counts: () => ({ running: admission.running, waiting: admission.waiting }),
+    load,
+  });
   const app = createApp({
     host: '127.0.0.1',
     allowedHosts: options.allowedHosts ?? [],
@@ -125,13 +139,16 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       tracer: options.tracer ?? trace.getTracer('test'),
       decodeInterval: 2,
       content: false,
-      onRound: () => undefined,
+      onRound: (round) => load.round(round),
+      watcher: requests,
     },
     demand,
     responses,
     background,
     reporter: { report: options.report ?? noReport },
     log,
+    watch: { mesh: watch, requests, load, traceUrl: null },
+    console: false,
     limits,
     maxTokens: options.maxTokens ?? 'clamp',
   });
@@ -149,6 +166,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     backend,
     admission,
     keys,
+    watch,
     client: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 }),
     post: (path, body, headers = {}) =>
       fetch(url + path, {
@@ -162,6 +180,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       return found === undefined ? undefined : Number(found.slice(line.length));
     },
     close: async () => {
+      watch.close();
       await background.close();
       await server.close();
     },

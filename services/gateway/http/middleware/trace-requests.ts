@@ -53,7 +53,8 @@ export async function traceInference(
   work: (trace: RequestTrace) => Promise<void>,
 ): Promise<void> {
   const { context, arrived } = response.locals.traced as TracedRequest;
-  const trace = new RequestTrace({ ...inferences, ...request, parent: context, arrived });
+  const id = response.get('x-request-id') ?? '';
+  const trace = new RequestTrace({ ...inferences, ...request, id, parent: context, arrived });
   try {
     await work(trace);
     trace.end();

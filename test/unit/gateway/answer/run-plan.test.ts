@@ -56,6 +56,7 @@ function unattended(script: Script, n: number) {
     timed: false,
   };
   const request = new RequestTrace({
+    id: 'request',
     tracer: trace.getTracer('test'),
     parent: context.active(),
     arrived: performance.now(),

@@ -1,0 +1,114 @@
+import type { RequestSummary } from '../../gateway/telemetry/request-record.js';
+import type { Timings } from '../../gateway/telemetry/timings.js';
+import type { RoundView, RouteView } from '../../gateway/telemetry/round-trail.js';
+import { digits } from '../parts/format.js';
+
+/** What a piece of time was spent on. */
+export type Kind = 'gateway' | 'compute' | 'queue' | 'hop' | 'reroute';
+
+/** A piece of a lane, ms since the request came. */
+export interface Bar {
+  readonly kind: Kind;
+  readonly start: number;
+  readonly length: number;
+  readonly label: string;
+}
+
+export interface Lane {
+  readonly name: string;
+  readonly bars: readonly Bar[];
+}
+
+export interface Part {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly ms: number;
+}
+
+/** The parts of a request's whole time, in the order in which they come first; they sum to `total_ms`. */
+export function partsOf(timings: Timings): Part[] {
+  const { stages, hops } = timings;
+  const parts: Part[] = [
+    { name: 'tokenize', kind: 'gateway', ms: timings.tokenize_ms },
+    { name: 'admission', kind: 'queue', ms: timings.queue_ms },
+    { name: 'route', kind: 'gateway', ms: timings.route_ms },
+    ...stages.flatMap(({ stage, prefill, decode }): Part[] => [
+      { name: `${stage} computing`, kind: 'compute', ms: prefill.compute_ms + decode.compute_ms },
+      { name: `${stage} waiting`, kind: 'queue', ms: prefill.queue_ms + decode.queue_ms },
+    ]),
+    { name: 'hops', kind: 'hop', ms: hops.prefill_ms + hops.decode_ms },
+    { name: 'gateway and client', kind: 'gateway', ms: timings.gateway_ms },
+    { name: 'rerouting', kind: 'reroute', ms: timings.reroute_ms },
+  ];
+  return parts.filter(({ ms }) => ms > 0);
+}
+
+/**
+ * A lane for the gateway and one for each stage. A round's stages told what they took by their own clocks; what is left of it
+ * was on the way, and is drawn in equal pieces before, between and after them, for where it was is not known.
+ */
+export function lanesOf(
+  timings: Timings,
+  rounds: readonly RoundView[],
+  routes: readonly RouteView[],
+): Lane[] {
+  const stages = Math.max(
+    0,
+    ...rounds.map((round) => round.stages.length),
+    ...routes.map(({ hops }) => hops.length),
+  );
+  const nameOf = (index: number): string => routes.at(-1)?.hops[index]?.appId ?? `stage-${index}`;
+  const bars: Bar[][] = Array.from({ length: stages + 1 }, () => []);
+  bars[0]!.push(...phases(timings, rounds[0]?.start_ms ?? timings.total_ms));
+  for (const [number, round] of rounds.entries()) {
+    const before = rounds[number - 1];
+    const idle = before === undefined ? 0 : round.start_ms - (before.start_ms + before.total_ms);
+    // Rounds in the middle may not have been kept.
+    if (before !== undefined && idle > 0) {
+      const label = 'the gateway or its client has the token';
+      bars[0]!.push({ kind: 'gateway', start: round.start_ms - idle, length: idle, label });
+    }
+    place(round, bars, nameOf);
+  }
+  return bars.map((each, index) => ({ name: index === 0 ? 'gateway' : nameOf(index - 1), bars: each }));
+}
+
+/** What comes before the first round, one after the other. */
+function phases(timings: Timings, until: number): Bar[] {
+  const parts: [string, Kind, number][] = [
+    ['tokenize', 'gateway', timings.tokenize_ms],
+    ['admission', 'queue', timings.queue_ms],
+    ['route', 'gateway', timings.route_ms],
+  ];
+  // Parsing comes before them.
+  let start = Math.max(0, until - parts.reduce((sum, [, , length]) => sum + length, 0));
+  const first: Bar[] = start === 0 ? [] : [{ kind: 'gateway', start: 0, length: start, label: 'parsing' }];
+  for (const [label, kind, length] of parts) {
+    if (length > 0) first.push({ kind, start, length, label });
+    start += length;
+  }
+  return first;
+}
+
+function place(round: RoundView, bars: Bar[][], nameOf: (index: number) => string): void {
+  const taken = round.stages.reduce((sum, { queue_ms, compute_ms }) => sum + queue_ms + compute_ms, 0);
+  const hop = Math.max(0, round.total_ms - taken) / (round.stages.length + 1);
+  const what = round.phase === 'prefill' ? 'prompt' : round.tokens > 1 ? `${round.tokens} tokens` : 'token';
+  let at = round.start_ms + hop;
+  for (const [index, { queue_ms, compute_ms }] of round.stages.entries()) {
+    const lane = bars[index + 1]!;
+    const add = (kind: Kind, length: number, verb: string): void => {
+      if (length > 0) lane.push({ kind, start: at, length, label: `${nameOf(index)}: ${what} ${verb}` });
+      at += length;
+    };
+    add('queue', queue_ms, 'waits');
+    add('compute', compute_ms, 'computed');
+    at += hop;
+  }
+}
+
+/** After the first token. */
+export function rateOf({ output_tokens, ttft_ms, total_ms }: RequestSummary): string {
+  if (ttft_ms === null || output_tokens < 2 || total_ms <= ttft_ms) return '–';
+  return digits(((output_tokens - 1) / (total_ms - ttft_ms)) * 1000);
+}

@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { ServingError } from '../../lib/errors/serving-error.js';
+import type { StageTopology, Topology } from '../generation/backend.js';
+import type { ReplicaLink } from '../generation/mesh-view.js';
+import type { Report } from '../report/report.js';
+import { changesBetween, type Change } from './changes.js';
+import { LinkRates, type LinkState } from './link-rates.js';
+import type { LoadLog } from './load-log.js';
+
+/** The mesh as `/topology/events` tells it, once a second. */
+export interface MeshState extends Omit<Topology, 'stages'> {
+  /** Unix time, ms. */
+  readonly at: number;
+  /** The replica id of the gateway that tells it. */
+  readonly gateway: string;
+  readonly running: number;
+  readonly waiting: number;
+  readonly stages: readonly (StageTopology & { readonly links: readonly LinkState[] })[];
+}
+
+/** A change, and when. */
+export type Happened = Change & { readonly at: number };
+
+export interface MeshWatchOptions {
+  readonly gateway: string;
+  readonly topology: () => Topology;
+  readonly links: () => readonly ReplicaLink[];
+  /** Throws where nothing was measured. */
+  readonly report: (seconds: number) => Report;
+  readonly counts: () => { readonly running: number; readonly waiting: number };
+  readonly load: LoadLog;
+}
+
+const TICK_MS = 1_000;
+const REPORT_EVERY = 5;
+/** Of the report that goes with it, seconds. */
+const REPORT_WINDOW = 30;
+/** Changes that are kept for who comes, or comes back. */
+const KEPT = 256;
+const MAX_VIEWERS = 128;
+/** What a viewer may owe before it is cut off; it comes back and is told what it missed. */
+const MAX_OWED_BYTES = 512 << 10;
+
+const HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+};
+
+/**
+ * Looks at the mesh once a second and tells everyone who watches: its state, what has changed, the report and the load.
+ * Each look is made and written as text once, however many watch. `close` ends all streams.
+ */
+export class MeshWatch {
+  readonly #options: MeshWatchOptions;
+  /** Another one for each process, so that ids of an earlier one are not taken for ours. */
+  readonly #epoch = randomBytes(4).toString('hex');
+  readonly #viewers = new Set<ServerResponse>();
+  readonly #changes: { readonly id: number; readonly text: string }[] = [];
+  readonly #moved = new Map<string, number>();
+  readonly #rates = new LinkRates();
+  readonly #ticking: NodeJS.Timeout;
+  #stages: readonly StageTopology[] = [];
+  #count = 0;
+  #ticks = 0;
+
+  constructor(options: MeshWatchOptions) {
+    this.#options = options;
+    this.#ticking = setInterval(() => this.look(), TICK_MS).unref();
+  }
+
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+
+  /** A running sequence left its route. */
+  moved(reason: string): void {
+    this.#moved.set(reason, (this.#moved.get(reason) ?? 0) + 1);
+  }
+
+  /** One look; the clock calls it. */
+  look(now = Date.now()): void {
+    const { stages } = this.#options.topology();
+    const moves = [...this.#moved].map(([reason, count]): Change => ({
+      kind: 'sequences_moved',
+      reason,
+      count,
+    }));
+    this.#moved.clear();
+    for (const change of [...changesBetween(this.#stages, stages), ...moves]) this.#happened(change, now);
+    this.#stages = stages;
+    const point = this.#options.load.tick(now, () => ({
+      ...this.#options.counts(),
+      replicas: stages.map(({ replicas }) => replicas.length),
+      busy: stages.map(({ replicas }) => mean(replicas.map(({ busy_ratio }) => busy_ratio))),
+    }));
+    if (this.#viewers.size > 0) {
+      this.#tell(eventText('state', this.#state(now)));
+      if (point !== null) this.#tell(eventText('load', point));
+      if (this.#ticks % REPORT_EVERY === 0) this.#tell(eventText('report', this.#report()));
+    }
+    this.#ticks++;
+  }
+
+  /**
+   * Streams to this response until its client goes or the gateway stops: the state at once, and the changes after
+   * `lastEventId`, or all that are kept where it is not one of ours. Throws `too_many_requests`.
+   */
+  watch(response: ServerResponse, lastEventId: string | undefined): void {
+    if (this.#viewers.size >= MAX_VIEWERS) {
+      throw new ServingError('too_many_requests', `${MAX_VIEWERS} watch this gateway already`);
+    }
+    const last = this.#changeOf(lastEventId);
+    response.writeHead(200, HEADERS);
+    if (last === null) response.write(eventText('reset', {}));
+    const missed = this.#changes.filter(({ id }) => id > (last ?? 0)).map(({ text }) => text);
+    response.write(
+      missed.join('') + eventText('state', this.#state(Date.now())) + eventText('report', this.#report()),
+    );
+    this.#viewers.add(response);
+    response.once('close', () => this.#viewers.delete(response));
+  }
+
+  close(): void {
+    clearInterval(this.#ticking);
+    for (const response of this.#viewers) response.end();
+    this.#viewers.clear();
+  }
+
+  /** Null of an id that another process gave, or none, or one so old that what came after it is no longer there. */
+  #changeOf(id: string | undefined): number | null {
+    const [epoch, count] = (id ?? '').split('-');
+    const last = Number(count);
+    const known = epoch === this.#epoch && Number.isInteger(last) && last <= this.#count;
+    return known && last >= (this.#changes[0]?.id ?? 1) - 1 ? last : null;
+  }
+
+  #happened(change: Change, at: number): void {
+    const id = ++this.#count;
+    const happened: Happened = { ...change, at };
+    const text = `id: ${this.#epoch}-${id}\n${eventText('change', happened)}`;
+    this.#changes.push({ id, text });
+    if (this.#changes.length > KEPT) this.#changes.shift();
+    this.#tell(text);
+  }
+
+  #tell(text: string): void {
+    for (const response of this.#viewers) {
+      if (response.destroyed || response.writableLength > MAX_OWED_BYTES) {
+        // At once: its `close` comes later, and who writes to it until then is told so by an error.
+        this.#viewers.delete(response);
+        response.destroy();
+      } else {
+        response.write(text);
+      }
+    }
+  }
+
+  #state(at: number): MeshState {
+    const { gateway, topology, links, counts } = this.#options;
+    const told = topology();
+    const states = this.#rates.look(links());
+    return {
+      at,
+      gateway,
+      ...told,
+      ...counts(),
+      stages: told.stages.map((stage) => ({ ...stage, links: states.get(stage.app_id) ?? [] })),
+    };
+  }
+
+  /** Null where nothing was measured of late. */
+  #report(): Report | null {
+    try {
+      return this.#options.report(REPORT_WINDOW);
+    } catch (error) {
+      if (ServingError.from(error).code === 'nothing_measured') return null;
+      throw error;
+    }
+  }
+}
+
+const eventText = (event: string, data: unknown): string =>
+  `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : Math.round((values.reduce((a, b) => a + b, 0) / values.length) * 1000) / 1000;

@@ -1,0 +1,59 @@
+import { bodyOf } from '../../../services/console/chat/generate.js';
+import { DEFAULTS, type Message } from '../../../services/console/chat/conversations.js';
+import { apply, changes, mesh, report } from '../../../services/console/state/mesh.js';
+import { Store } from '../../../services/console/state/store.js';
+
+const said = (role: Message['role'], text: string): Message => ({ id: text, role, text });
+
+test('a request has the whole conversation but answers that are empty, and only the settings that were made', () => {
+  const history = [said('user', 'one'), said('assistant', ''), said('user', 'two')];
+  const body = bodyOf(history, {
+    ...DEFAULTS,
+    system: 'be brief',
+    temperature: '0',
+    seed: 'x',
+    maxTokens: '',
+  });
+  expect(body).toMatchObject({
+    model: 'default',
+    messages: [
+      { role: 'system', content: 'be brief' },
+      { role: 'user', content: 'one' },
+      { role: 'user', content: 'two' },
+    ],
+    temperature: 0,
+  });
+  expect(Object.keys(body)).not.toEqual(expect.arrayContaining(['seed']));
+  expect(Object.keys(body)).not.toContain('max_tokens');
+});
+
+test('what the gateway tells is kept: the last state, and the changes, the latest first and so many', () => {
+  apply({ event: 'state', data: '{"model":"m"}' });
+  expect(mesh.value).toEqual({ model: 'm' });
+  for (let number = 1; number <= 300; number++) {
+    apply({
+      event: 'change',
+      id: `e-${number}`,
+      data: `{"kind":"sequences_moved","reason":"draining","count":${number},"at":1}`,
+    });
+  }
+  expect(changes.value).toHaveLength(256);
+  expect(changes.value[0]!.id).toBe('e-300');
+  apply({ event: 'report', data: 'null' });
+  expect(report.value).toBeNull();
+  apply({ event: 'something-newer', data: '{}' });
+  apply({ event: 'reset', data: '{}' });
+  expect(changes.value).toEqual([]);
+});
+
+test('a store tells whoever listens, once for each change', () => {
+  const store = new Store(1);
+  const heard: number[] = [];
+  const stop = store.subscribe((value) => heard.push(value));
+  store.set(2);
+  store.set(2);
+  store.update((value) => value + 1);
+  stop();
+  store.set(4);
+  expect(heard).toEqual([2, 3]);
+});
