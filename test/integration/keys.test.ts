@@ -14,6 +14,8 @@ import { SMALL, smallPrompt, startSystem, type TestSystem } from '../support/loc
 const keyOf = (name: string): string => `sk-of-${name}-0123456789`;
 const OPERATOR = 'op-of-everything-0123';
 const listOf = (...keys: string[]): string => JSON.stringify([{ name: 'alice', key: keys }]);
+const logOf = ({ url }: TestSystem): string =>
+  readFileSync(new RunFolder(Number(new URL(url).port)).log('gateway.1'), 'utf8');
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
 
 describe('a system with keys in a file', () => {
@@ -61,7 +63,9 @@ describe('a system with keys in a file', () => {
     }
     // What is half written, or gone, takes nobody's key.
     writeFileSync(file, '[{');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await eventually('a warning', () => logOf(system).includes('the keys stay as they were'), 20_000);
+    const sent = statuses.length;
+    await eventually('answers after it', () => statuses.length > sent + 8, 20_000);
     isOver = true;
     await Promise.all(clients);
     expect(statuses.length).toBeGreaterThan(30);
@@ -74,8 +78,7 @@ describe('a system with keys in a file', () => {
       expect((await fetch(system.url + route, { headers: bearer(keyOf('third')) })).status).toBe(401);
       expect((await fetch(system.url + route, { headers: bearer(OPERATOR) })).status).toBe(200);
     }
-    const run = new RunFolder(Number(new URL(system.url).port));
-    const log = readFileSync(run.log('gateway.1'), 'utf8');
+    const log = logOf(system);
     expect(log).toContain('the keys have changed');
     expect(log).toContain('the keys stay as they were');
     expect(log).not.toMatch(/sk-of|op-of/);

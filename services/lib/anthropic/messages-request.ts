@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, TextPart } from '../model/text/chat-template.js';
 import type { ToolCall } from '../model/text/tool-turns.js';
 import type { ChatRequest } from '../openai/chat-request.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
-import { arrayOf, parseBody } from '../openai/parse-body.js';
+import { arrayOf, invalidField, parseBody, unsupportedType } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
 import { readTools, type ToolUse } from '../openai/tools.js';
 import { requireModel, type ServedModel } from '../openai/served-model.js';
@@ -94,7 +93,7 @@ function readPrompt(raw: z.infer<typeof rawCountRequest>, model: ServedModel): O
   const goesOn = last?.role === 'assistant';
   if (goesOn && last.tool_calls) {
     const param = `messages[${raw.messages.length - 1}].content`;
-    throw invalid(param, 'tool_use blocks need their results after them');
+    throw invalidField(param, 'tool_use blocks need their results after them');
   }
   return {
     messages: [...(system.length > 0 ? [{ role: 'system', content: system }] : []), ...joined(turns)],
@@ -111,7 +110,7 @@ function readPrompt(raw: z.infer<typeof rawCountRequest>, model: ServedModel): O
 /** Tools that Anthropic runs itself have other types. */
 function toolUseOf({ tools, tool_choice: choice }: z.infer<typeof rawCountRequest>): ToolUse | null {
   const functions = (tools ?? []).map(({ type, name, description, input_schema: parameters }, index) => {
-    if (type && type !== 'custom') throw unsupported(`tools[${index}]`, type);
+    if (type && type !== 'custom') throw unsupportedType(`tools[${index}]`, type);
     return { type: 'function', function: { name, description, parameters } };
   });
   return readTools({
@@ -154,11 +153,11 @@ const OTHERS = { user: ['tool_result'], assistant: ['tool_use', 'thinking', 'red
 function isText(role: keyof typeof OTHERS, { type }: RawBlock, param: string): boolean {
   if (type === 'text') return true;
   if ((OTHERS[role] as readonly string[]).includes(type)) return false;
-  throw unsupported(param, type);
+  throw unsupportedType(param, type);
 }
 
 function textOf({ text }: RawBlock, param: string): TextPart {
-  if (typeof text !== 'string') throw invalid(`${param}.text`, 'is missing');
+  if (typeof text !== 'string') throw invalidField(`${param}.text`, 'is missing');
   return { type: 'text', text };
 }
 
@@ -166,22 +165,22 @@ function textOf({ text }: RawBlock, param: string): TextPart {
 function textsOf(content: z.infer<typeof textOrBlocks>, param: string): TextPart[] {
   if (typeof content === 'string') return [{ type: 'text', text: content }];
   return content.map((block, index) => {
-    if (block.type !== 'text') throw unsupported(`${param}[${index}]`, block.type);
+    if (block.type !== 'text') throw unsupportedType(`${param}[${index}]`, block.type);
     return textOf(block, `${param}[${index}]`);
   });
 }
 
 function resultOf({ tool_use_id: id, content }: RawBlock, param: string): Turn {
-  if (typeof id !== 'string') throw invalid(`${param}.tool_use_id`, 'is missing');
+  if (typeof id !== 'string') throw invalidField(`${param}.tool_use_id`, 'is missing');
   const sent = textOrBlocks.nullish().safeParse(content);
-  if (!sent.success) throw invalid(`${param}.content`, 'is no string and no array of content blocks');
+  if (!sent.success) throw invalidField(`${param}.content`, 'is no string and no array of content blocks');
   return { role: 'tool', tool_call_id: id, content: textsOf(sent.data ?? '', `${param}.content`) };
 }
 
 function callOf({ id, name, input }: RawBlock, param: string): ToolCall {
-  if (typeof name !== 'string' || name === '') throw invalid(`${param}.name`, 'is missing');
+  if (typeof name !== 'string' || name === '') throw invalidField(`${param}.name`, 'is missing');
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw invalid(`${param}.input`, 'is no JSON object');
+    throw invalidField(`${param}.input`, 'is no JSON object');
   }
   const called = { name, arguments: input as Record<string, unknown> };
   return { ...(typeof id === 'string' && { id }), type: 'function', function: called };
@@ -202,13 +201,3 @@ function joined(turns: readonly Turn[]): ChatMessage[] {
   }
   return whole.map(({ turn, content }) => ({ ...turn, content }));
 }
-
-const invalid = (param: string, problem: string): ServingError =>
-  new ServingError('invalid_value', `${param} ${problem}`, { param });
-
-const unsupported = (param: string, type: string): ServingError =>
-  new ServingError(
-    'unsupported_parameter',
-    `${param} is of the type ${JSON.stringify(type)}, which is not supported here`,
-    { param },
-  );

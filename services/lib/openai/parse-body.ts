@@ -81,3 +81,15 @@ export function jsonSchemaOf(schema: z.ZodType): z.core.JSONSchema.JSONSchema {
   delete described.$schema;
   return described;
 }
+
+/** A field whose value is not what it can be; `problem` goes on where its name ends. */
+export const invalidField = (param: string, problem: string): ServingError =>
+  new ServingError('invalid_value', `${param} ${problem}`, { param });
+
+/** An item, part or tool of a type that other servers have. */
+export const unsupportedType = (param: string, type: string): ServingError =>
+  new ServingError(
+    'unsupported_parameter',
+    `${param} is of the type ${JSON.stringify(type)}, which is not supported here`,
+    { param },
+  );

@@ -107,10 +107,10 @@ function validateTool({ type, function: called }: z.infer<typeof rawTool>, param
   };
 }
 
-/** What binds an answer to a form, as long as none can be. */
+/** What binds calls to a form, as long as none are: the head applies grammars, but nobody makes one of tools. */
 function refuseBound({ tools, tool_choice: choice }: RawTools): void {
   const refuse = (param: string): never => {
-    throw new ServingError('unsupported_parameter', `${param}: answers are not bound to a form yet`, {
+    throw new ServingError('unsupported_parameter', `${param}: calls of tools are not bound to a form yet`, {
       param,
     });
   };

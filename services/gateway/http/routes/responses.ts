@@ -1,4 +1,5 @@
 import type { RequestHandler, Response } from 'express';
+import { invalidField } from '../../../lib/openai/parse-body.js';
 import { ServingError } from '../../../lib/errors/serving-error.js';
 import { responses as responsesDialect } from '../../../lib/openai/dialect.js';
 import { ResponsesFormat } from '../../../lib/openai/responses/format.js';
@@ -91,12 +92,12 @@ function pageOf(
 ): object {
   const size = Number(limit);
   if (!Number.isInteger(size) || size < 1 || size > MAX_PAGE) {
-    throw invalid('limit', `is not a whole number from 1 to ${MAX_PAGE}`);
+    throw invalidField('limit', `is not a whole number from 1 to ${MAX_PAGE}`);
   }
-  if (order !== 'asc' && order !== 'desc') throw invalid('order', 'is neither asc nor desc');
+  if (order !== 'asc' && order !== 'desc') throw invalidField('order', 'is neither asc nor desc');
   const ordered = order === 'asc' ? items : [...items].reverse();
   const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
-  if (after !== undefined && start === 0) throw invalid('after', 'is the id of no item');
+  if (after !== undefined && start === 0) throw invalidField('after', 'is the id of no item');
   const data = ordered.slice(start, start + size);
   return {
     object: 'list',
@@ -106,6 +107,3 @@ function pageOf(
     has_more: start + size < ordered.length,
   };
 }
-
-const invalid = (param: string, problem: string): ServingError =>
-  new ServingError('invalid_value', `${param} ${problem}`, { param });

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { ServingError } from '../../errors/serving-error.js';
 import type { ChatMessage, TextPart } from '../../model/text/chat-template.js';
 import type { ToolCall } from '../../model/text/tool-turns.js';
 import { argumentsOf } from '../messages.js';
-import { arrayOf } from '../parse-body.js';
+import { arrayOf, invalidField, unsupportedType } from '../parse-body.js';
 
 const rawPart = z.looseObject({ type: z.string() });
 const textOrParts = z.union([z.string(), arrayOf(rawPart)], {
@@ -92,7 +91,7 @@ function itemOf(item: RawItem, param: string): Item[] {
     case 'reasoning':
       return [];
     default:
-      throw unsupported(param, item.type!);
+      throw unsupportedType(param, item.type!);
   }
 }
 
@@ -100,9 +99,9 @@ const ROLES = ['user', 'assistant', 'system', 'developer'] as const;
 
 function messageItem(item: RawItem & { content?: unknown }, param: string): MessageItem {
   const role = ROLES.find((known) => known === item.role);
-  if (role === undefined) throw invalid(`${param}.role`, `is none of ${ROLES.join(', ')}`);
+  if (role === undefined) throw invalidField(`${param}.role`, `is none of ${ROLES.join(', ')}`);
   const content = textOrParts.safeParse(item.content);
-  if (!content.success) throw invalid(`${param}.content`, 'is no string and no array of parts');
+  if (!content.success) throw invalidField(`${param}.content`, 'is no string and no array of parts');
   const texts = textsOf(content.data, `${param}.content`);
   return {
     id: item.id ?? newId('msg'),
@@ -117,28 +116,28 @@ function textsOf(content: z.infer<typeof textOrParts>, param: string): string[] 
   if (typeof content === 'string') return [content];
   return content.map(({ type, text, refusal }, index) => {
     const name = `${param}[${index}]`;
-    if (!['input_text', 'output_text', 'text', 'refusal'].includes(type)) throw unsupported(name, type);
+    if (!['input_text', 'output_text', 'text', 'refusal'].includes(type)) throw unsupportedType(name, type);
     const said = type === 'refusal' ? refusal : text;
     if (typeof said !== 'string')
-      throw invalid(`${name}.${type === 'refusal' ? type : 'text'}`, 'is missing');
+      throw invalidField(`${name}.${type === 'refusal' ? type : 'text'}`, 'is missing');
     return said;
   });
 }
 
 function callItem(item: RawItem, param: string): CallItem {
   const { call_id: callId, name, arguments: text } = item;
-  if (typeof callId !== 'string') throw invalid(`${param}.call_id`, 'is missing');
-  if (typeof name !== 'string' || name === '') throw invalid(`${param}.name`, 'is missing');
-  if (typeof text !== 'string') throw invalid(`${param}.arguments`, 'is missing');
+  if (typeof callId !== 'string') throw invalidField(`${param}.call_id`, 'is missing');
+  if (typeof name !== 'string' || name === '') throw invalidField(`${param}.name`, 'is missing');
+  if (typeof text !== 'string') throw invalidField(`${param}.arguments`, 'is missing');
   argumentsOf(text, `${param}.arguments`);
   const call = { call_id: callId, name, arguments: text };
   return { id: item.id ?? newId('fc'), type: 'function_call', status: 'completed', ...call };
 }
 
 function outputItem(item: RawItem, param: string): CallOutputItem {
-  if (typeof item.call_id !== 'string') throw invalid(`${param}.call_id`, 'is missing');
+  if (typeof item.call_id !== 'string') throw invalidField(`${param}.call_id`, 'is missing');
   const output = textOrParts.safeParse(item.output);
-  if (!output.success) throw invalid(`${param}.output`, 'is no string and no array of parts');
+  if (!output.success) throw invalidField(`${param}.output`, 'is no string and no array of parts');
   return {
     id: item.id ?? newId('fco'),
     type: 'function_call_output',
@@ -174,13 +173,3 @@ function callOf({ call_id: id, name, arguments: text, status }: CallItem): ToolC
   const called = status === 'completed' ? argumentsOf(text, 'input') : {};
   return { id, type: 'function', function: { name, arguments: called } };
 }
-
-const invalid = (param: string, problem: string): ServingError =>
-  new ServingError('invalid_value', `${param} ${problem}`, { param });
-
-const unsupported = (param: string, type: string): ServingError =>
-  new ServingError(
-    'unsupported_parameter',
-    `${param} is of the type ${JSON.stringify(type)}, which is not supported here`,
-    { param },
-  );

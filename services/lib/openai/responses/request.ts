@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { ServingError } from '../../errors/serving-error.js';
 import type { ChatRequest } from '../chat-request.js';
 import { generationFields, validateGeneration, wholeNumber } from '../generation-fields.js';
-import { arrayOf, parseBody } from '../parse-body.js';
+import { arrayOf, invalidField, parseBody, unsupportedType } from '../parse-body.js';
 import { refuseFields, type RefusedFields } from '../refused-fields.js';
 import { readTools, type ToolUse } from '../tools.js';
 import { requireModel, type ServedModel } from '../served-model.js';
@@ -81,10 +80,10 @@ export function readResponsesRequest(body: unknown, served: ServedModel): Respon
   refuseFields(raw, refused);
   const store = raw.store ?? true;
   const background = raw.background ?? false;
-  if (background && !store) throw invalid('background', 'needs store: it is asked for later');
-  if (background && raw.stream) throw invalid('background', 'and stream cannot both be true');
+  if (background && !store) throw invalidField('background', 'needs store: it is asked for later');
+  if (background && raw.stream) throw invalidField('background', 'and stream cannot both be true');
   const input = itemsOf(raw.input);
-  if (input.length === 0 && !raw.previous_response_id) throw invalid('input', 'has nothing to answer');
+  if (input.length === 0 && !raw.previous_response_id) throw invalidField('input', 'has nothing to answer');
   const settings = settingsOf(raw, served);
   return {
     input,
@@ -118,11 +117,11 @@ export function chatOf(request: ResponsesRequest, before: readonly Item[]): Chat
 function toolUseOf(raw: RawResponsesRequest): ToolUse | null {
   const { tools, tool_choice: choice, parallel_tool_calls } = raw;
   const functions = (tools ?? []).map(({ type, ...called }, index) => {
-    if (type !== 'function') throw unsupported(`tools[${index}]`, type);
+    if (type !== 'function') throw unsupportedType(`tools[${index}]`, type);
     return { type, function: called };
   });
   if (typeof choice === 'object' && choice !== null && choice.type !== 'function') {
-    throw unsupported('tool_choice', choice.type);
+    throw unsupportedType('tool_choice', choice.type);
   }
   const named = typeof choice === 'object' && choice && { type: 'function', function: { name: choice.name } };
   return readTools({ tools: functions, tool_choice: named || choice, parallel_tool_calls });
@@ -155,13 +154,3 @@ const echoOf = (
   top_p: sampling.topP,
   truncation: 'disabled',
 });
-
-const unsupported = (param: string, type: string): ServingError =>
-  new ServingError(
-    'unsupported_parameter',
-    `${param} is of the type ${JSON.stringify(type)}, which is not supported here`,
-    { param },
-  );
-
-const invalid = (param: string, problem: string): ServingError =>
-  new ServingError('invalid_value', `${param} ${problem}`, { param });

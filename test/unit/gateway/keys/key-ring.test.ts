@@ -94,10 +94,12 @@ describe('a source of keys', () => {
   const stop = new AbortController();
   afterAll(() => stop.abort());
 
-  const scripted = (first: string): KeySource & { text: string | Error } => ({
+  const scripted = (first: string): KeySource & { text: string | Error; reads: number } => ({
     lookMs: 5,
     text: first,
+    reads: 0,
     read() {
+      this.reads += 1;
       return this.text instanceof Error ? Promise.reject(this.text) : Promise.resolve(this.text);
     },
   });
@@ -113,7 +115,8 @@ describe('a source of keys', () => {
       source.text = wrong;
       await eventually('a warning', () => log.length > before);
       // Each is told of once.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      const looked = source.reads;
+      await eventually('further looks', () => source.reads > looked + 5);
       expect(log).toHaveLength(before + 1);
       expect(log.at(-1)).toContain('the keys stay as they were');
       expect(ring.find(keyOf('alice'))).not.toBeNull();
