@@ -15,7 +15,7 @@ const TOLERANCE = 1e-3;
 
 const WINDOW = 256;
 /** `npm run perplexity` reads all of the text. */
-const WINDOWS = 4;
+const WINDOWS = 2;
 const KV_TOKENS = 16 * WINDOW;
 
 let model: string;

@@ -19,7 +19,7 @@ async function unusedFor({ serviceHttpPort }: TestMember): Promise<number> {
 describe('a replica that comes, over Dapr', () => {
   let system: TestSystem;
   beforeAll(async () => {
-    system = await startSystem({ mesh: 'dapr', split: [10, 20], replicas: { 'stage-0': 2 } });
+    system = await startSystem({ mesh: 'dapr', split: [15], replicas: { 'stage-0': 2 } });
   }, 120_000);
   afterAll(() => system.stop());
 
@@ -34,7 +34,7 @@ describe('a replica that comes, over Dapr', () => {
       Array.from({ length: 6 }, () => startStream(system.url, PROMPT, LONG, client.signal)),
     );
     const waits: number[] = [];
-    for (const appId of ['stage-1', 'stage-2', 'stage-0']) {
+    for (const appId of ['stage-1', 'stage-0']) {
       await delay(SETTLED_MS);
       await system.scale(appId, system.members(appId).length + 1);
       waits.push(await usedWithin(appId));
@@ -47,7 +47,7 @@ describe('a replica that comes, over Dapr', () => {
     expect(Math.max(...waits)).toBeLessThan(2);
   }, 120_000);
 
-  it('gets new requests as they come, and goes without a failed one, three times', async () => {
+  it('gets new requests as they come, and goes without a failed one, twice', async () => {
     const waits: number[] = [];
     const stop = new AbortController();
     const failures: string[] = [];
@@ -60,7 +60,7 @@ describe('a replica that comes, over Dapr', () => {
     };
     const clients = Array.from({ length: 4 }, client);
     const before = system.members('stage-1').length;
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 2; turn++) {
       await system.scale('stage-1', before + 1);
       waits.push(await usedWithin('stage-1'));
       await system.scale('stage-1', before);

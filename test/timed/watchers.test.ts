@@ -4,7 +4,7 @@ import { greedyTokens } from '../support/completions.js';
 import { SMALL, smallPrompt, startSystem, type TestSystem } from '../support/local-system.js';
 
 const PAGES = 50;
-const SECONDS = 10;
+const SECONDS = 5;
 /** Of one processor. */
 const MOST = 0.02;
 

@@ -43,6 +43,9 @@ const anyValue = fc.oneof(
   fc.constantFrom(0, -1, 1, 2, 4, 8, 10, 2 ** 31, 1e308, '8', null, '', [], {}),
 );
 
+/** Other cases each time; with LAYERMESH_FUZZ=full ten times as many. */
+const runs = (count: number): number => (process.env['LAYERMESH_FUZZ'] === 'full' ? 10 * count : count);
+
 /** Bytes that tend to break parsers, beside any other. */
 const byte = fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff, 0x22, 0x7d), fc.integer({ min: 0, max: 255 }));
 
@@ -97,7 +100,7 @@ it('a damaged GGUF file is read or refused', async () => {
     await writeFile(path, bytes);
     await readsOrRefuses(path);
   });
-  await fc.assert(property, { numRuns: 400 });
+  await fc.assert(property, { numRuns: runs(200) });
 });
 
 it('a damaged safetensors file is read or refused', async () => {
@@ -108,7 +111,7 @@ it('a damaged safetensors file is read or refused', async () => {
     await writeFile(join(path, 'model.safetensors'), bytes);
     await readsOrRefuses(path);
   });
-  await fc.assert(property, { numRuns: 400 });
+  await fc.assert(property, { numRuns: runs(200) });
 });
 
 it('a config.json with any values is read or refused', async () => {
@@ -118,7 +121,7 @@ it('a config.json with any values is read or refused', async () => {
     await writeFile(join(path, 'config.json'), JSON.stringify({ ...tinyJson, ...changes }));
     await readsOrRefuses(path);
   });
-  await fc.assert(property, { numRuns: 300 });
+  await fc.assert(property, { numRuns: runs(150) });
 });
 
 it.each([...Object.keys(tinyJson), ...OPTIONAL_FIELDS])(
@@ -129,7 +132,7 @@ it.each([...Object.keys(tinyJson), ...OPTIONAL_FIELDS])(
       await writeFile(join(path, 'config.json'), JSON.stringify({ ...tinyJson, [field]: value }));
       await readsOrRefuses(path);
     });
-    await fc.assert(property, { numRuns: 20 });
+    await fc.assert(property, { numRuns: runs(10) });
   },
 );
 
@@ -149,7 +152,7 @@ it('a folder whose other files are any JSON is read or refused', async () => {
       await writeFile(join(path, name), JSON.stringify(content));
     await readsOrRefuses(path);
   });
-  await fc.assert(property, { numRuns: 200 });
+  await fc.assert(property, { numRuns: runs(100) });
 });
 
 it('a GGUF file with any values is read or refused', async () => {
@@ -162,5 +165,5 @@ it('a GGUF file with any values is read or refused', async () => {
     await writeFile(path, writeGguf({ metadata: { ...metadata, ...changes }, tensors }));
     await readsOrRefuses(path);
   });
-  await fc.assert(property, { numRuns: 300 });
+  await fc.assert(property, { numRuns: runs(150) });
 });

@@ -49,6 +49,7 @@ export class CostModel {
   readonly #layers: number;
   /** Of a token in a layer. */
   readonly #kvBytes: number;
+  readonly #layerWeights: number;
   readonly #weightBytes: number;
 
   /** Throws `invalid_config` where the stage's weights leave no room for a token. */
@@ -59,8 +60,9 @@ export class CostModel {
     const { hidden, vocabulary, kvHeads, headDim, intermediate } = shape;
     this.#layers = range.end - range.start;
     this.#kvBytes = 2 * kvHeads * headDim * VALUE_BYTES;
+    this.#layerWeights = layerWeights(shape);
     const tables = (ownsEmbedding(range) ? 1 : 0) + (ownsHead(range) ? 1 : 0);
-    this.#weightBytes = (this.#layers * layerWeights(shape) + tables * vocabulary * hidden) * VALUE_BYTES;
+    this.#weightBytes = (this.#layers * this.#layerWeights + tables * vocabulary * hidden) * VALUE_BYTES;
 
     // A row at its widest: the residual and its norm, the MLP's two halves and their product.
     const activationBytes = STEP_ROWS * (2 * hidden + 3 * intermediate) * VALUE_BYTES;
@@ -88,7 +90,7 @@ export class CostModel {
     if (rows === 0) return 0;
     const layer = items.reduce(
       (sum, item) => sum + this.#attentionSeconds(item.rows, item.cached),
-      this.#linearSeconds(layerWeights(shape), rows),
+      this.#linearSeconds(this.#layerWeights, rows),
     );
     const head =
       ownsHead(range) && logits > 0 ? this.#linearSeconds(shape.vocabulary * shape.hidden, logits) : 0;

@@ -73,7 +73,8 @@ it('asks as much later as all is slower, and tells of it as if it had not', asyn
 
   const rows = new RowStore(`${folder.path}/dilated/s1`);
   const kept = rows.readTrial('whole', 'one')!;
-  expect(kept.records[0]!.sent).toBeGreaterThanOrEqual(200);
+  // A timer may be a millisecond early.
+  expect(kept.records[0]!.sent).toBeGreaterThanOrEqual(199);
   expect(measured.records[0]!.sent).toBe(kept.records[0]!.sent / 4);
   expect(measured.killed![0]!.at - measured.startedAt).toBe((kept.killed![0]!.at - kept.startedAt) / 4);
 });

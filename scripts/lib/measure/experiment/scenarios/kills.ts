@@ -6,7 +6,7 @@ import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
 import { LIMITS, type Scenario, type ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
-import { split, whole, type FleetOptions } from '../fleets.js';
+import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, outcomesOf } from './judge.js';
 import { conversations } from './loads.js';
 
@@ -23,7 +23,7 @@ const KILLS = [15, 32];
 /** Spot devices that are taken away: what a pod's death costs who is served. */
 export function kills(options: FleetOptions): Scenario {
   const quick = { ...options, start: 'fast-loader' } as const;
-  const arms = { whole: whole(DEVICE, 4, quick), split: split(2, DEVICE, 2, quick) };
+  const arms = { whole: whole(DEVICE, 4, quick), split: split(2, DEVICE, 2, slowed(quick, 2)) };
   const rate = LOAD * Math.min(...Object.values(arms).map((arm) => expectedKnee(arm, MEAN)));
   const loads = conversations(rate, SECONDS, DIVISOR);
   const run = (arm: Arm): ScenarioRun => ({

@@ -24,7 +24,7 @@ export function longPrompts(options: FleetOptions): Scenario {
     // Their steps are so short that a machine of two processors is late for many.
     four: split(4, 'a100-80g', 1, slowed(options, 4)),
     eightWhole: whole('a100-80g', 1, { ...options, shape }),
-    eightFour: split(4, 'a100-80g', 1, slowed({ ...options, shape }, 8)),
+    eightFour: split(4, 'a100-80g', 1, slowed({ ...options, shape }, 16)),
   };
   const lone = (arm: Arm): Cell => ({ arm, group: 'alone' });
   const crowd = (arm: Arm): Cell => ({ arm, group: `${CROWD.prompt}+${CROWD.output}` });

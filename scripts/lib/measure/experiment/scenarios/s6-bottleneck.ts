@@ -19,7 +19,7 @@ export function bottleneck(options: FleetOptions): Scenario {
     even: chain(EVEN, [1, 1, 1, 1], slowed(options, 3)),
     evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 3)),
     uneven: chain(UNEVEN, [1, 1, 1, 1], slowed(options, 2)),
-    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], slowed(options, 2)),
+    unevenAndTwo: chain(UNEVEN, [2, 2, 1, 1], slowed(options, 3)),
     head: chain([8, 16, 24], [1, 1, 1, 1], vocabulary),
     headAndOne: chain([8, 16, 24], [1, 1, 1, 2], vocabulary),
   };
