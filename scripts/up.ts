@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { whenAborted } from '../services/lib/process/run-service.js';
+import { cacheDirectory } from './bootstrap/cache.mjs';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { runDetached, serveControl, SERVING } from './lib/local/supervisor.js';
@@ -10,13 +12,15 @@ import { RunFolder } from './lib/local/run-folder.js';
 import { showStatus, topologyTable } from './lib/cli/terminal.js';
 import { watchTraces } from './lib/local/telemetry/traces.js';
 import type { TelemetryUrls } from './lib/local/telemetry/local-telemetry.js';
+import { repositoryRoot } from './lib/repository.js';
 import { upCommand, type UpOptions } from './lib/local/up-options.js';
 
 await runCommand(upCommand(up));
 
 async function up(options: UpOptions): Promise<void> {
   const signal = stopSignal();
-  const system = await planSystem(options, signal);
+  const planned = await planSystem(options, signal);
+  const system = { ...planned, env: { LAYERMESH_RESULTS: resultFolders(), ...planned.env } };
   if (!options.detach) return serve(system, signal);
   const args = process.argv.slice(2).filter((argument) => argument !== '--detach');
   await runStep('layer services', () => runDetached(args, options.port, signal));
@@ -24,6 +28,15 @@ async function up(options: UpOptions): Promise<void> {
   await announce(new GatewayClient(url), telemetry ?? null);
   console.log('\nnpm run down stops it.');
 }
+
+/** Where `experiment` and `observe` write, and `bench` may be told to. */
+const resultFolders = (): string =>
+  process.env['LAYERMESH_RESULTS'] ??
+  [
+    join(cacheDirectory(), 'experiment'),
+    join(repositoryRoot, 'docs', 'observability'),
+    join(repositoryRoot, 'docs', 'benchmarks'),
+  ].join(',');
 
 /** Serves until it is told to stop. */
 async function serve(options: SystemOptions, signal: AbortSignal): Promise<void> {

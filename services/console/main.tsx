@@ -1,22 +1,23 @@
 import { render } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useErrorBoundary } from 'preact/hooks';
 import './styles/base.css';
 import './styles/chat.css';
 import './styles/mesh.css';
 import './styles/figures.css';
+import './styles/results.css';
 import { Chat } from './chat/chat.js';
 import { Load } from './load/load.js';
 import { Mesh } from './mesh/mesh.js';
 import { plural, short } from './parts/format.js';
 import { KeyDialog } from './parts/key-dialog.js';
-import { Icon } from './parts/parts.js';
+import { Icon, Notice } from './parts/parts.js';
 import { Requests } from './requests/requests.js';
 import { wanted } from './state/api.js';
 import { connection, listen, mesh } from './state/mesh.js';
-import { hrefOf, place, VIEWS, type View } from './state/place.js';
+import { hrefOf, place, VIEWS, type View as ViewName } from './state/place.js';
 import { useStore } from './state/store.js';
 
-const NAMES: Readonly<Record<View, string>> = {
+const NAMES: Readonly<Record<ViewName, string>> = {
   chat: 'Chat',
   mesh: 'Mesh',
   requests: 'Requests',
@@ -30,7 +31,6 @@ function Console() {
   useEffect(() => {
     document.title = `${NAMES[view]} · Layermesh`;
   }, [view]);
-  const Page = PAGES[view];
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
@@ -52,10 +52,27 @@ function Console() {
         <Standing />
       </header>
       <main id="main" tabIndex={-1}>
-        <Page />
+        <View key={view} view={view} />
       </main>
       <KeyDialog />
     </>
+  );
+}
+
+/** What goes wrong in one view leaves the others. */
+function View({ view }: { view: ViewName }) {
+  const [error, again] = useErrorBoundary() as [unknown, () => void];
+  const Page = PAGES[view];
+  if (error === undefined) return <Page />;
+  return (
+    <div class="page">
+      <Notice title="This view has failed" tone="bad">
+        {String(error)}
+      </Notice>
+      <button type="button" onClick={again}>
+        Show it again
+      </button>
+    </div>
   );
 }
 

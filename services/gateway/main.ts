@@ -36,6 +36,7 @@ import { ConstraintSources } from './text/constraint-sources.js';
 import { LoadLog } from './watch/load-log.js';
 import { MeshWatch } from './watch/mesh-watch.js';
 import { RequestLog } from './watch/request-log.js';
+import { ResultFiles } from './watch/result-files.js';
 import { startTextWorker, TextPool } from './text/text-pool.js';
 import { textLimitOf, TextWork } from './text/text-work.js';
 
@@ -173,7 +174,13 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     responses,
     background,
     reporter,
-    watch: { mesh: watch, requests, load, traceUrl: config.traceUrl },
+    watch: {
+      mesh: watch,
+      requests,
+      load,
+      results: new ResultFiles(config.resultFolders),
+      traceUrl: config.traceUrl,
+    },
     console: config.console,
     log,
     limits: limitsFor(model.config.maxPositions),

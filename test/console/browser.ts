@@ -95,3 +95,9 @@ export const isCutOff = (page: Page): Promise<string[]> =>
       .map((element) => `${element.tagName} "${element.textContent}" is cut off`);
     return wide ? ['the page is wider than its window', ...cut] : cut;
   });
+
+/** Says something in the chat. */
+export async function say(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Your message').fill(text);
+  await page.getByRole('button', { name: 'Send' }).click();
+}

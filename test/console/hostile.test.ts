@@ -1,12 +1,13 @@
+import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import express from 'express';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { consolePage } from '../../services/gateway/http/routes/console.js';
 import { ensureCompiled } from '../../scripts/bootstrap/compile.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { openBrowser, openPage } from './browser.js';
+import { findingsOf, openBrowser, openPage, say } from './browser.js';
 
 /** What would run, were it ever taken for markup. */
 const EVIL = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>"\'><svg onload=window.hit=1>';
@@ -22,9 +23,10 @@ const replica = {
   busy_ratio: 0.5,
   rss_bytes: 1 << 20,
 };
+let gatewayName = EVIL;
 const stateOf = (at: number): object => ({
   at,
-  gateway: EVIL,
+  gateway: gatewayName,
   model: EVIL,
   precision: 'int8',
   split: [],
@@ -65,6 +67,19 @@ const summary = {
   reroutes: 0,
 };
 
+const RESULTS = ['experiment/map.json', `${EVIL}/${EVIL}.json`].map((name) => ({ name, bytes: 9, at: 1 }));
+const EVIL_PLACE = {
+  shape: EVIL,
+  device: EVIL,
+  arm: EVIL,
+  prompt: 1,
+  hopMs: 1,
+  hopName: EVIL,
+  kneePerDevice: 1,
+  ratioToWhole: 2,
+  scale: 1,
+};
+
 const OUTPUT = [
   `# ${EVIL}`,
   EVIL,
@@ -74,6 +89,50 @@ const OUTPUT = [
   '```html\n' + EVIL + '\n```',
   `| ${EVIL} |\n| --- |\n| ${EVIL} |`,
 ].join('\n\n');
+
+/** A model's answer that is written to keep a page from doing anything else. */
+const BOMBS: readonly string[] = [
+  '>'.repeat(20_000),
+  '> - '.repeat(5_000),
+  '**a*_'.repeat(10_000),
+  '['.repeat(50_000),
+  '![['.repeat(15_000),
+  '`a'.repeat(30_000),
+  `|${'a|'.repeat(3_000)}\n|${'-|'.repeat(3_000)}\n`,
+  Array.from({ length: 400 }, (_, depth) => `${' '.repeat(depth * 2)}- a`).join('\n'),
+  `<div ${'a '.repeat(30_000)}`,
+  `a${' '.repeat(50_000)}b`,
+];
+const HUGE_TOKENS = 100_000;
+const word = (index: number): string =>
+  index % 400 === 0 ? '\n\n## Part\n\n' : index % 100 === 0 ? '\n\n- ' : `word${index % 7} `;
+
+/** Streams tokens as a gateway does, as fast as the page takes them. */
+async function streamAnswer(response: ServerResponse, tokens: Iterable<string>): Promise<void> {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'x-layermesh-route': 'stage-0/<b>' });
+  let index = 0;
+  let batch = '';
+  const flush = async (): Promise<void> => {
+    const isTaken = response.write(batch);
+    batch = '';
+    if (!isTaken && !response.destroyed)
+      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  };
+  for (const content of tokens) {
+    const choice = { index: 0, delta: { content }, token_ids: [index, index++] };
+    batch += `data: ${JSON.stringify({ choices: [choice] })}\n\n`;
+    if (batch.length > 1 << 16) await flush();
+  }
+  const end = { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] };
+  response.end(`${batch}data: ${JSON.stringify(end)}\n\ndata: [DONE]\n\n`);
+}
+
+/** What is answered to what was said last. */
+function* answerTo(said: string): Generator<string> {
+  if (said === 'huge') for (let index = 0; index < HUGE_TOKENS; index++) yield word(index);
+  else if (said.startsWith('bomb ')) yield* BOMBS[Number(said.slice(5))]!.match(/[^]{1,500}/g)!;
+  else yield* OUTPUT;
+}
 
 beforeAll(async () => {
   await ensureCompiled(repositoryRoot);
@@ -137,16 +196,10 @@ beforeAll(async () => {
       response.status(503).json({ error: { message: EVIL, type: 'server_error', param: null, code: EVIL } });
       return;
     }
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'x-layermesh-route': 'stage-0/<b>' });
-    for (const [index, content] of Array.from(OUTPUT).entries()) {
-      response.write(
-        `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, token_ids: [index, index] }] })}\n\n`,
-      );
-    }
-    response.end(
-      `data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })}\n\ndata: [DONE]\n\n`,
-    );
+    void streamAnswer(response, answerTo(messages.at(-1)!.content));
   });
+  app.get('/results', (_request, response) => void response.json({ results: RESULTS }));
+  app.get('/results/:folder/:file', (_request, response) => void response.json({ [EVIL]: [EVIL_PLACE] }));
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -177,6 +230,7 @@ test('markup in whatever the gateway or the model says is text, in every view', 
   await page.getByLabel('Your message').fill('fail');
   await page.keyboard.press('Enter');
   await page.locator('.failure').waitFor();
+  expect(await findingsOf(page)).toEqual([]);
   for (const place of [
     'mesh',
     'requests',
@@ -187,6 +241,8 @@ test('markup in whatever the gateway or the model says is text, in every view', 
     await page.goto(`${url}/#/${place}`);
     await page.locator('.page h2').waitFor();
     await page.locator('.page .notice, .page table, .page .parts').first().waitFor();
+    if (place === 'load') await page.locator('.map td.more').waitFor();
+    expect(await findingsOf(page)).toEqual([]);
   }
   expect(await hit()).toBeUndefined();
   expect(asked.filter((each) => !each.startsWith(url))).toEqual([]);
@@ -201,6 +257,7 @@ test('asks for each key when it is wanted, shows it to the right routes, and kee
     const { page, context } = await openPage(browser, url);
     const dialog = page.getByRole('dialog');
     await dialog.getByText("An operator's key").waitFor();
+    expect(await findingsOf(page)).toEqual([]);
     await dialog.getByLabel('Key').fill('op-key');
     await dialog.getByRole('button', { name: 'Use it' }).click();
     await page.locator('.standing.live').waitFor();
@@ -231,6 +288,102 @@ test('says when the gateway is lost, comes back, and tells what it heard last', 
   await page.locator('.standing.lost').waitFor();
   await page.locator('.standing.live').waitFor();
   expect(heard).toEqual(['e-1']);
+  await context.close();
+});
+
+test('comes back to a gateway that was started again, and forgets what the one before told', async () => {
+  const { page, context } = await openPage(browser, `${url}/#/mesh`);
+  await page.locator('.standing.live').waitFor();
+  await page.locator('.happenings li').first().waitFor();
+  const port = (server.address() as AddressInfo).port;
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+  await page.locator('.standing.lost').waitFor();
+  gatewayName = 'another';
+  server.listen(port, '127.0.0.1');
+  await page.locator('.standing.live').waitFor({ timeout: 30_000 });
+  await page.getByText('gateway another').waitFor();
+  expect(await page.locator('.happenings li').count()).toBe(1);
+  gatewayName = EVIL;
+  await context.close();
+}, 60_000);
+
+/** The longest that the page did not answer so far, ms. */
+const longestPause = (page: Page): Promise<number> =>
+  page.evaluate(() => (globalThis as unknown as { longest: number }).longest);
+
+async function watchPauses(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const state = globalThis as unknown as { longest: number };
+    let last = performance.now();
+    state.longest = 0;
+    setInterval(() => {
+      const now = performance.now();
+      state.longest = Math.max(state.longest, now - last);
+      last = now;
+    }, 20);
+  });
+}
+
+test('an answer of 100,000 tokens comes whole, and the page answers meanwhile', async () => {
+  const { page, context, problems } = await openPage(browser, url);
+  await watchPauses(page);
+  await say(page, 'huge');
+  await page.locator('.receipt').waitFor({ timeout: 120_000 });
+  expect(await longestPause(page)).toBeLessThan(2_000);
+  const text = (await page.locator('.answer .prose').textContent())!;
+  expect(text.length).toBeGreaterThan(HUGE_TOKENS * 5);
+  expect(await page.locator('.answer .prose h4').count()).toBe(HUGE_TOKENS / 400);
+  expect(problems).toEqual([]);
+  await context.close();
+}, 180_000);
+
+test('an answer whose markdown is a trap is shown, and soon', async () => {
+  const { page, context, problems } = await openPage(browser, url);
+  await watchPauses(page);
+  for (const number of BOMBS.keys()) {
+    await say(page, `bomb ${number}`);
+    await page.locator('.receipt').nth(number).waitFor();
+    expect([number, (await longestPause(page)) < 3_000]).toEqual([number, true]);
+  }
+  expect(await page.locator('.notice.bad').count()).toBe(0);
+  await page.reload();
+  await page
+    .locator('.receipt')
+    .nth(BOMBS.length - 1)
+    .waitFor();
+  expect(problems).toEqual([]);
+  await context.close();
+}, 180_000);
+
+test('a browser that has no room left keeps the latest, and says so', async () => {
+  const { page, context, problems } = await openPage(browser, url);
+  await say(page, 'first');
+  await page.locator('.receipt').waitFor();
+  await page.evaluate(() => {
+    let piece = 'x'.repeat(1 << 20);
+    while (piece !== '') {
+      try {
+        localStorage.setItem(`full ${piece.length} ${localStorage.length}`, piece);
+      } catch {
+        piece = piece.slice(piece.length / 2 + 1);
+      }
+    }
+  });
+  await page.getByRole('button', { name: 'New chat' }).click();
+  await say(page, 'second');
+  await page.locator('.receipt').waitFor();
+  await page.getByText('This browser has no room').waitFor();
+  await page.evaluate(() => {
+    for (const key of Object.keys(localStorage)) if (key.startsWith('full')) localStorage.removeItem(key);
+  });
+  await say(page, 'third');
+  await page.locator('.receipt').nth(1).waitFor();
+  await page.getByText('Kept in this browser only').waitFor();
+  await page.reload();
+  await page.locator('.history li').nth(1).waitFor();
+  expect(problems).toEqual([]);
   await context.close();
 });
 

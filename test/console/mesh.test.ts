@@ -1,5 +1,8 @@
-import type { Browser, Page } from 'playwright-core';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
 import type { Timings } from '../../services/gateway/telemetry/timings.js';
+import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { eventually } from '../support/eventually.js';
 import {
   DESKTOP,
@@ -8,19 +11,46 @@ import {
   openBrowser,
   openPage,
   PHONE,
+  say,
   shoot,
   type Opened,
 } from './browser.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** How soon the page must show what happens in the mesh, ms. */
 const SOON_MS = 3_000;
 
+/** As `npm run experiment` writes it; here is to be seen only how it is drawn. */
+const A_MAP = Object.fromEntries(
+  ['l4', 'a100-40g', 'a100-80g'].map((device, size) => [
+    device,
+    [256, 1072, 2272].flatMap((prompt) =>
+      ['whole', 'split-2', 'split-4'].flatMap((arm) =>
+        [0.1, 0.5, 3, 10].map((hopMs) => ({
+          shape: 'llama-2-13b',
+          device,
+          arm,
+          prompt,
+          hopMs,
+          hopName: { 0.1: 'direct', 0.5: 'Dapr' }[hopMs] ?? '',
+          kneePerDevice: size === 0 && arm === 'split-2' ? 0 : 1,
+          ratioToWhole: size === 0 ? null : 1.9 - size / 3 - hopMs / 20 + prompt / 9_000,
+          scale: 1,
+        })),
+      ),
+    ),
+  ]),
+);
+
+const results = temporaryFolder();
 let system: TestSystem;
 let browser: Browser;
 let opened: Opened;
 beforeAll(async () => {
-  [system, browser] = await Promise.all([startSystem(), openBrowser()]);
+  await writeFile(join(results.path, 'map.json'), JSON.stringify(A_MAP));
+  const env = { LAYERMESH_RESULTS: `${results.path},${join(repositoryRoot, 'docs', 'observability')}` };
+  [system, browser] = await Promise.all([startSystem({ env }), openBrowser()]);
 });
 afterAll(() => Promise.all([browser.close(), system.stop()]));
 
@@ -31,11 +61,6 @@ afterEach(async () => {
   expect(opened.problems).toEqual([]);
   await opened.context.close();
 });
-
-const say = async (page: Page, text: string): Promise<void> => {
-  await page.getByLabel('Your message').fill(text);
-  await page.getByRole('button', { name: 'Send' }).click();
-};
 
 const sequences = async (): Promise<number[]> =>
   (await system.topology()).stages.flatMap(({ replicas }) => replicas.map((replica) => replica.sequences));
@@ -96,18 +121,19 @@ describe('the mesh', () => {
   });
 });
 
-test("a request's waterfall has the parts that its client was told", async () => {
-  const { page } = opened;
+/** Answers what a client is told of where its time went. */
+async function askTimed(id: string, content: string): Promise<Timings> {
   const response = await fetch(`${system.url}/v1/chat/completions`, {
     method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'x-request-id': 'waterfall-1',
-      'x-layermesh-timing': 'true',
-    },
-    body: JSON.stringify({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 24 }),
+    headers: { 'content-type': 'application/json', 'x-request-id': id, 'x-layermesh-timing': 'true' },
+    body: JSON.stringify({ messages: [{ role: 'user', content }], max_tokens: 24 }),
   });
-  const { timings } = (await response.json()) as { timings: Timings };
+  return ((await response.json()) as { timings: Timings }).timings;
+}
+
+test("a request's waterfall has the parts that its client was told", async () => {
+  const { page } = opened;
+  const timings = await askTimed('waterfall-1', 'Hello');
   await page.goto(`${system.url}/#/requests/waterfall-1`);
   const parts = page.getByTestId('parts');
   await parts.waitFor();
@@ -117,11 +143,42 @@ test("a request's waterfall has the parts that its client was told", async () =>
   ]);
   expect(total).toBe(timings.total_ms);
   expect(Math.abs(sum / total - 1)).toBeLessThan(0.05);
+  const shown = await parts
+    .locator('li')
+    .evaluateAll((all) => all.map(({ dataset }) => [dataset['part'], Number(dataset['ms'])] as const));
+  expect(Object.fromEntries(shown)).toMatchObject({
+    hops: timings.hops.prefill_ms + timings.hops.decode_ms,
+    'gateway and client': timings.gateway_ms,
+    ...Object.fromEntries(
+      timings.stages.map(({ stage, prefill, decode }) => [
+        `${stage} computing`,
+        prefill.compute_ms + decode.compute_ms,
+      ]),
+    ),
+  });
   for (const { stage } of timings.stages) {
     const drawn = await page.locator(`.lane[data-lane=${stage}] i.compute`).count();
     expect(drawn).toBe(timings.decode_rounds + 1);
   }
-  expect(await page.locator('tbody tr').count()).toBe(timings.decode_rounds + 1);
+  expect(await page.locator('tr.round').count()).toBe(timings.decode_rounds + 1);
+});
+
+test('a prompt in chunks has each of them in the lane of each stage', async () => {
+  const { page } = opened;
+  await askTimed('waterfall-2', 'Tell me again what a lighthouse is for, and who lives there. '.repeat(24));
+  await page.goto(`${system.url}/#/requests/waterfall-2`);
+  await page.locator('.lane i').first().waitFor();
+  const chunks = await Promise.all(
+    [0, 1, 2].map((stage) =>
+      page.locator(`.lane[data-lane=stage-${stage}] i.compute[title*="chunk"]`).count(),
+    ),
+  );
+  expect(chunks[0]).toBeGreaterThan(3);
+  expect(chunks).toEqual([chunks[0], chunks[0], chunks[0]]);
+  await page.getByText(/rounds?, in figures/).click();
+  expect(await page.locator('tr.chunk').count()).toBe(chunks[0]! - 1);
+  await shoot(page, 'desktop-light-request-chunks');
+  expect(await findingsOf(page)).toEqual([]);
 });
 
 /** Clients that keep the mesh busy until the signal is aborted. */
@@ -178,6 +235,15 @@ describe.each([
         await page.goto(`${system.url}/#/load`);
         await page.locator('.chart canvas').first().waitFor({ timeout: 30_000 });
         await look('load');
+        await page.locator('.map td.more').first().waitFor();
+        await page.locator('#results').scrollIntoViewIfNeeded();
+        await page.locator('.map').scrollIntoViewIfNeeded();
+        await look('load-map');
+        const results = page.getByLabel('Results beside this gateway');
+        await results.selectOption('observability/trace.json');
+        await page.locator('.trace li').first().waitFor();
+        await page.locator('.trace').scrollIntoViewIfNeeded();
+        await look('load-trace');
         await page.goto(`${system.url}/#/requests`);
         await page.locator('.requests tbody tr.done').first().waitFor();
         await look('requests');

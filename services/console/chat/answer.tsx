@@ -21,7 +21,7 @@ export const Answer = memo(function Answer({ message, showGuessed, onRetry }: An
       {showGuessed && receipt !== undefined ? (
         <Guessed text={text} guessed={receipt.guessed} />
       ) : (
-        <Markdown text={text} />
+        <Markdown text={text} isWhole={!isRunning} />
       )}
       {isRunning && text === '' && <span class="caret" role="img" aria-label="waiting for the first token" />}
       {ending === 'failed' && (

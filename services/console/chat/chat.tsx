@@ -8,6 +8,7 @@ import { Answer } from './answer.js';
 import {
   conversations,
   current,
+  isKept,
   removeConversation,
   settings,
   startConversation,
@@ -44,6 +45,7 @@ export function Chat() {
 }
 
 function History({ all, current: open }: { all: readonly Conversation[]; current: string }) {
+  const kept = useStore(isKept);
   return (
     <nav class="history" aria-label="Conversations">
       <button type="button" class="wide" onClick={startConversation}>
@@ -69,7 +71,11 @@ function History({ all, current: open }: { all: readonly Conversation[]; current
             </li>
           ))}
       </ul>
-      <p class="hint">Kept in this browser only.</p>
+      <p class="hint">
+        {kept
+          ? 'Kept in this browser only.'
+          : 'This browser has no room for all of them: the oldest go with this page.'}
+      </p>
     </nav>
   );
 }
@@ -141,6 +147,24 @@ function Welcome({ conversation }: { conversation: string }) {
   );
 }
 
+/** Where there is no room for the list of them. */
+function Earlier({ current: open }: { current: string }) {
+  const all = useStore(conversations).filter(({ id, messages }) => id === open || messages.length > 0);
+  if (all.length < 2) return null;
+  return (
+    <select
+      class="only-narrow earlier"
+      aria-label="Conversations"
+      value={open}
+      onChange={(event) => current.set(event.currentTarget.value)}
+    >
+      {all.map((one) => (
+        <option value={one.id}>{titleOf(one)}</option>
+      ))}
+    </select>
+  );
+}
+
 interface ComposerProps {
   readonly conversation: Conversation;
   readonly isSetting: boolean;
@@ -191,6 +215,7 @@ function Composer({ conversation: { id, messages }, isSetting, onSettings }: Com
         <button type="button" class="quiet only-narrow" onClick={startConversation}>
           <Icon name="plus" /> New
         </button>
+        <Earlier current={id} />
         <span class="hint only-wide">Enter sends, Shift+Enter breaks the line, Escape stops</span>
         {isRunning ? (
           <button type="button" class="primary" onClick={() => stop(id)}>

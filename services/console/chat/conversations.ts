@@ -68,7 +68,9 @@ const empty = (): Conversation => ({ id: newId(), at: Date.now(), messages: [] }
 export const conversations = new Store<readonly Conversation[]>(remembered());
 export const current = new Store<string>(conversations.value[0]?.id ?? '');
 export const settings = new Store<Settings>({ ...DEFAULTS, ...stored(SETTINGS_KEY) });
-settings.subscribe((value) => keep(SETTINGS_KEY, value));
+settings.subscribe((value) => void keep(SETTINGS_KEY, value));
+/** Whether all of them would be there again in a new page. */
+export const isKept = new Store(true);
 
 if (current.value === '') startConversation();
 
@@ -98,14 +100,19 @@ export function change(id: string, messages: (all: readonly Message[]) => readon
 export const patch = (id: string, message: string, fields: Partial<Message>): void =>
   change(id, (all) => all.map((one) => (one.id === message ? { ...one, ...fields } : one)));
 
-/** What fits is kept, the latest first. */
+/** Keeps what fits, the latest first. */
 export function save(): void {
   let chars = 0;
-  const kept = conversations.value.filter(({ messages }) => {
-    chars += messages.reduce((sum, { text }) => sum + text.length, 0);
-    return messages.length > 0 && chars < MAX_CHARS;
-  });
-  keep(KEY, kept);
+  const fits = ({ messages }: Conversation): boolean => {
+    const size = messages.reduce((sum, { text }) => sum + text.length, 0);
+    if (messages.length === 0 || chars + size > MAX_CHARS) return false;
+    chars += size;
+    return true;
+  };
+  const kept = conversations.value.filter(fits);
+  // What a browser gives to a page is its own to decide.
+  while (!keep(KEY, kept) && kept.length > 0) kept.length = Math.floor(kept.length / 2);
+  isKept.set(kept.length === conversations.value.filter(({ messages }) => messages.length > 0).length);
 }
 
 export const titleOf = ({ messages }: Conversation): string => messages[0]?.text.slice(0, 80) ?? 'New chat';
@@ -132,10 +139,12 @@ function stored(key: string): object | null {
   }
 }
 
-function keep(key: string, value: object): void {
+/** False where the browser does not: it has no room left, or keeps nothing at all. */
+function keep(key: string, value: object): boolean {
   try {
     localStorage.setItem(key, JSON.stringify(value));
+    return true;
   } catch {
-    // A browser that keeps nothing is one without a history.
+    return false;
   }
 }

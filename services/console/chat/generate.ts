@@ -7,6 +7,7 @@ import {
   patch,
   save,
   settings,
+  type Ending,
   type Message,
   type Receipt,
   type Settings,
@@ -80,7 +81,8 @@ async function stream(
   let text = '';
   let tokens = 0;
   let first = 0;
-  let ending: Message['ending'] = 'running';
+  let ending: Ending = 'running';
+  const guessed: (readonly [number, number])[] = [];
   let receipt: Receipt = {
     requestId: response.headers.get('x-request-id') ?? '',
     route: response.headers.get('x-layermesh-route') ?? '',
@@ -92,35 +94,62 @@ async function stream(
     timings: null,
     guessed: [],
   };
-  for await (const { data } of eventsOf(response)) {
-    if (data === '[DONE]') break;
-    const chunk = JSON.parse(data) as Chunk;
-    if (chunk.error !== undefined) throw toApiError(chunk, 500);
-    const [choice] = chunk.choices;
-    const piece = choice?.delta?.content ?? '';
-    const came = choice?.token_ids?.length ?? 0;
-    if (came > 0) {
-      const last = performance.now();
-      if (tokens === 0) first = last;
-      tokens += came;
-      receipt = {
-        ...receipt,
-        tokens,
-        ttftMs: receipt.ttftMs ?? last - asked,
-        tokensPerSecond: last > first ? ((tokens - 1) / (last - first)) * 1000 : null,
-        guessed: came > 1 ? [...receipt.guessed, [text.length, text.length + piece.length]] : receipt.guessed,
-      };
+  const shown = throttled(() => tell({ text, receipt: { ...receipt, guessed: [...guessed] }, ending }));
+  try {
+    for await (const { data } of eventsOf(response)) {
+      if (data === '[DONE]') break;
+      const chunk = JSON.parse(data) as Chunk;
+      if (chunk.error !== undefined) throw toApiError(chunk, 500);
+      const [choice] = chunk.choices;
+      const piece = choice?.delta?.content ?? '';
+      const came = choice?.token_ids?.length ?? 0;
+      if (came > 0) {
+        const last = performance.now();
+        if (tokens === 0) first = last;
+        tokens += came;
+        if (came > 1) guessed.push([text.length, text.length + piece.length]);
+        receipt = {
+          ...receipt,
+          tokens,
+          ttftMs: receipt.ttftMs ?? last - asked,
+          tokensPerSecond: last > first ? ((tokens - 1) / (last - first)) * 1000 : null,
+        };
+      }
+      text += piece;
+      ending = choice?.finish_reason ?? ending;
+      if (chunk.usage) {
+        const { prompt_tokens: promptTokens, prompt_tokens_details: details } = chunk.usage;
+        receipt = { ...receipt, promptTokens, cachedTokens: details?.cached_tokens ?? 0 };
+      }
+      if (chunk.timings !== undefined) receipt = { ...receipt, timings: chunk.timings };
+      shown.soon();
     }
-    text += piece;
-    ending = choice?.finish_reason ?? ending;
-    if (chunk.usage) {
-      const { prompt_tokens: promptTokens, prompt_tokens_details: details } = chunk.usage;
-      receipt = { ...receipt, promptTokens, cachedTokens: details?.cached_tokens ?? 0 };
-    }
-    if (chunk.timings !== undefined) receipt = { ...receipt, timings: chunk.timings };
-    tell({ text, receipt, ending });
+  } finally {
+    shown.now();
   }
   if (ending === 'running') throw new ApiError(0, 'stream_broken', 'The answer broke off.');
+}
+
+/** Of the time that there is, showing takes at most one part in so many. */
+const SHOWING_SHARE = 6;
+const FRAME_MS = 16;
+
+/** Shows what has changed soon, but not so often that a long answer keeps the page busy with itself. */
+function throttled(show: () => void): { soon(): void; now(): void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let took = 0;
+  const now = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const began = performance.now();
+    show();
+    // Drawing comes right after.
+    setTimeout(() => (took = performance.now() - began));
+  };
+  return {
+    soon: () => void (timer ??= setTimeout(now, Math.max(FRAME_MS, took * SHOWING_SHARE))),
+    now,
+  };
 }
 
 /** Fields that are left empty are the model's own. */

@@ -21,7 +21,7 @@ interface ChartProps {
   readonly of?: string;
 }
 
-const HEIGHT = 150;
+const HEIGHT = 140;
 
 /** Lines over time, and what they last were in words. */
 export function Chart({ title, unit, at, series, of }: ChartProps) {
@@ -99,7 +99,7 @@ function optionsOf(element: HTMLElement, series: readonly Series[], of: string |
       y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, ...(of === undefined && { values: clocks }) },
+      { ...axis, grid: { show: false }, size: 24, space: 70, ...(of === undefined && { values: clocks }) },
       { ...axis, grid, size: 44, space: 34 },
     ],
     series: [
@@ -109,7 +109,7 @@ function optionsOf(element: HTMLElement, series: readonly Series[], of: string |
         width: 1.75,
         points: { show: of !== undefined },
         spanGaps: true,
-        ...(index === 0 && !stepped && { fill: withAlpha(colour('--accent'), 0.08) }),
+        ...(index === 0 && !stepped && series.length < 3 && { fill: withAlpha(colour('--accent'), 0.08) }),
         ...(stepped && { paths: uPlot.paths.stepped!({ align: -1 }) }),
       })),
     ],

@@ -14,7 +14,7 @@ export function Load() {
   const at = points.map((point) => Math.round(point.at / 1000));
   const of = (pick: (point: LoadPoint) => number | null): (number | null)[] => points.map(pick);
   const stages = state?.stages.map(({ app_id }) => app_id) ?? [];
-  const strengths = (index: number): number => 1 - (0.72 * index) / Math.max(1, stages.length - 1);
+  const strengths = (index: number): number => 1 - (0.6 * index) / Math.max(1, stages.length - 1);
   return (
     <div class="page">
       <header class="title">
@@ -41,7 +41,7 @@ export function Load() {
             at={at}
             series={[
               { label: 'median', values: of((point) => point.ttft_p50), strength: 1 },
-              { label: '95th', values: of((point) => point.ttft_p95), strength: 0.4 },
+              { label: '95th', values: of((point) => point.ttft_p95), strength: 0.5 },
             ]}
           />
           <Chart
@@ -50,7 +50,7 @@ export function Load() {
             at={at}
             series={[
               { label: 'median', values: of((point) => point.itl_p50), strength: 1 },
-              { label: '95th', values: of((point) => point.itl_p95), strength: 0.4 },
+              { label: '95th', values: of((point) => point.itl_p95), strength: 0.5 },
             ]}
           />
           <Chart
@@ -59,7 +59,7 @@ export function Load() {
             at={at}
             series={[
               { label: 'running', values: of((point) => point.running), strength: 1, stepped: true },
-              { label: 'waiting', values: of((point) => point.waiting), strength: 0.4, stepped: true },
+              { label: 'waiting', values: of((point) => point.waiting), strength: 0.5, stepped: true },
             ]}
           />
           <Chart

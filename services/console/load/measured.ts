@@ -1,3 +1,5 @@
+import { mapOf, type MapShape } from './map.js';
+
 /** What a file of `npm run bench -- --json`, `experiment` or `observe` says, read as far as a page draws it. */
 
 /** One arm under one load. Milliseconds; null where nothing came that could be measured. */
@@ -20,6 +22,7 @@ export interface TraceSpan {
 }
 
 export type Measured =
+  | { readonly kind: 'map'; readonly title: string; readonly shapes: readonly MapShape[] }
   | { readonly kind: 'arms'; readonly title: string; readonly arms: readonly MeasuredArm[] }
   | {
       readonly kind: 'trace';
@@ -43,7 +46,18 @@ export function readMeasured(json: string): Measured {
   if (Array.isArray(file['rows'])) return bench(file);
   if (Array.isArray(file['records'])) return trial(file);
   if (Array.isArray(file['spans'])) return trace(file);
+  const shapes = mapOf(file);
+  if (shapes !== null) return { kind: 'map', title: 'When a split pays', shapes };
   throw new Error('It is none of what bench, experiment or observe write.');
+}
+
+/** Several files as one: arms side by side. Throws where they are of different kinds. */
+export function joined(all: readonly Measured[], title: string): Measured {
+  const arms = all.flatMap((one) => (one.kind === 'arms' ? one.arms : []));
+  if (all.length === 1) return all[0]!;
+  if (all.some(({ kind }) => kind !== 'arms'))
+    throw new Error('They are of different kinds: open them one by one.');
+  return { kind: 'arms', title, arms };
 }
 
 function bench(file: Record<string, unknown>): Measured {
@@ -65,12 +79,18 @@ function bench(file: Record<string, unknown>): Measured {
 
 function trial(file: Record<string, unknown>): Measured {
   const [arm, load] = [String(file['arm']), String(file['load'])];
-  const rows = (file['records'] as Omit<Row, 'arm' | 'load' | 'round'>[]).map((record): Row => ({
-    ...record,
-    arm,
-    load,
-    round: 1,
-  }));
+  // An arm's name says how many times as long all that is modelled took.
+  const dilation = Number(/-k(\d+)$/.exec(arm)?.[1] ?? 1);
+  const rows = (file['records'] as Pick<Row, 'sent' | 'tokens' | 'error'>[]).map(
+    ({ sent, tokens, error }): Row => ({
+      arm,
+      load,
+      round: 1,
+      sent: sent / dilation,
+      tokens: tokens.map((at) => at / dilation),
+      error,
+    }),
+  );
   return { kind: 'arms', title: `${arm}, ${load}`, arms: armsOf(rows) };
 }
 

@@ -1,115 +1,133 @@
-import { useState } from 'preact/hooks';
-import { digits, ms } from '../parts/format.js';
-import { Meter, Notice } from '../parts/parts.js';
-import { readMeasured, type Measured, type MeasuredArm, type TraceSpan } from './measured.js';
+import { useEffect, useState } from 'preact/hooks';
+import { Notice, Trouble } from '../parts/parts.js';
+import { call } from '../state/api.js';
+import { usePolled } from '../state/polled.js';
+import { Drawn } from './drawn.js';
+import { joined, readMeasured, type Measured } from './measured.js';
 
 const MAX_BYTES = 64 << 20;
-const MAX_SPANS = 400;
+const EVERY_MS = 30_000;
 
-/** Draws what the measuring commands have written, from a file of this machine: nothing is sent anywhere. */
+interface Kept {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Something that has a name and, when it is asked for, a text. */
+interface Source {
+  readonly name: string;
+  readonly size: number;
+  text(): Promise<string>;
+}
+
+const fromGateway = ({ name, bytes }: Kept): Source => ({
+  name,
+  size: bytes,
+  text: async () =>
+    (await call(`results/${name.split('/').map(encodeURIComponent).join('/')}`, { right: 'operate' })).text(),
+});
+
+/** What the measuring commands have written: beside this gateway, or in a file of this machine, which is sent nowhere. */
 export function Results() {
+  const { value, error } = usePolled<{ results: readonly Kept[] }>('results', EVERY_MS);
+  const [chosen, setChosen] = useState('');
   const [opened, setOpened] = useState<Measured | null>(null);
   const [problem, setProblem] = useState('');
-  const open = async (file: File | undefined): Promise<void> => {
-    if (file === undefined) return;
+  const kept = value?.results.filter(({ name }) => !name.endsWith('/plan.json')) ?? [];
+  const map = kept.find(({ name }) => name.endsWith('/map.json'));
+
+  const open = async (title: string, sources: readonly Source[]): Promise<void> => {
+    setChosen(title);
+    setProblem('');
     try {
-      if (file.size > MAX_BYTES) throw new Error('It is larger than 64 MiB.');
-      setOpened(readMeasured(await file.text()));
-      setProblem('');
-    } catch (error) {
+      setOpened(await read(title, sources));
+    } catch (reason) {
       setOpened(null);
-      setProblem((error as Error).message);
+      setProblem((reason as Error).message);
     }
   };
+  const choose = (name: string): void => {
+    const ofIt = kept.filter((one) => one.name === name || folderOf(one.name) === name);
+    if (ofIt.length > 0) void open(name, ofIt.map(fromGateway));
+  };
+  // The map is what one comes for.
+  useEffect(() => {
+    if (map !== undefined && chosen === '') choose(map.name);
+  }, [map?.name]);
+
   return (
     <section aria-labelledby="results">
       <h3 id="results">Results of measurements</h3>
-      <p class="hint">
-        A file of <code>npm run bench -- --json</code>, of an experiment's rows, or a trace as Jaeger has it.
-        It stays in this browser.
-      </p>
-      <label class="button">
-        Open a result
-        <input
-          type="file"
-          accept=".json,application/json"
-          class="unseen"
-          onChange={(event) => void open(event.currentTarget.files?.[0])}
-        />
-      </label>
+      {error !== null && <Trouble what="Results" error={error} />}
+      {value !== null && <p class="hint">{wordsOf(kept, map !== undefined)}</p>}
+      <div class="choices">
+        {kept.length > 0 && (
+          <select
+            aria-label="Results beside this gateway"
+            value={chosen}
+            onChange={(event) => choose(event.currentTarget.value)}
+          >
+            <option value="">Beside this gateway …</option>
+            {foldersOf(kept).map(([folder, files]) => (
+              <optgroup key={folder} label={folder}>
+                {files.length > 1 && (
+                  <option value={folder}>
+                    all {files.length} of {folder}
+                  </option>
+                )}
+                {files.map(({ name }) => (
+                  <option value={name}>{name.slice(folder.length + 1)}</option>
+                ))}
+              </optgroup>
+            ))}
+          </select>
+        )}
+        <label class="button">
+          Open a file
+          <input
+            type="file"
+            accept=".json,application/json"
+            class="unseen"
+            onChange={({ currentTarget: { files } }) => {
+              const [file] = files ?? [];
+              if (file !== undefined) void open(file.name, [file]);
+            }}
+          />
+        </label>
+      </div>
       {problem !== '' && (
-        <Notice title="It cannot be drawn" tone="bad">
+        <Notice title={`${chosen} cannot be drawn`} tone="bad">
           {problem}
         </Notice>
       )}
-      {opened?.kind === 'arms' && <Arms title={opened.title} arms={opened.arms} />}
-      {opened?.kind === 'trace' && <Trace title={opened.title} spans={opened.spans} total={opened.total} />}
+      {opened !== null && <Drawn measured={opened} />}
     </section>
   );
 }
 
-function Arms({ title, arms }: { title: string; arms: readonly MeasuredArm[] }) {
-  const most = Math.max(...arms.map(({ tokensPerSecond }) => tokensPerSecond));
-  return (
-    <div class="scroll" tabIndex={0}>
-      <table class="figures-table">
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">load</th>
-            <th scope="col">arm</th>
-            <th scope="col">tokens/s</th>
-            <th scope="col" aria-label="as a bar" />
-            <th scope="col">first token</th>
-            <th scope="col">95th</th>
-            <th scope="col">between</th>
-            <th scope="col">requests</th>
-            <th scope="col">failed</th>
-          </tr>
-        </thead>
-        <tbody>
-          {arms.map((one) => (
-            <tr>
-              <td>{one.load}</td>
-              <th scope="row">{one.arm}</th>
-              <td>{digits(one.tokensPerSecond)}</td>
-              <td class="bar">
-                <Meter share={one.tokensPerSecond / Math.max(most, 1e-9)} label={one.arm} strong />
-              </td>
-              <td>{ms(one.ttft)}</td>
-              <td>{ms(one.ttft95)}</td>
-              <td>{ms(one.tpot)}</td>
-              <td>{one.requests}</td>
-              <td>{one.failed}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+const folderOf = (name: string): string => name.slice(0, name.indexOf('/'));
+
+function foldersOf(kept: readonly Kept[]): [string, Kept[]][] {
+  const folders = new Map<string, Kept[]>();
+  for (const one of kept) folders.set(folderOf(one.name), [...(folders.get(folderOf(one.name)) ?? []), one]);
+  return [...folders];
 }
 
-function Trace({ title, spans, total }: { title: string; spans: readonly TraceSpan[]; total: number }) {
-  return (
-    <figure class="trace">
-      <figcaption>{title}</figcaption>
-      <ol>
-        {spans.slice(0, MAX_SPANS).map(({ name, process, start, length }) => (
-          <li>
-            <span>
-              <small>{process}</small> {name}
-            </span>
-            <span class="lane">
-              <i
-                class="compute"
-                style={{ left: `${(start / total) * 100}%`, width: `${(length / total) * 100}%` }}
-              />
-            </span>
-            <b>{ms(length)}</b>
-          </li>
-        ))}
-      </ol>
-      {spans.length > MAX_SPANS && <p class="hint">{spans.length - MAX_SPANS} more are not drawn.</p>}
-    </figure>
-  );
+function wordsOf(kept: readonly Kept[], hasMap: boolean): string {
+  const file =
+    'A file of npm run bench -- --json, of an experiment, or a trace as Jaeger has it can be opened; it stays here.';
+  if (kept.length === 0)
+    return `None lie beside this gateway, whose LAYERMESH_RESULTS names their folders. ${file}`;
+  return hasMap
+    ? file
+    : `No map of when a split pays lies beside this gateway: npm run experiment makes one. ${file}`;
+}
+
+/** Throws in words what is wrong. */
+async function read(title: string, sources: readonly Source[]): Promise<Measured> {
+  if (sources.reduce((sum, { size }) => sum + size, 0) > MAX_BYTES)
+    throw new Error('It is larger than 64 MiB.');
+  const all: Measured[] = [];
+  for (const source of sources) all.push(readMeasured(await source.text()));
+  return joined(all, title);
 }

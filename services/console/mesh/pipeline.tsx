@@ -136,7 +136,8 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
         <h3>{name}</h3>
         {isBottleneck && <span class="badge">bottleneck</span>}
         <span class="sub">
-          layers {start}–{end - 1}
+          {upright && isBottleneck ? '' : 'layers '}
+          {start}–{end - 1}
           {head && ' + head'}
         </span>
       </header>

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { ApiError } from '../state/api.js';
 
 /** A share from 0 to 1 as a bar, with its words for whoever cannot see it. */
 export function Meter({ share, label, strong = false }: { share: number; label: string; strong?: boolean }) {
@@ -34,6 +35,18 @@ export function Notice({
       <strong>{title}</strong>
       {children !== undefined && <div>{children}</div>}
     </div>
+  );
+}
+
+/** Why something cannot be shown that was asked for: most of it is for operators. */
+export function Trouble({ what, error }: { what: string; error: Error }) {
+  const locked = error instanceof ApiError && (error.status === 401 || error.status === 403);
+  return locked ? (
+    <Notice title={`${what} are for operators`}>They are shown with an operator's key.</Notice>
+  ) : (
+    <Notice title={`${what} cannot be had`} tone="bad">
+      {error.message}
+    </Notice>
   );
 }
 

@@ -1,6 +1,6 @@
 import type { RequestSummary } from '../../gateway/telemetry/request-record.js';
 import type { Timings } from '../../gateway/telemetry/timings.js';
-import type { RoundView, RouteView } from '../../gateway/telemetry/round-trail.js';
+import type { RoundView, RouteView, StageView } from '../../gateway/telemetry/round-trail.js';
 import { digits } from '../parts/format.js';
 
 /** What a piece of time was spent on. */
@@ -95,16 +95,54 @@ function place(round: RoundView, bars: Bar[][], nameOf: (index: number) => strin
   const hop = Math.max(0, round.total_ms - taken) / (round.stages.length + 1);
   const what = round.phase === 'prefill' ? 'prompt' : round.tokens > 1 ? `${round.tokens} tokens` : 'token';
   let at = round.start_ms + hop;
-  for (const [index, { queue_ms, compute_ms }] of round.stages.entries()) {
+  for (const [index, stage] of round.stages.entries()) {
     const lane = bars[index + 1]!;
-    const add = (kind: Kind, length: number, verb: string): void => {
-      if (length > 0) lane.push({ kind, start: at, length, label: `${nameOf(index)}: ${what} ${verb}` });
-      at += length;
+    const add = (kind: Kind, start: number, end: number, label: string): void => {
+      if (end - start > SMALLEST_MS) lane.push({ kind, start, length: end - start, label });
     };
-    add('queue', queue_ms, 'waits');
-    add('compute', compute_ms, 'computed');
-    at += hop;
+    const left = at + stage.queue_ms + stage.compute_ms;
+    for (const { start, end, name } of stepsOf(stage, at, left, what)) {
+      add('queue', at, start, `${nameOf(index)}: ${name} waits`);
+      add('compute', start, end, `${nameOf(index)}: ${name} computed`);
+      at = Math.max(at, end);
+    }
+    at = left + hop;
   }
+}
+
+/** Less is what rounding leaves. */
+const SMALLEST_MS = 1e-6;
+
+interface Step {
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+}
+
+/**
+ * The steps of a round in one stage, where its last rows came at `came` and which they left at `left`: one, and of a prompt in
+ * chunks one for each. Those before the last may have been over when it came; it waited for the others.
+ */
+function stepsOf({ compute_ms, chunks = [] }: StageView, came: number, left: number, what: string): Step[] {
+  const count = chunks.length + 1;
+  const before = chunks.map(({ rows, compute_ms: length, ago_ms }, index): Step => {
+    const name = `${what}, chunk ${index + 1} of ${count} with ${rows} rows,`;
+    return { start: left - ago_ms - length, end: left - ago_ms, name };
+  });
+  const ofThem = before.reduce((sum, { start, end }) => sum + Math.max(0, end - Math.max(start, came)), 0);
+  const name = count === 1 ? what : `${what}, its last chunk,`;
+  return [...before, { start: left - Math.max(0, compute_ms - ofThem), end: left, name }];
+}
+
+/** A row of figures for each chunk of a prompt but the last; of a stage that took it in others, none. */
+export function chunkRows({ stages }: RoundView): { rows: number; computed: (number | null)[] }[] {
+  const longest = stages.map(({ chunks = [] }) => chunks).reduce((a, b) => (b.length > a.length ? b : a), []);
+  return longest.map(({ rows }, index) => ({
+    rows,
+    computed: stages.map(({ chunks = [] }) =>
+      chunks.length === longest.length ? chunks[index]!.compute_ms : null,
+    ),
+  }));
 }
 
 /** After the first token. */

@@ -1,10 +1,10 @@
 import type { RequestRecord } from '../../gateway/telemetry/request-record.js';
 import type { RouteView } from '../../gateway/telemetry/round-trail.js';
 import { clock, count, ms, percent, plural, short } from '../parts/format.js';
-import { Figure, Icon, Notice } from '../parts/parts.js';
+import { Figure, Icon, Notice, Trouble } from '../parts/parts.js';
 import { ApiError } from '../state/api.js';
 import { hrefOf } from '../state/place.js';
-import { Trouble, usePolled } from './ask.js';
+import { usePolled } from '../state/polled.js';
 import { partsOf, rateOf } from './layout.js';
 import { Waterfall } from './waterfall.js';
 
@@ -34,7 +34,7 @@ export function Opened({ id, traceUrl }: { id: string; traceUrl: string | null }
           The gateway remembers the last requests, and this is none of them.
         </Notice>
       )}
-      {error !== null && !isMissing && <Trouble error={error} />}
+      {error !== null && !isMissing && <Trouble what="Requests" error={error} />}
       {value !== null && <Details record={value} traceUrl={traceUrl} />}
     </div>
   );
@@ -100,7 +100,7 @@ function Parts({ record: { timings } }: { record: RequestRecord }) {
       </div>
       <ul class="parts" data-testid="parts" data-sum={sum} data-total={total}>
         {parts.map((part) => (
-          <li>
+          <li data-part={part.name} data-ms={part.ms}>
             <i class={part.kind} />
             <span>{part.name}</span>
             <b>{ms(part.ms)}</b>

@@ -1,9 +1,9 @@
 import type { RequestSummary } from '../../gateway/telemetry/request-record.js';
 import { clock, count, ms, short } from '../parts/format.js';
-import { Notice } from '../parts/parts.js';
+import { Notice, Trouble } from '../parts/parts.js';
 import { hrefOf, place } from '../state/place.js';
+import { usePolled } from '../state/polled.js';
 import { useStore } from '../state/store.js';
-import { Trouble, usePolled } from './ask.js';
 import { rateOf } from './layout.js';
 import { Opened } from './opened.js';
 
@@ -25,7 +25,7 @@ export function Requests() {
         <h2>Requests</h2>
         <p class="sub">The last that this gateway has answered: figures, and nothing of what was said.</p>
       </header>
-      {error !== null && <Trouble error={error} />}
+      {error !== null && <Trouble what="Requests" error={error} />}
       {value !== null && value.requests.length === 0 && (
         <Notice title="None yet">Ask something in the chat, or with any client of the API.</Notice>
       )}

@@ -1,10 +1,10 @@
 import { memo } from 'preact/compat';
 import { useState } from 'preact/hooks';
-import type { TrailView } from '../../gateway/telemetry/round-trail.js';
+import type { RoundView, TrailView } from '../../gateway/telemetry/round-trail.js';
 import type { Timings } from '../../gateway/telemetry/timings.js';
 import { digits, ms, plural } from '../parts/format.js';
 import { Notice } from '../parts/parts.js';
-import { lanesOf, type Lane } from './layout.js';
+import { chunkRows, lanesOf, type Lane } from './layout.js';
 
 const ZOOMS = [1, 4, 16, 64] as const;
 const TICKS = 5;
@@ -107,27 +107,46 @@ function Table({ trail: { rounds, routes } }: { trail: TrailView }) {
             </tr>
           </thead>
           <tbody>
-            {rounds.map((round, index) => {
-              const taken = round.stages.reduce((sum, each) => sum + each.queue_ms + each.compute_ms, 0);
-              return (
-                <tr>
-                  <th scope="row">{round.phase === 'prefill' ? 'prompt' : index}</th>
-                  <td>{digits(round.start_ms)}</td>
-                  <td>{digits(round.total_ms)}</td>
-                  <td>{round.tokens}</td>
-                  {round.stages.map(({ queue_ms, compute_ms }) => (
-                    <td>
-                      {digits(compute_ms)}
-                      {queue_ms > 0 && <small> + {digits(queue_ms)}</small>}
-                    </td>
-                  ))}
-                  <td>{digits(Math.max(0, round.total_ms - taken))}</td>
-                </tr>
-              );
-            })}
+            {rounds.map((round, index) => (
+              <>
+                {chunkRows(round).map(({ rows, computed }, chunk) => (
+                  <tr class="chunk">
+                    <th scope="row">chunk {chunk + 1}</th>
+                    <td />
+                    <td />
+                    <td>{plural(rows, 'row')}</td>
+                    {computed.map((ms) => (
+                      <td>{ms === null ? '–' : digits(ms)}</td>
+                    ))}
+                    <td />
+                  </tr>
+                ))}
+                <RoundRow round={round} index={index} />
+              </>
+            ))}
           </tbody>
         </table>
       </div>
     </details>
+  );
+}
+
+function RoundRow({ round, index }: { round: RoundView; index: number }) {
+  const { phase, start_ms, total_ms, tokens, stages } = round;
+  const taken = stages.reduce((sum, each) => sum + each.queue_ms + each.compute_ms, 0);
+  return (
+    <tr class="round">
+      <th scope="row">{phase === 'prefill' ? 'prompt' : index}</th>
+      <td>{digits(start_ms)}</td>
+      <td>{digits(total_ms)}</td>
+      <td>{tokens}</td>
+      {stages.map(({ queue_ms, compute_ms }) => (
+        <td>
+          {digits(compute_ms)}
+          {queue_ms > 0 && <small> + {digits(queue_ms)}</small>}
+        </td>
+      ))}
+      <td>{digits(Math.max(0, total_ms - taken))}</td>
+    </tr>
   );
 }

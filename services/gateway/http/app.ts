@@ -25,7 +25,7 @@ import {
 import { detokenize, tokenize } from './routes/text.js';
 import { watchRoutes } from './routes/watch.js';
 
-const OPERATOR_ROUTES = ['/topology', '/report', '/metrics', '/requests', '/load'];
+const OPERATOR_ROUTES = ['/topology', '/report', '/metrics', '/requests', '/load', '/results'];
 const INFERENCE_ROUTES = [
   '/v1/chat/completions',
   '/v1/completions',

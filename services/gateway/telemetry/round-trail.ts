@@ -1,4 +1,4 @@
-import type { Hop, Phase, Round } from './rounds.js';
+import type { Hop, Phase, Round, ChunkTook, StageTook } from './rounds.js';
 
 /** A round as a waterfall shows it. Milliseconds; `start_ms` since the request came. */
 export interface RoundView {
@@ -10,7 +10,21 @@ export interface RoundView {
   /** More than one where guesses were right. */
   readonly tokens: number;
   /** By each stage's own clock, in the order of the route; what is left of `total_ms` was on the way. */
-  readonly stages: readonly { readonly queue_ms: number; readonly compute_ms: number }[];
+  readonly stages: readonly StageView[];
+}
+
+export interface StageView {
+  readonly queue_ms: number;
+  readonly compute_ms: number;
+  /** Of a prompt that went in several: those before the last, the first of them first. */
+  readonly chunks?: readonly ChunkView[];
+}
+
+/** A chunk of a prompt, which ended so long before the last one did. */
+export interface ChunkView {
+  readonly rows: number;
+  readonly compute_ms: number;
+  readonly ago_ms: number;
 }
 
 export interface RouteView {
@@ -62,7 +76,7 @@ export class RoundTrail {
       start_ms: rounded(startMs),
       total_ms: toMs(roundTrip),
       tokens,
-      stages: path.map(({ queue, compute }) => ({ queue_ms: toMs(queue), compute_ms: toMs(compute) })),
+      stages: path.map(stageView),
     };
     if (this.#first.length < KEPT) {
       this.#first.push(view);
@@ -88,6 +102,18 @@ export class RoundTrail {
     };
   }
 }
+
+const stageView = ({ queue, compute, chunks }: StageTook): StageView => ({
+  queue_ms: toMs(queue),
+  compute_ms: toMs(compute),
+  ...(chunks !== undefined && { chunks: chunks.map(chunkView) }),
+});
+
+const chunkView = ({ rows, compute, ago }: ChunkTook): ChunkView => ({
+  rows,
+  compute_ms: toMs(compute),
+  ago_ms: toMs(ago),
+});
 
 const toMs = (seconds: number): number => rounded(seconds * 1000);
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -14,8 +14,21 @@ export interface Round {
   /** What had passed before it, of a request's first one. */
   readonly before: number;
   /** What each stage of the route took of it; the rest was on the way. */
-  readonly path: readonly Pick<Work, 'queue' | 'compute'>[];
+  readonly path: readonly StageTook[];
   readonly tokens: number;
+}
+
+/** What a stage took of a round. Seconds. */
+export interface StageTook extends Pick<Work, 'queue' | 'compute'> {
+  /** Of a prompt: its chunks before the last. */
+  readonly chunks?: readonly ChunkTook[];
+}
+
+/** A chunk of a prompt, whose end was so long before that of the last. Seconds. */
+export interface ChunkTook {
+  readonly rows: number;
+  readonly compute: number;
+  readonly ago: number;
 }
 
 /** What rounds waited and were computed in a stage, by its replicas' own clocks. Seconds. */

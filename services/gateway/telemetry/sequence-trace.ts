@@ -1,9 +1,10 @@
 import type { Span, SpanContext, Tracer } from '@opentelemetry/api';
-import type { StageTime } from '../../lib/wire/gen/stage_pb.js';
+import { MAX_CHUNKS } from '../../lib/wire/frames.js';
+import type { ChunkTime, StageTime } from '../../lib/wire/gen/stage_pb.js';
 import { ATTRIBUTES, SPANS } from '../../lib/telemetry/names.js';
 import { isSampled, traceparentOf, under } from '../../lib/telemetry/trace-context.js';
 import { RoundTrail } from './round-trail.js';
-import { RoundSums, type Hop, type Phase, type Round } from './rounds.js';
+import { RoundSums, type Hop, type Phase, type Round, type ChunkTook, type StageTook } from './rounds.js';
 
 /** Seconds. */
 export interface SequenceTimes extends Readonly<Record<Phase, RoundSums>> {
@@ -95,7 +96,7 @@ export class SequenceTrace {
       route: this.#route,
       roundTrip: (now - asked) / 1000,
       before: phase === 'prefill' ? (asked - this.#options.arrived) / 1000 : 0,
-      path: path.map(({ queue, compute }) => ({ queue: queue / 1e6, compute: compute / 1e6 })),
+      path: path.map(tookOf),
       tokens,
     };
     this.#rounds[phase].add(round);
@@ -135,3 +136,16 @@ export class SequenceTrace {
     this.#spans.delete(phase);
   }
 }
+
+/** Microseconds, as they come, are seconds here. Chunks nearly no round has. */
+const tookOf = ({ queue, compute, chunks }: StageTime): StageTook => ({
+  queue: queue / 1e6,
+  compute: compute / 1e6,
+  ...(chunks.length > 0 && { chunks: chunks.slice(-MAX_CHUNKS).map(chunkOf) }),
+});
+
+const chunkOf = ({ rows, compute, ago }: ChunkTime): ChunkTook => ({
+  rows,
+  compute: compute / 1e6,
+  ago: ago / 1e6,
+});

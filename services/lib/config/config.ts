@@ -244,6 +244,7 @@ export function readGatewayConfig(environment: Environment = process.env) {
     console: set.LAYERMESH_CONSOLE === 'on',
     /** With `{trace}` for a trace's id; null: traces are nowhere to be seen. */
     traceUrl: set.LAYERMESH_TRACE_URL ?? null,
+    resultFolders: set.LAYERMESH_RESULTS,
     speculation: set.LAYERMESH_SPECULATION,
     /** Whether the stages keep what finished sequences began with. */
     prefixCache: set.LAYERMESH_PREFIX_CACHE_MB > 0,

@@ -264,6 +264,9 @@ export const gateway = z.object({
       description: 'where the console shows a trace, such as `http://127.0.0.1:16686/trace/{trace}`',
       shown: 'none',
     }),
+  LAYERMESH_RESULTS: listOf(z.string()).describe(
+    'folders, with commas, of what measuring commands wrote, for the console to draw; `npm run up` names its own',
+  ),
   LAYERMESH_SCALER_PORT: ANY_PORT.optional().meta({
     description: "gRPC: KEDA's external scaler, at `LAYERMESH_HOST`",
     shown: 'none',

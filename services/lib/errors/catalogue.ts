@@ -63,6 +63,7 @@ export const catalogue = {
     type: 'not_found_error',
     hint: 'GET /requests lists what this gateway remembers',
   },
+  result_not_found: { http: 404, type: 'not_found_error', hint: 'GET /results lists what there is' },
   nothing_measured: {
     http: 404,
     type: 'not_found_error',

@@ -16,9 +16,13 @@ const BYTES_PER_TOKEN = Uint32Array.BYTES_PER_ELEMENT;
 
 /**
  * What an item's header may take on the wire: a sequence's id is a replica's, at most 63 characters, and a count;
- * a draft is at most `MAX_DRAFT` tokens; a path is 12 bytes for each of some sixty stages.
+ * a draft is at most `MAX_DRAFT` tokens; a path is 12 bytes for each of some sixty stages. The end of a prompt tells of its
+ * chunks as well, which the room above the largest frame is enough for.
  */
 const ITEM_HEADER_BYTES = 1_024;
+
+/** Of how many of a prompt's chunks its end tells; some 14 bytes each, of every stage. */
+export const MAX_CHUNKS = 64;
 
 /** A step's item as it travels: the part of it that its sender chooses. */
 export type ItemFields = Pick<Item, Exclude<keyof DraftedItem, 'score'> | 'epoch'> & {

@@ -10,6 +10,7 @@ import {
   SequenceAccount,
   spansOf,
   type Arrival,
+  type ChunkTime,
   type StageLabels,
   type TracedStep,
 } from './sequence-account.js';
@@ -24,6 +25,8 @@ export interface AccountOptions {
 export interface PartTime {
   readonly queue: number;
   readonly compute: number;
+  /** Where they are the end of a prompt: the chunks before it. */
+  readonly chunks: readonly ChunkTime[];
   /** The id of the part's span, under which the next stage's belongs; '' where the gateway asked for none. */
   readonly span: string;
 }
@@ -180,11 +183,14 @@ function partTime(
 ): PartTime {
   const since = Math.min(run.started, account.waitingSince(arrival.at));
   account.end(run.ended);
+  const isEnd = item.logits > 0;
+  if (!isEnd) account.chunkEnded(item.count, run);
+  const chunks = isEnd ? account.takeChunks(run.ended) : [];
   const compute = account.computed(run.ended) - arrival.computed;
   const queue = run.ended - arrival.at - compute;
-  if (account.spans === null || !isOpen) return { queue, compute, span: '' };
+  if (account.spans === null || !isOpen) return { queue, compute, chunks, span: '' };
   const step = { ...run, phase: phaseOf(item), since, tokens: item.count };
-  return { queue, compute, span: account.spans.ran(step, item.parent ?? '') };
+  return { queue, compute, chunks, span: account.spans.ran(step, item.parent ?? '') };
 }
 
 function processTimes(): Pick<Totals, 'processorSeconds' | 'uptimeSeconds'> {

@@ -2,6 +2,7 @@ import { SpanKind, SpanStatusCode, trace, type Attributes, type Span, type Trace
 import type { ServingError } from '../../lib/errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../../lib/telemetry/names.js';
 import { contextOf, traceparentOf, under } from '../../lib/telemetry/trace-context.js';
+import { MAX_CHUNKS } from '../../lib/wire/frames.js';
 import type { Open } from '../../lib/wire/gen/stage_pb.js';
 import type { Phase } from '../scheduling/work-queue.js';
 
@@ -10,6 +11,15 @@ export interface Arrival {
   readonly at: number;
   readonly computed: number;
 }
+
+/** A chunk of a prompt that was computed before the prompt's end, and how long before; seconds. */
+export interface ChunkTime {
+  readonly rows: number;
+  readonly compute: number;
+  readonly ago: number;
+}
+
+const NO_CHUNKS: readonly ChunkTime[] = [];
 
 /**
  * How long one sequence has been computed in this stage, so that the rest of the time in which its rows are here is
@@ -20,6 +30,8 @@ export class SequenceAccount {
   #computed = 0;
   #began: number | null = null;
   #ended = -Infinity;
+  /** Of the prompt that is being computed. */
+  #chunks: { readonly rows: number; readonly compute: number; readonly ended: number }[] = [];
 
   constructor(spans: SequenceSpans | null) {
     this.spans = spans;
@@ -34,6 +46,20 @@ export class SequenceAccount {
     this.#computed += now - (this.#began ?? now);
     this.#began = null;
     this.#ended = now;
+  }
+
+  /** A step with rows of a prompt, and not its end, took from `started` until `ended`. */
+  chunkEnded(rows: number, { started, ended }: Pick<TracedStep, 'started' | 'ended'>): void {
+    this.#chunks.push({ rows, compute: ended - started, ended });
+    if (this.#chunks.length > MAX_CHUNKS) this.#chunks.shift();
+  }
+
+  /** The chunks before a prompt's end, which is over now; each is told once. */
+  takeChunks(now: number): readonly ChunkTime[] {
+    if (this.#chunks.length === 0) return NO_CHUNKS;
+    const chunks = this.#chunks.map(({ rows, compute, ended }) => ({ rows, compute, ago: now - ended }));
+    this.#chunks = [];
+    return chunks;
   }
 
   /** Seconds of computing up to now. */

@@ -80,9 +80,17 @@ function answer(parts: readonly Part[], results: Sampled, times: readonly PartTi
 }
 
 /** What the stages up to here took for rows of which a token is wanted. */
-const pathOf = ({ path = [] }: Rows['item'], { queue, compute }: PartTime): StageTime[] => [
+const pathOf = ({ path = [] }: Rows['item'], { queue, compute, chunks }: PartTime): StageTime[] => [
   ...path,
-  create(StageTimeSchema, { queue: toMicros(queue), compute: toMicros(compute) }),
+  create(StageTimeSchema, {
+    queue: toMicros(queue),
+    compute: toMicros(compute),
+    chunks: chunks.map((chunk) => ({
+      rows: chunk.rows,
+      compute: toMicros(chunk.compute),
+      ago: toMicros(chunk.ago),
+    })),
+  }),
 ];
 
 const toMicros = (seconds: number): number => Math.max(0, Math.round(seconds * 1e6));

@@ -1,4 +1,4 @@
-import { lanesOf, partsOf } from '../../../services/console/requests/layout.js';
+import { chunkRows, lanesOf, partsOf } from '../../../services/console/requests/layout.js';
 import type { RoundView } from '../../../services/gateway/telemetry/round-trail.js';
 import type { Timings } from '../../../services/gateway/telemetry/timings.js';
 
@@ -65,4 +65,37 @@ test('a round is drawn in the order of the stages, with what was on the way in e
 
 test('a request that never ran has a lane for the gateway alone', () => {
   expect(lanesOf({ ...timings, total_ms: 10 }, [], [])).toMatchObject([{ name: 'gateway' }]);
+});
+
+test('the chunks of a prompt stand where they were computed, before the last came or while it waited', () => {
+  const chunk = (compute_ms: number, ago_ms: number) => ({ rows: 64, compute_ms, ago_ms });
+  const prompt: RoundView = {
+    ...round(20, 'prefill'),
+    total_ms: 18,
+    stages: [
+      // While the second was computed the last had come: it is told of both.
+      { queue_ms: 1, compute_ms: 5, chunks: [chunk(3, 6), chunk(4, 2)] },
+      { queue_ms: 0, compute_ms: 3, chunks: [chunk(4, 8), chunk(4, 4)] },
+    ],
+  };
+  const [, first, second] = lanesOf(timings, [prompt], routes);
+  const drawn = (lane: typeof first): unknown[] =>
+    lane!.bars.map(({ kind, start, length }) => [kind, start, length]);
+  // Of 18, 9 are on the way: it is in stage-0 from 23 until 29, and in stage-1 from 32 until 35.
+  expect(drawn(first)).toEqual([
+    ['compute', 20, 3],
+    ['compute', 23, 4],
+    ['queue', 27, 1],
+    ['compute', 28, 1],
+  ]);
+  expect(drawn(second)).toEqual([
+    ['compute', 23, 4],
+    ['compute', 27, 4],
+    ['compute', 32, 3],
+  ]);
+  expect(first!.bars[0]!.label).toBe('stage-0: prompt, chunk 1 of 3 with 64 rows, computed');
+  expect(chunkRows(prompt)).toEqual([
+    { rows: 64, computed: [3, 4] },
+    { rows: 64, computed: [4, 4] },
+  ]);
 });

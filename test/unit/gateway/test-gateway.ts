@@ -16,6 +16,7 @@ import type { TextLimit } from '../../../services/gateway/text/text-task.js';
 import { LoadLog } from '../../../services/gateway/watch/load-log.js';
 import { MeshWatch } from '../../../services/gateway/watch/mesh-watch.js';
 import { RequestLog } from '../../../services/gateway/watch/request-log.js';
+import { ResultFiles } from '../../../services/gateway/watch/result-files.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { Secret } from '../../../services/lib/config/environment.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
@@ -68,6 +69,7 @@ export interface TestGatewayOptions {
   readonly keys?: string;
   readonly operatorKey?: string;
   readonly log?: Logger;
+  readonly resultFolders?: readonly string[];
   readonly report?: (seconds: number) => Report;
 }
 
@@ -147,7 +149,13 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     background,
     reporter: { report: options.report ?? noReport },
     log,
-    watch: { mesh: watch, requests, load, traceUrl: null },
+    watch: {
+      mesh: watch,
+      requests,
+      load,
+      results: new ResultFiles(options.resultFolders ?? []),
+      traceUrl: null,
+    },
     console: false,
     limits,
     maxTokens: options.maxTokens ?? 'clamp',

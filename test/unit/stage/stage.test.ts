@@ -115,6 +115,23 @@ describe('the first stage', () => {
     expect(b!.path).toEqual([]);
   });
 
+  it("tells with a prompt's end how long each chunk before it took, once", async () => {
+    await open('a');
+    const last = { logits: 1 };
+    for (const rows of [tokensOf('a', 0, [1, 2, 3]), tokensOf('a', 3, [4, 5]), tokensOf('a', 5, [6], last)]) {
+      gateway.link.sendFrame(frameOf(rows));
+    }
+    gateway.link.sendFrame(frameOf(tokensOf('a', 6, [7], last)));
+    await eventually('the frames', () => next.inbox.all('frame').length === 4);
+    const [first, second, end, token] = next.inbox.all('frame').map(({ items }) => items[0]!.path);
+    expect([first, second]).toEqual([[], []]);
+    const { chunks } = end![0]!;
+    expect(chunks.map(({ rows }) => rows)).toEqual([3, 2]);
+    expect(chunks[0]!.ago).toBeGreaterThan(chunks[1]!.ago);
+    expect(chunks.every(({ compute, ago }) => compute > 0 && ago > 0)).toBe(true);
+    expect(token![0]!.chunks).toEqual([]);
+  });
+
   it('computes the chunks of a prompt one after the other', async () => {
     await open('a');
     const chunks = [tokensOf('a', 0, [1, 2, 3]), tokensOf('a', 3, [4, 5]), tokensOf('a', 5, [6])];

@@ -29,7 +29,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file stage.proto.
  */
 export const file_stage: GenFile = /*@__PURE__*/
-  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxItQECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAEisKBmludml0ZRgNIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5IZWxsb0gAQgYKBGJvZHkidgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4SEwoLdHJhY2VwYXJlbnQYBSABKAkiUwoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNEhMKC2FjdGl2YXRpb25zGAQgASgJIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMiuwMKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEi8KB3ByZWZpbGwYCSABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxIuCgZkZWNvZGUYCiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxITCgtob3Bfc2Vjb25kcxgNIAEoARIuCgZlbmdpbmUYDiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuRW5naW5lSW5mbxI1Cg1lbmdpbmVzX2FmdGVyGA8gAygLMh4ubGF5ZXJtZXNoLnN0YWdlLnYxLkVuZ2luZUluZm8SFAoMc3RlcF9zZWNvbmRzGBAgASgBEhAKCGJ5dGVzX2luGBEgASgBEhEKCWJ5dGVzX291dBgSIAEoAUoECAgQCUoECAsQDEoECAwQDSJsCgpFbmdpbmVJbmZvEg8KB3JlcGxpY2EYASABKAkSDQoFb3duZXIYAiABKAkSEgoKcHJvY2Vzc29ycxgDIAEoARIPCgd0aHJlYWRzGAQgASgNEhkKEW1lYW5fc3RlcF9zZWNvbmRzGAUgASgBIrsBCgpTdGVwVG90YWxzEg0KBXN0ZXBzGAEgASgBEg0KBXBhcnRzGAIgASgBEhQKDGJ1c3lfc2Vjb25kcxgDIAEoARIVCg1xdWV1ZV9zZWNvbmRzGAQgASgBEhUKDXBhcnRzX3NxdWFyZWQYBSABKAESGAoQcGFydHNfYnlfc2Vjb25kcxgGIAEoARIZChFwcm9jZXNzb3Jfc2Vjb25kcxgHIAEoARIWCg51cHRpbWVfc2Vjb25kcxgIIAEoASKaAgoET3BlbhIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRINCgVyb3V0ZRgDIAMoCRIPCgdnYXRld2F5GAQgASgJEhIKCm1heF9sZW5ndGgYBSABKA0SLgoIc2FtcGxpbmcYBiABKAsyHC5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxpbmcSDgoGcHJvbXB0GAcgAygNEg4KBnByZWZpeBgIIAMoCRITCgt0cmFjZXBhcmVudBgJIAEoCRIVCg1jYWNoZWRfYmxvY2tzGAogASgNEhIKCmNhY2hlX3NhbHQYCyABKAkSEgoFc2NvcmUYDSABKA1IAIgBARIPCgdzYW1wbGVkGBQgAygNQggKBl9zY29yZSKcAwoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAESDAoEc2VlZBgFIAEoARIaChJyZXBldGl0aW9uX3BlbmFsdHkYBiABKAESGAoQcHJlc2VuY2VfcGVuYWx0eRgHIAEoARIZChFmcmVxdWVuY3lfcGVuYWx0eRgIIAEoARI/Cgpsb2dpdF9iaWFzGAkgAygLMisubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EhIKCm1pbl90b2tlbnMYCiABKA0SEAoIc3RvcF9pZHMYCyADKA0SMgoKY29uc3RyYWludBgMIAEoCzIeLmxheWVybWVzaC5zdGFnZS52MS5Db25zdHJhaW50EhUKCGxvZ3Byb2JzGA0gASgNSACIAQEaMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgBOgI4AUILCglfbG9ncHJvYnMiLQoKQ29uc3RyYWludBIOCgZzb3VyY2UYASABKAkSDwoHZW5kX2lkcxgCIAMoDSJACgZPcGVuZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SFQoNY2FjaGVkX3Rva2VucxgDIAEoDSJVCgVGcmFtZRInCgVpdGVtcxgBIAMoCzIYLmxheWVybWVzaC5zdGFnZS52MS5JdGVtEg4KBnRva2VucxgCIAMoDRITCgthY3RpdmF0aW9ucxgDIAEoDCKzAQoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0SDgoGcGFyZW50GAcgASgJEisKBHBhdGgYCCADKAsyHS5sYXllcm1lc2guc3RhZ2UudjEuU3RhZ2VUaW1lEg0KBXNjb3JlGAkgASgNIisKCVN0YWdlVGltZRINCgVxdWV1ZRgBIAEoDRIPCgdjb21wdXRlGAIgASgNIjYKBlRva2VucxIsCgdzYW1wbGVkGAEgAygLMhsubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsZWQigwIKB1NhbXBsZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SEAoIcG9zaXRpb24YAyABKA0SDgoGdG9rZW5zGAQgAygNEisKBHBhdGgYBSADKAsyHS5sYXllcm1lc2guc3RhZ2UudjEuU3RhZ2VUaW1lEjIKCGxvZ3Byb2JzGAYgAygLMiAubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2VuTG9ncHJvYhIwCgZzY29yZWQYByADKAsyIC5sYXllcm1lc2guc3RhZ2UudjEuVG9rZW5Mb2dwcm9iEhMKC3Njb3JlZF9mcm9tGAggASgNEg0KBWVuZGVkGAkgASgIIkoKDFRva2VuTG9ncHJvYhIPCgdsb2dwcm9iGAEgASgCEgwKBHJhbmsYAiABKA0SCwoDaWRzGAMgAygNEg4KBnZhbHVlcxgEIAMoAiI4CgVDbG9zZRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIOCgZwcmVmaXgYAyADKAkiSAoGRmFpbGVkEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSIXCgZDcmVkaXQSDQoFYnl0ZXMYASABKA0iFQoEUGluZxINCgVub25jZRgBIAEoDSJBCgRQb25nEg0KBW5vbmNlGAEgASgNEioKBnN0YXR1cxgCIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMiBwoFRHJhaW4yTQoFU3RhZ2USRAoETGluaxIbLmxheWVybWVzaC5zdGFnZS52MS5NZXNzYWdlGhsubGF5ZXJtZXNoLnN0YWdlLnYxLk1lc3NhZ2UoATABYgZwcm90bzM");
+  fileDesc("CgtzdGFnZS5wcm90bxISbGF5ZXJtZXNoLnN0YWdlLnYxItQECgdNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkhlbGxvSAASLgoHd2VsY29tZRgCIAEoCzIbLmxheWVybWVzaC5zdGFnZS52MS5XZWxjb21lSAASKAoEb3BlbhgDIAEoCzIYLmxheWVybWVzaC5zdGFnZS52MS5PcGVuSAASLAoGb3BlbmVkGAQgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLk9wZW5lZEgAEioKBWZyYW1lGAUgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkZyYW1lSAASLAoGdG9rZW5zGAYgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlRva2Vuc0gAEioKBWNsb3NlGAcgASgLMhkubGF5ZXJtZXNoLnN0YWdlLnYxLkNsb3NlSAASLAoGZmFpbGVkGAggASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLkZhaWxlZEgAEiwKBmNyZWRpdBgJIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5DcmVkaXRIABIoCgRwaW5nGAogASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBpbmdIABIoCgRwb25nGAsgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBvbmdIABIqCgVkcmFpbhgMIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5EcmFpbkgAEisKBmludml0ZRgNIAEoCzIZLmxheWVybWVzaC5zdGFnZS52MS5IZWxsb0gAQgYKBGJvZHkidgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIOCgZhcHBfaWQYAiABKAkSDwoHcmVwbGljYRgDIAEoCRImCgRwbGFuGAQgASgLMhgubGF5ZXJtZXNoLnN0YWdlLnYxLlBsYW4SEwoLdHJhY2VwYXJlbnQYBSABKAkiUwoEUGxhbhIUCgxtb2RlbF9kaWdlc3QYASABKAkSEQoJcHJlY2lzaW9uGAIgASgJEg0KBXNwbGl0GAMgAygNEhMKC2FjdGl2YXRpb25zGAQgASgJIpgBCgdXZWxjb21lEg8KB3ZlcnNpb24YASABKA0SDgoGYXBwX2lkGAIgASgJEg8KB3JlcGxpY2EYAyABKAkSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SFAoMY3JlZGl0X2J5dGVzGAYgASgNEioKBnN0YXR1cxgHIAEoCzIaLmxheWVybWVzaC5zdGFnZS52MS5TdGF0dXMiuwMKBlN0YXR1cxIQCghkcmFpbmluZxgBIAEoCBIRCglzZXF1ZW5jZXMYAiABKA0SDwoHa3ZfdXNlZBgDIAEoDRITCgtrdl9jYXBhY2l0eRgEIAEoDRISCgpidXN5X3JhdGlvGAUgASgCEhEKCXJzc19ieXRlcxgGIAEoARIVCg1uZXh0X3JlcGxpY2FzGAcgAygJEi8KB3ByZWZpbGwYCSABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxIuCgZkZWNvZGUYCiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuU3RlcFRvdGFscxITCgtob3Bfc2Vjb25kcxgNIAEoARIuCgZlbmdpbmUYDiABKAsyHi5sYXllcm1lc2guc3RhZ2UudjEuRW5naW5lSW5mbxI1Cg1lbmdpbmVzX2FmdGVyGA8gAygLMh4ubGF5ZXJtZXNoLnN0YWdlLnYxLkVuZ2luZUluZm8SFAoMc3RlcF9zZWNvbmRzGBAgASgBEhAKCGJ5dGVzX2luGBEgASgBEhEKCWJ5dGVzX291dBgSIAEoAUoECAgQCUoECAsQDEoECAwQDSJsCgpFbmdpbmVJbmZvEg8KB3JlcGxpY2EYASABKAkSDQoFb3duZXIYAiABKAkSEgoKcHJvY2Vzc29ycxgDIAEoARIPCgd0aHJlYWRzGAQgASgNEhkKEW1lYW5fc3RlcF9zZWNvbmRzGAUgASgBIrsBCgpTdGVwVG90YWxzEg0KBXN0ZXBzGAEgASgBEg0KBXBhcnRzGAIgASgBEhQKDGJ1c3lfc2Vjb25kcxgDIAEoARIVCg1xdWV1ZV9zZWNvbmRzGAQgASgBEhUKDXBhcnRzX3NxdWFyZWQYBSABKAESGAoQcGFydHNfYnlfc2Vjb25kcxgGIAEoARIZChFwcm9jZXNzb3Jfc2Vjb25kcxgHIAEoARIWCg51cHRpbWVfc2Vjb25kcxgIIAEoASKaAgoET3BlbhIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRINCgVyb3V0ZRgDIAMoCRIPCgdnYXRld2F5GAQgASgJEhIKCm1heF9sZW5ndGgYBSABKA0SLgoIc2FtcGxpbmcYBiABKAsyHC5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxpbmcSDgoGcHJvbXB0GAcgAygNEg4KBnByZWZpeBgIIAMoCRITCgt0cmFjZXBhcmVudBgJIAEoCRIVCg1jYWNoZWRfYmxvY2tzGAogASgNEhIKCmNhY2hlX3NhbHQYCyABKAkSEgoFc2NvcmUYDSABKA1IAIgBARIPCgdzYW1wbGVkGBQgAygNQggKBl9zY29yZSKcAwoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAESDAoEc2VlZBgFIAEoARIaChJyZXBldGl0aW9uX3BlbmFsdHkYBiABKAESGAoQcHJlc2VuY2VfcGVuYWx0eRgHIAEoARIZChFmcmVxdWVuY3lfcGVuYWx0eRgIIAEoARI/Cgpsb2dpdF9iaWFzGAkgAygLMisubGF5ZXJtZXNoLnN0YWdlLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EhIKCm1pbl90b2tlbnMYCiABKA0SEAoIc3RvcF9pZHMYCyADKA0SMgoKY29uc3RyYWludBgMIAEoCzIeLmxheWVybWVzaC5zdGFnZS52MS5Db25zdHJhaW50EhUKCGxvZ3Byb2JzGA0gASgNSACIAQEaMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgBOgI4AUILCglfbG9ncHJvYnMiLQoKQ29uc3RyYWludBIOCgZzb3VyY2UYASABKAkSDwoHZW5kX2lkcxgCIAMoDSJACgZPcGVuZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SFQoNY2FjaGVkX3Rva2VucxgDIAEoDSJVCgVGcmFtZRInCgVpdGVtcxgBIAMoCzIYLmxheWVybWVzaC5zdGFnZS52MS5JdGVtEg4KBnRva2VucxgCIAMoDRITCgthY3RpdmF0aW9ucxgDIAEoDCKzAQoESXRlbRIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRINCgVjb3VudBgEIAEoDRIOCgZsb2dpdHMYBSABKA0SDQoFZHJhZnQYBiADKA0SDgoGcGFyZW50GAcgASgJEisKBHBhdGgYCCADKAsyHS5sYXllcm1lc2guc3RhZ2UudjEuU3RhZ2VUaW1lEg0KBXNjb3JlGAkgASgNIloKCVN0YWdlVGltZRINCgVxdWV1ZRgBIAEoDRIPCgdjb21wdXRlGAIgASgNEi0KBmNodW5rcxgDIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5DaHVua1RpbWUiNwoJQ2h1bmtUaW1lEgwKBHJvd3MYASABKA0SDwoHY29tcHV0ZRgCIAEoDRILCgNhZ28YAyABKA0iNgoGVG9rZW5zEiwKB3NhbXBsZWQYASADKAsyGy5sYXllcm1lc2guc3RhZ2UudjEuU2FtcGxlZCKDAgoHU2FtcGxlZBIQCghzZXF1ZW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoDRIQCghwb3NpdGlvbhgDIAEoDRIOCgZ0b2tlbnMYBCADKA0SKwoEcGF0aBgFIAMoCzIdLmxheWVybWVzaC5zdGFnZS52MS5TdGFnZVRpbWUSMgoIbG9ncHJvYnMYBiADKAsyIC5sYXllcm1lc2guc3RhZ2UudjEuVG9rZW5Mb2dwcm9iEjAKBnNjb3JlZBgHIAMoCzIgLmxheWVybWVzaC5zdGFnZS52MS5Ub2tlbkxvZ3Byb2ISEwoLc2NvcmVkX2Zyb20YCCABKA0SDQoFZW5kZWQYCSABKAgiSgoMVG9rZW5Mb2dwcm9iEg8KB2xvZ3Byb2IYASABKAISDAoEcmFuaxgCIAEoDRILCgNpZHMYAyADKA0SDgoGdmFsdWVzGAQgAygCIjgKBUNsb3NlEhAKCHNlcXVlbmNlGAEgASgJEg0KBWVwb2NoGAIgASgNEg4KBnByZWZpeBgDIAMoCSJICgZGYWlsZWQSEAoIc2VxdWVuY2UYASABKAkSDQoFZXBvY2gYAiABKA0SDAoEY29kZRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIhcKBkNyZWRpdBINCgVieXRlcxgBIAEoDSIVCgRQaW5nEg0KBW5vbmNlGAEgASgNIkEKBFBvbmcSDQoFbm9uY2UYASABKA0SKgoGc3RhdHVzGAIgASgLMhoubGF5ZXJtZXNoLnN0YWdlLnYxLlN0YXR1cyIHCgVEcmFpbjJNCgVTdGFnZRJECgRMaW5rEhsubGF5ZXJtZXNoLnN0YWdlLnYxLk1lc3NhZ2UaGy5sYXllcm1lc2guc3RhZ2UudjEuTWVzc2FnZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message layermesh.stage.v1.Message
@@ -827,6 +827,13 @@ export type StageTime = Message$1<"layermesh.stage.v1.StageTime"> & {
    * @generated from field: uint32 compute = 2;
    */
   compute: number;
+
+  /**
+   * Of the end of a prompt: the chunks before it, the last of them where they are many.
+   *
+   * @generated from field: repeated layermesh.stage.v1.ChunkTime chunks = 3;
+   */
+  chunks: ChunkTime[];
 };
 
 /**
@@ -835,6 +842,37 @@ export type StageTime = Message$1<"layermesh.stage.v1.StageTime"> & {
  */
 export const StageTimeSchema: GenMessage<StageTime> = /*@__PURE__*/
   messageDesc(file_stage, 13);
+
+/**
+ * A chunk of a prompt that was computed before the prompt's end; by the same clock, microseconds.
+ *
+ * @generated from message layermesh.stage.v1.ChunkTime
+ */
+export type ChunkTime = Message$1<"layermesh.stage.v1.ChunkTime"> & {
+  /**
+   * @generated from field: uint32 rows = 1;
+   */
+  rows: number;
+
+  /**
+   * @generated from field: uint32 compute = 2;
+   */
+  compute: number;
+
+  /**
+   * From its end until that of the prompt.
+   *
+   * @generated from field: uint32 ago = 3;
+   */
+  ago: number;
+};
+
+/**
+ * Describes the message layermesh.stage.v1.ChunkTime.
+ * Use `create(ChunkTimeSchema)` to create a new message.
+ */
+export const ChunkTimeSchema: GenMessage<ChunkTime> = /*@__PURE__*/
+  messageDesc(file_stage, 14);
 
 /**
  * @generated from message layermesh.stage.v1.Tokens
@@ -851,7 +889,7 @@ export type Tokens = Message$1<"layermesh.stage.v1.Tokens"> & {
  * Use `create(TokensSchema)` to create a new message.
  */
 export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
-  messageDesc(file_stage, 14);
+  messageDesc(file_stage, 15);
 
 /**
  * What was sampled of one sequence in one step: the accepted tokens of a draft, and one more.
@@ -920,7 +958,7 @@ export type Sampled = Message$1<"layermesh.stage.v1.Sampled"> & {
  * Use `create(SampledSchema)` to create a new message.
  */
 export const SampledSchema: GenMessage<Sampled> = /*@__PURE__*/
-  messageDesc(file_stage, 15);
+  messageDesc(file_stage, 16);
 
 /**
  * How the model rated a token: by the logits as it gave them, before anything changed them.
@@ -960,7 +998,7 @@ export type TokenLogprob = Message$1<"layermesh.stage.v1.TokenLogprob"> & {
  * Use `create(TokenLogprobSchema)` to create a new message.
  */
 export const TokenLogprobSchema: GenMessage<TokenLogprob> = /*@__PURE__*/
-  messageDesc(file_stage, 16);
+  messageDesc(file_stage, 17);
 
 /**
  * @generated from message layermesh.stage.v1.Close
@@ -989,7 +1027,7 @@ export type Close = Message$1<"layermesh.stage.v1.Close"> & {
  * Use `create(CloseSchema)` to create a new message.
  */
 export const CloseSchema: GenMessage<Close> = /*@__PURE__*/
-  messageDesc(file_stage, 17);
+  messageDesc(file_stage, 18);
 
 /**
  * @generated from message layermesh.stage.v1.Failed
@@ -1023,7 +1061,7 @@ export type Failed = Message$1<"layermesh.stage.v1.Failed"> & {
  * Use `create(FailedSchema)` to create a new message.
  */
 export const FailedSchema: GenMessage<Failed> = /*@__PURE__*/
-  messageDesc(file_stage, 18);
+  messageDesc(file_stage, 19);
 
 /**
  * @generated from message layermesh.stage.v1.Credit
@@ -1040,7 +1078,7 @@ export type Credit = Message$1<"layermesh.stage.v1.Credit"> & {
  * Use `create(CreditSchema)` to create a new message.
  */
 export const CreditSchema: GenMessage<Credit> = /*@__PURE__*/
-  messageDesc(file_stage, 19);
+  messageDesc(file_stage, 20);
 
 /**
  * @generated from message layermesh.stage.v1.Ping
@@ -1057,7 +1095,7 @@ export type Ping = Message$1<"layermesh.stage.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_stage, 20);
+  messageDesc(file_stage, 21);
 
 /**
  * @generated from message layermesh.stage.v1.Pong
@@ -1081,7 +1119,7 @@ export type Pong = Message$1<"layermesh.stage.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_stage, 21);
+  messageDesc(file_stage, 22);
 
 /**
  * @generated from message layermesh.stage.v1.Drain
@@ -1094,7 +1132,7 @@ export type Drain = Message$1<"layermesh.stage.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_stage, 22);
+  messageDesc(file_stage, 23);
 
 /**
  * @generated from service layermesh.stage.v1.Stage

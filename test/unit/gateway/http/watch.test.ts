@@ -112,6 +112,39 @@ describe('/topology/events', () => {
     controller.abort();
     await eventually('it is let go', () => gateway.watch.viewers === 0);
   });
+
+  it('has 128 of 200 that come, and room again when they have gone', async () => {
+    const controller = new AbortController();
+    const open = (): Promise<Response> =>
+      fetch(`${gateway.url}/topology/events`, { signal: controller.signal });
+    const answers = await Promise.all(Array.from({ length: 200 }, open));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(72);
+    expect(gateway.watch.viewers).toBe(128);
+    expect(await refused[0]!.json()).toMatchObject({ error: { code: 'too_many_requests' } });
+    expect((await fetch(`${gateway.url}/health`)).status).toBe(200);
+    controller.abort();
+    await eventually('all are let go', () => gateway.watch.viewers === 0);
+    expect((await fetch(`${gateway.url}/topology/events`)).status).toBe(200);
+  });
+
+  it('cuts off who does not read, and nobody else', async () => {
+    const slow = await fetch(`${gateway.url}/topology/events`);
+    const reader = (await fetch(`${gateway.url}/topology/events`)).body!.getReader();
+    let over = false;
+    const reading = (async () => {
+      while (!over) over = (await reader.read()).done;
+    })();
+    // The machine's own buffers are full before the gateway owes anything.
+    await eventually('the slow one is cut off', () => {
+      for (let looks = 0; looks < 200; looks++) gateway.watch.look();
+      return gateway.watch.viewers === 1;
+    });
+    expect(over).toBe(false);
+    await expect(slow.text()).rejects.toThrow();
+    gateway.watch.close();
+    await reading;
+  });
 });
 
 test('/load has the points of the last hour', async () => {

@@ -4,7 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Round } from '../../../../services/gateway/telemetry/rounds.js';
 import { SequenceTrace } from '../../../../services/gateway/telemetry/sequence-trace.js';
 import { serverTiming, timingsOf, type Timings } from '../../../../services/gateway/telemetry/timings.js';
-import { StageTimeSchema, type StageTime } from '../../../../services/lib/wire/gen/stage_pb.js';
+import {
+  ChunkTimeSchema,
+  StageTimeSchema,
+  type StageTime,
+} from '../../../../services/lib/wire/gen/stage_pb.js';
 import { recordSpans } from '../../../support/spans.js';
 
 const route = [
@@ -57,6 +61,23 @@ describe('the trace of a sequence', () => {
     const { decode } = sequence.times();
     expect(decode.rounds).toBe(1);
     expect([...decode.stages.values()]).toMatchObject([{ compute: 0.001 }, { compute: 0.0015 }]);
+  });
+
+  it("tells of a prompt's chunks before the last, of very many the last ones", () => {
+    const { sequence, rounds } = traceOf(false);
+    ask(sequence, 'prompt');
+    const chunks = Array.from({ length: 100 }, (_, index) =>
+      create(ChunkTimeSchema, { rows: index, compute: 2_000, ago: 5_000 }),
+    );
+    sequence.answered([create(StageTimeSchema, { queue: 0, compute: 1_000, chunks })], 1);
+    const told = rounds[0]!.path[0]!.chunks!;
+    expect(told).toHaveLength(64);
+    expect(told.at(-1)).toEqual({ rows: 99, compute: 0.002, ago: 0.005 });
+    expect(sequence.trail.view().rounds[0]!.stages[0]!.chunks!.at(-1)).toEqual({
+      rows: 99,
+      compute_ms: 2,
+      ago_ms: 5,
+    });
   });
 
   it('asks for spans of the first round of each phase, and of every nth', () => {

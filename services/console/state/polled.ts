@@ -1,7 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { Notice } from '../parts/parts.js';
-import { ApiError, getJson, keys } from '../state/api.js';
-import { useStore } from '../state/store.js';
+import { ApiError, getJson, keys } from './api.js';
+import { useStore } from './store.js';
 
 /** Asks again and again while the page is looked at, until `isLast`; and at once with a new key. */
 export function usePolled<Body>(
@@ -38,16 +37,4 @@ export function usePolled<Body>(
     };
   }, [path, every, key]);
   return state;
-}
-
-/** Why there is nothing to show. */
-export function Trouble({ error }: { error: Error }) {
-  const locked = error instanceof ApiError && (error.status === 401 || error.status === 403);
-  return locked ? (
-    <Notice title="Requests are for operators">They are shown with an operator's key.</Notice>
-  ) : (
-    <Notice title="They cannot be had" tone="bad">
-      {error.message}
-    </Notice>
-  );
 }
