@@ -56,7 +56,7 @@ const cases = {
   },
 
   async streamHelper() {
-    const stream = client.chat.completions.stream({ model, messages, max_tokens: 16 });
+    const stream = client.chat.completions.stream({ model, messages, max_tokens: 64, stop: '.' });
     let text = '';
     stream.on('content', (delta) => (text += delta));
     assert.equal((await stream.finalMessage()).content, text);

@@ -5,6 +5,8 @@ from cases import KEY, LIMITED_KEY, MODEL, OTHER_KEY, PERSON, QUESTION, URL, WEA
 from pydantic import BaseModel, Field
 
 USER = [{"role": "user", "content": QUESTION}]
+# The client no longer has a parameter for it.
+GREEDY = {"temperature": 0}
 TOOLS = [{"name": WEATHER["name"], "description": WEATHER["description"], "input_schema": WEATHER["parameters"]}]
 
 
@@ -22,8 +24,8 @@ def messages():
 
 
 def messages_stream():
-    whole = client.messages.create(model=MODEL, messages=USER, max_tokens=16, temperature=0)
-    with client.messages.stream(model=MODEL, messages=USER, max_tokens=16, temperature=0) as stream:
+    whole = client.messages.create(model=MODEL, messages=USER, max_tokens=16, extra_body=GREEDY)
+    with client.messages.stream(model=MODEL, messages=USER, max_tokens=16, extra_body=GREEDY) as stream:
         text = "".join(stream.text_stream)
         answer = stream.get_final_message()
     check(text == answer.content[0].text == whole.content[0].text, (text, answer, whole))
@@ -31,7 +33,7 @@ def messages_stream():
 
 
 def stop_sequences():
-    answer = client.messages.create(model=MODEL, messages=USER, max_tokens=64, stop_sequences=["e"], temperature=0)
+    answer = client.messages.create(model=MODEL, messages=USER, max_tokens=64, stop_sequences=["e"], extra_body=GREEDY)
     check(answer.stop_reason == "stop_sequence" and answer.stop_sequence == "e", answer)
 
 
@@ -84,7 +86,7 @@ def schema_helper():
 def errors():
     ask = client.messages.create
     fails(anthropic.NotFoundError, lambda: ask(model="no-such-model", messages=USER, max_tokens=1))
-    error = fails(anthropic.BadRequestError, lambda: ask(model=MODEL, messages=USER, max_tokens=1, temperature=9))
+    error = fails(anthropic.BadRequestError, lambda: ask(model=MODEL, messages=USER, max_tokens=1, extra_body={"temperature": 9}))
     check(error.body["error"]["type"] == "invalid_request_error" and error.request_id, error.body)
 
 

@@ -58,7 +58,7 @@ const setUps: Readonly<Record<Client['runtime'], SetUp>> = {
   java: async ({ program }, signal) => {
     const [java, maven] = [required('java', 'Java'), required('mvn', 'Maven')];
     const folder = await copied('java', signal, (copy) =>
-      install(maven, ['-q', '-B', 'package', 'dependency:copy-dependencies'], copy, signal),
+      install(maven, ['-q', '-B', 'compile', 'dependency:copy-dependencies'], copy, signal),
     );
     const target = join(folder, 'target');
     const path = [join(target, 'classes'), join(target, 'dependency', '*')].join(delimiter);
