@@ -75,6 +75,7 @@ export function createApp(gateway: Gateway): Express {
   app.post('/api/generate', ollamaGenerate(gateway));
   app.post('/api/show', ollamaShow(gateway));
   app.get('/api/tags', ollamaTags(gateway));
+  app.get('/api/ps', ollamaTags(gateway));
   app.get('/api/version', ollamaVersion);
   app.get('/v1/models', listModels(gateway));
   app.get('/v1/models/*id', retrieveModel(gateway));

@@ -26,7 +26,7 @@ export function ollamaGenerate(gateway: Gateway): RequestHandler {
   };
 }
 
-/** `GET /api/tags`. */
+/** `GET /api/tags`, and `GET /api/ps`, for what is served is loaded. */
 export function ollamaTags({ model }: Gateway): RequestHandler {
   return (_request, response) => void response.json(tags(model));
 }

@@ -64,6 +64,7 @@ const PATHS: Readonly<Record<string, Path>> = {
   },
   '/api/show': { post: { summary: 'A model, as Ollama tells of it', body: rawOllamaShow } },
   '/api/tags': { get: { summary: 'What is served, as Ollama tells of it' } },
+  '/api/ps': { get: { summary: 'The same: all of it is loaded' } },
   '/version': { get: { summary: 'The version, and that of the protocol between its processes' } },
   '/api/version': { get: { summary: 'The version, where Ollama tells it' } },
   '/tokenize': { post: { summary: 'The token ids of a text or a conversation', body: rawTokenizeRequest } },

@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LocalSystem } from '../../local/local-system.js';
+import { planSystem } from '../../local/plan-system.js';
+
+/** Longer than what a gateway waits before it sends a sign of life, and than what some proxies wait for one. */
+const PAUSE_MS = 20_000;
+const KEYS = {
+  LAYERMESH_API_KEY: 'sk-clients-0123456789',
+  LAYERMESH_LIMITED_KEY: 'sk-limited-0123456789',
+  LAYERMESH_OTHER_KEY: 'sk-another-0123456789',
+};
+const TENANTS = [
+  { name: 'clients', key: KEYS.LAYERMESH_API_KEY },
+  { name: 'limited', key: KEYS.LAYERMESH_LIMITED_KEY, requests_per_minute: 20 },
+  { name: 'other', key: KEYS.LAYERMESH_OTHER_KEY, models: ['another-model'] },
+];
+
+/**
+ * The demo model in f32 on three stages with their sidecars, and keys, for the time of `work`; `slow`: the second stage takes
+ * 20 seconds for each step. `work` gets the environment of the clients' programs.
+ */
+export async function withServer<Result>(
+  { slow }: { slow: boolean },
+  signal: AbortSignal,
+  work: (env: Readonly<Record<string, string>>) => Promise<Result>,
+): Promise<Result> {
+  const plan = await planSystem({ precision: 'f32', stages: 3 }, signal);
+  const folder = mkdtempSync(join(tmpdir(), 'layermesh-clients-'));
+  const keys = join(folder, 'keys.json');
+  writeFileSync(keys, JSON.stringify(TENANTS));
+  try {
+    const system = await LocalSystem.start(
+      {
+        ...plan,
+        env: { ...plan.env, LAYERMESH_KEYS_FILE: keys },
+        ownEnv: (appId): Record<string, string> =>
+          slow && appId === 'stage-1' ? { LAYERMESH_FAULT_STEP_MS: String(PAUSE_MS) } : {},
+      },
+      signal,
+    );
+    try {
+      return await work({
+        ...KEYS,
+        LAYERMESH_URL: system.url,
+        LAYERMESH_MODEL: plan.modelName,
+        LAYERMESH_TOKENIZER: plan.served['LAYERMESH_PREPARED']!,
+      });
+    } finally {
+      await system.remove();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
