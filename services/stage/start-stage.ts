@@ -21,7 +21,7 @@ import { startTracing } from '../lib/telemetry/tracing.js';
 import type { Hello } from '../lib/wire/gen/stage_pb.js';
 import { now } from './accounts/account.js';
 import { createStageMetrics } from './accounts/metrics.js';
-import { EngineClient, startEngineWorker } from './engine/engine-client.js';
+import { EngineClient, loadVocabulary, startEngineWorker } from './engine/engine-client.js';
 import { createHttpApp, Readiness } from './readiness.js';
 import { GroupedScheduler } from './scheduling/grouped-scheduler.js';
 import { PlainScheduler, type Scheduler } from './scheduling/scheduler.js';
@@ -208,7 +208,12 @@ async function loadEngine(config: StageConfig, range: LayerRange, threads: numbe
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
   const worker = startEngineWorker({ ...engineOptions(config, range, threads), fault: config.fault });
-  const engine = await EngineClient.start(worker, (reason) => crash(reason));
+  const { served } = config;
+  const engine = await EngineClient.start(worker, {
+    onCrash: (reason) => crash(reason),
+    // An engine that computes no logits of words keeps nothing to a grammar.
+    vocabulary: served.engine === 'onnx' && ownsHead(range) ? () => loadVocabulary(served.prepared) : null,
+  });
   return { engine, crashed };
 }
 
@@ -226,7 +231,6 @@ function engineOptions(config: StageConfig, range: LayerRange, threads: number) 
     kvPrecision: kvPrecision ?? precision,
     activations,
     range,
-    isHead: ownsHead(range),
     threads,
     kvTokens: kvTokens ?? KV_TOKENS,
     prefixBytes,

@@ -1,7 +1,11 @@
 import { Ajv } from 'ajv';
+import fc from 'fast-check';
 import OpenAI from 'openai';
+import { zodFunction } from 'openai/helpers/zod';
+import { z } from 'zod';
 import { errorOf, post } from '../support/completions.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
+import { boundedArguments, boundedSchemas, validator } from '../support/random-schemas.js';
 
 const PERSON = {
   type: 'object',
@@ -34,6 +38,36 @@ interface Answer {
   readonly ended: boolean;
 }
 
+/** `npm run constrained` asks for all of these; the check, which has little time, for some. */
+const isFull = process.env['LAYERMESH_CONSTRAINED'] === 'full';
+const COUNTS = isFull ? { schemas: 300, tools: 100 } : { schemas: 12, tools: 6 };
+const TIME = isFull ? 3_600_000 : 240_000;
+const COMPANY = 8;
+
+/** The results for all items, so many at once. */
+async function inCompany<Item, Result>(
+  items: readonly Item[],
+  of: (item: Item, index: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const waiting = items.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, item] of waiting) results[index] = await of(item, index);
+  };
+  await Promise.all(Array.from({ length: COMPANY }, work));
+  return results;
+}
+
+interface Choice {
+  readonly message: {
+    readonly content: string | null;
+    readonly tool_calls?: readonly {
+      readonly function: { readonly name: string; readonly arguments: string };
+    }[];
+  };
+  readonly finish_reason: string;
+}
+
 /** With a gateway, two stages with drafts, and the demo model, as they are. */
 describe('answers that have to be of a form', () => {
   let system: TestSystem;
@@ -42,15 +76,16 @@ describe('answers that have to be of a form', () => {
   }, 120_000);
   afterAll(() => system.stop());
 
-  const ask = async (fields: object): Promise<Answer> => {
+  const choiceOf = async (fields: object): Promise<Choice> => {
     const messages = [{ role: 'user', content: 'Tell me about somebody whom you know.' }];
     const answer = await post(`${system.url}/v1/chat/completions`, { messages, max_tokens: 160, ...fields });
-    const { choices, error } = (await answer.json()) as {
-      choices: { message: { content: string }; finish_reason: string }[];
-      error?: object;
-    };
-    expect(error).toBeUndefined();
-    return { content: choices[0]!.message.content, ended: choices[0]!.finish_reason === 'stop' };
+    const { choices, error } = (await answer.json()) as { choices: Choice[]; error?: object };
+    expect([error, error && JSON.stringify(fields)]).toEqual([undefined, undefined]);
+    return choices[0]!;
+  };
+  const ask = async (fields: object): Promise<Answer> => {
+    const { message, finish_reason: reason } = await choiceOf(fields);
+    return { content: message.content!, ended: reason === 'stop' };
   };
   const seeds = (count: number, fields: object): Promise<Answer[]> =>
     Promise.all(Array.from({ length: count }, (_, seed) => ask({ seed, temperature: 1.2, ...fields })));
@@ -111,6 +146,85 @@ describe('answers that have to be of a form', () => {
     expect(reason).toBe('stop');
     expect([isPerson(JSON.parse(text)), isPerson.errors]).toEqual([true, null]);
   }, 120_000);
+
+  it('are calls of tools, where the model has to make them', async () => {
+    const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
+    const City = z.object({ city: z.string().max(12), days: z.int().min(1).max(14) });
+    const asked = {
+      model: 'default',
+      messages: [{ role: 'user', content: 'Plan a trip to Bern for three days.' }],
+      tools: [zodFunction({ name: 'plan_trip', parameters: City })],
+      max_completion_tokens: 160,
+      parallel_tool_calls: false,
+    } as const;
+    for (const tool_choice of ['required', { type: 'function', function: { name: 'plan_trip' } }] as const) {
+      for (let seed = 0; seed < 4; seed += 1) {
+        const stream = client.chat.completions.stream({ ...asked, tool_choice, seed } as never);
+        const [choice] = (await stream.finalChatCompletion()).choices;
+        expect(choice!.finish_reason).toBe(tool_choice === 'required' ? 'tool_calls' : 'stop');
+        const [call] = choice!.message.tool_calls!;
+        const called = (call as { function: { name: string; arguments: string } }).function;
+        expect([called.name, City.safeParse(JSON.parse(called.arguments)).success]).toEqual([
+          'plan_trip',
+          true,
+        ]);
+      }
+    }
+  }, 240_000);
+
+  it(
+    `are of ${COUNTS.schemas} random schemas`,
+    async () => {
+      const schemas = fc.sample(boundedSchemas, { numRuns: COUNTS.schemas, seed: 20 });
+      const answers = await inCompany(schemas, async (schema, seed) => {
+        const response_format = { type: 'json_schema', json_schema: { name: 'random', schema } };
+        return { schema, ...(await ask({ response_format, seed, temperature: 1, max_tokens: 400 })) };
+      });
+      const ended = answers.filter((answer) => answer.ended);
+      console.info(`${ended.length} of ${answers.length} answers of random schemas ended by themselves`);
+      const wrong = ended.filter(({ schema, content }) => !validator(schema)(JSON.parse(content)));
+      expect(wrong).toEqual([]);
+      expect(ended.length).toBeGreaterThan(0.8 * answers.length);
+    },
+    TIME,
+  );
+
+  it(
+    `are calls in ${COUNTS.tools} answers, of tools with random schemas`,
+    async () => {
+      const cases = fc.sample(fc.array(boundedArguments, { minLength: 1, maxLength: 3 }), {
+        numRuns: COUNTS.tools,
+        seed: 20,
+      });
+      const answers = await inCompany(cases, async (schemas, seed) => {
+        const tools = schemas.map((parameters, index) => ({
+          type: 'function',
+          function: { name: `tool_${index}`, parameters },
+        }));
+        const binding = [
+          { tool_choice: 'required' },
+          { tool_choice: 'required', parallel_tool_calls: false },
+          { tool_choice: { type: 'function', function: { name: `tool_${schemas.length - 1}` } } },
+        ][seed % 3];
+        return {
+          schemas,
+          choice: await choiceOf({ tools, ...binding, seed, temperature: 1, max_tokens: 400 }),
+        };
+      });
+      const ended = answers.filter(({ choice }) => choice.finish_reason !== 'length');
+      console.info(`${ended.length} of ${answers.length} answers with calls ended by themselves`);
+      const wrong = ended.filter(({ schemas, choice: { message } }) => {
+        const { content, tool_calls: calls = [] } = message;
+        const areRight = calls.every(({ function: { name, arguments: args } }) =>
+          validator(schemas[Number(name.replace('tool_', ''))])(JSON.parse(args)),
+        );
+        return content !== null || calls.length === 0 || !areRight;
+      });
+      expect(wrong).toEqual([]);
+      expect(ended.length).toBeGreaterThan(0.6 * answers.length);
+    },
+    TIME,
+  );
 
   it('leave those of others as they are', async () => {
     const free = (): Promise<Answer> => ask({ temperature: 0, max_tokens: 40 });

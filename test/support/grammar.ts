@@ -4,7 +4,7 @@ import {
   type Matcher,
 } from '../../services/lib/grammar/matcher.js';
 import { sourceOfForm, type Form } from '../../services/lib/grammar/source.js';
-import type { TokenTrie } from '../../services/lib/grammar/token-trie.js';
+import { bytesOfToken, type TokenTrie } from '../../services/lib/grammar/token-trie.js';
 import { isAllowed, smallTrie } from './vocabulary.js';
 
 const trie = smallTrie();
@@ -20,6 +20,15 @@ export function takes(constraint: CompiledConstraint, text: string): boolean {
 
 export const takesSchema = (schema: unknown, text: string): boolean =>
   takes(compiled({ kind: 'json_schema', schema }), text);
+
+/** Numbers in [0, 1) of a seed. */
+export function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+}
 
 export interface Walk {
   readonly text: string;
@@ -43,7 +52,7 @@ export function walk(
     if (!matcher.accept(id)) throw new Error(`the mask allows ${id}, and it is not accepted`);
     ids.push(id);
   }
-  const bytes = ids.flatMap((id) => [...over.bytesOf(id)]);
+  const bytes = ids.flatMap((id) => [...bytesOfToken(over, id)]);
   return {
     text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes)),
     ended: matcher.complete,
@@ -58,7 +67,7 @@ function choose(
   random: () => number,
 ): number {
   const closing = impatient
-    ? allowed.filter((id) => CLOSING.has(String.fromCharCode(...trie.bytesOf(id))))
+    ? allowed.filter((id) => CLOSING.has(String.fromCharCode(...bytesOfToken(trie, id))))
     : [];
   const from = closing.length > 0 ? closing : allowed;
   return from[Math.floor(random() * from.length)]!;

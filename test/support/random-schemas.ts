@@ -30,8 +30,9 @@ function isDay(text: string): boolean {
   return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 10) === text;
 }
 
+const ajv = new Ajv2020({ strict: false, formats, validateSchema: false, logger: false });
+
 export function validator(schema: Json): (value: Json) => boolean {
-  const ajv = new Ajv2020({ strict: false, formats, validateSchema: false, logger: false });
   const validate = ajv.compile(schema as object);
   return (value) => validate(value);
 }
@@ -138,82 +139,94 @@ const numbers: fc.Arbitrary<SchemaCase> = fc.oneof(
 const KEYS = ['name', 'id', 'a', 'ab', 'value', 'ключ', 'with "quotes"', '日本', '__proto__x', 'items'];
 
 /** Schemas of all kinds that are supported; `#/$defs/tree` may be referred to. */
-const anyCase: fc.Arbitrary<SchemaCase> = fc.letrec<{ value: SchemaCase; object: SchemaCase }>((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 3, depthSize: 'small' },
-    fc.oneof(
-      strings,
-      numbers,
-      always({ type: 'boolean' }, fc.boolean()),
-      always({ type: 'null' }, fc.constant(null)),
-    ),
-    fc
-      .uniqueArray(fc.oneof(text({ maxLength: 5 }), fc.integer(), fc.constant(null)), {
-        minLength: 1,
-        maxLength: 6,
-      })
-      .map((values) => ({
-        schema: { enum: values },
-        instance: fc.constantFrom(...values),
+const { value: anyCase, object: objectCase } = fc.letrec<{ value: SchemaCase; object: SchemaCase }>(
+  (tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3, depthSize: 'small' },
+      fc.oneof(
+        strings,
+        numbers,
+        always({ type: 'boolean' }, fc.boolean()),
+        always({ type: 'null' }, fc.constant(null)),
+      ),
+      fc
+        .uniqueArray(fc.oneof(text({ maxLength: 5 }), fc.integer(), fc.constant(null)), {
+          minLength: 1,
+          maxLength: 6,
+        })
+        .map((values) => ({
+          schema: { enum: values },
+          instance: fc.constantFrom(...values),
+        })),
+      tie('object'),
+      fc.tuple(tie('value'), fc.nat(2), fc.nat(3)).map(([{ schema, instance }, minItems, more]) => ({
+        schema: { type: 'array', items: schema, minItems, maxItems: minItems + more },
+        instance: fc.array(instance, { minLength: minItems, maxLength: minItems + more }),
       })),
-    tie('object'),
-    fc.tuple(tie('value'), fc.nat(2), fc.nat(3)).map(([{ schema, instance }, minItems, more]) => ({
-      schema: { type: 'array', items: schema, minItems, maxItems: minItems + more },
-      instance: fc.array(instance, { minLength: minItems, maxLength: minItems + more }),
-    })),
-    fc.tuple(tie('value'), tie('value'), tie('value')).map(([first, second, rest]) => ({
-      schema: { type: 'array', prefixItems: [first.schema, second.schema], items: rest.schema, minItems: 1 },
-      instance: fc.oneof(fc.tuple(first.instance), fc.tuple(first.instance, second.instance, rest.instance)),
-    })),
-    fc.tuple(tie('value'), tie('value')).map(([left, right]) => ({
-      schema: { anyOf: [left.schema, right.schema] },
-      instance: fc.oneof(left.instance, right.instance),
-    })),
-    fc.tuple(strings, numbers).map(([left, right]) => ({
-      schema: { oneOf: [left.schema, right.schema, { type: 'null' }] },
-      instance: fc.oneof(left.instance, right.instance),
-    })),
-    always(
-      { $ref: '#/$defs/tree' },
-      fc.constantFrom({ value: 1, children: [] }, { value: 2, children: [{ value: 0, children: [] }] }),
+      fc.tuple(tie('value'), tie('value'), tie('value')).map(([first, second, rest]) => ({
+        schema: {
+          type: 'array',
+          prefixItems: [first.schema, second.schema],
+          items: rest.schema,
+          minItems: 1,
+        },
+        instance: fc.oneof(
+          fc.tuple(first.instance),
+          fc.tuple(first.instance, second.instance, rest.instance),
+        ),
+      })),
+      fc.tuple(tie('value'), tie('value')).map(([left, right]) => ({
+        schema: { anyOf: [left.schema, right.schema] },
+        instance: fc.oneof(left.instance, right.instance),
+      })),
+      fc.tuple(strings, numbers).map(([left, right]) => ({
+        schema: { oneOf: [left.schema, right.schema, { type: 'null' }] },
+        instance: fc.oneof(left.instance, right.instance),
+      })),
+      always(
+        { $ref: '#/$defs/tree' },
+        fc.constantFrom({ value: 1, children: [] }, { value: 2, children: [{ value: 0, children: [] }] }),
+      ),
     ),
-  ),
-  object: fc
-    .tuple(
-      fc.uniqueArray(fc.tuple(fc.constantFrom(...KEYS), tie('value'), fc.boolean()), {
-        selector: ([key]) => key,
-        maxLength: 5,
+    object: fc
+      .tuple(
+        fc.uniqueArray(fc.tuple(fc.constantFrom(...KEYS), tie('value'), fc.boolean()), {
+          selector: ([key]) => key,
+          maxLength: 5,
+        }),
+        fc.nat(2),
+        tie('value'),
+      )
+      .map(([entries, openness, other]) => {
+        const properties = Object.fromEntries(entries.map(([key, { schema }]) => [key, schema]));
+        const required = entries.flatMap(([key, , isRequired]) => (isRequired ? [key] : []));
+        const additionalProperties = [false, true, other.schema][openness];
+        const pairs = entries.map(([key, { instance }, isRequired]) =>
+          fc.tuple(fc.constant(key), instance, isRequired ? fc.constant(true) : fc.boolean()),
+        );
+        const extra =
+          openness === 2
+            ? fc.array(fc.tuple(fc.constantFrom('other', 'nam', 'name2', ''), other.instance), {
+                maxLength: 2,
+              })
+            : fc.constant([]);
+        return {
+          schema: { type: 'object', properties, required, additionalProperties },
+          instance: fc
+            .tuple(fc.tuple(...pairs), extra)
+            .map(([chosen, others]) =>
+              Object.fromEntries([
+                ...chosen.flatMap(([key, value, is]) => (is ? [[key, value] as const] : [])),
+                ...others,
+              ]),
+            ),
+        };
       }),
-      fc.nat(2),
-      tie('value'),
-    )
-    .map(([entries, openness, other]) => {
-      const properties = Object.fromEntries(entries.map(([key, { schema }]) => [key, schema]));
-      const required = entries.flatMap(([key, , isRequired]) => (isRequired ? [key] : []));
-      const additionalProperties = [false, true, other.schema][openness];
-      const pairs = entries.map(([key, { instance }, isRequired]) =>
-        fc.tuple(fc.constant(key), instance, isRequired ? fc.constant(true) : fc.boolean()),
-      );
-      const extra =
-        openness === 2
-          ? fc.array(fc.tuple(fc.constantFrom('other', 'nam', 'name2', ''), other.instance), { maxLength: 2 })
-          : fc.constant([]);
-      return {
-        schema: { type: 'object', properties, required, additionalProperties },
-        instance: fc
-          .tuple(fc.tuple(...pairs), extra)
-          .map(([chosen, others]) =>
-            Object.fromEntries([
-              ...chosen.flatMap(([key, value, is]) => (is ? [[key, value] as const] : [])),
-              ...others,
-            ]),
-          ),
-      };
-    }),
-})).value;
+  }),
+);
 
 /** What whole documents are: with definitions, one of which is within itself. */
-export const schemaCases: fc.Arbitrary<SchemaCase> = anyCase.map(({ schema, instance }) => ({
+const asDocument = ({ schema, instance }: SchemaCase): SchemaCase => ({
   schema: {
     ...(schema as object),
     $defs: {
@@ -229,4 +242,25 @@ export const schemaCases: fc.Arbitrary<SchemaCase> = anyCase.map(({ schema, inst
     },
   },
   instance,
-}));
+});
+
+export const schemaCases: fc.Arbitrary<SchemaCase> = anyCase.map(asDocument);
+
+/** For a model that is small and may not find the end of what has none. */
+export const boundedSchemas: fc.Arbitrary<Json> = schemaCases.map(({ schema }) => bounded(schema));
+/** Those of a tool's arguments. */
+export const boundedArguments: fc.Arbitrary<Json> = objectCase.map((each) =>
+  bounded(asDocument(each).schema),
+);
+
+/** The same with an end to texts, lists and keys. */
+function bounded(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(bounded);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const parts: Record<string, Json> = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, key === 'enum' ? value : bounded(value)]),
+  );
+  if (parts['type'] === 'string' && !('format' in parts)) return { maxLength: 16, ...parts };
+  if (parts['type'] === 'array') return { maxItems: 3, ...parts };
+  return parts['type'] === 'object' ? { ...parts, additionalProperties: false } : parts;
+}

@@ -1,4 +1,5 @@
 import { StreamingDetokenizer } from '../../lib/model/text/detokenizer.js';
+import { CALL_MARKS } from '../../lib/model/text/tool-style.js';
 import type { Tokenizer } from '../../lib/model/text/tokenizer.js';
 import type { FinishReason, ToolCallPiece } from '../../lib/openai/response-format.js';
 import { ratedToken, type RatedToken } from '../../lib/openai/logprobs.js';
@@ -47,8 +48,10 @@ export class ChoiceDecoder {
     this.#tokenizer = tokenizer;
     this.#stopIds = new Set(choice.sampling.stopIds);
     this.#specialStops = specialTokensOf(choice.stop, tokenizer);
-    const { prompt, echo, showSpecial, calls } = choice;
-    const marks = specialTokensOf(calls?.style.marks ?? [], tokenizer);
+    const { prompt, echo, showSpecial, calls, sampling } = choice;
+    // To a grammar all of them are text.
+    const shown = sampling.constraint === null ? (calls?.style.marks ?? []) : [...CALL_MARKS];
+    const marks = specialTokensOf(shown, tokenizer);
     const shows = (id: number): boolean => showSpecial || marks.has(id);
     this.#detokenizer = new StreamingDetokenizer(tokenizer, {
       prompt: echo === undefined ? prompt : [],
@@ -56,7 +59,7 @@ export class ChoiceDecoder {
     });
     this.#output = calls && new ToolOutput(calls);
     this.#matcher = new StopMatcher(choice.stop, choice.includeStop);
-    const { logprobs } = choice.sampling;
+    const { logprobs } = sampling;
     this.#rated = logprobs === null ? null : new RatedText(tokenizer, logprobs);
   }
 

@@ -21,12 +21,15 @@ export interface CallReading {
   readonly finishReason: 'tool_calls' | 'stop';
 }
 
-/** Null where the client has no tools, or wants none called. */
-export function callReading(use: ToolUse | null, style: ToolStyle): CallReading | null {
+/**
+ * Null where the client has no tools, or wants none called. `bound`: the answer is of a grammar, so calls stand where their style has
+ * them and nowhere else.
+ */
+export function callReading(use: ToolUse | null, style: ToolStyle, bound: boolean): CallReading | null {
   if (use === null || use.choice === 'none') return null;
   const { tools, choice, parallel } = use;
   return {
-    style,
+    style: bound ? { ...style, bare: style.layout === 'bare' } : style,
     names: new Set(tools.map((tool) => tool.function.name)),
     parallel: parallel && typeof choice === 'string',
     finishReason: typeof choice === 'string' ? 'tool_calls' : 'stop',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ChatMessage, TextPart } from '../model/text/chat-template.js';
 import type { ToolCall } from '../model/text/tool-turns.js';
 import type { ChatRequest } from '../openai/chat-request.js';
+import { formOfFormat, type AskedForm } from '../openai/constraint-fields.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
 import { arrayOf, invalidField, parseBody, unsupportedType } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
@@ -21,6 +22,7 @@ const rawTool = z.looseObject({
   name: z.string(),
   description: z.string().nullish(),
   input_schema: z.unknown().optional(),
+  strict: z.boolean().nullish(),
 });
 const rawToolChoice = z.looseObject({
   type: z.enum(['auto', 'any', 'tool', 'none']),
@@ -46,6 +48,9 @@ export const rawMessagesRequest = z.looseObject({
   temperature: generationFields.temperature,
   top_p: generationFields.top_p,
   top_k: generationFields.top_k,
+  output_config: z.looseObject({ format: z.unknown().optional() }).nullish(),
+  /** What `output_config.format` was called at first. */
+  output_format: z.unknown().optional(),
 });
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
@@ -54,8 +59,6 @@ const typeOf = (value: unknown): unknown => (value as { readonly type?: unknown 
 /** What would change an answer if it were ignored. */
 const refused: RefusedFields = {
   thinking: (value) => typeOf(value) === 'disabled',
-  output_config: (value) => ((value as { readonly format?: unknown }).format ?? null) === null,
-  output_format: () => false,
   mcp_servers: isEmpty,
   container: () => false,
 };
@@ -63,10 +66,18 @@ const refused: RefusedFields = {
 /** The body of `POST /v1/messages`, checked. Throws a ServingError that names the field. */
 export function readMessagesRequest(body: unknown, model: ServedModel): ChatRequest {
   const raw = parseBody(rawMessagesRequest, body);
-  return {
-    ...readPrompt(raw, model),
-    settings: validateGeneration({ ...pick(raw), stop: raw.stop_sequences }, model),
-  };
+  const prompt = readPrompt(raw, model);
+  const { toolUse } = prompt;
+  const sampling = { ...pick(raw), stop: raw.stop_sequences };
+  return { ...prompt, settings: validateGeneration(sampling, model, { form: formOf(raw), toolUse }) };
+}
+
+function formOf(raw: z.infer<typeof rawMessagesRequest>): AskedForm | null {
+  const [now, before] = [raw.output_config?.format ?? null, raw.output_format ?? null];
+  if (now !== null && before !== null)
+    throw invalidField('output_format', 'is what output_config.format is: send one');
+  if (before !== null) return formOfFormat(before, 'output_format');
+  return now === null ? null : formOfFormat(now, 'output_config.format');
 }
 
 /** Without what is only Anthropic's, whose names may mean something else. */
@@ -109,10 +120,12 @@ function readPrompt(raw: z.infer<typeof rawCountRequest>, model: ServedModel): O
 
 /** Tools that Anthropic runs itself have other types. */
 function toolUseOf({ tools, tool_choice: choice }: z.infer<typeof rawCountRequest>): ToolUse | null {
-  const functions = (tools ?? []).map(({ type, name, description, input_schema: parameters }, index) => {
-    if (type && type !== 'custom') throw unsupportedType(`tools[${index}]`, type);
-    return { type: 'function', function: { name, description, parameters } };
-  });
+  const functions = (tools ?? []).map(
+    ({ type, name, description, input_schema: parameters, strict }, index) => {
+      if (type && type !== 'custom') throw unsupportedType(`tools[${index}]`, type);
+      return { type: 'function', function: { name, description, parameters, strict } };
+    },
+  );
   return readTools({
     tools: functions,
     tool_choice: choice && CHOICES[choice.type](choice.name),

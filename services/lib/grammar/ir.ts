@@ -56,6 +56,9 @@ export function repeat(node: Node, min: number, max: number | null): Node {
 
 export const optional = (node: Node): Node => repeat(node, 0, 1);
 
+/** Of characters alone. */
+export const isLeaf = (node: Node): boolean => 'text' in node || 'chars' in node;
+
 export const childrenOf = (node: Node): readonly Node[] => {
   if ('seq' in node) return node.seq;
   if ('alt' in node) return node.alt;
@@ -124,17 +127,17 @@ const isEntry = (entry: unknown): boolean =>
   Array.isArray(entry) && entry.length === 2 && typeof entry[0] === 'string';
 
 /** Throws `invalid_grammar` for a grammar beyond the limits, with a node that is none or a rule that is missing. */
-export function checkGrammar(grammar: Grammar): void {
+export function checkGrammar({ root, rules }: Grammar): void {
   let count = 0;
-  const waiting = [grammar.root, ...grammar.rules.values()].map((node) => ({ node, depth: 0 }));
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { node, depth } = next;
+  const check = (node: Node, depth: number): void => {
     if ((count += 1) > limits.nodes) throw invalidGrammar(`the grammar has more than ${limits.nodes} parts`);
     if (depth > limits.depth) throw invalidGrammar(`the grammar is nested more than ${limits.depth} deep`);
-    const problem = problemOf(node, grammar.rules);
+    const problem = problemOf(node, rules);
     if (problem !== null) throw invalidGrammar(problem);
-    for (const child of childrenOf(node)) waiting.push({ node: child, depth: depth + 1 });
-  }
+    for (const child of childrenOf(node)) check(child, depth + 1);
+  };
+  check(root, 0);
+  for (const rule of rules.values()) check(rule, 0);
 }
 
 function problemOf(node: unknown, rules: ReadonlyMap<string, Node>): string | null {
@@ -160,8 +163,12 @@ const isBounds = (min: unknown, max: unknown): boolean =>
   Number(min) <= limits.repeat &&
   (max === null || (Number.isInteger(max) && Number(max) >= Number(min) && Number(max) <= limits.repeat));
 
+/** Ranges that are some. They never change, and those of Unicode's properties are long. */
+const known = new WeakSet<object>();
+
 function isRanges(value: unknown): boolean {
   if (!Array.isArray(value)) return false;
+  if (known.has(value)) return true;
   let before = -1;
   for (const range of value as unknown[]) {
     const [first, last] = Array.isArray(range) ? (range as unknown[]) : [];
@@ -170,5 +177,6 @@ function isRanges(value: unknown): boolean {
     if (Number(first) <= 0xdfff && Number(last) >= 0xd800) return false;
     before = Number(last);
   }
+  known.add(value);
   return true;
 }

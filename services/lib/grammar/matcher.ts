@@ -3,7 +3,7 @@ import { asQuoted, asUtf8 } from './characters.js';
 import { readGrammar, type Grammar } from './ir.js';
 import { invalidGrammar, limits } from './limits.js';
 import { normalize } from './normalize.js';
-import type { TokenTrie } from './token-trie.js';
+import { bytesOfToken, type TokenTrie } from './token-trie.js';
 
 /** Follows one generation token by token and says what may come next. */
 export interface Matcher {
@@ -78,7 +78,7 @@ class ConfigurationMatcher implements Matcher {
   }
 
   accept(id: number): boolean {
-    const bytes = this.#trie.bytesOf(id);
+    const bytes = bytesOfToken(this.#trie, id);
     const next = bytes.length === 0 ? null : this.#masks.after(this.#configuration, bytes);
     this.#now = next ?? this.#now;
     return next !== null;

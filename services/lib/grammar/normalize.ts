@@ -3,6 +3,7 @@ import {
   checkGrammar,
   childrenOf,
   EMPTY,
+  isLeaf,
   NEVER,
   ref,
   repeat,
@@ -20,60 +21,61 @@ import { invalidGrammar } from './limits.js';
 export function normalize(grammar: Grammar): Grammar {
   checkGrammar(grammar);
   const ended = withoutEndless(grammar);
-  requireProgress(ended);
-  const counted = withCountedTurns(ended);
+  const empty = mayBeEmpty(ended);
+  requireProgress(ended, empty);
+  const counted = withCountedTurns(ended, empty);
   checkGrammar(counted);
   return counted;
 }
 
-type Nodes = ReadonlySet<Node>;
+type Holds = (node: Node) => boolean;
 
 /**
- * The nodes for which something holds: for these leaves, for what may be left out, for a sequence if it holds for all
+ * For which nodes something holds: for these leaves, for what may be left out, for a sequence if it holds for all
  * its parts, and for anything else if it holds for one. Each node is looked at once for each of its parts.
  */
-function nodesWhere({ root, rules }: Grammar, holdsForLeaf: (leaf: Node) => boolean): Nodes {
+function nodesWhere({ root, rules }: Grammar, holdsForLeaf: Holds): Holds {
   const users = new Map<Node, Node[]>();
+  /** Parts for which it still has to hold. */
   const missing = new Map<Node, number>();
   const holds = new Set<Node>();
-  const found: Node[] = [];
-  const add = (node: Node): void => {
-    if (holds.has(node)) return;
-    holds.add(node);
-    found.push(node);
-  };
   const waiting = [root, ...rules.values()];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
-    if (missing.has(node)) continue;
+    if (isLeaf(node) || missing.has(node)) continue;
     const parts = 'ref' in node ? [rules.get(node.ref)!] : childrenOf(node);
-    missing.set(node, 'seq' in node ? parts.length : 1);
+    let left = 'seq' in node ? parts.length : 1;
+    if ('repeat' in node && node.min === 0) left = 0;
     for (const part of parts) {
+      if (isLeaf(part)) {
+        if (holdsForLeaf(part)) left -= 1;
+        continue;
+      }
       const of = users.get(part);
       if (of === undefined) users.set(part, [node]);
       else of.push(node);
+      waiting.push(part);
     }
-    if ('repeat' in node ? node.min === 0 : 'seq' in node ? parts.length === 0 : holdsForLeaf(node))
-      add(node);
-    waiting.push(...childrenOf(node));
+    missing.set(node, left);
+    if (left <= 0) holds.add(node);
   }
-  for (let node = found.pop(); node !== undefined; node = found.pop()) {
+  // What is found on the way is gone through as well.
+  for (const node of holds) {
     for (const user of users.get(node) ?? []) {
       const left = missing.get(user)! - 1;
       missing.set(user, left);
-      if (left <= 0) add(user);
+      if (left <= 0) holds.add(user);
     }
   }
-  return holds;
+  return (node) => (isLeaf(node) ? holdsForLeaf(node) : holds.has(node));
 }
 
 function withoutEndless(grammar: Grammar): Grammar {
   const ends = nodesWhere(grammar, (leaf) => 'text' in leaf || ('chars' in leaf && leaf.chars.length > 0));
   const keep = (node: Node): Node => {
-    if (!ends.has(node)) return NEVER;
+    if (!ends(node)) return NEVER;
     if ('seq' in node) return seq(...node.seq.map(keep));
-    if ('alt' in node) return alt(...node.alt.filter((each) => ends.has(each)).map(keep));
-    if ('repeat' in node)
-      return ends.has(node.repeat) ? repeat(keep(node.repeat), node.min, node.max) : EMPTY;
+    if ('alt' in node) return alt(...node.alt.filter((each) => ends(each)).map(keep));
+    if ('repeat' in node) return ends(node.repeat) ? repeat(keep(node.repeat), node.min, node.max) : EMPTY;
     return 'quoted' in node ? { quoted: keep(node.quoted) } : node;
   };
   const root = keep(grammar.root);
@@ -90,16 +92,15 @@ function withoutEndless(grammar: Grammar): Grammar {
   return { root, rules };
 }
 
-const mayBeEmpty = (grammar: Grammar): Nodes =>
+const mayBeEmpty = (grammar: Grammar): Holds =>
   nodesWhere(grammar, (leaf) => 'text' in leaf && leaf.text === '');
 
 /** Throws where a rule begins with itself: reading it would never come to a character. */
-function requireProgress(grammar: Grammar): void {
-  const empty = mayBeEmpty(grammar);
+function requireProgress(grammar: Grammar, empty: Holds): void {
   const beginnings = (node: Node): string[] => {
     if ('ref' in node) return [node.ref];
     if (!('seq' in node)) return childrenOf(node).flatMap(beginnings);
-    const solid = node.seq.findIndex((part) => !empty.has(part));
+    const solid = node.seq.findIndex((part) => !empty(part));
     return node.seq.slice(0, solid < 0 ? undefined : solid + 1).flatMap(beginnings);
   };
   const done = new Set<string>();
@@ -123,21 +124,20 @@ function requireProgress(grammar: Grammar): void {
   }
 }
 
-function withCountedTurns(grammar: Grammar): Grammar {
-  const empty = mayBeEmpty(grammar);
+function withCountedTurns(grammar: Grammar, empty: Holds): Grammar {
   const rules = new Map<string, Node>();
   const counted = (node: Node): Node => {
     if ('seq' in node) return seq(...node.seq.map(counted));
     if ('alt' in node) return alt(...node.alt.map(counted));
     if ('quoted' in node) return { quoted: counted(node.quoted) };
     if (!('repeat' in node)) return node;
-    const loose = empty.has(node.repeat);
+    const loose = empty(node.repeat);
     if (node.max === null && node.min <= 1) return repeat(counted(node.repeat), loose ? 0 : node.min, null);
     return loose ? repeat(solid(node.repeat), 0, node.max) : repeat(counted(node.repeat), node.min, node.max);
   };
   /** The node without the empty text. */
   const solid = (node: Node): Node => {
-    if (!empty.has(node)) return counted(node);
+    if (!empty(node)) return counted(node);
     if ('alt' in node) return alt(...node.alt.map(solid));
     if ('quoted' in node) return { quoted: solid(node.quoted) };
     if ('repeat' in node) {

@@ -9,7 +9,8 @@ import { callsNode, type CallForm } from './tools.js';
 /** What a request may ask of a whole answer. */
 export type Form = PlainForm | { readonly kind: 'grammar'; readonly grammar: string } | AnswerWithCalls;
 
-type PlainForm =
+/** Those that calls of tools may be beside. */
+export type PlainForm =
   | { readonly kind: 'json_object' }
   | { readonly kind: 'json_schema'; readonly schema: unknown }
   | { readonly kind: 'regex'; readonly pattern: string }

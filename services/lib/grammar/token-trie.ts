@@ -8,7 +8,8 @@ export interface TokenSource {
 
 /**
  * The tokens of a vocabulary by their bytes: the nodes in the order of a walk, each with where its subtree ends, so
- * that a walk is a loop over arrays. Node 0 is the root. One for each model in a process: it takes some 100 ms to make.
+ * that a walk is a loop over arrays. Node 0 is the root. Arrays and nothing else, so a thread can make it for another: it
+ * takes some 300 ms.
  */
 export interface TokenTrie {
   /** Rows of the logits: the bits of a mask. */
@@ -22,8 +23,10 @@ export interface TokenTrie {
   /** The tokens that end at a node are `tokens[from[node]]` to `tokens[from[node + 1] - 1]`. */
   readonly from: Int32Array;
   readonly tokens: Int32Array;
-  /** Empty for an id that no text has. */
-  bytesOf(id: number): Uint8Array;
+  /** By node: the one above it. */
+  readonly parent: Int32Array;
+  /** By token: the node at which it ends; the root for one that no text has. */
+  readonly nodeOf: Int32Array;
 }
 
 /** Longer ones are left out: there are some of kilobytes of spaces. */
@@ -46,26 +49,28 @@ export function createTokenTrie(
   }
   entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.id - b.id));
 
-  const nodes = { byte: [0], depth: [0], end: [0], from: [0] };
+  const nodes = { byte: [0], depth: [0], end: [0], from: [0], parent: [0] };
+  const nodeOf = new Int32Array(rows);
   const path = [0];
   let before = '';
-  for (const [index, { key }] of entries.entries()) {
+  for (const [index, { key, id }] of entries.entries()) {
     let common = 0;
     while (common < before.length && key[common] === before[common]) common += 1;
     close(nodes.end, path, common, nodes.byte.length);
     for (let at = common; at < key.length; at++) {
+      nodes.parent.push(path[at]!);
       path.push(nodes.byte.length);
       nodes.byte.push(key.charCodeAt(at));
       nodes.depth.push(at + 1);
       nodes.end.push(0);
       nodes.from.push(index);
     }
+    nodeOf[id] = path[key.length]!;
     before = key;
   }
   close(nodes.end, path, -1, nodes.byte.length);
   nodes.from.push(entries.length);
 
-  const keys = new Map(entries.map(({ key, id }) => [id, key]));
   return {
     rows,
     longest: nodes.depth.reduce((longest, depth) => Math.max(longest, depth), 0),
@@ -74,12 +79,27 @@ export function createTokenTrie(
     end: Int32Array.from(nodes.end),
     from: Int32Array.from(nodes.from),
     tokens: Int32Array.from(entries, ({ id }) => id),
-    bytesOf(id) {
-      const key = keys.get(id);
-      return key === undefined ? NONE : Uint8Array.from(key, (character) => character.charCodeAt(0));
-    },
+    parent: Int32Array.from(nodes.parent),
+    nodeOf,
   };
 }
+
+/** Empty for an id that no text has. */
+export function bytesOfToken({ byte, depth, parent, nodeOf }: TokenTrie, id: number): Uint8Array {
+  let node = nodeOf[id] ?? 0;
+  const bytes = new Uint8Array(depth[node]!);
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    bytes[at] = byte[node]!;
+    node = parent[node]!;
+  }
+  return bytes;
+}
+
+/** What can be handed over to another thread. */
+export const buffersOf = (trie: TokenTrie): ArrayBuffer[] =>
+  Object.values(trie).flatMap((value: unknown) =>
+    ArrayBuffer.isView(value) ? (value.buffer as ArrayBuffer) : [],
+  );
 
 const NONE = new Uint8Array();
 

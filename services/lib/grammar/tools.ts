@@ -18,6 +18,8 @@ export interface CallForm {
   readonly tools: readonly {
     readonly name: string;
     readonly parameters: Readonly<Record<string, unknown>>;
+    /** To blame where these are no schema that can be followed. */
+    readonly param: string;
   }[];
   /** `auto`: the answer may be any text, and what in it is a call has to be one of a tool. `required`: it is calls. */
   readonly choice: 'auto' | 'required';
@@ -31,31 +33,26 @@ export interface CallForm {
  */
 export function callsNode(rules: Rules, form: CallForm): Node {
   const { layout } = form.style;
-  const call = rules.define(
-    rules.fresh(),
-    alt(...form.tools.map((tool, index) => callNode(rules, form, tool, index))),
-  );
+  const call = rules.define(rules.fresh(), alt(...form.tools.map((tool) => callNode(rules, form, tool))));
   return layout === 'bare' ? bareCalls(rules, form, call) : begunCalls(rules, form, call);
 }
 
 function callNode(
   rules: Rules,
   { style }: CallForm,
-  { name, parameters }: CallForm['tools'][number],
-  index: number,
+  { name, parameters, param }: CallForm['tools'][number],
 ): Node {
-  const args = argumentsNode(rules, parameters, index);
+  const args = argumentsNode(rules, parameters, param);
   if (style.layout === 'headed') return seq(text(`${name}[ARGS]`), args);
   const named = seq(text('{"name"'), COLON, text(JSON.stringify(name)));
   return seq(named, COMMA, text(JSON.stringify(style.arguments)), COLON, args, text('}'));
 }
 
-function argumentsNode(rules: Rules, parameters: Readonly<Record<string, unknown>>, index: number): Node {
+function argumentsNode(rules: Rules, parameters: Readonly<Record<string, unknown>>, param: string): Node {
   try {
     return schemaNode(rules, { type: 'object', ...parameters });
   } catch (error) {
     if (!(error instanceof ServingError)) throw error;
-    const param = `tools[${index}].function.parameters`;
     throw new ServingError(error.code, `${param}: ${error.message}`, { param, cause: error });
   }
 }

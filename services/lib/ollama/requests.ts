@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ChatMessage } from '../model/text/chat-template.js';
 import type { ChatRequest } from '../openai/chat-request.js';
 import type { CompletionRequest } from '../openai/completion-request.js';
+import { readForm } from '../openai/constraint-fields.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
 import { arrayOf, parseBody } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
@@ -30,6 +31,8 @@ const commonFields = {
   model: z.string().nullish(),
   stream: z.boolean().nullish(),
   options: options.nullish(),
+  /** "json", or a JSON schema. */
+  format: z.unknown().optional(),
 };
 const rawCall = z.looseObject({
   function: z.looseObject({
@@ -67,7 +70,6 @@ const isOff = (value: unknown): boolean => value === false || value === 0;
 
 /** What would change an answer if it were ignored. */
 const refused: RefusedFields = {
-  format: isEmpty,
   images: isEmpty,
   think: isOff,
   logprobs: isOff,
@@ -94,7 +96,7 @@ export function readOllamaChat(body: unknown, model: ServedModel): Asked<ChatReq
   messages.forEach((message, index) => refuseImages(message, `messages[${index}]`));
   if (messages.length === 0) return { name, request: null };
   const toolUse = validateTools({ tools: raw.tools });
-  return { name, request: chatOf(messages.map(turnOf), settingsOf(raw, model), toolUse) };
+  return { name, request: chatOf(messages.map(turnOf), settingsOf(raw, model, toolUse), toolUse) };
 }
 
 /** The body of `POST /api/generate`, checked: a question, or with `raw` a text to go on with. Throws as above. */
@@ -168,6 +170,7 @@ function refuseImages(message: Readonly<Record<string, unknown>>, param: string)
 function settingsOf(
   raw: z.infer<z.ZodObject<typeof commonFields>>,
   model: ServedModel,
+  toolUse: ToolUse | null = null,
 ): ChatRequest['settings'] {
   const { num_predict: length, repeat_penalty: penalty, ...asked } = raw.options ?? {};
   const sampling = {
@@ -182,5 +185,6 @@ function settingsOf(
     repetition_penalty: penalty,
     max_tokens: (length ?? 0) > 0 ? length : null,
   };
-  return validateGeneration({ ...sampling, stream: raw.stream ?? true }, model);
+  const form = readForm({ format: raw.format });
+  return validateGeneration({ ...sampling, stream: raw.stream ?? true }, model, { form, toolUse });
 }

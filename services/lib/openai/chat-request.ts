@@ -99,6 +99,7 @@ export function readChatRequest(body: unknown, model: ServedModel): ChatRequest 
     settings: validateGeneration(raw, model, {
       logprobs: chatLogprobs(raw, model),
       form: readForm(raw),
+      toolUse,
     }),
   };
 }

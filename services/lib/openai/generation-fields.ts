@@ -7,6 +7,7 @@ import { NO_LOGPROBS, type LogprobSettings } from './logprob-fields.js';
 import { arrayOf } from './parse-body.js';
 import type { AskedForm } from './constraint-fields.js';
 import { requireLogits, type ServedModel } from './served-model.js';
+import type { ToolUse } from './tools.js';
 
 /** As many as a client may want, and so few that looking for them costs less than making a token. */
 const MAX_STOPS = 256;
@@ -91,7 +92,7 @@ export interface GenerationSettings {
   readonly showSpecial: boolean;
   readonly cacheSalt: string | null;
   readonly logprobs: LogprobSettings;
-  /** What the answer has to be; null: anything. Of `sampling` the constraint is made of it. */
+  /** What the answer has to be where it calls no tool; null: anything. Of `sampling` the constraint is made of it. */
   readonly form: AskedForm | null;
   /** Among the requests that wait, less is sooner. */
   readonly priority: number;
@@ -103,9 +104,10 @@ export interface GenerationSettings {
 export function validateGeneration(
   raw: RawGeneration,
   model: ServedModel,
-  asked: Partial<Pick<GenerationSettings, 'logprobs' | 'form'>> = {},
+  asked: Partial<Pick<GenerationSettings, 'logprobs' | 'form'>> & { readonly toolUse?: ToolUse | null } = {},
 ): GenerationSettings {
-  const { logprobs = NO_LOGPROBS, form = null } = asked;
+  const { logprobs = NO_LOGPROBS, form = null, toolUse = null } = asked;
+  const boundBy = form?.param ?? toolUse?.boundBy ?? null;
   const stream = raw.stream ?? false;
   if (raw.stream_options && !stream) {
     throw new ServingError('invalid_value', 'stream_options needs stream to be true', {
@@ -118,15 +120,11 @@ export function validateGeneration(
       param: 'max_tokens',
     });
   }
-  if (form !== null) requireLogits(model, form.param);
-  if (form !== null && raw.ignore_eos) {
-    throw new ServingError(
-      'invalid_value',
-      `ignore_eos cannot be true with ${form.param}: a form has an end`,
-      {
-        param: 'ignore_eos',
-      },
-    );
+  if (boundBy !== null) requireLogits(model, boundBy);
+  if (boundBy !== null && raw.ignore_eos) {
+    throw new ServingError('invalid_value', `ignore_eos cannot be true with ${boundBy}: a form has an end`, {
+      param: 'ignore_eos',
+    });
   }
   return {
     choices: raw.n ?? 1,

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
-import type { Form } from '../grammar/source.js';
+import type { PlainForm } from '../grammar/source.js';
 import type { CallStyle } from '../grammar/tools.js';
 import type { Tool } from '../model/text/tool-turns.js';
+import type { AskedForm } from './constraint-fields.js';
 import { arrayOf, parseBody } from './parse-body.js';
 
 /** As many as OpenAI takes. */
@@ -45,6 +46,10 @@ export interface ToolUse {
   readonly choice: 'none' | 'auto' | 'required' | { readonly name: string };
   /** Whether an answer may have several calls. */
   readonly parallel: boolean;
+  /** Those by name whose arguments have to be of their schema, whatever the choice is. */
+  readonly strict: ReadonlySet<string>;
+  /** The field that wants calls to be of a form; null: what the model writes will do. */
+  readonly boundBy: string | null;
 }
 
 /** Null where there are no tools. Throws `invalid_value`, and `unsupported_parameter` for what is no function. */
@@ -66,28 +71,58 @@ export function validateTools(raw: RawTools): ToolUse | null {
     throw invalid('tool_choice.function.name', `${JSON.stringify(choice.name)} is none of the tools`);
   }
   if (choice === 'required' && tools.length === 0) throw invalid('tool_choice', 'there are no tools');
-  refuseBound(raw);
-  return tools.length === 0 ? null : { tools, choice, parallel: raw.parallel_tool_calls ?? true };
+  if (tools.length === 0) return null;
+  const strict = new Set([...names].filter((_, index) => raw.tools![index]!.function!.strict === true));
+  return { tools, choice, parallel: raw.parallel_tool_calls ?? true, strict, boundBy: boundBy(raw, choice) };
+}
+
+function boundBy({ tools }: RawTools, choice: ToolUse['choice']): string | null {
+  if (choice === 'none') return null;
+  if (choice !== 'auto') return 'tool_choice';
+  const strict = tools!.findIndex((tool) => tool.function?.strict === true);
+  return strict < 0 ? null : `tools[${strict}].function.strict`;
 }
 
 /** Tools in OpenAI's form, as a request of another API has been translated to. Throws as above, and names fields as OpenAI does. */
 export const readTools = (raw: unknown): ToolUse | null =>
   validateTools(parseBody(z.looseObject(toolFields), raw));
 
-/** What the calls of an answer have to be; null where nothing is called. */
-export function formOfCalls(use: ToolUse, style: CallStyle): Form | null {
-  const { choice, parallel } = use;
-  if (choice === 'none') return null;
-  const tools = use.tools.map((tool) => tool.function);
-  const isNamed = typeof choice === 'object';
+/**
+ * What an answer has to be: calls of tools, what `asked` says, or where both may come, either. Null: anything. A tool that
+ * the model is free not to call has a schema to keep to only where it is strict. Throws `invalid_value` for a form that cannot be
+ * beside calls.
+ */
+export function formOfAnswer(
+  asked: AskedForm | null,
+  use: ToolUse | null,
+  style: CallStyle,
+): AskedForm | null {
+  if (use === null || use.choice === 'none') return asked;
+  const { choice, parallel, strict, boundBy } = use;
+  if (boundBy === null && asked === null) return null;
+  const mayTalk = choice === 'auto';
+  const otherwise = asked === null ? null : besideCalls(asked);
+  const tools = use.tools.map(({ function: { name, parameters } }, index) => ({
+    name,
+    parameters: mayTalk && !strict.has(name) ? {} : parameters,
+    param: `tools[${index}].function.parameters`,
+  }));
   return {
-    kind: 'calls',
-    style,
-    tools: isNamed ? tools.filter(({ name }) => name === choice.name) : tools,
-    choice: isNamed ? 'required' : choice,
-    parallel: parallel && !isNamed,
-    otherwise: null,
+    form: {
+      kind: 'calls',
+      style,
+      tools: typeof choice === 'object' ? tools.filter(({ name }) => name === choice.name) : tools,
+      choice: mayTalk ? 'auto' : 'required',
+      parallel: parallel && typeof choice === 'string',
+      otherwise: mayTalk ? otherwise : null,
+    },
+    param: asked?.param ?? 'tools',
   };
+}
+
+function besideCalls({ form, param }: AskedForm): PlainForm {
+  if (form.kind !== 'grammar' && form.kind !== 'calls') return form;
+  throw invalid(param, 'a grammar says what the whole answer is, and cannot be beside tools');
 }
 
 function validateTool({ type, function: called }: z.infer<typeof rawTool>, param: string): Tool {
@@ -105,18 +140,6 @@ function validateTool({ type, function: called }: z.infer<typeof rawTool>, param
       parameters: isObject(parameters) ? parameters : { type: 'object', properties: {} },
     },
   };
-}
-
-/** What binds calls to a form, as long as none are: the head applies grammars, but nobody makes one of tools. */
-function refuseBound({ tools, tool_choice: choice }: RawTools): void {
-  const refuse = (param: string): never => {
-    throw new ServingError('unsupported_parameter', `${param}: calls of tools are not bound to a form yet`, {
-      param,
-    });
-  };
-  if (choice && choice !== 'none' && choice !== 'auto') refuse('tool_choice');
-  const strict = tools?.findIndex((tool) => tool.function?.strict === true) ?? -1;
-  if (strict >= 0) refuse(`tools[${strict}].function.strict`);
 }
 
 function validateChoice(raw: z.infer<typeof rawChoice>): ToolUse['choice'] {

@@ -1,7 +1,5 @@
 import { compileConstraint, type CompiledConstraint, type Matcher } from '../../lib/grammar/matcher.js';
-import { createTokenTrie, type TokenTrie } from '../../lib/grammar/token-trie.js';
-import { readModelFile, readTextFiles } from '../../lib/model/shards/open-shards.js';
-import { loadTokenizer } from '../../lib/model/text/tokenizer.js';
+import type { TokenTrie } from '../../lib/grammar/token-trie.js';
 import type { Constraint } from '../../lib/sampling/params.js';
 
 /** What is kept of grammars that nobody uses now; those in use are counted, and stay with their sequences anyway. */
@@ -40,11 +38,4 @@ export class Constraints {
       bytes -= each.bytes;
     }
   }
-}
-
-/** Those of a prepared model. Takes some 100 ms. */
-export async function loadConstraints(prepared: string): Promise<Constraints> {
-  const { vocabulary } = (await readModelFile(prepared)).config;
-  const tokenizer = loadTokenizer(await readTextFiles(prepared), vocabulary);
-  return new Constraints(createTokenTrie(tokenizer, vocabulary));
 }

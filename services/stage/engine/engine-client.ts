@@ -1,5 +1,6 @@
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { machineTime } from '../../lib/engine/timed/device-clock.js';
+import { buffersOf, type TokenTrie } from '../../lib/grammar/token-trie.js';
 import type { KvUsage } from '../../lib/engine/types.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type {
@@ -23,12 +24,31 @@ export interface StepAnswer extends Pick<Done, 'seconds'> {
   readonly overshoot?: number | null;
 }
 
+export interface EngineClientOptions {
+  /** Called once if the worker dies after its start; what it was asked then rejects, too. */
+  readonly onCrash: (reason: ServingError) => void;
+  /** Loads the model's tokens, where sequences can be kept to grammars. */
+  readonly vocabulary?: (() => Promise<TokenTrie>) | null;
+}
+
 /** What the worker's clock is ahead of this process's. */
 const MACHINE_TIME = machineTime() - performance.now() / 1000;
 
 export function startEngineWorker(data: EngineWorkerData): Worker {
   // What the worker sets in a copy of the environment, ONNX Runtime would not see.
   return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data, env: SHARE_ENV });
+}
+
+/** The tokens of a prepared model, by a thread of their own. Takes half a second; rejects with `internal`. */
+export function loadVocabulary(prepared: string): Promise<TokenTrie> {
+  const worker = new Worker(new URL('./vocabulary-worker.js', import.meta.url), { workerData: prepared });
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown): void =>
+      reject(new ServingError('internal', `the vocabulary cannot be loaded: ${String(cause)}`, { cause }));
+    worker.once('message', resolve);
+    worker.once('error', fail);
+    worker.once('exit', (code) => fail(`its thread ended with ${code}`));
+  });
 }
 
 /** The engine as the event loop sees it: every call is a message to the worker thread, answered in order. */
@@ -39,6 +59,11 @@ export class EngineClient {
   readonly clock: string | null;
   readonly #worker: Worker;
   readonly #onCrash: (reason: ServingError) => void;
+  /** Null where no sequence can be kept to a grammar. */
+  readonly #vocabulary: (() => Promise<TokenTrie>) | null;
+  #knowsVocabulary = false;
+  /** While the vocabulary is on its way to the worker. */
+  #learning: Promise<void> | null = null;
   readonly #waiting: Waiting[] = [];
   /** What everybody hears once the worker has died: their sequences can go on elsewhere. */
   #gone: ServingError | null = null;
@@ -47,10 +72,11 @@ export class EngineClient {
   private constructor(
     worker: Worker,
     { kv, clock }: Extract<EngineReply, { type: 'ready' }>,
-    onCrash: (reason: ServingError) => void,
+    { onCrash, vocabulary = null }: EngineClientOptions,
   ) {
     this.#worker = worker;
     this.#onCrash = onCrash;
+    this.#vocabulary = vocabulary;
     this.kv = kv;
     this.clock = clock;
     worker.on('message', (reply: EngineReply) => this.#receive(reply));
@@ -60,12 +86,11 @@ export class EngineClient {
 
   /**
    * Waits until the worker has loaded the weights. Rejects with what went wrong in there (`shards_invalid`, …).
-   * `onCrash` is called once if the worker dies later on; what it was asked then rejects, too.
    */
-  static start(worker: Worker, onCrash: (reason: ServingError) => void): Promise<EngineClient> {
+  static start(worker: Worker, options: EngineClientOptions): Promise<EngineClient> {
     return new Promise((resolve, reject) => {
       worker.once('message', (reply: EngineReply) => {
-        if (reply.type === 'ready') resolve(new EngineClient(worker, reply, onCrash));
+        if (reply.type === 'ready') resolve(new EngineClient(worker, reply, options));
         else if (reply.type === 'failed') reject(new ServingError(reply.error.code, reply.error.message));
       });
       worker.once('error', (cause) => reject(crashOf(cause)));
@@ -75,7 +100,7 @@ export class EngineClient {
 
   /**
    * Reserves room for `maxLength` tokens; rejects with `kv_exhausted`. Resolves with how many tokens of the blocks
-   * that it begins with are cached.
+   * that it begins with are cached. The first that is kept to a grammar waits for the vocabulary, with those that come meanwhile.
    */
   async open(
     sequence: string,
@@ -83,6 +108,12 @@ export class EngineClient {
     sampler: SamplerSpec | null,
     prefix: readonly string[] = [],
   ): Promise<number> {
+    const isKept = sampler !== null && sampler.params.constraint !== null;
+    if (isKept && !this.#knowsVocabulary) {
+      // The next that needs it tries again where it fails.
+      this.#learning ??= this.#learn().finally(() => (this.#learning = null));
+      await this.#learning;
+    }
     const { cached } = await this.#ask({ type: 'open', sequence, maxLength, sampler, prefix });
     return cached;
   }
@@ -92,7 +123,13 @@ export class EngineClient {
    * counts as a crash.
    */
   close(sequence: string, prefix: readonly string[] = []): void {
-    this.#ask({ type: 'close', sequence, prefix }).catch((reason: unknown) => this.#crashed(crashOf(reason)));
+    const close = (): void =>
+      void this.#ask({ type: 'close', sequence, prefix }).catch((reason: unknown) =>
+        this.#crashed(crashOf(reason)),
+      );
+    // What waits to be opened has to be open before it is closed.
+    if (this.#learning === null) close();
+    else void this.#learning.then(close, close);
   }
 
   /**
@@ -110,6 +147,13 @@ export class EngineClient {
     await this.#ask({ type: 'stop' });
     this.#stopped = true;
     await this.#worker.terminate();
+  }
+
+  async #learn(): Promise<void> {
+    if (this.#vocabulary === null) return;
+    const trie = await this.#vocabulary();
+    await this.#ask({ type: 'vocabulary', trie }, buffersOf(trie));
+    this.#knowsVocabulary = true;
   }
 
   #ask(request: EngineRequest, transfer: ArrayBuffer[] = []): Promise<Done> {

@@ -1,6 +1,7 @@
 import type { OnnxEngineOptions } from '../../lib/engine/onnx-engine.js';
 import type { TimedEngineOptions } from '../../lib/engine/timed/timed-engine.js';
 import type { KvUsage, StepInput } from '../../lib/engine/types.js';
+import type { TokenTrie } from '../../lib/grammar/token-trie.js';
 import type { Activations } from '../../lib/model/activations.js';
 import type { DraftedItem } from '../../lib/model/step.js';
 import type { ErrorCode } from '../../lib/errors/catalogue.js';
@@ -14,12 +15,10 @@ export interface Fault {
 }
 
 /** How the worker thread starts. */
-export type EngineWorkerData = { readonly fault: Fault } &
-  /** The head keeps answers to grammars, over the model's vocabulary. */
-  (
-    | ({ readonly engine: 'onnx'; readonly isHead: boolean } & Required<OnnxEngineOptions>)
-    | ({ readonly engine: 'timed' } & TimedEngineOptions)
-  );
+export type EngineWorkerData = { readonly fault: Fault } & (
+  | ({ readonly engine: 'onnx' } & Required<OnnxEngineOptions>)
+  | ({ readonly engine: 'timed' } & TimedEngineOptions)
+);
 
 /** How the head samples a sequence. */
 export interface SamplerSpec {
@@ -45,6 +44,8 @@ export type EngineRequest =
   | { readonly type: 'close'; readonly sequence: string; readonly prefix: readonly string[] }
   /** `ready`: when its rows were there, machine time. */
   | { readonly type: 'step'; readonly input: DraftedInput; readonly ready: number }
+  /** Before the first `open` with a constraint. */
+  | { readonly type: 'vocabulary'; readonly trie: TokenTrie }
   | { readonly type: 'stop' };
 
 /** A step's result: activations of every row, or what the head sampled for each item that wanted tokens. */

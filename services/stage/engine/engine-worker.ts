@@ -10,7 +10,6 @@ import type {
   Fault,
   StepResult,
 } from './engine-messages.js';
-import type { Constraints } from './constraints.js';
 import { failureOf, Head } from './head.js';
 
 /**
@@ -61,6 +60,9 @@ async function answer(computer: Computer, request: EngineRequest): Promise<Engin
       delayStep(data.fault, request.input.items.length);
       time = engine.endStep?.(request.ready);
       break;
+    case 'vocabulary':
+      head.learn(request.trie);
+      break;
     case 'stop':
       await engine.dispose();
       break;
@@ -84,12 +86,6 @@ async function createEngine(): Promise<Engine> {
   return (await import('../../lib/engine/onnx-engine.js')).createOnnxEngine(data);
 }
 
-/** An engine that computes no logits of words keeps nothing to a grammar. */
-async function constraintsOfModel(): Promise<Constraints | null> {
-  if (data.engine !== 'onnx' || !data.isHead) return null;
-  return (await import('./constraints.js')).loadConstraints(data.shards);
-}
-
 /** Only a device that is emulated needs no processor to be on time: what computes has to share them. */
 function deviceClock(): string | null {
   if (data.engine !== 'timed') return null;
@@ -98,7 +94,7 @@ function deviceClock(): string | null {
 }
 
 try {
-  const computer = { engine: await createEngine(), head: new Head(await constraintsOfModel()) };
+  const computer = { engine: await createEngine(), head: new Head() };
   const { engine } = computer;
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {

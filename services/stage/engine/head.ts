@@ -1,12 +1,13 @@
 import type { StepOutput } from '../../lib/engine/types.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { Matcher } from '../../lib/grammar/matcher.js';
+import type { TokenTrie } from '../../lib/grammar/token-trie.js';
 import type { Activations } from '../../lib/model/activations.js';
 import { logitRowsOf, type DraftedItem } from '../../lib/model/step.js';
 import { RatedLogits } from '../../lib/sampling/logits.js';
 import { createSampler, verify, type Sampler } from '../../lib/sampling/sampler.js';
 import type { StepTokens, TokenLogprob } from '../../lib/sampling/step-tokens.js';
-import type { Constraints } from './constraints.js';
+import { Constraints } from './constraints.js';
 import type { EngineFailure, SamplerSpec } from './engine-messages.js';
 
 /** A sequence that is sampled here. */
@@ -27,12 +28,13 @@ interface Rows {
 
 /** What the last stage does with logits: it scores the rows of prompts, and samples the tokens after all others. */
 export class Head {
-  readonly #constraints: Constraints | null;
+  /** Null as long as it knows no words: then it keeps no sequence to a grammar. */
+  #constraints: Constraints | null = null;
   readonly #sequences = new Map<string, Sampled>();
 
-  /** Without `constraints` no sequence can be kept to a grammar. */
-  constructor(constraints: Constraints | null) {
-    this.#constraints = constraints;
+  /** The tokens of the model. */
+  learn(vocabulary: TokenTrie): void {
+    this.#constraints = new Constraints(vocabulary);
   }
 
   /** Throws `invalid_grammar`, and `unsupported_parameter` for any where there can be none. */

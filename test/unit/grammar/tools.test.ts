@@ -28,8 +28,12 @@ const schema = {
   additionalProperties: false,
 };
 const tools = [
-  { name: 'weather', parameters: schema },
-  { name: 'now', parameters: { properties: {}, additionalProperties: false } },
+  { name: 'weather', parameters: schema, param: 'tools[0].function.parameters' },
+  {
+    name: 'now',
+    parameters: { properties: {}, additionalProperties: false },
+    param: 'tools[1].function.parameters',
+  },
 ];
 const trie = smallTrie();
 const anyCalls = { kind: 'calls', tools, choice: 'auto', parallel: true, otherwise: null } as const;
@@ -140,7 +144,7 @@ describe('an answer that has to be of a form where it calls nothing', () => {
 describe('a schema that is not served', () => {
   it('is refused with the tool that has it', async () => {
     const parameters = { type: 'object', properties: { a: { type: 'array', uniqueItems: true } } };
-    const more = [...tools, { name: 'more', parameters }];
+    const more = [...tools, { name: 'more', parameters, param: 'tools[2].function.parameters' }];
     const form = { ...anyCalls, style: styles.hermes, tools: more };
     const work = new TextWork({} as never, null);
     const { signal } = new AbortController();

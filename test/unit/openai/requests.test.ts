@@ -214,6 +214,8 @@ describe('validating a request', () => {
       ],
       choice: 'auto',
       parallel: true,
+      strict: new Set(),
+      boundBy: null,
     });
     expect(rendering.tools).toEqual(toolUse!.tools);
     expect(chat({ tools, tool_choice: 'none', parallel_tool_calls: false }).toolUse).toMatchObject({
@@ -221,6 +223,22 @@ describe('validating a request', () => {
       parallel: false,
     });
     expect(chat({ tools: [], tool_choice: 'auto', parallel_tool_calls: true }).toolUse).toBeNull();
+  });
+
+  test('knows what binds calls to a form', () => {
+    const tools = ['a', 'b'].map((name) => ({ type: 'function', function: { name, strict: name === 'b' } }));
+    const bound = [
+      [{ tools }, 'tools[1].function.strict'],
+      [{ tools: [tools[0]] }, null],
+      [{ tools, tool_choice: 'none' }, null],
+      [{ tools: [tools[0]], tool_choice: 'required' }, 'tool_choice'],
+      [{ tools, tool_choice: { type: 'function', function: { name: 'a' } } }, 'tool_choice'],
+    ] as const;
+    expect(bound.map(([fields]) => chat(fields).toolUse!.boundBy)).toEqual(bound.map(([, field]) => field));
+    expect(chat({ tools }).toolUse!.strict).toEqual(new Set(['b']));
+    // What templates show of a tool does not change by it.
+    expect(JSON.stringify(chat({ tools }).rendering.tools)).not.toContain('strict');
+    expect(() => chat({ tools, ignore_eos: true })).toThrow('ignore_eos cannot be true');
   });
 
   test('ends at eos and the stop_token_ids, or only at those with ignore_eos', () => {

@@ -5,6 +5,7 @@ import { readChatRequest, type ChatRequest } from '../../../lib/openai/chat-requ
 import { chatFormat, completionFormat } from '../../../lib/openai/response-format.js';
 import { readCompletionRequest, type CompletionRequest } from '../../../lib/openai/completion-request.js';
 import type { GenerationSettings } from '../../../lib/openai/generation-fields.js';
+import { formOfAnswer } from '../../../lib/openai/tools.js';
 import { constraintOf } from '../../../lib/sampling/params.js';
 import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
@@ -57,6 +58,8 @@ export async function answerChat(
   answer: Answering = (plan, trace) => respond(gateway, response, plan, trace),
 ): Promise<void> {
   const { model, inferences } = gateway;
+  const style = styleOf(gateway, rendering);
+  const form = formOfAnswer(settings.form, toolUse, style);
   const inference = { operation: 'chat', model: model.id, settings } as const;
   await traceInference(inferences, response, inference, async (trace) => {
     // What is to be cut may be as long as it likes.
@@ -66,8 +69,8 @@ export async function answerChat(
     trace.prompt(encoded.text);
     const limits = outputLimits(settings, Infinity, gateway.maxTokens);
     const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
-    const calls = callReading(toolUse, styleOf(gateway, rendering));
-    const bound = await bindToForm(gateway, response, settings, trace);
+    const calls = callReading(toolUse, style, form !== null);
+    const bound = await bindToForm(gateway, response, { ...settings, form }, trace);
     await answer(planOf(tenantOf(response), { prompts, settings: bound, calls, ...wording }), trace);
   });
 }

@@ -51,10 +51,16 @@ const REFUSED_FORMATS = new Set(
 /** What patterns and formats say of a text. Throws `invalid_grammar` for patterns that are not regular. */
 export const languagesOf = ({ patterns, formats }: Pick<Facts, 'patterns' | 'formats'>): Node[] => [
   ...patterns.map((pattern) => regexNode(pattern, { search: true })),
-  ...formats.flatMap((format) =>
-    Object.hasOwn(FORMATS, format) ? regexNode(FORMATS[format]!, { search: false }) : [],
-  ),
+  ...formats.flatMap((format) => (Object.hasOwn(FORMATS, format) ? formatNode(format) : [])),
 ];
+
+const formatNodes = new Map<string, Node>();
+
+function formatNode(format: string): Node {
+  const node = formatNodes.get(format) ?? regexNode(FORMATS[format]!, { search: false });
+  formatNodes.set(format, node);
+  return node;
+}
 
 export const anyString = (rules: Rules): Node =>
   rules.named('string', () => seq(text('"'), quoted(repeat(chars(ANY), 0, null)), text('"')));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ChatRequest } from '../chat-request.js';
+import { formOfFormat } from '../constraint-fields.js';
 import { generationFields, validateGeneration, wholeNumber } from '../generation-fields.js';
 import { arrayOf, invalidField, parseBody, unsupportedType } from '../parse-body.js';
 import { refuseFields, type RefusedFields } from '../refused-fields.js';
@@ -35,6 +36,7 @@ export const rawResponsesRequest = z.looseObject({
     .nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   include: arrayOf(z.string()).nullish(),
+  text: z.looseObject({ format: z.looseObject({ type: z.string() }).nullish() }).nullish(),
   ...{ model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt },
   ...{ presence_penalty, frequency_penalty, repetition_penalty },
 });
@@ -45,10 +47,6 @@ const never = (): boolean => false;
 
 /** What would change an answer if it were ignored. */
 const refused: RefusedFields = {
-  text: (value) => {
-    const { format } = value as { readonly format?: { readonly type?: unknown } | null };
-    return (format ?? null) === null || format!.type === 'text';
-  },
   top_logprobs: (value) => value === 0,
   include: (value) => !(value as readonly string[]).includes('message.output_text.logprobs'),
   truncation: (value) => value === 'disabled',
@@ -84,14 +82,15 @@ export function readResponsesRequest(body: unknown, served: ServedModel): Respon
   if (background && raw.stream) throw invalidField('background', 'and stream cannot both be true');
   const input = itemsOf(raw.input);
   if (input.length === 0 && !raw.previous_response_id) throw invalidField('input', 'has nothing to answer');
-  const settings = settingsOf(raw, served);
+  const toolUse = toolUseOf(raw);
+  const settings = settingsOf(raw, served, toolUse);
   return {
     input,
     instructions: raw.instructions ?? null,
     previous: raw.previous_response_id ?? null,
     store,
     background,
-    toolUse: toolUseOf(raw),
+    toolUse,
     settings,
     echo: echoOf(raw, settings, { store, background }),
   };
@@ -127,12 +126,20 @@ function toolUseOf(raw: RawResponsesRequest): ToolUse | null {
   return readTools({ tools: functions, tool_choice: named || choice, parallel_tool_calls });
 }
 
-function settingsOf(raw: RawResponsesRequest, served: ServedModel): ChatRequest['settings'] {
+function settingsOf(
+  raw: RawResponsesRequest,
+  served: ServedModel,
+  toolUse: ToolUse | null,
+): ChatRequest['settings'] {
   const { stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt } = raw;
   const { presence_penalty, frequency_penalty, repetition_penalty } = raw;
   const penalties = { presence_penalty, frequency_penalty, repetition_penalty };
   const sampling = { temperature, top_p, top_k, min_p, seed, stop, ...penalties };
-  return validateGeneration({ ...sampling, stream, cache_salt, max_tokens: raw.max_output_tokens }, served);
+  const format = raw.text?.format ?? null;
+  return validateGeneration({ ...sampling, stream, cache_salt, max_tokens: raw.max_output_tokens }, served, {
+    form: format === null ? null : formOfFormat(format, 'text.format'),
+    toolUse,
+  });
 }
 
 const echoOf = (
@@ -148,7 +155,7 @@ const echoOf = (
   previous_response_id: raw.previous_response_id ?? null,
   reasoning: { effort: null, summary: null },
   temperature: sampling.temperature,
-  text: { format: { type: 'text' } },
+  text: { format: raw.text?.format ?? { type: 'text' } },
   tool_choice: raw.tool_choice ?? 'auto',
   tools: raw.tools ?? [],
   top_p: sampling.topP,

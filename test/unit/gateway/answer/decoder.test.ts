@@ -74,6 +74,16 @@ describe('decoding a choice', () => {
     }
   });
 
+  test('shows control tokens that begin calls where a grammar takes them for text', () => {
+    const marked = { ...byteTokenizer, idOf: (token: string) => (token === '[ARGS]' ? BOS : undefined) };
+    const shown = (constraint: Choice['sampling']['constraint']): string => {
+      const sampling = { ...choice({}).sampling, constraint };
+      const decoder = new ChoiceDecoder(choice({ sampling }), marked);
+      return decoder.push({ tokens: [97, BOS, 98, EOS] }).text;
+    };
+    expect([shown(null), shown({ source: '', digest: '', endIds: [] })]).toEqual(['ab', 'a<s>b']);
+  });
+
   test('stops at a special token that is a stop string', () => {
     const ends = { sampling: { ...choice({}).sampling, stopIds: [] }, stop: ['</s>'] };
     const tokens = [...say('ab'), ...say('cd')];

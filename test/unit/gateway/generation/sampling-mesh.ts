@@ -4,18 +4,15 @@ import { toSampledFields } from '../../../../services/lib/sampling/step-tokens.j
 import { logitRowsOf } from '../../../../services/lib/model/step.js';
 import type { BodyOf } from '../../../../services/lib/wire/codec.js';
 import type { ItemFields } from '../../../../services/lib/wire/frames.js';
-import { Constraints } from '../../../../services/stage/engine/constraints.js';
 import { Head } from '../../../../services/stage/engine/head.js';
 import { MemoryMesh, type MemoryReplica } from './memory-mesh.js';
 
 export const VOCABULARY = 12;
 
 /** Tokens are the letters from `a` on. */
-const constraints = new Constraints(
-  createTokenTrie(
-    { vocabularySize: VOCABULARY, bytesOf: (id) => Uint8Array.of(97 + id), isSpecial: () => false },
-    VOCABULARY,
-  ),
+const vocabulary = createTokenTrie(
+  { vocabularySize: VOCABULARY, bytesOf: (id) => Uint8Array.of(97 + id), isSpecial: () => false },
+  VOCABULARY,
 );
 
 interface Running {
@@ -60,7 +57,8 @@ export class SamplingMesh {
 
   open(open: BodyOf<'open'>): void {
     const { sequence, epoch, sampling, prompt, sampled, score = null } = open;
-    const head = new Head(constraints);
+    const head = new Head();
+    head.learn(vocabulary);
     head.open(sequence, { params: fromSamplingMessage(sampling!), prompt, sampled, score });
     this.#running.set(`${sequence}/${epoch}`, { open, head, fed: [] });
     this.headOf(open).send({ case: 'opened', value: { sequence, epoch } });

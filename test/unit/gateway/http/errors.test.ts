@@ -157,14 +157,7 @@ describe('refusals', () => {
 
   test.each([
     [CHAT, { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
-    [CHAT, { tools: [NOW], tool_choice: 'required' }, 'tool_choice'],
-    [CHAT, { tools: [NOW], tool_choice: { type: 'function', function: { name: 'now' } } }, 'tool_choice'],
     [CHAT, { tools: [NOW], tool_choice: { type: 'allowed_tools', allowed_tools: {} } }, 'tool_choice.type'],
-    [
-      CHAT,
-      { tools: [NOW, { type: 'function', function: { name: 'f', strict: true } }] },
-      'tools[1].function.strict',
-    ],
     [CHAT, { functions: [{ name: 'now' }] }, 'functions'],
     [CHAT, { modalities: ['text', 'audio'] }, 'modalities'],
     [CHAT, { structural_tag: '{}' }, 'structural_tag'],
@@ -243,7 +236,9 @@ describe('refusals', () => {
     ...[{ reasoning_effort: 'low' }, { verbosity: 'low' }, { max_completion_tokens: 5 }, { audio: null }],
     ...[{ chat_template_kwargs: {} }, { chat_template_kwargs: { enable_thinking: false } }],
     ...[{ add_generation_prompt: true }, { add_generation_prompt: false }, { continue_final_message: false }],
-    ...[{ echo: false }, { documents: [] }],
+    ...[{ echo: false }, { documents: [] }, { tools: [NOW], tool_choice: 'required' }],
+    ...[{ tools: [NOW], tool_choice: { type: 'function', function: { name: 'now' } } }],
+    ...[{ tools: [{ type: 'function', function: { name: 'f', strict: true } }] }],
   ];
   const inCompletions: readonly object[] = [
     ...[{ best_of: 1 }, { best_of: 2, n: 2 }, { suffix: null }, { suffix: '' }, { echo: false }],

@@ -17,6 +17,7 @@ const asked = {
   max_tokens: 50,
   messages: [{ role: 'user' as const, content: 'Hi' }],
 };
+const FORMAT = { type: 'json_schema', schema: { type: 'integer' } };
 const promptText = (): string => Buffer.from(gateway.backend.requests.at(-1)!.prompt).toString();
 
 describe('POST /v1/messages, by the official client', () => {
@@ -186,6 +187,13 @@ describe('what /v1/messages refuses', () => {
     [{ tool_choice: { type: 'tool', name: 'x' } }, 400, 'invalid_request_error', 'tool_choice'],
     [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 400, 'invalid_request_error', 'thinking'],
     [{ output_config: { format: { type: 'json_schema' } } }, 400, 'invalid_request_error', 'output_config'],
+    [{ output_format: { type: 'xml' } }, 400, 'invalid_request_error', 'output_format'],
+    [
+      { output_config: { format: FORMAT }, output_format: FORMAT },
+      400,
+      'invalid_request_error',
+      'output_config.format',
+    ],
   ])('%j', async (fields, status, type, text) => {
     const error = await errorOf(fields);
     expect(error).toBeInstanceOf(APIError);

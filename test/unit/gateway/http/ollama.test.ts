@@ -149,8 +149,8 @@ describe('what /api refuses', () => {
   it.each([
     [{ model: 'other' }, 404, /the model "other" does not exist .*\[model_not_found\]$/],
     [{ model: 'other:latest' }, 404, /"other" does not exist/],
-    [{ format: 'json' }, 400, /^format is not supported .*\[unsupported_parameter\]$/],
-    [{ format: { type: 'object' } }, 400, /^format is not supported/],
+    [{ format: 'xml' }, 400, /^format: expected a JSON schema, or the text of one .*\[invalid_value\]$/],
+    [{ format: { not: {} } }, 400, /not.*\[unsupported_schema\]$/],
     [{ think: true }, 400, /^think /],
     [{ options: { temperature: 9 } }, 400, /^options\.temperature: .*\[invalid_value\]$/],
     [{ options: { num_predict: 1.5 } }, 400, /^options\.num_predict: /],

@@ -38,14 +38,15 @@ describe('the grammars of a head', () => {
 
   it('are refused where they are none, and where there can be none; nothing is open then', async () => {
     for (const source of ['', '{}', '[', JSON.stringify({ root: { ref: 'nowhere' } })]) {
-      const head = new Head(new Constraints(smallTrie()));
+      const head = new Head();
+      head.learn(smallTrie());
       const error = await thrownBy(() => head.open('s', spec(constraintOf(source, []))));
       expect([source, error.code]).toEqual([source, 'invalid_grammar']);
       expect(head.needsOnlyBest([{ sequence: 's', position: 0, count: 1, logits: 1, draft: [] }])).toBe(
         false,
       );
     }
-    expect((await thrownBy(() => new Head(null).open('s', spec(choice('a'))))).code).toBe(
+    expect((await thrownBy(() => new Head().open('s', spec(choice('a'))))).code).toBe(
       'unsupported_parameter',
     );
   });

@@ -30,7 +30,7 @@ const item = (fields: Partial<DraftedItem>): DraftedItem => ({
   ...fields,
 });
 const headOf = (changes: Partial<Parameters<Head['open']>[1]>): Head => {
-  const head = new Head(null);
+  const head = new Head();
   head.open('s', { params: greedy, prompt: PROMPT, sampled: [], score: null, ...changes });
   return head;
 };
