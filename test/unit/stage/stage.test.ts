@@ -185,6 +185,7 @@ describe('the first stage', () => {
 
     it('the one that came last gives way, and what it has is kept', async () => {
       startWith(6);
+      await open('a', 'b', 'c');
       const feed = (position: number, ...tokens: number[]) =>
         gateway.link.sendFrame(
           frameOf(...['a', 'b', 'c'].map((sequence) => tokensOf(sequence, position, tokens))),
@@ -199,6 +200,7 @@ describe('the first stage', () => {
     });
 
     it('one that finds none alone is tried again when another has given way', async () => {
+      await open('a', 'b', 'c');
       const problems = [null, 'internal', null, 'kv_exhausted'] as const;
       engine.result = (input) => {
         const code = problems[engine.steps.length - 1] ?? null;
@@ -415,6 +417,7 @@ describe('the first stage', () => {
     });
     stage = stageWith({ engine, next: next.links });
     gateway = await callerOf(stage, 'gateway', 'g');
+    await open('a', 'b', 'c');
     gateway.link.sendFrame(frameOf(tokensOf('a', 0, [1]), tokensOf('b', 0, [2])));
     await eventually('the failures', () => failures().length === 2);
     expect(failures()).toEqual(['a/1 internal', 'b/1 internal']);
