@@ -26,7 +26,10 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => checkpoint.close());
 
-async function openWhole(precision: Precision, threads?: { threads: number; aloneThreads: number }): Promise<Engine> {
+async function openWhole(
+  precision: Precision,
+  threads?: { threads: number; aloneThreads: number },
+): Promise<Engine> {
   const { prepared } = await prepareShards(model, precision);
   const { directory, config } = prepared;
   const range = { start: 0, end: config.layers };

@@ -129,10 +129,10 @@ const ERRORS_ONLY = 3;
  */
 const SPIN_MICROSECONDS = '20';
 
-/** For the whole of a step, where nothing else wants the processors until it is over. */
-const SPIN_ALONE_MICROSECONDS = '1000';
+/** Of a step that has the processors to itself. */
+const SPIN_ALONE_MICROSECONDS = '100';
 
-/** Opens a model whose weights lie in `weightsDirectory`. No thread spins once a step is over. */
+/** Opens a model whose weights lie in `weightsDirectory`. */
 export function openSession(
   model: Uint8Array,
   weightsDirectory: string,
@@ -149,7 +149,6 @@ export function openSession(
         // Softmax over what is masked makes denormals, which processors take many times as long for.
         set_denormal_as_zero: '1',
         intra_op: { allow_spinning: '1', spin_duration_us: spinMicroseconds },
-        force_spinning_stop: '1',
       },
     },
   });
