@@ -13,9 +13,11 @@ import { runBench } from './lib/measure/bench/run-bench.js';
 import {
   commandLine,
   describeMachine,
+  processorKind,
   RESULTS_PAGE,
   TIMED_RESULTS_PAGE,
   writeResults,
+  writeSection,
 } from './lib/measure/page.js';
 import { voidReason } from './lib/measure/figures/validity.js';
 import { repositoryRoot } from './lib/repository.js';
@@ -63,7 +65,7 @@ async function bench(options: BenchOptions): Promise<void> {
   console.log(report);
   if (options.json !== undefined) writeRawRows(options.json, header, trials);
   if (invalid !== null || trials.some((trial) => failedOf(trial).length > 0)) process.exitCode = 1;
-  if (options.docs) publish(report, trials, engine === null ? RESULTS_PAGE : TIMED_RESULTS_PAGE);
+  if (options.docs) publish(report, trials, engine !== null);
 }
 
 /** What a timed engine emulates; null of one that computes. */
@@ -76,11 +78,14 @@ function modelOf({ engine, shape, model }: BenchOptions): string {
   return model === undefined ? 'the demo model' : basename(model);
 }
 
-function publish(report: string, trials: readonly Trial[], page: string): void {
+/** What a timed engine took is one machine's as another's. */
+function publish(report: string, trials: readonly Trial[], isTimed: boolean): void {
   const reason = unpublishableReason(trials);
   if (reason === null) {
-    writeResults(report, page);
+    if (isTimed) writeResults(report, TIMED_RESULTS_PAGE);
+    else writeSection(`Results: ${processorKind(describeMachine())}`, report);
   } else {
+    const page = isTimed ? TIMED_RESULTS_PAGE : RESULTS_PAGE;
     console.error(`${relative(repositoryRoot, page)} stays as it is: ${reason}`);
     process.exitCode = 1;
   }

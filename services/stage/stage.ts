@@ -9,7 +9,7 @@ import { Account, now } from './accounts/account.js';
 import type { StageMetrics } from './accounts/metrics.js';
 import type { StageLabels } from './accounts/sequence-account.js';
 import type { EngineClient } from './engine/engine-client.js';
-import { enginesOf, stepsAtOnce, type Compute } from './scheduling/parallel-steps.js';
+import { enginesOf, shareProcessors, stepsAtOnce, type Compute } from './scheduling/parallel-steps.js';
 import type { Scheduler } from './scheduling/scheduler.js';
 import { Sequences } from './sequences/sequences.js';
 import { deliver } from './step/delivery.js';
@@ -20,6 +20,8 @@ export interface StageOptions {
   readonly labels: StageLabels;
   /** What the engine computes on. */
   readonly compute: Omit<Compute, 'replica' | 'meanStepSeconds'>;
+  /** Threads of a step that nothing else is computed beside. */
+  readonly aloneThreads: number;
   /** Of what comes in: token ids in stage 0, activations elsewhere. */
   readonly rowsIn: RowShape;
   readonly scheduler: Scheduler<Part>;
@@ -94,6 +96,12 @@ export class Stage {
   get parallelSteps(): number {
     const there = this.#nextLinks.reduce((sum, { status }) => sum + status.sequences, 0);
     return stepsAtOnce(this.#compute, this.#enginesAfter, this.sequences / Math.max(1, there));
+  }
+
+  /** Whether one step at a time has more processors here and in the stages after this one than each of several. */
+  get gainsAlone(): boolean {
+    const { aloneThreads, compute } = this.#options;
+    return aloneThreads > compute.threads && shareProcessors([this.#compute, ...this.#enginesAfter]);
   }
 
   /** Others can find this replica from now on. */

@@ -3,8 +3,9 @@ import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
 import type { StageConfig } from '../lib/config/config.js';
+import type { OnnxEngineOptions } from '../lib/engine/onnx-engine.js';
 import { engineLabel, readPlan } from '../lib/model/plan.js';
-import { cpuQuota, engineThreads, processorsOwner } from '../lib/engine/processors.js';
+import { aloneThreads, cpuQuota, engineThreads, processorsOwner } from '../lib/engine/processors.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import { announcedPlan } from '../lib/mesh/identity.js';
 import type { Identity } from '../lib/mesh/identity.js';
@@ -53,10 +54,11 @@ export async function startStage(
 
   const shape = { stages: ranges.length, layerWeights: layerWeights(model.config) };
   const threads = config.threads ?? engineThreads(shape);
+  const alone = config.aloneThreads ?? config.threads ?? aloneThreads(threads);
   const started = now();
-  const { engine, crashed } = await loadEngine(config, range, threads);
+  const { engine, crashed } = await loadEngine(config, range, { threads, aloneThreads: alone });
   let seconds = now() - started;
-  log.info({ range, threads, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
+  log.info({ range, threads, alone, seconds, rss: process.memoryUsage.rss() }, 'weights loaded');
   if (engine.clock !== null) log.info(`device clock: ${engine.clock}`);
   const mesh = await startMesh(config.mesh, signal, (reason) => log.warn(reason.toLine()));
   const { served } = config;
@@ -90,7 +92,8 @@ export async function startStage(
       vocabulary: model.config.vocabulary,
     },
     compute: computeOf(config, threads),
-    scheduler: schedulerOf(config, () => stage.parallelSteps),
+    aloneThreads: alone,
+    scheduler: schedulerOf(config, () => stage),
     engine,
     next,
     metrics,
@@ -183,14 +186,14 @@ function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): 
 }
 
 /** Sequences begin and come back in stage 0, so batches are formed there; the others take them as they come. */
-function schedulerOf(config: StageConfig, parallel: () => number): Scheduler<Part> {
+function schedulerOf(config: StageConfig, stage: () => Stage): Scheduler<Part> {
   const { index, batching, prefillShare, maxBatchRows, maxBatchSequences } = config;
   const limits = { maxRows: maxBatchRows, maxSequences: maxBatchSequences };
   if (index > 0) return new PlainScheduler(limits, dividePart);
-  const parallelSteps = batching === 'auto' ? parallel : () => Infinity;
   return new GroupedScheduler({
     limits,
-    parallelSteps,
+    parallelSteps: () => (batching === 'auto' ? stage().parallelSteps : Infinity),
+    gainsAlone: () => stage().gainsAlone,
     promptShare: prefillShare / 100,
     laneOf: ({ sequence }) => sequence.lane,
     divide: dividePart,
@@ -204,7 +207,9 @@ function computeOf({ served, appId, replica }: StageConfig, threads: number): St
   return { owner: processorsOwner(), processors: cpuQuota() ?? availableParallelism(), threads };
 }
 
-async function loadEngine(config: StageConfig, range: LayerRange, threads: number) {
+type Threads = Required<Pick<OnnxEngineOptions, 'threads' | 'aloneThreads'>>;
+
+async function loadEngine(config: StageConfig, range: LayerRange, threads: Threads) {
   let crash: (reason: ServingError) => void;
   const crashed = new Promise<ServingError>((resolve) => (crash = resolve));
   const worker = startEngineWorker({ ...engineOptions(config, range, threads), fault: config.fault });
@@ -220,7 +225,7 @@ async function loadEngine(config: StageConfig, range: LayerRange, threads: numbe
 /** Room of a KV cache in this machine's memory, where nobody says. */
 const KV_TOKENS = 131_072;
 
-function engineOptions(config: StageConfig, range: LayerRange, threads: number) {
+function engineOptions(config: StageConfig, range: LayerRange, threads: Threads) {
   const { kvPrecision, kvTokens, prefixBytes, served } = config;
   if (served.engine === 'timed') return { ...served, range, kvTokens, prefixBytes };
   const { engine, prepared: shards, precision, activations } = served;
@@ -231,7 +236,7 @@ function engineOptions(config: StageConfig, range: LayerRange, threads: number) 
     kvPrecision: kvPrecision ?? precision,
     activations,
     range,
-    threads,
+    ...threads,
     kvTokens: kvTokens ?? KV_TOKENS,
     prefixBytes,
   };

@@ -26,11 +26,14 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => checkpoint.close());
 
-async function openWhole(precision: Precision): Promise<Engine> {
+async function openWhole(
+  precision: Precision,
+  threads?: { threads: number; aloneThreads: number },
+): Promise<Engine> {
   const { prepared } = await prepareShards(model, precision);
   const { directory, config } = prepared;
   const range = { start: 0, end: config.layers };
-  return createOnnxEngine({ shards: directory, range, precision, kvTokens: KV_TOKENS });
+  return createOnnxEngine({ shards: directory, range, precision, kvTokens: KV_TOKENS, ...threads });
 }
 
 describe('the demo model', () => {
@@ -73,4 +76,25 @@ describe('the demo model', () => {
     // Bounded pairs cost half as much again (docs/adr/003-int8-quantisation.md).
     expect(divergence).toBeLessThan(weightRule() === 'free' ? 0.012 : 0.015);
   }, 300_000);
+
+  test('computes the same with the threads of a step that is alone, to the bit', async () => {
+    const int8 = await openWhole('int8', { threads: 1, aloneThreads: 2 });
+    const tokens = Array.from({ length: 64 }, (_, index) => 1_000 + 37 * index);
+    const logits: Float32Array[][] = [];
+    for (const alone of [false, true]) {
+      for (const sequence of ['a', 'b']) int8.open(sequence, 100);
+      const steps = [tokens.slice(0, 60), ...tokens.slice(60).map((token) => [token])];
+      let position = 0;
+      logits.push([]);
+      for (const step of steps) {
+        const items = ['a', 'b'].map((sequence) => ({ sequence, position, count: step.length, logits: 1 }));
+        const output = await int8.step({ items, tokens: Int32Array.from([...step, ...step]), alone });
+        logits.at(-1)!.push(output.logits!);
+        position += step.length;
+      }
+      for (const sequence of ['a', 'b']) int8.close(sequence);
+    }
+    await int8.dispose();
+    expect(logits[1]).toEqual(logits[0]);
+  }, 120_000);
 });

@@ -51,6 +51,13 @@ export function decidingFlags(cpuinfo: string): string[] {
   return DECIDING_FLAGS.filter((flag) => present.has(flag));
 }
 
+/** Of processors on which the same kernels run, by the best that they have: results of one kind say little of another. */
+export function processorKind({ flags }: Pick<Machine, 'flags'>): string {
+  if (flags.includes('amx_int8')) return 'AMX';
+  if (flags.some((flag) => flag.endsWith('_vnni'))) return 'VNNI';
+  return flags.includes('asimd') ? 'ARM' : 'AVX2';
+}
+
 function cpuInfo(): string {
   try {
     return readFileSync('/proc/cpuinfo', 'utf8');

@@ -172,6 +172,8 @@ export function readStageConfig(environment: Environment = process.env) {
     httpPort: set.LAYERMESH_HTTP_PORT,
     /** Null: as the engine finds best. */
     threads: set.LAYERMESH_THREADS === 0 ? null : set.LAYERMESH_THREADS,
+    /** Null: likewise, but of `threads` that are given as many. */
+    aloneThreads: set.LAYERMESH_ALONE_THREADS === 0 ? null : set.LAYERMESH_ALONE_THREADS,
     /** Null: that of the weights. */
     kvPrecision: set.LAYERMESH_KV_PRECISION === 'auto' ? null : set.LAYERMESH_KV_PRECISION,
     /** Null: as much as the engine finds best. */

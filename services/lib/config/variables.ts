@@ -143,6 +143,11 @@ export const stage = z.object({
     description: 'of the engine: by default what the cgroup grants, of small layers a part',
     shown: '0: as ADR 009 says',
   }),
+  LAYERMESH_ALONE_THREADS: integer(0, 1_024).default(0).meta({
+    description:
+      'of a step that nothing else is computed beside; more than `LAYERMESH_THREADS` hold the weights twice',
+    shown: '0: as ADR 019 says',
+  }),
   LAYERMESH_KV_PRECISION: choice('auto', 'f32', 'int8')
     .default('auto')
     .describe('of the KV cache: `auto` that of the weights, `int8` or `f32`'),

@@ -21,6 +21,8 @@ export interface OnnxEngineOptions {
   readonly precision: Precision;
   /** Defaults to what the container or the machine grants. */
   readonly threads?: number;
+  /** Of a step that is computed alone: more than `threads` hold the weights a second time. `threads` by default. */
+  readonly aloneThreads?: number;
   /** Of the KV cache; that of the weights by default. */
   readonly kvPrecision?: Precision;
   /** Of what comes from the stage before, and goes to the next; f32 by default. */
@@ -42,24 +44,34 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Engi
   const layout =
     (options.kvPrecision ?? options.precision) === 'int8' ? int8Layout(shape) : plainLayout(shape);
   const activations = options.activations ?? 'f32';
-  const session = await openSession(
-    stageGraph(shards, range, { layout, weightRule: weightRule() }, activations),
-    shards.directory,
-    options.threads ?? availableThreads(),
-  );
+  const graph = stageGraph(shards, range, { layout, weightRule: weightRule() }, activations);
+  const threads = options.threads ?? availableThreads();
+  const { aloneThreads = threads } = options;
+  const session = await openSession(graph, shards.directory, threads);
+  const alone =
+    aloneThreads > threads
+      ? await openSession(graph, shards.directory, aloneThreads, SPIN_ALONE_MICROSECONDS)
+      : session;
   const cache = new KvCache(layout, options.kvTokens, options.prefixBytes);
   const rows = { config, range, activations };
-  return new OnnxEngine(session, rows, cache);
+  return new OnnxEngine({ session, alone }, rows, cache);
+}
+
+/** One model in two sessions, or in one twice: how many threads compute is settled when a session is opened. */
+interface Sessions {
+  readonly session: ort.InferenceSession;
+  /** Of steps that nothing else is computed beside. */
+  readonly alone: ort.InferenceSession;
 }
 
 class OnnxEngine implements Engine {
-  readonly #session: ort.InferenceSession;
+  readonly #sessions: Sessions;
   readonly #rows: RowKind;
   readonly #cache: KvCache;
   readonly #frequencies: Float64Array;
 
-  constructor(session: ort.InferenceSession, rows: RowKind, cache: KvCache) {
-    this.#session = session;
+  constructor(sessions: Sessions, rows: RowKind, cache: KvCache) {
+    this.#sessions = sessions;
     this.#rows = rows;
     this.#frequencies = inverseFrequencies(rows.config);
     this.#cache = cache;
@@ -77,8 +89,8 @@ class OnnxEngine implements Engine {
     this.#cache.close(sequence, prefix);
   }
 
-  dispose(): Promise<void> {
-    return this.#session.release();
+  async dispose(): Promise<void> {
+    for (const session of new Set(Object.values(this.#sessions))) await session.release();
   }
 
   /** The cache drops what is to be computed anew at once, and advances only after every run has succeeded. */
@@ -89,6 +101,7 @@ class OnnxEngine implements Engine {
     this.#cache.requireRoom(input.items);
     const rows = new StepRows(input, this.#rows);
     const { layout } = this.#cache;
+    const session = input.alone === true ? this.#sessions.alone : this.#sessions.session;
     const newRows = NEW_ROWS.slice(0, layout.keys.length);
     const finished: { batch: KvBatch; rows: CacheValues[] }[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
@@ -98,7 +111,7 @@ class OnnxEngine implements Engine {
         ...sharedFeeds(run, config, this.#frequencies),
         ...cacheFeeds(batch, run.past, range, layout),
       };
-      const outputs = await this.#session.run(feeds, [...rows.fetches, ...newRows]);
+      const outputs = await session.run(feeds, [...rows.fetches, ...newRows]);
       rows.keep(batch, outputs);
       finished.push({ batch, rows: newRows.map((name) => outputs[name]!.data as CacheValues) });
     }
@@ -116,11 +129,15 @@ const ERRORS_ONLY = 3;
  */
 const SPIN_MICROSECONDS = '20';
 
+/** Of a step that has the processors to itself. */
+const SPIN_ALONE_MICROSECONDS = '100';
+
 /** Opens a model whose weights lie in `weightsDirectory`. */
 export function openSession(
   model: Uint8Array,
   weightsDirectory: string,
   threads: number,
+  spinMicroseconds = SPIN_MICROSECONDS,
 ): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(model, {
     intraOpNumThreads: threads,
@@ -131,7 +148,7 @@ export function openSession(
         model_external_initializers_file_folder_path: `${weightsDirectory}/`,
         // Softmax over what is masked makes denormals, which processors take many times as long for.
         set_denormal_as_zero: '1',
-        intra_op: { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS },
+        intra_op: { allow_spinning: '1', spin_duration_us: spinMicroseconds },
       },
     },
   });

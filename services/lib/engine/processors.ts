@@ -33,6 +33,13 @@ export function engineThreads({ stages, layerWeights }: ThreadDemand, root = '/s
   return Math.max(1, Math.floor(granted / stages));
 }
 
+/** More threads than so many wait for each other's shares of small operators; more than two were not measured. */
+const MOST_ALONE = 4;
+
+/** Threads of a step beside which nothing else is computed, by default, of a stage that else computes with `threads`. */
+export const aloneThreads = (threads: number, root = '/sys/fs/cgroup'): number =>
+  Math.max(threads, Math.min(MOST_ALONE, availableThreads(root)));
+
 /** Processors that the container's quota comes to; null without one. */
 export function cpuQuota(root = '/sys/fs/cgroup'): number | null {
   return quotaV2(root) ?? quotaV1(root);

@@ -8,6 +8,8 @@ export type StepInput<Item extends StepItem = StepItem> = InputRows & {
   readonly items: readonly Item[];
   /** The head returns only the best tokens of the rows whose logits are wanted: a vocabulary less to copy a row. */
   readonly bestOnly?: boolean;
+  /** Nothing else is computed meanwhile, so that the step may have all processors that others have their part of. */
+  readonly alone?: boolean;
 };
 
 type InputRows =

@@ -6,6 +6,8 @@ import { isDecode, SMALLEST_PIECE, WorkQueue, type BatchLimits, type Work } from
 
 /** Rows that groups must have on average for one more to be let out: with fewer, products wait for the weights. */
 const ROWS_OF_A_GROUP = 16;
+/** Rows of all groups up to which one of them, with all processors to itself, is faster than several with a part each. */
+const ROWS_ALONE = 8;
 /** Of a mean step. Where more of it is fixed, one more group costs more than it fills of what others leave idle. */
 const MOSTLY_FIXED = 2 / 3;
 /** Of a group: so far numbers that were measured may be off before they make one group more, or less. */
@@ -15,6 +17,8 @@ export interface GroupingOptions<Part extends Work> {
   readonly limits: BatchLimits;
   /** Groups that can be computed at once, on average; Infinity runs whatever waits as soon as the engine is free. */
   parallelSteps(): number;
+  /** Whether a step that nothing else is computed beside has processors that it would else leave to others. */
+  gainsAlone(): boolean;
   /** Of a step's time, what each waiting prompt may take from running sequences; 1 takes prompts whole. */
   readonly promptShare: number;
   /** Which way a part's sequence goes after this stage. */
@@ -91,11 +95,14 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
   }
 
   /**
-   * How many groups of a lane may be out: of those that can be computed at once, its part. In all one more where they
+   * How many groups of a lane may be out: one while there are so few rows that it had better be alone, else, of those
+   * that can be computed at once, its part. In all one more where they
    * are large enough, for groups travel between stages, and wait for one that has more rows, and meanwhile there is work for
    * the processors; but not where most of a step is fixed, and fewer and larger groups are better.
    */
   #groupsOf({ part }: Lane<Part>, computed: number): number {
+    const isSmall = this.#groups.awayRows + rowsOf(this.#queue.waiting) <= ROWS_ALONE;
+    if (isSmall && computed !== Infinity && this.#options.gainsAlone()) return 1;
     if ((this.#costs.fixedShare ?? 0) > MOSTLY_FIXED)
       return Math.max(1, Math.floor(computed * part + TOLERANCE));
     const rows = this.#groups.rows + rowsOf(this.#queue.waiting.filter(isDecode));

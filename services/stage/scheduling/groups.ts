@@ -56,6 +56,11 @@ export class Groups {
     return [...this.#out].reduce((sum, { rows }) => sum + rows, 0);
   }
 
+  /** The rows of those that have not come back, about. */
+  get awayRows(): number {
+    return [...this.#out].reduce((sum, { rows, size, away }) => sum + (rows * away) / size, 0);
+  }
+
   /** How many running sequences are out, or have not been late for long: what else is computed stalls them. */
   get spared(): number {
     return [...this.#out, ...this.#late].reduce((sum, { decodes, away }) => sum + (decodes ? away : 0), 0);

@@ -40,6 +40,10 @@ export function parallelSteps(engines: Iterable<Omit<Compute, 'meanStepSeconds'>
   return [...owners.values()].reduce((sum, { engines: count, room }) => sum + Math.min(count, room), 0);
 }
 
+/** Whether all of them compute on the same processors. */
+export const shareProcessors = (engines: readonly Pick<Compute, 'owner'>[]): boolean =>
+  new Set(engines.map(({ owner }) => owner)).size === 1;
+
 /**
  * How many steps of groups that begin at a replica of stage 0 engines compute at the same time, on average, when the busiest
  * stage is busy all the time: with more groups than that, groups wait for it. By Little's law the time that a group's steps

@@ -20,6 +20,8 @@ export class Sequence {
   readonly lane: string;
   /** Tokens that the engine has of it; none while it waits for its first step. */
   cached = 0;
+  /** Tokens that the engine had of it when it was opened: its prompt's first rows come after these. */
+  startsAt = 0;
   /** Until it is closed here, or has failed: what is computed of it is still wanted. */
   isOpen = true;
   readonly #maxLength: number;
@@ -72,6 +74,7 @@ export class Sequence {
     const { downstream, id, epoch } = this;
     this.#received = cachedTokens;
     this.cached = cachedTokens;
+    this.startsAt = cachedTokens;
     if (takesTokens) this.#seen = new SeenTokens(open, cachedTokens);
     if (downstream.to === 'stage') {
       const cachedBlocks = cachedTokens / PREFIX_BLOCK;

@@ -2,6 +2,7 @@ import { joinActivations } from '../../lib/model/activations.js';
 import { rowsCost, type Rows } from '../../lib/wire/frames.js';
 import type { Arrival } from '../accounts/sequence-account.js';
 import type { DraftedInput } from '../engine/engine-messages.js';
+import { isDecode } from '../scheduling/work-queue.js';
 import type { Sequence } from '../sequences/sequence.js';
 
 /** A sequence's rows that wait for the engine, and still count against the credit of the link that they came over. */
@@ -43,8 +44,18 @@ export function dividePart(part: Part, rows: number): readonly [Part, Part] {
   ];
 }
 
-/** One step's input, its rows copied together into an array that can be handed to the worker thread. */
-export function toStepInput(parts: readonly Part[]): DraftedInput {
+/**
+ * Whether no other rows of the part's sequence can be anywhere else: a running sequence has no others, and a prompt has
+ * none when all of it is here.
+ */
+export const isWhole = (part: Part): boolean =>
+  isDecode(part) || (part.item.logits > 0 && part.item.position === part.sequence.startsAt);
+
+/**
+ * One step's input, its rows copied together into an array that can be handed to the worker thread. `alone`: nothing
+ * else is computed meanwhile.
+ */
+export function toStepInput(parts: readonly Part[], alone: boolean): DraftedInput {
   const items = parts.map(({ sequence, item: { position, count, logits, draft, score = 0 } }) => ({
     sequence: sequence.key,
     position,
@@ -54,7 +65,7 @@ export function toStepInput(parts: readonly Part[]): DraftedInput {
     score,
   }));
   const tokens = parts.flatMap((part) => ('tokens' in part ? part.tokens : []));
-  if (tokens.length > 0) return { items, tokens: Int32Array.from(tokens) };
+  if (tokens.length > 0) return { items, alone, tokens: Int32Array.from(tokens) };
   const chunks = parts.flatMap((part) => ('activations' in part ? [part.activations] : []));
-  return { items, hidden: joinActivations(chunks) };
+  return { items, alone, hidden: joinActivations(chunks) };
 }

@@ -3,7 +3,7 @@ import type { Account, PartTime } from '../accounts/account.js';
 import type { EngineClient } from '../engine/engine-client.js';
 import type { StepResult } from '../engine/engine-messages.js';
 import type { Sequences } from '../sequences/sequences.js';
-import { toStepInput, type Part } from './part.js';
+import { isWhole, toStepInput, type Part } from './part.js';
 
 /** A step that has run, and what is to be delivered. */
 export interface StepRun {
@@ -56,13 +56,22 @@ export class StepRunner {
     try {
       this.#account.stepBegan(parts);
       const ready = parts.reduce((latest, { arrival }) => Math.max(latest, arrival.at), since);
-      const { result, seconds, overshoot = null } = await this.#engine.step(toStepInput(parts), ready);
+      const input = toStepInput(parts, this.#isAlone(parts));
+      const { result, seconds, overshoot = null } = await this.#engine.step(input, ready);
       for (const { sequence, item } of parts) sequence.cached = item.position + item.count;
       return { parts, result, seconds, ...this.#account.stepEnded(parts, seconds, overshoot) };
     } catch (error) {
       this.#account.stepFailed();
       return ServingError.from(error);
     }
+  }
+
+  /**
+   * Whether these are all the rows that there are of all sequences that are open here, so that no other stage computes
+   * any of them meanwhile. It may err where several replicas share processors, which then takes time and nothing else.
+   */
+  #isAlone(parts: readonly Part[]): boolean {
+    return parts.length === this.#sequences.size && parts.every(isWhole);
   }
 
   /** The sequence that came last leaves, to be replayed when there is room again. Returns the parts that stay. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { availableThreads, engineThreads } from '../../../services/lib/engine/processors.js';
+import { aloneThreads, availableThreads, engineThreads } from '../../../services/lib/engine/processors.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -47,5 +47,12 @@ describe('threads of a stage', () => {
   it('are those of its own container', async () => {
     const root = await cgroup('quota', { 'cpu.max': `${all * 100_000} 100000` });
     expect(engineThreads(demand, root)).toBe(all);
+  });
+
+  it('are more while nothing else is computed, but no more than it may use', async () => {
+    const root = await cgroup('alone', {});
+    expect(aloneThreads(1, root)).toBe(Math.min(4, all));
+    expect(aloneThreads(8 * all, root)).toBe(8 * all);
+    expect(aloneThreads(1, await cgroup('alone in a container', { 'cpu.max': '100000 100000' }))).toBe(1);
   });
 });

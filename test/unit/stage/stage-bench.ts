@@ -30,6 +30,7 @@ export function stageWith(options: Pick<StageOptions, 'engine' | 'next'> & Parti
     labels: { index: 0, layers: '0-0', replica: 'me' },
     rowsIn: { hidden: null, activations: 'f32', vocabulary: 1_000 },
     compute: { owner: 'here', processors: 2, threads: 2 },
+    aloneThreads: 2,
     scheduler: new PlainScheduler({ maxRows: 8, maxSequences: 4 }, dividePart),
     metrics,
     tracer: trace.getTracer('test'),

@@ -101,6 +101,24 @@ describe('the first stage', () => {
     expect([...new Float32Array(buffer, byteOffset, 3 * WIDTH)]).toEqual([3, -3, 1, -1, 2, -2]);
   });
 
+  it('has all processors for a step where no other rows of what is open can be computed meanwhile', async () => {
+    await open('a', 'b');
+    const alone = async (...rows: Parameters<typeof frameOf>): Promise<boolean | undefined> => {
+      const before = engine.steps.length;
+      gateway.link.sendFrame(frameOf(...rows));
+      await eventually('the step', () => engine.steps.length > before);
+      return engine.steps.at(-1)!.alone;
+    };
+    const wanted = { logits: 1 };
+    expect(await alone(tokensOf('a', 0, [1, 2], wanted))).toBe(false);
+    expect(await alone(tokensOf('a', 2, [3], wanted), tokensOf('b', 0, [1, 2]))).toBe(false);
+    expect(await alone(tokensOf('a', 3, [4], wanted), tokensOf('b', 2, [3, 4], wanted))).toBe(false);
+    expect(await alone(tokensOf('a', 4, [5], wanted), tokensOf('b', 4, [5], wanted))).toBe(true);
+    gateway.link.send(closeOf('b'));
+    await eventually('its end', () => stage.sequences === 1);
+    expect(await alone(tokensOf('a', 5, [6], wanted))).toBe(true);
+  });
+
   it('sends on what it took for rows that want a token, behind what the stages before took', async () => {
     await open('a', 'b');
     const before = { queue: 7, compute: 9 };
@@ -328,6 +346,7 @@ describe('the first stage', () => {
         scheduler: new GroupedScheduler({
           limits: { maxRows: 8, maxSequences: 4 },
           parallelSteps: () => stage.parallelSteps,
+          gainsAlone: () => stage.gainsAlone,
           promptShare: 1,
           laneOf: ({ sequence }) => sequence.lane,
           divide: dividePart,

@@ -1,4 +1,4 @@
-import { decidingFlags, withResults } from '../../../../scripts/lib/measure/page.js';
+import { decidingFlags, processorKind, withResults } from '../../../../scripts/lib/measure/page.js';
 import { rawRows, unpublishableReason, type RunHeader } from '../../../../scripts/lib/measure/bench/rows.js';
 import { latenciesOf, ratioOf, summarize } from '../../../../scripts/lib/measure/bench/summarize.js';
 import { figure, table } from '../../../../scripts/lib/cli/tables.js';
@@ -151,4 +151,14 @@ it('the machine is described by what decides its speed', () => {
   ]);
   expect(decidingFlags('Features\t: fp asimd asimddp i8mm')).toEqual(['asimd', 'asimddp', 'i8mm']);
   expect(decidingFlags('')).toEqual([]);
+});
+
+it.each([
+  ['avx2 avx512f avx512_vnni amx_int8', 'AMX'],
+  ['avx2 avx512f avx512_vnni', 'VNNI'],
+  ['avx2 avx_vnni', 'VNNI'],
+  ['avx2 avx512f', 'AVX2'],
+  ['asimd asimddp', 'ARM'],
+])('results on a processor with %s are those of %s', (flags, kind) => {
+  expect(processorKind({ flags: flags.split(' ') })).toBe(kind);
 });

@@ -11,6 +11,7 @@ const always = (): boolean => true;
 const options: GroupingOptions<Work> = {
   limits: { maxRows: 512, maxSequences: 64 },
   parallelSteps: () => 1,
+  gainsAlone: () => false,
   promptShare: 0.5,
   laneOf: () => '',
   divide: ({ sequence, item }, rows) => [
@@ -53,6 +54,38 @@ describe('the grouped scheduler', () => {
     scheduler.enqueue(decode(b), 0.031);
     expect(scheduler.next(always, 0.031)).toHaveLength(2);
     expect(scheduler.deadline).toBeNull();
+  });
+
+  it('lets one group out while its few rows gain all processors by being alone', () => {
+    const sequences = Array.from({ length: 12 }, (_, index) => ({ index }));
+    const groupsOf = (count: number, gains: boolean): number[] => {
+      const scheduler = schedulerWith({ parallelSteps: () => 2, gainsAlone: () => gains });
+      for (const sequence of sequences.slice(0, count)) scheduler.enqueue(decode(sequence), 0);
+      return [1, 2].map(() => {
+        const step = scheduler.next(always, 0);
+        scheduler.ran(step, 0.01, always, 0);
+        return step.length;
+      });
+    };
+    expect(groupsOf(4, true)).toEqual([4, 0]);
+    expect(groupsOf(4, false)).toEqual([2, 2]);
+    expect(groupsOf(12, true)).toEqual([6, 6]);
+
+    const scheduler = schedulerWith({ parallelSteps: () => 2, gainsAlone: () => true });
+    const run = (now: number): Work[] => {
+      const step = scheduler.next(always, now);
+      if (step.length > 0) scheduler.ran(step, 0.01, always, now);
+      return step;
+    };
+    for (const sequence of sequences.slice(0, 8)) scheduler.enqueue(decode(sequence), 0);
+    expect(run(0)).toHaveLength(8);
+    // Those that are back count once.
+    for (const sequence of sequences.slice(0, 7)) scheduler.enqueue(decode(sequence), 0.02);
+    expect(run(0.02)).toEqual([]);
+    scheduler.enqueue(decode(sequences[7]!), 0.02);
+    expect(run(0.02)).toHaveLength(8);
+    scheduler.enqueue(prompt(c), 0.03);
+    expect(run(0.03)).toMatchObject([{ sequence: c }]);
   });
 
   it('waits for nobody where no limit is', () => {

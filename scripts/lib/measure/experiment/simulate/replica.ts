@@ -83,6 +83,7 @@ export class Replica {
         : new GroupedScheduler({
             limits,
             parallelSteps: () => options.parallelSteps(this),
+            gainsAlone: () => false,
             promptShare: prefillShare / 100,
             laneOf: ({ sequence }) => sequence.lane,
             divide: dividePart,
