@@ -84,16 +84,19 @@ describe('the schema helpers of official clients', () => {
 
   it("Anthropic's, of messages", async () => {
     const client = new Anthropic({ baseURL: gateway.url, apiKey: 'none', maxRetries: 0 });
-    // The client turns bounds into words of the description.
+    // The client turns bounds into words of the description, even those of a safe integer.
     const Known = z.object({
       name: z.string(),
       kind: z.enum(['friend', 'colleague']).nullable(),
-      ages: z.array(z.int()),
+      days: z.array(z.enum(['today', 'tomorrow'])),
     });
     const output_config = { format: zodOutputFormat(Known) };
     const asked = { model, max_tokens: 4_000, output_config };
     for (const turn of seeds) {
-      const { parsed_output: parsed, content } = await client.messages.parse({ ...asked, messages: [{ role: 'user', content: `Who is ${turn}?` }] });
+      const { parsed_output: parsed, content } = await client.messages.parse({
+        ...asked,
+        messages: [{ role: 'user', content: `Who is ${turn}?` }],
+      });
       expect(Known.parse(parsed)).toEqual(parsed);
       expect(content.length).toBe(1);
     }
