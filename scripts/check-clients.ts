@@ -84,7 +84,9 @@ function chosen(names: readonly string[]): readonly Client[] {
       hint: `use one of ${CLIENTS.map(({ name }) => name).join(', ')}`,
     });
   }
-  return names.length === 0 ? CLIENTS : CLIENTS.filter(({ name }) => names.includes(name));
+  return CLIENTS.filter(({ name, onlyByName }) =>
+    names.length === 0 ? onlyByName !== true : names.includes(name),
+  );
 }
 
 function print(text: string): void {
