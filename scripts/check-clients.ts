@@ -5,9 +5,9 @@ import { runStep } from './bootstrap/step.mjs';
 import { conclude } from './lib/check/check-step.js';
 import { CLIENTS, type Client } from './lib/check/clients/catalogue.js';
 import { countsOf, resultsTable, type ClientRow } from './lib/check/clients/results.js';
-import { runClient } from './lib/check/clients/run-client.js';
+import { runClient, type ClientResult } from './lib/check/clients/run-client.js';
 import { setUpClient, Unavailable, type Command as Program } from './lib/check/clients/runtimes.js';
-import { withServer } from './lib/check/clients/servers.js';
+import { withServer, type Environment } from './lib/check/clients/servers.js';
 import { collect } from './lib/cli/options.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { writeResults } from './lib/measure/page.js';
@@ -15,6 +15,11 @@ import { repositoryRoot } from './lib/repository.js';
 
 const PAGE = join(repositoryRoot, 'docs', 'clients.md');
 const SLOW_CASES = ['pauses', 'timeouts'];
+
+interface Ready {
+  readonly client: Client;
+  readonly program: Program;
+}
 
 await runCommand(
   new Command('check-clients')
@@ -32,7 +37,7 @@ await runCommand(
     .action(async ({ only, docs }: { only: readonly string[]; docs: boolean }) => {
       const signal = stopSignal();
       const rows: ClientRow[] = [];
-      const ready: { client: Client; program: Program }[] = [];
+      const ready: Ready[] = [];
       for (const client of chosen(only)) {
         try {
           const program = await runStep(`${client.title} is there`, () => setUpClient(client, signal));
@@ -47,29 +52,39 @@ await runCommand(
         }
       }
 
+      const found = new Map<Client, ClientResult[]>(ready.map(({ client }) => [client, []]));
+      const tried = async ({ client, program }: Ready, names: readonly string[], env: Environment) => {
+        const result = await runClient(program, names, env, signal, print);
+        found.get(client)!.push(result);
+        const { passed, failed } = countsOf(result);
+        return `${passed} passed, ${failed} failed`;
+      };
       // One after another: what has few requests a minute is one key for them all.
-      await withServer({ slow: false }, signal, async (env) => {
-        for (const { client, program } of ready) {
-          const result = await runStep(client.title, () => runClient(program, [], env, signal, print));
-          rows.push({ client, ...result });
+      const quick = withServer({ slow: false }, signal, async (env) => {
+        for (const each of ready) {
+          await runStep(each.client.title, async (update) => update(await tried(each, [], env)));
         }
       });
+      // Beside it, and all at once: each of them mostly waits.
       const patient = ready.filter(({ client }) => client.slow);
-      if (patient.length > 0) {
-        // All at once: each of them mostly waits.
+      const slow = async (): Promise<void> => {
+        if (patient.length === 0) return;
         await withServer({ slow: true }, signal, (env) =>
-          runStep('streams with pauses', () =>
-            Promise.all(
-              patient.map(async ({ client, program }) => {
-                const { cases } = await runClient(program, SLOW_CASES, env, signal, print);
-                const row = rows.findIndex((each) => each.client === client);
-                rows[row] = { ...rows[row]!, cases: [...rows[row]!.cases, ...cases] };
-              }),
-            ),
-          ),
+          runStep('streams with pauses', async () => {
+            await Promise.all(patient.map((each) => tried(each, SLOW_CASES, env)));
+          }),
         );
+      };
+      // Each stops its own system before anything is told.
+      for (const ended of await Promise.allSettled([quick, slow()])) {
+        if (ended.status === 'rejected') throw ended.reason;
+      }
+      for (const [client, results] of found) {
+        const version = results.find((each) => each.version !== null)?.version ?? null;
+        rows.push({ client, version, cases: results.flatMap((each) => each.cases) });
       }
 
+      rows.sort((one, other) => CLIENTS.indexOf(one.client) - CLIENTS.indexOf(other.client));
       const results = resultsTable(rows);
       console.log(`\n${results}\n`);
       if (docs) writeResults(results, PAGE);
@@ -84,7 +99,9 @@ function chosen(names: readonly string[]): readonly Client[] {
       hint: `use one of ${CLIENTS.map(({ name }) => name).join(', ')}`,
     });
   }
-  return names.length === 0 ? CLIENTS : CLIENTS.filter(({ name }) => names.includes(name));
+  return CLIENTS.filter(({ name, onlyByName }) =>
+    names.length === 0 ? onlyByName !== true : names.includes(name),
+  );
 }
 
 function print(text: string): void {

@@ -24,7 +24,7 @@ export function resultsTable(rows: readonly ClientRow[]): string {
   );
 }
 
-export const countsOf = ({ cases }: ClientRow): Outcome => ({
+export const countsOf = ({ cases }: ClientResult): Outcome => ({
   passed: of(cases, 'passed').length,
   failed: of(cases, 'failed').length,
 });

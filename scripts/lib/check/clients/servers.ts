@@ -17,14 +17,17 @@ const TENANTS = [
   { name: 'other', key: KEYS.LAYERMESH_OTHER_KEY, models: ['another-model'] },
 ];
 
+/** Of the clients' programs: where the server is, and its keys. */
+export type Environment = Readonly<Record<string, string>>;
+
 /**
  * The demo model in f32 on three stages with their sidecars, and keys, for the time of `work`; `slow`: the second stage takes
- * 20 seconds for each step. `work` gets the environment of the clients' programs.
+ * 20 seconds for each step. `work` gets what the clients' programs are to know.
  */
 export async function withServer<Result>(
   { slow }: { slow: boolean },
   signal: AbortSignal,
-  work: (env: Readonly<Record<string, string>>) => Promise<Result>,
+  work: (env: Environment) => Promise<Result>,
 ): Promise<Result> {
   const plan = await planSystem({ precision: 'f32', stages: 3 }, signal);
   const folder = mkdtempSync(join(tmpdir(), 'layermesh-clients-'));
