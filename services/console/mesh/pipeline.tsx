@@ -138,7 +138,7 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
         <span class="sub">
           {upright && isBottleneck ? '' : 'layers '}
           {start}–{end - 1}
-          {head && ' + head'}
+          {head && !(upright && isBottleneck) && ' + head'}
         </span>
       </header>
       <Layers count={end - start} busy={busy} />

@@ -93,7 +93,9 @@ function Table({ trail: { rounds, routes } }: { trail: TrailView }) {
       <summary>{plural(rounds.length, 'round')}, in figures</summary>
       <div class="scroll" tabIndex={0}>
         <table class="figures-table">
-          <caption>Milliseconds, computing and waiting by each stage's own clock</caption>
+          <caption>
+            Milliseconds, computing and waiting by each stage's own clock; of a prompt, since its end came
+          </caption>
           <thead>
             <tr>
               <th scope="col">round</th>
