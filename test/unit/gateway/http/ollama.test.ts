@@ -148,7 +148,7 @@ describe('what /api refuses', () => {
 
   it.each([
     [{ model: 'other' }, 404, /the model "other" does not exist .*\[model_not_found\]$/],
-    [{ model: 'other:latest' }, 404, /"other" does not exist/],
+    [{ model: 'other:latest' }, 404, /"other:latest" does not exist/],
     [{ format: 'json' }, 400, /^format is not supported .*\[unsupported_parameter\]$/],
     [{ format: { type: 'object' } }, 400, /^format is not supported/],
     [{ think: true }, 400, /^think /],
