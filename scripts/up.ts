@@ -67,19 +67,20 @@ async function serve(options: SystemOptions, signal: AbortSignal): Promise<void>
 }
 
 async function announce(gateway: GatewayClient, telemetry: TelemetryUrls | null): Promise<void> {
-  const topology = await gateway.topology();
+  const topologies = await gateway.topologies();
+  const [topology] = topologies;
   // A model that nobody has trained never ends by itself.
   const limit = topology.engine === undefined ? '' : ', "max_tokens": 64';
   const body = `{"messages": [{"role": "user", "content": "Why is the sky blue?"}], "stream": true${limit}}`;
   const page = await gateway.consoleUrl();
   if (page !== null) console.log(`\nThe console: ${page}`);
   console.log(`
-Serving ${topology.model} (${topology.engine ?? topology.precision}) at ${gateway.url}
+Serving ${topologies.map((each) => `${each.model} (${each.engine ?? each.precision})`).join(' and ')} at ${gateway.url}
 
   curl -N ${gateway.url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '${body}'
 
-${topologyTable(topology)}`);
+${topologies.map(topologyTable).join('\n\n')}`);
   if (telemetry?.jaeger) console.log(`\nTraces at ${telemetry.jaeger}`);
   if (telemetry?.prometheus) console.log(`Metrics at ${telemetry.prometheus}`);
 }

@@ -1,5 +1,6 @@
 import { read, type Environment, type Secret } from '../../services/lib/config/environment.js';
-import { access, commands } from '../../services/lib/config/variables.js';
+import { access } from '../../services/lib/config/gateway-variables.js';
+import { commands } from '../../services/lib/config/variables.js';
 
 /*
  * The headers by which a command shows a gateway the keys of its environment; none where there are none.

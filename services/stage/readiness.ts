@@ -2,17 +2,16 @@ import express, { type Express } from 'express';
 import { metricsPage, type MetricsRegistry } from '../lib/telemetry/metrics.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { GATEWAY } from '../lib/config/app-id.js';
 import { ServingError } from '../lib/errors/serving-error.js';
-import { difference, type AnnouncedPlan } from '../lib/mesh/identity.js';
+import { misfitOfRecord, type AnnouncedPlan } from '../lib/mesh/identity.js';
 import type { Registry, ReplicaRecord } from '../lib/mesh/types.js';
-
-const GATEWAY = 'gateway';
 
 export interface ReadinessOptions {
   readonly registry: Pick<Registry, 'list'>;
   readonly plan: AnnouncedPlan;
-  /** Of the plan. */
-  readonly stages: number;
+  /** App-ids of all stages of the plan. */
+  readonly stages: readonly string[];
   readonly log: Pick<Logger, 'warn'>;
   /** Between two looks at the registry, ms. */
   readonly lookMs: number;
@@ -71,20 +70,22 @@ export class Readiness {
  * change of all services at once goes through, one of a single service does not.
  */
 async function whyUseless({ registry, plan, stages }: ReadinessOptions): Promise<string | null> {
-  const appIds = [GATEWAY, ...Array.from({ length: stages }, (_, index) => `stage-${index}`)];
   const services = await Promise.all(
-    appIds.map(async (appId) => ({ appId, replicas: (await registry.list(appId)).filter(isHeard) })),
+    [GATEWAY, ...stages].map(async (appId) => ({
+      appId,
+      replicas: (await registry.list(appId)).filter(isHeard),
+    })),
   );
   const disagreeing = new Map<string, string[]>();
   for (const { appId, replicas } of services) {
-    for (const differs of new Set(replicas.flatMap((each) => difference(each.plan, plan) ?? []))) {
+    for (const differs of new Set(replicas.flatMap((each) => misfitOfRecord(each, plan) ?? []))) {
       disagreeing.set(differs, [...(disagreeing.get(differs) ?? []), appId]);
     }
   }
   // A gateway of a version that does not announce itself is no reason to wait for one that does.
   const missing = services.filter(
     ({ appId, replicas }) =>
-      replicas.every((each) => difference(each.plan, plan) !== null) &&
+      replicas.every((each) => misfitOfRecord(each, plan) !== null) &&
       (appId !== GATEWAY || replicas.length > 0),
   );
   if (disagreeing.size === 0 || missing.length === 0) return null;

@@ -1,4 +1,5 @@
 import type { Tracer } from '@opentelemetry/api';
+import { stageId } from '../lib/config/app-id.js';
 import { ServingError } from '../lib/errors/serving-error.js';
 import type { CalleeLink, StatusFields } from '../lib/mesh/callee-link.js';
 import type { CallerLink } from '../lib/mesh/caller-link.js';
@@ -224,7 +225,8 @@ export class Stage {
   get #compute(): Compute {
     const { labels, compute } = this.#options;
     const { meanStepSeconds } = this.#account;
-    return { replica: `stage-${labels.index}/${labels.replica}`, ...compute, meanStepSeconds };
+    const appId = stageId(labels.meshName ?? '', labels.index);
+    return { replica: `${appId}/${labels.replica}`, ...compute, meanStepSeconds };
   }
 
   get #enginesAfter(): Compute[] {

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
+import { GATEWAY, stageId, stageIds } from '../lib/config/app-id.js';
 import type { StageConfig } from '../lib/config/config.js';
 import type { OnnxEngineOptions } from '../lib/engine/onnx-engine.js';
 import { engineLabel, readPlan } from '../lib/model/plan.js';
@@ -85,7 +86,13 @@ export async function startStage(
     ? null
     : linkToNext(config, identity, mesh, log, tracer, () => stage, metrics.linkSeconds);
   const stage: Stage = new Stage({
-    labels: { index: config.index, layers, replica: config.replica, engine: label },
+    labels: {
+      index: config.index,
+      meshName: config.meshName,
+      layers,
+      replica: config.replica,
+      engine: label,
+    },
     rowsIn: {
       hidden: ownsEmbedding(range) ? null : model.config.hidden,
       activations: served.activations,
@@ -105,7 +112,7 @@ export async function startStage(
   const readiness = new Readiness({
     registry: mesh.registry,
     plan: announced,
-    stages: ranges.length,
+    stages: stageIds(config.meshName, ranges.length),
     log,
     lookMs: LOOK_MS,
   });
@@ -173,8 +180,8 @@ export async function startStage(
 }
 
 /** Whoever sends sequences here: gateways, which talk to every stage, and the stage before. */
-const callersOf = ({ index }: StageConfig): string[] =>
-  index === 0 ? ['gateway'] : ['gateway', `stage-${index - 1}`];
+const callersOf = ({ meshName, index }: StageConfig): string[] =>
+  index === 0 ? [GATEWAY] : [GATEWAY, stageId(meshName, index - 1)];
 
 function rangeOf({ index, appId }: StageConfig, ranges: readonly LayerRange[]): LayerRange {
   const range = ranges[index];
@@ -251,7 +258,7 @@ function linkToNext(
   stage: () => Stage,
   linkSeconds: { observe(seconds: number): void },
 ): LinkManager {
-  const appId = `stage-${config.index + 1}`;
+  const appId = stageId(config.meshName, config.index + 1);
   return new LinkManager({
     mesh,
     identity,

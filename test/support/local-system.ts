@@ -14,6 +14,7 @@ import { configOf, writeRandomModel } from '../../scripts/lib/model/random-model
 import { prepareShards } from '../../scripts/lib/model/prepare.js';
 import { LocalSystem } from '../../scripts/lib/local/local-system.js';
 import { freePorts } from '../../scripts/lib/local/ports.js';
+import type { FurtherModel } from '../../scripts/lib/local/system-models.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import type { SidecarPorts } from '../../scripts/lib/local/member.js';
 import type { TelemetryUrls } from '../../scripts/lib/local/telemetry/local-telemetry.js';
@@ -34,6 +35,8 @@ export interface TestSystemOptions {
   readonly trace?: boolean;
   /** An engine that only takes time, of a device and a shape, instead of a model. */
   readonly timed?: { readonly device: string; readonly shape: string };
+  /** Further models like `SMALL`, of other random weights each, that the same gateway serves by these names. */
+  readonly furtherModels?: readonly { readonly name: string; readonly split: readonly number[] }[];
   /** More environment for every service. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -88,11 +91,11 @@ export const SMALL_MODEL = {
 export const smallPrompt = (count: number, from = 0): number[] =>
   Array.from({ length: count }, (_, index) => 300 + ((from * 97 + index * 11) % 700));
 
-async function prepareSmall(precision: Precision): Promise<PreparedModel> {
+async function prepareSmall(precision: Precision, seed = 1): Promise<PreparedModel> {
   const folder = await mkdtemp(join(tmpdir(), 'layermesh-small-'));
   try {
     const file = join(folder, 'small.gguf');
-    await writeRandomModel({ config: configOf(SMALL, SMALL_MODEL), type: 'Q8_0', seed: 1, file });
+    await writeRandomModel({ config: configOf(SMALL, SMALL_MODEL), type: 'Q8_0', seed, file });
     return (await prepareShards(file, precision)).prepared;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -105,6 +108,12 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   await ensureCompiled(repositoryRoot);
   const { config, served } =
     options.timed === undefined ? await preparedModel(options, precision) : timedModel(options.timed);
+  const furtherModels: FurtherModel[] = [];
+  for (const [index, { name, split }] of (options.furtherModels ?? []).entries()) {
+    const { directory } = await prepareSmall(precision, index + 2);
+    const further = { LAYERMESH_PREPARED: directory, LAYERMESH_PRECISION: precision };
+    furtherModels.push({ meshName: name, modelName: name, served: further, split });
+  }
   const daprd = mesh === 'direct' ? null : await ensureDaprd();
   if (mesh === 'dapr' && daprd === null) throw new Error('there is no daprd; npm run check builds it');
 
@@ -117,6 +126,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
         options.timed?.shape ??
         (options.model === undefined ? 'SmolLM2-135M-Instruct' : basename(options.model)),
       split: options.split ?? evenSplit(config, options.stages ?? 3),
+      furtherModels,
       replicas: new Map(Object.entries(replicas)),
       daprd,
       port: (await freePorts(1))[0]!,

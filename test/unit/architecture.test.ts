@@ -51,7 +51,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   answer: ['generation', 'telemetry', 'demand', 'keys'],
   responses: ['answer', 'telemetry'],
   watch: ['generation', 'telemetry', 'report'],
-  http: ['watch', 'answer', 'generation', 'telemetry', 'report', 'demand', 'text', 'responses', 'keys'],
+  models: ['watch', 'answer', 'generation', 'telemetry', 'report', 'demand', 'text'],
+  http: ['models', 'watch', 'answer', 'generation', 'telemetry', 'report', 'text', 'responses', 'keys'],
 };
 
 /** Packages with one home: who uses them elsewhere goes round the part that hides them. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
+import { parseStageId } from '../../../services/lib/config/app-id.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 
 /** A parser of arguments that are whole numbers in `[min, max]`. */
@@ -58,6 +59,16 @@ export const modelOption = (): Option =>
   new Option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)').argParser(
     callerModel,
   );
+
+/** The same, for several models. */
+export const modelsOption = (): Option =>
+  new Option(
+    '--model <path|hub-id>',
+    'GGUF file or Hugging Face folder (default: the demo model); repeated, one gateway serves them all',
+  ).argParser((value: string, earlier: readonly string[] | undefined) => [
+    ...(earlier ?? []),
+    callerModel(value),
+  ]);
 
 export const stagesOption = (): Option =>
   count('--stages <n>', 'cut the model into so many stages of even cost', undefined, [1, 1_000]);
@@ -141,9 +152,9 @@ export type ReplicaCounts = ReadonlyMap<string, number>;
 /** Parses `stage-1=2` and the like; throws `invalid_config` for another form. */
 export function parseReplicaCounts(assignments: readonly string[]): ReplicaCounts {
   const pairs = assignments.map((assignment): [string, number] => {
-    const [, appId = '', replicas = ''] = /^(stage-\d+)=(\d+)$/.exec(assignment) ?? [];
+    const [, appId = '', replicas = ''] = /^([^=]+)=(\d+)$/.exec(assignment) ?? [];
     const number = Number(replicas);
-    if (appId !== '' && number >= 1 && number <= MOST_REPLICAS) return [appId, number];
+    if (parseStageId(appId) !== null && number >= 1 && number <= MOST_REPLICAS) return [appId, number];
     throw new ServingError('invalid_config', `"${assignment}" names no stage and its replicas`, {
       hint: `such as stage-1=2; from 1 to ${MOST_REPLICAS} replicas`,
     });
@@ -151,12 +162,12 @@ export function parseReplicaCounts(assignments: readonly string[]): ReplicaCount
   return new Map(pairs);
 }
 
-/** Throws `invalid_config` unless every app-id is one of `stages` stages. */
-export function requireStages(counts: ReadonlyMap<string, unknown>, stages: number): void {
+/** Throws `invalid_config` unless every app-id is one of these stages. */
+export function requireStages(counts: ReadonlyMap<string, unknown>, stages: readonly string[]): void {
   for (const appId of counts.keys()) {
-    if (Number(appId.slice('stage-'.length)) < stages) continue;
+    if (stages.includes(appId)) continue;
     throw new ServingError('invalid_config', `there is no ${appId}`, {
-      hint: `the last stage is stage-${stages - 1}`,
+      hint: `the last stage is ${stages.at(-1)}`,
     });
   }
 }

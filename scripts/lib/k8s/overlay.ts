@@ -3,18 +3,36 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { repositoryRoot } from '../repository.js';
 import type { RenderOptions } from './render-options.js';
-import { gatewayComponent, stageKustomization, stageSettings, text } from './stage-overlay.js';
+import {
+  furtherComponent,
+  gatewayComponent,
+  sharedName,
+  stageKustomization,
+  stageSettings,
+  text,
+} from './stage-overlay.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
 
 const k8s = join(repositoryRoot, 'k8s');
 
 /**
  * Writes the stages of the overlay in `folder`, and the rest of the overlay unless it has a kustomization already,
- * which is then the reader's own.
+ * which is then the reader's own. A further model is for one that there is: throws `invalid_config` where there is none.
  */
 export async function writeOverlay(folder: string, options: RenderOptions): Promise<void> {
   const stages = stageFiles(folder, options);
-  const own = existsSync(join(folder, 'kustomization.yaml')) ? new Map() : overlayFiles(folder, options);
-  await rm(join(folder, 'stages'), { recursive: true, force: true });
+  const isThere = existsSync(join(folder, 'kustomization.yaml'));
+  if (options.name !== undefined && !isThere) {
+    throw new ServingError(
+      'invalid_config',
+      `${folder} is no overlay that a further model could be served by`,
+      {
+        hint: 'render the first model, without --name, before',
+      },
+    );
+  }
+  const own = isThere ? new Map() : overlayFiles(folder, options);
+  await rm(join(folder, stagesFolder(options)), { recursive: true, force: true });
   for (const [name, content] of [...stages, ...own] as [string, string][]) {
     const path = join(folder, name);
     await mkdir(dirname(path), { recursive: true });
@@ -22,25 +40,33 @@ export async function writeOverlay(folder: string, options: RenderOptions): Prom
   }
 }
 
+/** Of a model in its overlay. */
+const stagesFolder = ({ name }: RenderOptions): string => (name === undefined ? 'stages' : `stages-${name}`);
+
 /** The generated files by their paths in the overlay. */
 export function stageFiles(folder: string, options: RenderOptions): Map<string, string> {
   const settings = stageSettings(options);
   const files = new Map<string, string>();
+  const stages = stagesFolder(options);
+  const { name: model } = options;
+  const shared = sharedVariables(options);
   files.set(
-    'stages/kustomization.yaml',
+    `${stages}/kustomization.yaml`,
     `# Written by: ${commandLine(folder, options)}\n# Change the command and run it again, not this folder.\n${text(
       {
         apiVersion: 'kustomize.config.k8s.io/v1beta1',
         kind: 'Kustomization',
         resources: settings.map(({ appId }) => appId),
         // With a digest in its name, so that another split replaces the pods.
-        configMapGenerator: [{ name: 'layermesh', literals: sharedVariables(options) }],
+        configMapGenerator: [{ name: sharedName(model), literals: shared }],
       },
     )}`,
   );
-  files.set('stages/gateway/kustomization.yaml', text(gatewayComponent(settings)));
+  const gateway =
+    model === undefined ? gatewayComponent(settings) : furtherComponent(model, settings, options, shared);
+  files.set(`${stages}/gateway/kustomization.yaml`, text(gateway));
   for (const stage of settings) {
-    const name = `stages/${stage.appId}/kustomization.yaml`;
+    const name = `${stages}/${stage.appId}/kustomization.yaml`;
     const from = join(folder, dirname(name));
     const base = relative(from, join(k8s, 'base', 'stage'));
     const keda = relative(from, join(k8s, 'components', 'keda'));
@@ -117,7 +143,10 @@ export function commandLine(folder: string, options: RenderOptions): string {
     values.flatMap((value) => [`--${name}`, quoted(value)]);
   const path = relative(repositoryRoot, folder);
   return [
-    'npm run k8s:render -- --split',
+    'npm run k8s:render --',
+    ...(options.name === undefined ? [] : [`--name ${options.name}`]),
+    ...(options.prepared === undefined ? [] : ['--prepared', quoted(options.prepared)]),
+    '--split',
     quoted(options.split),
     ...repeated('replicas', options.replicas),
     `--max-replicas ${options.maxReplicas} --autoscaler ${options.autoscaler}`,

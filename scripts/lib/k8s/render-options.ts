@@ -1,9 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { MESH_NAME } from '../../../services/lib/config/app-id.js';
 import type { Precision } from '../../../services/lib/engine/types.js';
 import { callerPath, collect, count, precisionOption } from '../cli/options.js';
 
 /** What the stages of an overlay are to be. */
 export interface RenderOptions {
+  /** Of a further model beside the one without a name, and where its prepared folder is in the pods; undefined of the first. */
+  readonly name?: string;
+  readonly prepared?: string;
   /** Boundaries such as `10,20`; empty: one stage. */
   readonly split: string;
   /** Such as `stage-1=2`. */
@@ -35,7 +39,7 @@ const each =
     return collect(value, earlier);
   };
 
-const QUANTITY = /^(stage-\d+=)?\d+(\.\d+)?(m|Ki|Mi|Gi)?$/;
+const QUANTITY = /^([a-z][a-z0-9-]*-\d+=)?\d+(\.\d+)?(m|Ki|Mi|Gi)?$/;
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export function renderCommand(action: (options: RenderOptions) => Promise<void>): Command {
@@ -43,6 +47,12 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
     .description(
       'Writes the stages of a Kustomize overlay, and the rest of it where there is none yet; apply it with kubectl.',
     )
+    .addOption(
+      new Option('--name <name>', 'of a further model for the gateway of an overlay that is there').argParser(
+        meshName,
+      ),
+    )
+    .option('--prepared <folder>', 'with --name: where its weights are in the pods (default: /weights/NAME)')
     .option('--split <boundaries>', 'cut the model at these layers; "" is one stage', '10,20')
     .option('--replicas <stage=n>', 'least, or without autoscaler all, such as stage-1=2', collect, [])
     .addOption(count('--max-replicas <n>', 'of each stage', 4, [1, 1_000]))
@@ -76,8 +86,15 @@ export function renderCommand(action: (options: RenderOptions) => Promise<void>)
     .action((options: RenderOptions) => {
       if (options.toZero && options.autoscaler !== 'keda')
         throw new InvalidArgumentError('--to-zero needs --autoscaler keda: no other wakes what is at zero.');
+      if (options.prepared !== undefined && options.name === undefined)
+        throw new InvalidArgumentError('--prepared is of a further model, which needs --name.');
       return action(options);
     });
+}
+
+function meshName(value: string): string {
+  if (MESH_NAME.test(value)) return value;
+  throw new InvalidArgumentError('It must be of at most 32 small letters, digits and "-", a letter first.');
 }
 
 function namespaceName(value: string): string {

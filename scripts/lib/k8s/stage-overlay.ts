@@ -1,4 +1,7 @@
 import { stringify } from 'yaml';
+import { endingOf, stageId, stageIds } from '../../../services/lib/config/app-id.js';
+import { model } from '../../../services/lib/config/gateway-variables.js';
+import { onnx, served, timed } from '../../../services/lib/config/variables.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { parseSplit } from '../../../services/lib/model/split.js';
 import { parseReplicaCounts, requireStages } from '../cli/options.js';
@@ -24,23 +27,38 @@ export function stageKustomization(
     kind: 'Kustomization',
     resources: [base],
     ...(options.autoscaler === 'keda' && { components: [keda] }),
+    ...(options.name !== undefined && { namePrefix: `${options.name}-` }),
     nameSuffix: `-${stage.index}`,
-    labels: [{ pairs: { 'layermesh.io/stage': String(stage.index) }, includeSelectors: true }],
+    labels: [{ pairs: { 'layermesh.io/stage': stage.label }, includeSelectors: true }],
     patches: [deployment(stage, options), ...accessOfNeighbours(stage), ...autoscaler(stage, options)],
   };
 }
 
-function deployment(stage: StageSettings, { autoscaler }: RenderOptions): Patch {
+function deployment(stage: StageSettings, options: RenderOptions): Patch {
   const { appId, replicas } = stage;
+  const { autoscaler } = options;
   const resources = resourcesOf(stage);
+  const own = { ...(resources !== null && { resources }), ...weightsOf(options) };
   return merge('apps/v1', 'Deployment', {
     ...(autoscaler === 'none' && { replicas }),
     template: {
       metadata: { annotations: { 'dapr.io/app-id': appId, 'dapr.io/config': appId } },
-      ...(resources !== null && { spec: { containers: [{ name: 'stage', resources }] } }),
+      ...(Object.keys(own).length > 0 && { spec: { containers: [{ name: 'stage', ...own }] } }),
     },
   });
 }
+
+/** What the container of a further model's stage is told that is not the same for all models. */
+function weightsOf({ name, prepared }: RenderOptions): object {
+  if (name === undefined) return {};
+  return {
+    envFrom: [{ configMapRef: { name: sharedName(name) } }],
+    env: [{ name: 'LAYERMESH_PREPARED', value: prepared ?? `/weights/${name}` }],
+  };
+}
+
+/** Of the ConfigMap that all services of a model share. */
+export const sharedName = (name = ''): string => (name === '' ? 'layermesh' : `layermesh-${name}`);
 
 /** Null where the base's are to stay; what is undefined is not written. */
 function resourcesOf({ cpu, cpuRequest, memory }: StageSettings): object | null {
@@ -64,20 +82,51 @@ const accessOf = (appId: string): object => ({
 });
 
 /** What an overlay adds to the base's gateway: new replicas of every stage open the streams for its calls themselves. */
-export const gatewayComponent = (stages: readonly StageSettings[]): object => ({
+export const gatewayComponent = (stages: readonly StageSettings[]): object =>
+  component({ '/spec/accessControl/policies': stages.map(({ appId }) => accessOf(appId)) });
+
+/** The same for a further model, behind that of the first; `shared`: what its services are told. */
+export function furtherComponent(
+  name: string,
+  stages: readonly StageSettings[],
+  { prepared = `/weights/${name}` }: RenderOptions,
+  shared: readonly string[],
+): object {
+  const ofModel = [`LAYERMESH_PREPARED=${prepared}`, ...shared]
+    .map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)] as const)
+    .filter(([variable]) => MODEL_VARIABLES.has(variable));
+  const env = [
+    { name: 'LAYERMESH_MODELS', value: name },
+    ...ofModel.map(([variable, value]) => ({ name: variable + endingOf(name), value })),
+  ];
+  const patch = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'gateway' },
+    spec: { template: { spec: { containers: [{ name: 'gateway', env }] } } },
+  };
+  const target = { kind: 'Deployment', name: 'gateway' };
+  return component(...stages.map(({ appId }) => ({ '/spec/accessControl/policies/-': accessOf(appId) })), {
+    target,
+    patch: text(patch),
+  });
+}
+
+/** Patches of the gateway's access, or of another object. */
+const component = (...patches: readonly (Patch | Record<string, unknown>)[]): object => ({
   apiVersion: 'kustomize.config.k8s.io/v1alpha1',
   kind: 'Component',
-  patches: [
-    {
-      ...operations(
-        'Configuration',
-        { '/spec/accessControl/policies': stages.map(({ appId }) => accessOf(appId)) },
-        'add',
-      ),
-      target: { kind: 'Configuration', name: 'gateway' },
-    },
-  ],
+  patches: patches.map((patch) =>
+    'patch' in patch
+      ? patch
+      : { ...operations('Configuration', patch, 'add'), target: { kind: 'Configuration', name: 'gateway' } },
+  ),
 });
+
+/** Those that a gateway reads of each of its models. */
+const MODEL_VARIABLES: ReadonlySet<string> = new Set(
+  [served, onnx, timed, model].flatMap(({ shape }) => Object.keys(shape)),
+);
 
 function autoscaler({ appId, replicas }: StageSettings, options: RenderOptions): Patch[] {
   const { maxReplicas, scaleDownAfter: stabilizationWindowSeconds } = options;
@@ -137,6 +186,8 @@ export const text = (document: unknown): string =>
 export interface StageSettings {
   readonly index: number;
   readonly appId: string;
+  /** By which its pods are selected. */
+  readonly label: string;
   /** The app-ids of the stages before and after it. */
   readonly neighbours: readonly string[];
   /** Least, where an autoscaler owns them. */
@@ -149,24 +200,27 @@ export interface StageSettings {
 
 /** Throws `invalid_split` or `invalid_config` for what cannot be, as far as that shows without the model. */
 export function stageSettings(options: RenderOptions): StageSettings[] {
+  const { name = '' } = options;
   const count = parseSplit(options.split, Number.MAX_SAFE_INTEGER).length;
+  const appIds = stageIds(name, count);
   const replicas = parseReplicaCounts(options.replicas);
   const cpu = quantities(options.cpu);
   const cpuRequest = quantities(options.cpuRequest);
   const memory = quantities(options.memory);
-  for (const counts of [replicas, cpu.own, cpuRequest.own, memory.own]) requireStages(counts, count);
+  for (const counts of [replicas, cpu.own, cpuRequest.own, memory.own]) requireStages(counts, appIds);
   for (const [appId, least] of replicas) {
     if (options.autoscaler === 'none' || least <= options.maxReplicas) continue;
     throw new ServingError('invalid_config', `${appId} has more replicas than --max-replicas allows`);
   }
   return Array.from({ length: count }, (_, index) => {
-    const appId = `stage-${index}`;
+    const appId = appIds[index]!;
     return {
       index,
       appId,
+      label: name === '' ? String(index) : `${name}-${index}`,
       neighbours: [index - 1, index + 1]
         .filter((each) => 0 <= each && each < count)
-        .map((each) => `stage-${each}`),
+        .map((each) => stageId(name, each)),
       replicas: replicas.get(appId) ?? 1,
       cpu: cpu.of(appId),
       cpuRequest: cpuRequest.of(appId) ?? cpu.of(appId),

@@ -9,6 +9,9 @@ import { Scrape } from './metrics-page.js';
 const POLL_MS = 100;
 const CALL_TIMEOUT_MS = 5_000;
 
+/** Of each model, the first first. */
+type Topologies = readonly [Topology, ...Topology[]];
+
 /** The gateway's operational endpoints, as the commands use them. */
 export class GatewayClient {
   readonly url: string;
@@ -20,10 +23,10 @@ export class GatewayClient {
     this.#headers = operatorKey(environment);
   }
 
-  /** Null when a request can be served; else the reason why not. */
-  async notReadyReason(): Promise<string | null> {
+  /** Null when a request can be served, by this model or by any; else the reason why not. */
+  async notReadyReason(model?: string): Promise<string | null> {
     try {
-      const response = await this.#get('/ready');
+      const response = await this.#get(`/ready${about(model)}`);
       return response.ok ? null : await response.text();
     } catch (error) {
       return `the gateway does not answer: ${String(error)}`;
@@ -36,13 +39,25 @@ export class GatewayClient {
     return ok ? `${this.url}/` : null;
   }
 
-  async topology(): Promise<Topology> {
-    return (await answerOf(await this.#get('/topology'))) as Topology;
+  /** Of a model, the first by default. */
+  async topology(model?: string): Promise<Topology> {
+    return (await answerOf(await this.#get(`/topology${about(model)}`))) as Topology;
+  }
+
+  /** Of each model, the first first. */
+  async topologies(): Promise<Topologies> {
+    const first = await this.topology();
+    const further = (first.models ?? []).filter((model) => model !== first.model);
+    return [first, ...(await Promise.all(further.map((model) => this.topology(model))))];
   }
 
   /** Throws what the gateway says: `nothing_measured` where nothing has run in the window. */
-  async report(windowSeconds: number): Promise<Report> {
-    return (await answerOf(await this.#get(`/report?window=${windowSeconds}`))) as Report;
+  async report(windowSeconds: number, model?: string): Promise<Report> {
+    const query = new URLSearchParams({
+      window: String(windowSeconds),
+      ...(model !== undefined && { model }),
+    });
+    return (await answerOf(await this.#get(`/report?${query.toString()}`))) as Report;
   }
 
   /** The values of its metrics, with this label where one is named; 0 of what has not been counted yet. */
@@ -52,21 +67,26 @@ export class GatewayClient {
   }
 
   /**
-   * Waits until a request can be served and `isComplete` likes the topology; throws `stage_unavailable` with the
+   * Waits until each model can answer a request and `isComplete` likes their topologies; throws `stage_unavailable` with the
    * gateway's reason when that takes longer than `timeoutMs`.
    */
   async waitUntilReady(
-    isComplete: (topology: Topology) => boolean,
+    isComplete: (topologies: Topologies) => boolean,
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
-  ): Promise<Topology> {
-    const look = async (): Promise<Topology | null> => {
-      if ((await this.notReadyReason()) !== null) return null;
-      const topology = await this.topology();
-      return isComplete(topology) ? topology : null;
+  ): Promise<Topologies> {
+    let reason = null as string | null;
+    const look = async (): Promise<Topologies | null> => {
+      reason = await this.notReadyReason();
+      if (reason !== null) return null;
+      const topologies = await this.topologies();
+      // The gateway is ready when one of its models is.
+      for (const { model } of topologies.length > 1 ? topologies : [])
+        reason ??= await this.notReadyReason(model);
+      return reason === null && isComplete(topologies) ? topologies : null;
     };
     const complete = await waitUntil(look, { every: POLL_MS, limit: timeoutMs, signal });
     if (complete !== null) return complete;
-    const what = (await this.notReadyReason()) ?? 'some replicas are missing in the topology';
+    const what = reason ?? 'some replicas are missing in the topology';
     throw new ServingError('stage_unavailable', `not ready after ${timeoutMs / 1000} s: ${what}`);
   }
 
@@ -79,6 +99,9 @@ export class GatewayClient {
     }
   }
 }
+
+const about = (model: string | undefined): string =>
+  model === undefined ? '' : `?model=${encodeURIComponent(model)}`;
 
 /** Throws what the gateway says. */
 async function answerOf(response: Response): Promise<unknown> {

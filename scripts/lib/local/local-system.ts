@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { Topology } from '../../../services/gateway/generation/backend.js';
+import { GATEWAY } from '../../../services/lib/config/app-id.js';
 import { requireStages, type ReplicaCounts } from '../cli/options.js';
 import { GatewayClient } from './gateway-client.js';
 import { Member, randomToken } from './member.js';
@@ -8,17 +9,13 @@ import type { KeptProcess } from './processes.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import { gatewayVariables, modelOf, modelsOf, stageVariables, type SystemModels } from './system-models.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
 
-export interface SystemOptions {
-  /** The variables that say which model is served, by which engine. */
-  readonly served: Readonly<Record<string, string>>;
-  readonly modelName: string;
+export interface SystemOptions extends SystemModels {
   /** How long its stages take to start by their own account, seconds. */
   readonly startSeconds?: number;
-  /** Boundaries between the stages; empty for one stage. */
-  readonly split: readonly number[];
   readonly replicas: ReplicaCounts;
   /** Path of the sidecar's program; null for the direct mesh. */
   readonly daprd: string | null;
@@ -131,7 +128,9 @@ export class LocalSystem {
     const otlpGrpc = this.#telemetry?.otlpGrpc ?? null;
     const { gateway, stages } = await readRunFile();
     const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc)));
-    this.#stageApps = entriesOfStages(localStages, this.#options.split.length + 1);
+    this.#stageApps = modelsOf(this.#options).flatMap(({ meshName, split }) =>
+      entriesOfStages(localStages, split.length + 1, meshName),
+    );
     await this.#startMembers([
       { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
@@ -141,7 +140,10 @@ export class LocalSystem {
   }
 
   async #scale(appId: string, count: number, signal: AbortSignal): Promise<Topology> {
-    requireStages(new Map([[appId, count]]), this.#stageApps.length);
+    requireStages(
+      new Map([[appId, count]]),
+      this.#stageApps.map((app) => app.appId),
+    );
     const app = this.#stageApps.find((each) => each.appId === appId)!;
     // Who runs stays before who is dead, and the older before the younger.
     const members = this.#of(appId).sort(
@@ -183,8 +185,8 @@ export class LocalSystem {
   }
 
   /**
-   * Waits until the topology lists every one of these members, of all that are to run where none are named, and no other
-   * of their app-ids. From then on they are kept: what dies before it has served once is badly configured, and trying
+   * Waits until the topologies list every one of these members, of all that are to run where none are named, and no other
+   * of their app-ids; returns the first that lists any. From then on they are kept: what dies before it has served once is badly configured, and trying
    * again would only hide it.
    */
   async waitUntilComplete(
@@ -192,12 +194,14 @@ export class LocalSystem {
     members: readonly Member[] = this.#members,
   ): Promise<Topology> {
     const done = new AbortController();
-    const isComplete = ({ stages }: Topology): boolean => {
-      const appIds = new Set(members.map(({ appId }) => appId));
-      const listed = stages
+    const appIds = new Set(members.map(({ appId }) => appId));
+    const isAbout = ({ stages }: Topology): boolean => stages.some(({ app_id: appId }) => appIds.has(appId));
+    const isComplete = (topologies: readonly Topology[]): boolean => {
+      const listed = topologies
+        .flatMap(({ stages }) => stages)
         .filter((stage) => appIds.has(stage.app_id))
         .flatMap(({ replicas }) => replicas.map(({ pid }) => pid));
-      const running = members.filter(({ appId }) => appId !== 'gateway').map(({ service }) => service.pid);
+      const running = members.filter(({ appId }) => appId !== GATEWAY).map(({ service }) => service.pid);
       return listed.sort().join() === running.sort().join();
     };
     const lost = Promise.race(members.map((member) => member.lost)).then((error) => {
@@ -209,9 +213,9 @@ export class LocalSystem {
           READY_TIMEOUT_MS + READY_EACH_MS * members.length + (this.#options.startSeconds ?? 0) * 1000,
         signal: AbortSignal.any([signal, done.signal]),
       });
-      const topology = await Promise.race([waiting, lost]);
+      const topologies = await Promise.race([waiting, lost]);
       for (const member of members) member.keep();
-      return topology;
+      return topologies.find(isAbout) ?? topologies[0];
     } finally {
       done.abort();
     }
@@ -225,7 +229,7 @@ export class LocalSystem {
   /** After every change, so that `down` finds all processes even if this one is killed, and Prometheus all metrics. */
   #record(): void {
     const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
-      const kind: RecordedProcess['kind'] = appId === 'gateway' ? 'gateway' : 'stage';
+      const kind: RecordedProcess['kind'] = appId === GATEWAY ? 'gateway' : 'stage';
       return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];
     });
     const telemetry = this.#telemetry;
@@ -241,31 +245,34 @@ export class LocalSystem {
       this.#members.map(({ appId, replica, healthPort, sidecar, ports }) => ({
         appId,
         replica,
-        metricsPort: appId === 'gateway' ? this.#port : healthPort,
+        modelName: modelOf(this.#options, appId).modelName,
+        metricsPort: appId === GATEWAY ? this.#port : healthPort,
         sidecarMetricsPort: sidecar === null ? null : ports.metrics,
       })),
     );
   }
 
   #environment(app: AppEntry): Record<string, string> {
-    const { served, modelName, split, daprd, env } = this.#options;
+    const { daprd, env } = this.#options;
     const jaeger = this.#telemetry?.urls.jaeger ?? null;
     return {
       ...this.#telemetry?.environment,
       ...(jaeger !== null && { LAYERMESH_TRACE_URL: `${jaeger}/trace/{trace}` }),
       ...env,
-      ...served,
-      LAYERMESH_SPLIT: split.join(','),
+      ...stageVariables(modelOf(this.#options, app.appId)),
       LAYERMESH_MESH: daprd === null ? 'direct' : 'dapr',
       LAYERMESH_REGISTRY_DIR: this.folder.registry,
       LAYERMESH_MESH_TOKEN: this.#meshToken,
-      ...(app.appId === 'gateway' && { LAYERMESH_PORT: String(this.#port), LAYERMESH_MODEL_NAME: modelName }),
+      ...(app.appId === GATEWAY && {
+        LAYERMESH_PORT: String(this.#port),
+        ...gatewayVariables(this.#options),
+      }),
     };
   }
 
   async #stop(): Promise<void> {
     for (const gateways of [true, false]) {
-      const members = this.#members.filter(({ appId }) => (appId === 'gateway') === gateways);
+      const members = this.#members.filter(({ appId }) => (appId === GATEWAY) === gateways);
       await Promise.all(members.map(({ service }) => service.stop(STOP_GRACE_MS)));
     }
     await Promise.all(this.#members.map((member) => member.stopSidecar()));

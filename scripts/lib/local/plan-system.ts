@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
+import { MESH_NAME, stageId, stageIds } from '../../../services/lib/config/app-id.js';
 import { read } from '../../../services/lib/config/environment.js';
-import { gateway, timed } from '../../../services/lib/config/variables.js';
+import { model as modelVariables } from '../../../services/lib/config/gateway-variables.js';
+import { timed } from '../../../services/lib/config/variables.js';
 import { CostModel } from '../../../services/lib/engine/timed/cost-model.js';
 import { deviceProfile } from '../../../services/lib/engine/timed/device-profile.js';
 import { modelShape } from '../../../services/lib/model/shapes/model-shape.js';
@@ -9,6 +11,8 @@ import type { ModelConfig } from '../../../services/lib/model/types.js';
 import { evenSplit, parseSplit, stageRanges } from '../../../services/lib/model/split.js';
 import { ensureDaprdStep } from './daprd.js';
 import type { SystemOptions } from './local-system.js';
+import type { FurtherModel, SystemModel } from './system-models.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { locateModel, prepare } from '../model/prepare.js';
 import { engineEnvironment, parseReplicaCounts, requireStages, type ReplicaCounts } from '../cli/options.js';
 import { readRunFile, type RunFile } from './run-file.js';
@@ -31,18 +35,39 @@ export async function planSystem(
   const env = environmentOf(options);
   const runFile = await readRunFile();
   const engine = engineEnvironment(options);
-  const [daprd, model] = await Promise.all([
+  const [model, ...further] = [options.model].flat();
+  if (further.length > 0 && options.engine === 'timed') {
+    throw new ServingError('invalid_config', 'an engine that only takes time serves one shape', {
+      hint: 'give --model with --engine onnx',
+    });
+  }
+  const [daprd, found] = await Promise.all([
     options.mesh === 'direct' ? null : findDaprd(signal),
-    options.engine === 'timed' ? findShape(engine) : findModel(options.model, precision, signal),
+    options.engine === 'timed' ? findShape(engine) : findModel(model, precision, signal),
   ]);
-  const { config, served, path } = model;
-  const split = chooseSplit(path === null ? options : { ...options, model: path }, config, runFile);
-  requireStages(replicas, split.length + 1);
-  return {
+  const systemModel = ({ config, served, path }: FoundModel, cut: Cut): SystemModel => ({
     served: { ...engine, ...served },
-    ...(options.engine === 'timed' && { startSeconds: longestStart(engine, split, replicas) }),
     modelName: path === null ? (runFile.gateway.env['LAYERMESH_MODEL_NAME'] ?? '') : basename(path),
-    split,
+    split: chooseSplit(path === null ? cut : { ...cut, model: path }, config, runFile),
+  });
+  const first = systemModel(found, options);
+  const furtherModels: FurtherModel[] = [];
+  const cut = options.stages === undefined ? {} : { stages: options.stages };
+  // One after the other: each is prepared with all processors.
+  for (const path of further) {
+    const next = systemModel(await findModel(path, precision, signal), cut);
+    furtherModels.push({ ...next, meshName: meshNameOf(next.modelName) });
+  }
+  const all = [{ ...first, meshName: '' }, ...furtherModels];
+  requireDifferentNames(all);
+  requireStages(
+    replicas,
+    all.flatMap(({ meshName, split }) => stageIds(meshName, split.length + 1)),
+  );
+  return {
+    ...first,
+    ...(furtherModels.length > 0 && { furtherModels }),
+    ...(options.engine === 'timed' && { startSeconds: longestStart(engine, first.split, replicas) }),
     replicas,
     daprd,
     ...(port !== undefined && { port }),
@@ -60,7 +85,7 @@ function environmentOf({
   insecure = false,
 }: Partial<UpOptions>): Record<string, string> {
   const aliases = { LAYERMESH_MODEL_ALIASES: alias.join(',') };
-  read(gateway.pick({ LAYERMESH_MODEL_ALIASES: true }), aliases);
+  read(modelVariables.pick({ LAYERMESH_MODEL_ALIASES: true }), aliases);
   return {
     ...(kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(kvTokens) }),
     ...(threads !== undefined && { LAYERMESH_THREADS: String(threads) }),
@@ -69,6 +94,30 @@ function environmentOf({
     ...(insecure && { LAYERMESH_INSECURE: '1' }),
   };
 }
+
+/** What the stages of a model are called before `-stage-0`: its name, as far as that can stand in a name of DNS. */
+export function meshNameOf(modelName: string): string {
+  const plain = modelName
+    .toLowerCase()
+    .replace(/\.gguf$/, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 32)
+    .replace(/^[^a-z]+|-+$/g, '');
+  return MESH_NAME.test(plain) ? plain : 'model';
+}
+
+/** Throws `invalid_config` for two models that could not be told apart, by clients or by their stages. */
+function requireDifferentNames(models: readonly FurtherModel[]): void {
+  for (const names of [models.map(({ modelName }) => modelName), models.map(({ meshName }) => meshName)]) {
+    const double = names.find((name, index) => names.indexOf(name) !== index);
+    if (double === undefined) continue;
+    throw new ServingError('invalid_config', `two models would be called "${double}"`, {
+      hint: 'rename the file or the folder of one',
+    });
+  }
+}
+
+type Cut = Pick<UpOptions, 'split' | 'stages'>;
 
 interface FoundModel {
   /** Null of the demo model. */
@@ -103,7 +152,7 @@ function longestStart(
   const config = modelShape(set.LAYERMESH_SHAPE);
   const device = deviceProfile(set.LAYERMESH_DEVICE);
   const costs = stageRanges(split, config.layers).map((range) => new CostModel(config, device, range));
-  const pods = costs.reduce((sum, _, stage) => sum + (replicas.get(`stage-${stage}`) ?? 1), 0);
+  const pods = costs.reduce((sum, _, stage) => sum + (replicas.get(stageId('', stage)) ?? 1), 0);
   const { LAYERMESH_START: start, LAYERMESH_STORAGE_GBPS: storage, LAYERMESH_DILATE: dilation } = set;
   if (start === 'none') return 0;
   return dilation * Math.max(...costs.map((cost) => cost.startSeconds(start, pods, storage)));
@@ -129,7 +178,7 @@ function findTelemetry(): TelemetryPrograms {
 
 /** The boundaries asked for; else those of the run file for its own model, and as many stages of even cost for others. */
 export function chooseSplit(
-  { model, split, stages }: Pick<UpOptions, 'model' | 'split' | 'stages'>,
+  { model, split, stages }: Cut & { readonly model?: string | undefined },
   config: ModelConfig,
   runFile: RunFile,
 ): number[] {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { GATEWAY, stageId } from '../../../services/lib/config/app-id.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { repositoryRoot } from '../repository.js';
 
@@ -45,24 +46,22 @@ export function parseRunFile(text: string, directory: string): RunFile {
   if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
   const { common, apps } = parsed.data;
   const entries = apps.map((each) => toEntry(each, common, directory));
-  const gateway = entries.find(({ appId }) => appId === 'gateway');
+  const gateway = entries.find(({ appId }) => appId === GATEWAY);
   const stages = entries.filter((entry) => entry !== gateway);
   if (gateway === undefined) throw invalid('no app has the appID gateway');
-  if (!stages.every(({ appId }, index) => appId === stageId(index))) {
+  if (!stages.every(({ appId }, index) => appId === stageId('', index))) {
     throw invalid('the apps beside the gateway are not stage-0, stage-1, … in order');
   }
   return { gateway, stages };
 }
 
-/** The app entries of `count` stages: those of the file, and copies of its last one for more. */
-export function entriesOfStages(stages: readonly AppEntry[], count: number): AppEntry[] {
+/** The app entries of `count` stages of a mesh: those of the file, and copies of its last one for more. */
+export function entriesOfStages(stages: readonly AppEntry[], count: number, meshName = ''): AppEntry[] {
   return Array.from({ length: count }, (_, index) => {
     const entry = stages[Math.min(index, stages.length - 1)]!;
-    return { ...entry, appId: stageId(index) };
+    return { ...entry, appId: stageId(meshName, index) };
   });
 }
-
-const stageId = (index: number): string => `stage-${index}`;
 
 function toEntry(entry: z.infer<typeof app>, common: z.infer<typeof shared>, directory: string) {
   const merged = { ...common, ...entry };

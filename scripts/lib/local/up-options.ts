@@ -7,7 +7,7 @@ import {
   engineOptions,
   type EngineOptions,
   meshOption,
-  modelOption,
+  modelsOption,
   portOption,
   precisionOption,
   stagesOption,
@@ -15,8 +15,9 @@ import {
 
 /** What `up` was asked for; what is undefined is for the run file or the service to decide. */
 export interface UpOptions extends EngineOptions {
-  readonly model?: string;
-  /** Further names of the model. */
+  /** The first is meant where a request names none. */
+  readonly model?: string | readonly string[];
+  /** Further names of the first model. */
   readonly alias?: readonly string[];
   readonly stages?: number;
   readonly split?: string;
@@ -37,11 +38,11 @@ export interface UpOptions extends EngineOptions {
 export function upCommand(action: (options: UpOptions) => Promise<void>): Command {
   const command = new Command('up')
     .description('Serves a model, split into layer services with a Dapr sidecar each, on this machine.')
-    .addOption(modelOption())
-    .option('--alias <name>', 'a further name of the model in the API; may be repeated', collect, [])
+    .addOption(modelsOption())
+    .option('--alias <name>', 'a further name of the (first) model in the API; may be repeated', collect, [])
     .addOption(stagesOption().conflicts('split'))
     .addOption(
-      new Option('--split <boundaries>', 'cut the model at these layers, such as 10,20').env(
+      new Option('--split <boundaries>', 'cut the (first) model at these layers, such as 10,20').env(
         'LAYERMESH_SPLIT',
       ),
     )

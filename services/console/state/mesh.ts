@@ -29,6 +29,12 @@ const LONGEST_PAUSE_MS = 10_000;
 /** The state comes every second: who is silent for so long is gone. */
 const SILENCE_MS = 8_000;
 
+/** Which model's mesh the page is about: that in its own address, or the gateway's first. */
+const about = (path: string): string => {
+  const model = new URLSearchParams(location.search).get('model');
+  return model === null ? path : `${path}?model=${encodeURIComponent(model)}`;
+};
+
 /** What an event of the stream says; the page's whole state of the mesh is made of them. */
 export function apply(event: { event?: string | undefined; id?: string | undefined; data: string }): void {
   const data: unknown = JSON.parse(event.data);
@@ -63,12 +69,12 @@ export async function listen(): Promise<never> {
     document.addEventListener('visibilitychange', hidden);
     try {
       heard();
-      const response = await call('topology/events', {
+      const response = await call(about('topology/events'), {
         right: 'operate',
         headers: lastId === undefined ? {} : { 'last-event-id': lastId },
         signal: silence.signal,
       });
-      load.set((await getJson<{ points: LoadPoint[] }>('load', silence.signal)).points);
+      load.set((await getJson<{ points: LoadPoint[] }>(about('load'), silence.signal)).points);
       for await (const event of eventsOf(response)) {
         heard();
         pause = FIRST_PAUSE_MS;

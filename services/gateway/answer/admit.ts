@@ -27,7 +27,7 @@ export async function admit(
 ): Promise<RequestPermit> {
   const cost = costOf({ prompts, settings });
   const settle = tenant?.reserve(cost);
-  demand.asked(choices);
+  const leaveQueue = demand.asked(choices);
   try {
     const permit = await admission.acquire(choices.length, signal, settings.priority);
     return {
@@ -40,6 +40,8 @@ export async function admit(
   } catch (error) {
     settle?.(0);
     throw error;
+  } finally {
+    leaveQueue();
   }
 }
 

@@ -19,8 +19,6 @@ export interface DemandMeterOptions {
   readonly stages: readonly string[];
   readonly totals: () => readonly ReplicaTotals[];
   readonly occupation: () => Occupation;
-  /** Requests that wait for admission. */
-  readonly queued: () => number;
   /** A monotonic clock, seconds. */
   readonly now?: () => number;
 }
@@ -45,6 +43,7 @@ export class DemandMeter {
   /** A request, as they are of late. */
   #typical: Work = NO_WORK;
   #unlearned: Work = NO_WORK;
+  #queued = 0;
   #learnedAt: number;
 
   constructor(options: DemandMeterOptions) {
@@ -54,8 +53,8 @@ export class DemandMeter {
     this.#stages = new Map(options.stages.map((stage) => [stage, { cost: new StageCost(), peak: null }]));
   }
 
-  /** Choices have come; whether they will be let in is not known yet. */
-  asked(choices: Asked): void {
+  /** Choices have come. They are queued until the function that it returns is called: they are let in, or have given up. */
+  asked(choices: Asked): () => void {
     for (const { prompt, maxTokens } of choices) {
       const share = this.#answered ?? Math.min(1, TYPICAL_ANSWER / maxTokens);
       const work = { requests: 1, prompt: prompt.length, output: maxTokens * share };
@@ -63,6 +62,13 @@ export class DemandMeter {
       const isFirst = this.#typical.requests === 0;
       this.#typical = isFirst ? work : plus(times(this.#typical, 1 - SMOOTHING), times(work, SMOOTHING));
     }
+    this.#queued += choices.length;
+    return () => (this.#queued -= choices.length);
+  }
+
+  /** Choices that wait for admission. */
+  get queued(): number {
+    return this.#queued;
   }
 
   /** They have their routes. */
@@ -89,7 +95,7 @@ export class DemandMeter {
     const now = this.#now();
     const { stages, running, waiting, kvTokens } = this.#options.occupation();
     if (now - this.#learnedAt >= LEARN_SECONDS) this.#learn(stages, running, now);
-    const queued = times(this.#typical, this.#options.queued());
+    const queued = times(this.#typical, this.#queued);
     const demand = {
       arriving: this.#arriving(now),
       waiting: plus(queued, times(this.#typical, waiting)),
@@ -126,7 +132,7 @@ export class DemandMeter {
   /** Whether anything runs or waits, so that every stage is needed. */
   get active(): boolean {
     const { running, waiting } = this.#options.occupation();
-    return running + waiting + this.#options.queued() > 0;
+    return running + waiting + this.#queued > 0;
   }
 
   #serve(work: Work): void {

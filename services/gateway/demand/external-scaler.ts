@@ -23,6 +23,9 @@ const MAX_STREAMS = 256;
 /** Between two looks whether a stream is to be told something. */
 const LOOK_MS = 250;
 
+/** Of one model's stages. */
+type Demand = Pick<DemandMeter, 'demanded' | 'has' | 'active'>;
+
 type ActiveStream = grpc.ServerWritableStream<ScaledObjectRef, IsActiveResponse>;
 
 export interface ExternalScaler {
@@ -33,31 +36,32 @@ export interface ExternalScaler {
 
 /**
  * Serves KEDA's `externalscaler.ExternalScaler` on `host:port` (port 0: a free one): the number of `layermesh_demanded_replicas`,
- * held against 1 a replica, and whether anything runs or waits, which is when a stage at zero is started. A ScaledObject is about
+ * held against 1 a replica, and whether anything of its model runs or waits, which is when a stage at zero is started. A ScaledObject is about
  * the stage in its trigger's metadata, else about the one that it is named like; of any other it is told NOT_FOUND. Throws
  * `port_in_use`.
  */
 export async function serveExternalScaler(
   host: string,
   port: number,
-  demand: Pick<DemandMeter, 'demanded' | 'has' | 'active'>,
+  ...demands: readonly Demand[]
 ): Promise<ExternalScaler> {
-  /** With what each was last told. */
-  const streams = new Map<ActiveStream, boolean>();
-  const stageOf = (ref: ScaledObjectRef | undefined): string => {
+  /** With what each is about, and was last told. */
+  const streams = new Map<ActiveStream, { readonly demand: Demand; readonly told: boolean }>();
+  const meant = (ref: ScaledObjectRef | undefined): { stage: string; demand: Demand } => {
     const stage = ref?.scalerMetadata['stage'] ?? ref?.name ?? '';
-    if (demand.has(stage)) return stage;
+    const demand = demands.find((each) => each.has(stage));
+    if (demand !== undefined) return { stage, demand };
     throw refusal(
       grpc.status.NOT_FOUND,
       `there is no stage "${stage.slice(0, 64)}": metadata.stage must name one`,
     );
   };
   const tell = (): void => {
-    const { active } = demand;
-    for (const [stream, told] of streams) {
+    for (const [stream, { demand, told }] of streams) {
+      const { active } = demand;
       // Who takes nothing is told the last word once it does.
       if (stream.writableNeedDrain || told === active) continue;
-      streams.set(stream, active);
+      streams.set(stream, { demand, told: active });
       stream.write(create(IsActiveResponseSchema, { result: active }));
     }
   };
@@ -69,12 +73,12 @@ export async function serveExternalScaler(
   });
   server.addService(SERVICE, {
     isActive: unary(({ request }: { request: ScaledObjectRef }): IsActiveResponse => {
-      stageOf(request);
-      return create(IsActiveResponseSchema, { result: demand.active });
+      return create(IsActiveResponseSchema, { result: meant(request).demand.active });
     }),
     streamIsActive: (stream: ActiveStream): void => {
+      let demand: Demand;
       try {
-        stageOf(stream.request);
+        ({ demand } = meant(stream.request));
         if (streams.size >= MAX_STREAMS) {
           throw refusal(grpc.status.RESOURCE_EXHAUSTED, `there are ${MAX_STREAMS} streams already`);
         }
@@ -83,16 +87,16 @@ export async function serveExternalScaler(
         return;
       }
       for (const end of ['cancelled', 'error', 'close']) stream.on(end, () => streams.delete(stream));
-      streams.set(stream, demand.active);
+      streams.set(stream, { demand, told: demand.active });
       stream.write(create(IsActiveResponseSchema, { result: demand.active }));
     },
     getMetricSpec: unary(({ request }: { request: ScaledObjectRef }): GetMetricSpecResponse => {
-      stageOf(request);
+      meant(request);
       const spec = { metricName: METRIC, targetSize: 1n, targetSizeFloat: 1 };
       return create(GetMetricSpecResponseSchema, { metricSpecs: [spec] });
     }),
     getMetrics: unary(({ request }: { request: GetMetricsRequest }): GetMetricsResponse => {
-      const stage = stageOf(request.scaledObjectRef);
+      const { stage, demand } = meant(request.scaledObjectRef);
       if (request.metricName !== METRIC) {
         throw refusal(grpc.status.NOT_FOUND, `the only metric is ${METRIC}`);
       }

@@ -42,6 +42,8 @@ export interface Generation {
 
 export interface Topology {
   readonly model: string;
+  /** All of the gateway, where it serves several; one is asked for by `?model=`. */
+  readonly models?: readonly string[];
   /** Only where it only takes time: `timed (…)`. */
   readonly engine?: string;
   readonly precision: string;

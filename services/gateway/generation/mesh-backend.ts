@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
+import { parseStageId, stageIds } from '../../lib/config/app-id.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import type { Identity } from '../../lib/mesh/identity.js';
@@ -14,7 +15,7 @@ import type { Backend, GenerateRequest, Generation, Topology } from './backend.j
 import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
 import { chunkRows, Outbox, type Leg } from './leg.js';
 import { MeshGeneration } from './mesh-generation.js';
-import { appIdOf, linkOf, topologyOf, totalsOf, type ReplicaLink } from './mesh-view.js';
+import { linkOf, topologyOf, totalsOf, type ReplicaLink } from './mesh-view.js';
 import type { RerouteReason } from '../telemetry/metrics.js';
 import type { Occupation } from '../demand/demand-meter.js';
 import { fillOf } from '../demand/stage-cost.js';
@@ -27,6 +28,8 @@ import { onSomeRoute, pickRoute } from '../routing/router.js';
 
 export interface MeshBackendOptions {
   readonly mesh: Mesh;
+  /** In the app-ids of the stages; nothing by default. */
+  readonly meshName?: string;
   readonly identity: Identity;
   readonly model: string;
   /** Null of one that computes. */
@@ -75,10 +78,12 @@ export class MeshBackend implements Backend {
 
   constructor(options: MeshBackendOptions) {
     this.#options = options;
-    this.#stages = options.ranges.map((_, index) => this.#linkTo(appIdOf(index)));
+    const { meshName = '', ranges } = options;
+    this.#stages = stageIds(meshName, ranges.length).map((appId) => this.#linkTo(appId));
     this.#routes = new RouteChooser(
       () => this.#links(),
       () => this.#generations.values(),
+      meshName,
     );
     this.#queue = new RoomQueue(options.patienceMs);
     this.#progress = new RouteProgress(options.stepTimeoutMs);
@@ -135,7 +140,7 @@ export class MeshBackend implements Backend {
     if (this.#draining) return 'the gateway is stopping';
     if (this.#isStarting) return null; // Requests are what starts it.
     try {
-      pickRoute(this.#links(), () => 0);
+      pickRoute(this.#links(), () => 0, [], this.#options.meshName);
       return null;
     } catch (error) {
       return [ServingError.from(error).message, ...this.warnings()].join('; ');
@@ -161,11 +166,10 @@ export class MeshBackend implements Backend {
     return this.#links().flat().map(linkOf);
   }
 
-  /** A replica has opened a stream to us, for us to call it there. */
+  /** A replica has opened a stream to us, for us to call it there; who is none of the stages is refused by any. */
   invited(stream: MessageStream, invite: Hello): void {
-    const index = this.#stages.findIndex((_, each) => appIdOf(each) === invite.appId);
-    // Whoever is none of the stages is refused by any.
-    void this.#stages[Math.max(0, index)]!.invited(stream, invite);
+    const { index = 0 } = parseStageId(invite.appId) ?? {};
+    void (this.#stages[index] ?? this.#stages[0]!).invited(stream, invite);
   }
 
   /** Not ready from now on, so that nobody sends more; what is asked nevertheless is still answered. */

@@ -1,14 +1,14 @@
 import { NO_STEPS } from '../../lib/wire/step-totals.js';
+import { stageId } from '../../lib/config/app-id.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import type { Identity } from '../../lib/mesh/identity.js';
 import { ownsHead, type LayerRange } from '../../lib/model/split.js';
 import type { ReplicaTotals } from '../report/totals-log.js';
 import type { Topology } from './backend.js';
 
-export const appIdOf = (stage: number): string => `stage-${stage}`;
-
 interface Served {
   readonly model: string;
+  readonly meshName?: string;
   /** Null of one that computes. */
   readonly engine?: string | null;
   readonly identity: Identity;
@@ -17,7 +17,7 @@ interface Served {
 
 /** The stages and their replicas as the links to them, stage by stage, last told. */
 export function topologyOf(
-  { model, engine, identity, ranges }: Served,
+  { model, meshName = '', engine, identity, ranges }: Served,
   links: readonly (readonly CallerLink[])[],
 ): Topology {
   return {
@@ -26,7 +26,7 @@ export function topologyOf(
     precision: identity.plan.precision,
     split: identity.plan.split,
     stages: ranges.map((range, index) => ({
-      app_id: appIdOf(index),
+      app_id: stageId(meshName, index),
       start: range.start,
       end: range.end,
       head: ownsHead(range),

@@ -1,7 +1,7 @@
 import express, { type Express, type RequestHandler } from 'express';
 import { metricsPage } from '../../lib/telemetry/metrics.js';
 import type { Gateway } from './gateway.js';
-import { requireOperator, requireOwnModel, requireTenant } from './middleware/authenticate.js';
+import { requireOperator, requireTenant } from './middleware/authenticate.js';
 import { knowDialect } from './middleware/dialects.js';
 import { countFailures, noRoute, respondWithError } from './middleware/errors.js';
 import { jsonBody } from './middleware/json-body.js';
@@ -42,7 +42,8 @@ const INFERENCE_ROUTES = [
 export function createApp(gateway: Gateway): Express {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(requestId, knowDialect);
-  if (typeof gateway.model.engine === 'string') app.use(engineHeader(gateway.model.engine));
+  const engines = new Set(gateway.models.all.flatMap(({ model }) => model.engine ?? []));
+  if (engines.size > 0) app.use(engineHeader([...engines].join(', ')));
   app.use(knownHost(gateway.host, gateway.allowedHosts));
   if (gateway.corsOrigins.length > 0) app.use(crossOrigin(gateway.corsOrigins));
 
@@ -56,11 +57,11 @@ export function createApp(gateway: Gateway): Express {
   app.get('/topology', topology(gateway));
   app.get('/report', report(gateway));
   app.get('/metrics', metricsPage(gateway.metrics.registry));
-  app.use(watchRoutes(gateway.watch));
+  app.use(watchRoutes(gateway));
 
   app.use(requireTenant(gateway.keys));
-  for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.inferences.tracer, route));
-  app.use(jsonBody(gateway.limits.bodyBytes), requireOwnModel(gateway.model));
+  for (const route of INFERENCE_ROUTES) app.use(route, traceRequests(gateway.tracer, route));
+  app.use(jsonBody(gateway.limits.bodyBytes));
 
   app.post('/v1/chat/completions', chatCompletions(gateway));
   app.post('/v1/completions', completions(gateway));

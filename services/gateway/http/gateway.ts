@@ -1,22 +1,16 @@
+import type { Tracer } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { Secret } from '../../lib/config/environment.js';
-import type { ModelText } from '../../lib/model/text/encode-chat.js';
 import { OwedTotal, type EventStreamOptions } from '../../lib/openai/event-stream.js';
 import type { MaxTokensPolicy } from '../../lib/openai/fit-context.js';
-import type { ServedModel } from '../../lib/openai/served-model.js';
 import type { Admission } from '../admission.js';
-import type { Backend } from '../generation/backend.js';
-import type { Inferences } from '../telemetry/request-trace.js';
+import type { ModelDirectory } from '../models/model-directory.js';
 import type { GatewayMetrics } from '../telemetry/metrics.js';
 import type { KeyRing } from '../keys/key-ring.js';
-import type { DemandMeter } from '../demand/demand-meter.js';
 import type { BackgroundResponses } from '../responses/background.js';
 import type { ResponseStore } from '../responses/response-store.js';
-import type { Reporter } from '../report/reporter.js';
-import type { ConstraintSources } from '../text/constraint-sources.js';
-import type { Watch } from './routes/watch.js';
-import type { TextLimit } from '../text/text-task.js';
-import type { TextWork } from '../text/text-work.js';
+import type { RequestLog } from '../watch/request-log.js';
+import type { ResultFiles } from '../watch/result-files.js';
 
 export interface HttpLimits extends EventStreamOptions {
   /** Larger request bodies are refused, bytes. */
@@ -24,7 +18,7 @@ export interface HttpLimits extends EventStreamOptions {
 }
 
 /**
- * A body is bounded by what can fit the context, with room for several prompts and for JSON: it is parsed on the event
+ * A body is bounded by what can fit the longest context, with room for several prompts and for JSON: it is parsed on the event
  * loop, 4 MiB in 20 to 50 ms.
  */
 export function limitsFor(contextLength: number): HttpLimits {
@@ -49,21 +43,16 @@ export interface Gateway {
   readonly keys: KeyRing | null;
   /** Of who may see how the mesh is and does; null: everyone. */
   readonly operatorKey: Secret | null;
-  readonly backend: Backend;
-  readonly text: ModelText;
-  readonly textWork: Pick<TextWork, 'run'>;
-  readonly constraintSources: Pick<ConstraintSources, 'of'>;
-  /** Above which a prompt is refused unseen; null where that cannot be told. */
-  readonly textLimit: TextLimit | null;
-  readonly model: ServedModel;
+  readonly models: ModelDirectory;
   readonly admission: Admission;
   readonly metrics: GatewayMetrics;
-  readonly inferences: Inferences;
-  readonly demand: Pick<DemandMeter, 'asked' | 'began' | 'ended'>;
+  readonly tracer: Tracer;
   readonly responses: ResponseStore;
   readonly background: Pick<BackgroundResponses, 'run' | 'cancel'>;
-  readonly reporter: Pick<Reporter, 'report'>;
-  readonly watch: Watch;
+  readonly requests: Pick<RequestLog, 'summaries' | 'find'>;
+  readonly results: Pick<ResultFiles, 'list' | 'pathOf'>;
+  /** Such as `http://127.0.0.1:16686/trace/{trace}`; null where traces are nowhere to be seen. */
+  readonly traceUrl: string | null;
   /** Whether `GET /` is the console. */
   readonly console: boolean;
   readonly log: Pick<Logger, 'error'>;

@@ -7,6 +7,7 @@ import { allOrAbort, type RunningChoice } from '../answer/running-choice.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 import { serverTiming } from '../telemetry/timings.js';
 import { abortOnDisconnect } from './abort-on-disconnect.js';
+import type { Serving } from '../models/serving.js';
 import type { Gateway, HttpLimits } from './gateway.js';
 import { dialectOf } from './middleware/dialects.js';
 
@@ -15,20 +16,19 @@ import { dialectOf } from './middleware/dialects.js';
  * HTTP status.
  */
 export async function respond(
-  gateway: Gateway,
+  { limits }: Gateway,
+  serving: Serving,
   response: Response,
   plan: GenerationPlan,
   trace: RequestTrace,
 ): Promise<void> {
-  await runPlan(gateway, plan, trace, abortOnDisconnect(response), (running) => {
+  await runPlan(serving, plan, trace, abortOnDisconnect(response), (running) => {
     response.setHeader('x-layermesh-route', running.route);
     response.setHeaders(new Map(Object.entries(plan.tenant?.headers ?? {})));
     if (plan.prompts.some(({ clamped }) => clamped)) {
       response.setHeader('x-layermesh-max-tokens', plan.prompts.map(({ maxTokens }) => maxTokens).join(', '));
     }
-    return plan.settings.stream
-      ? streamAnswer(response, running, gateway.limits)
-      : sendAnswer(response, running);
+    return plan.settings.stream ? streamAnswer(response, running, limits) : sendAnswer(response, running);
   });
 }
 

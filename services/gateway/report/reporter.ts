@@ -8,7 +8,13 @@ import { RoundLog } from './round-log.js';
 import { TotalsLog, type ReplicaTotals } from './totals-log.js';
 
 export interface ReporterOptions {
-  readonly model: { readonly name: string; readonly split: readonly number[]; readonly costs: LayerCosts };
+  readonly model: {
+    readonly name: string;
+    /** App-ids, stage 0 first. */
+    readonly stages: readonly string[];
+    readonly split: readonly number[];
+    readonly costs: LayerCosts;
+  };
   /** What every replica has done so far. */
   readonly totals: () => readonly ReplicaTotals[];
   /** KV room now. */
@@ -46,11 +52,14 @@ export class Reporter {
     this.#totals.add(this.#options.totals(), now());
     const totals = this.#totals.window(seconds);
     if (totals === null) throw nothing('the replicas have just changed');
-    const stages = [...model.split, null].map((_, index) => `stage-${index}`);
     const rounds = this.#rounds.window(Math.round(totals.seconds), now());
     if (rounds.decode.rounds === 0)
       throw nothing(`no tokens in the last ${totals.seconds.toFixed(0)} seconds`);
-    return reportOf(measure(stages, totals.seconds, rounds, totals.replicas), model, this.#options.room());
+    return reportOf(
+      measure(model.stages, totals.seconds, rounds, totals.replicas),
+      model,
+      this.#options.room(),
+    );
   }
 
   close(): void {

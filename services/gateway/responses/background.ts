@@ -5,9 +5,11 @@ import type { ResponseObject } from '../../lib/openai/responses/format.js';
 import type { GenerationPlan } from '../answer/choice.js';
 import { runPlan, wholeAnswer, type PlanRunner } from '../answer/run-plan.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
-import type { KeptResponse, ResponseStore } from './response-store.js';
+import type { GatewayMetrics } from '../telemetry/metrics.js';
+import { isOver, type KeptResponse, type ResponseStore } from './response-store.js';
+import type { Runners } from './runners.js';
 
-/** Between two looks whether another gateway was asked to cancel it, ms. */
+/** Between two looks whether another gateway has ended it, ms. */
 const LOOK_MS = 1_000;
 
 /**
@@ -16,28 +18,32 @@ const LOOK_MS = 1_000;
  */
 export class BackgroundResponses {
   readonly #store: ResponseStore;
-  readonly #runner: PlanRunner;
+  readonly #runners: Pick<Runners, 'id' | 'list'>;
+  readonly #metrics: Pick<GatewayMetrics, 'failure'>;
   readonly #log: Pick<Logger, 'error'>;
   readonly #lookMs: number;
   readonly #running = new Map<string, { controller: AbortController; over: Promise<void> }>();
 
   constructor(
     store: ResponseStore,
-    runner: PlanRunner,
+    runners: Pick<Runners, 'id' | 'list'>,
+    metrics: Pick<GatewayMetrics, 'failure'>,
     log: Pick<Logger, 'error'>,
     { lookMs = LOOK_MS } = {},
   ) {
     this.#store = store;
-    this.#runner = runner;
+    this.#runners = runners;
+    this.#metrics = metrics;
     this.#log = log;
     this.#lookMs = lookMs;
   }
 
   /**
-   * Runs a plan, whose format makes the response, and keeps what becomes of it. `begun` is called once it waits for its place
+   * Runs a plan on a model, by whose format it makes the response, and keeps what becomes of it. `begun` is called once it waits for its place
    * or has it; where there is none to wait for, nothing is kept and this throws. Later it throws no more.
    */
   async run(
+    model: PlanRunner,
     kept: KeptResponse,
     plan: GenerationPlan,
     trace: RequestTrace,
@@ -45,9 +51,10 @@ export class BackgroundResponses {
   ): Promise<void> {
     const { id } = kept.response;
     const queued = { ...kept.response, status: 'queued' } as const;
-    await this.#store.put({ ...kept, response: queued });
+    await this.#runners.list();
+    await this.#store.put({ ...kept, response: queued, runner: this.#runners.id });
     const controller = new AbortController();
-    const ran = this.#answer(id, plan, trace, controller);
+    const ran = this.#answer(model, id, plan, trace, controller);
     try {
       await Promise.race([ran, setImmediate()]);
     } catch (error) {
@@ -73,9 +80,9 @@ export class BackgroundResponses {
         hint: 'close the connection to end any other',
       });
     }
-    const ended = await this.#change(id, { status: 'cancelled' });
+    const ended = await this.#store.change(id, { status: 'cancelled' });
     this.#running.get(id)?.controller.abort(CANCELLED);
-    return ended ?? response;
+    return ended?.response ?? response;
   }
 
   /** Resolves when none runs any more. */
@@ -92,14 +99,15 @@ export class BackgroundResponses {
 
   /** Resolves with the whole response. */
   async #answer(
+    model: PlanRunner,
     id: string,
     plan: GenerationPlan,
     trace: RequestTrace,
     controller: AbortController,
   ): Promise<ResponseObject> {
     let body!: ResponseObject;
-    await runPlan(this.#runner, plan, trace, controller, async (running) => {
-      await this.#change(id, { status: 'in_progress' });
+    await runPlan(model, plan, trace, controller, async (running) => {
+      await this.#store.change(id, { status: 'in_progress' });
       const answer = await wholeAnswer(running);
       body = answer.body as ResponseObject;
       return answer.finished;
@@ -110,41 +118,36 @@ export class BackgroundResponses {
   async #keepEnd(id: string, ran: Promise<ResponseObject>, controller: AbortController): Promise<void> {
     const looking = setInterval(() => void this.#look(id, controller), this.#lookMs).unref();
     try {
-      await this.#change(id, await ran);
+      await this.#store.change(id, await ran);
     } catch (reason) {
-      if (reason === CANCELLED) this.#runner.metrics.failure.inc({ reason: 'client_disconnected' });
+      if (reason === CANCELLED) this.#metrics.failure.inc({ reason: 'client_disconnected' });
       else await this.#fail(id, ServingError.from(reason));
     } finally {
       clearInterval(looking);
     }
   }
 
-  /** Whether it was cancelled, or deleted, elsewhere. A store that cannot be reached does not end it. */
+  /**
+   * Whether it was cancelled or deleted elsewhere, or this process was held for dead. A store that cannot be reached does not
+   * end it.
+   */
   async #look(id: string, controller: AbortController): Promise<void> {
-    const status = await this.#store.statusOf(id).catch(() => 'in_progress');
-    if (status === null || status === 'cancelled') controller.abort(CANCELLED);
+    const status = await this.#store.statusOf(id).catch(() => 'in_progress' as const);
+    if (status === null || isOver({ status })) controller.abort(CANCELLED);
   }
 
   async #fail(id: string, error: ServingError): Promise<void> {
     const { code, kind } = error;
-    this.#runner.metrics.failure.inc({ reason: code });
+    this.#metrics.failure.inc({ reason: code });
     if (kind.http >= 500) this.#log.error({ err: error.cause ?? error, code, response: id }, error.message);
     const message = code === 'internal' ? 'internal error' : error.message;
-    await this.#change(id, { status: 'failed', error: { code, message } }).catch((reason: unknown) =>
-      this.#log.error({ err: reason, response: id }, 'what became of a response could not be kept'),
-    );
-  }
-
-  /** Where it is not over yet: the first end is the one that counts. Null where it is gone. */
-  async #change(id: string, change: Partial<ResponseObject>): Promise<ResponseObject | null> {
-    const kept = await this.#store.update(id, (current) =>
-      isOver(current.response) ? current : { ...current, response: { ...current.response, ...change } },
-    );
-    return kept?.response ?? null;
+    await this.#store
+      .change(id, { status: 'failed', error: { code, message } })
+      .catch((reason: unknown) =>
+        this.#log.error({ err: reason, response: id }, 'what became of a response could not be kept'),
+      );
   }
 }
 
-const isOver = ({ status }: ResponseObject): boolean => status !== 'queued' && status !== 'in_progress';
-
-/** By whoever asked for it; that it is so is kept already. */
+/** By whoever asked for it, or because it was given up elsewhere; that it is so is kept already. */
 const CANCELLED = new Error('the response was cancelled');

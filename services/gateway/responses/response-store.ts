@@ -2,6 +2,7 @@ import { ServingError } from '../../lib/errors/serving-error.js';
 import type { PassingDocuments } from '../../lib/mesh/types.js';
 import type { ResponseObject, ResponseStatus } from '../../lib/openai/responses/format.js';
 import type { Item } from '../../lib/openai/responses/items.js';
+import type { Runners } from './runners.js';
 
 /** A response, and the conversation that it goes on with: whoever comes back to it needs no earlier one. */
 export interface KeptResponse {
@@ -11,6 +12,8 @@ export interface KeptResponse {
   readonly input: readonly Item[];
   /** What had been said and done before its input. */
   readonly before: readonly Item[];
+  /** The process that runs it in the background. */
+  readonly runner?: string;
 }
 
 /** More would be dear to read again with each turn, and more than a context holds. */
@@ -20,16 +23,25 @@ const ID = /^resp_[0-9a-f]{32}$/;
 /** The responses of all gateways, in the state store, until their time has passed. */
 export class ResponseStore {
   readonly #documents: PassingDocuments;
+  readonly #runners: Pick<Runners, 'lives'>;
 
-  constructor(documents: PassingDocuments) {
+  constructor(documents: PassingDocuments, runners: Pick<Runners, 'lives'>) {
     this.#documents = documents;
+    this.#runners = runners;
   }
 
-  /** Throws `response_not_found`, for those of others too, and `sidecar_missing`. */
+  /**
+   * One that nobody runs any more, for the gateway is gone, has failed from now on. Throws `response_not_found`, for those of
+   * others too, and `sidecar_missing`.
+   */
   async find(id: string, owner: string | null, param = 'response_id'): Promise<KeptResponse> {
     const found = ID.test(id) ? await this.#documents.read(keyOf(id)) : null;
     const kept = found?.value as KeptResponse | undefined;
-    if (kept?.owner === owner) return kept;
+    if (kept?.owner === owner) {
+      const { runner, response } = kept;
+      if (isOver(response) || runner === undefined || (await this.#runners.lives(runner))) return kept;
+      return (await this.change(id, { status: 'failed', error: RUNNER_GONE })) ?? kept;
+    }
     throw new ServingError('response_not_found', `the response ${JSON.stringify(id)} does not exist`, {
       param,
     });
@@ -69,6 +81,13 @@ export class ResponseStore {
     throw conflict(id);
   }
 
+  /** Where it is not over yet: the first end is the one that counts. Null where it is gone. */
+  change(id: string, change: Partial<ResponseObject>): Promise<KeptResponse | null> {
+    return this.update(id, (kept) =>
+      isOver(kept.response) ? kept : { ...kept, response: { ...kept.response, ...change } },
+    );
+  }
+
   /** Throws as `find` does. */
   async delete(id: string, owner: string | null): Promise<void> {
     await this.find(id, owner);
@@ -76,7 +95,12 @@ export class ResponseStore {
   }
 }
 
-/** At most two write the same: who runs it and who cancels it. */
+export const isOver = ({ status }: Pick<ResponseObject, 'status'>): boolean =>
+  status !== 'queued' && status !== 'in_progress';
+
+const RUNNER_GONE = { code: 'stream_broken', message: 'the gateway that ran it is gone' } as const;
+
+/** Who writes the same are its runner, who cancels it, and those who find the runner gone. */
 const MAX_ATTEMPTS = 5;
 
 const conflict = (id: string): ServingError =>

@@ -22,14 +22,20 @@ const AVOIDED = 1e6;
 export class RouteChooser<Link extends Candidate> {
   readonly #stages: () => readonly (readonly Link[])[];
   readonly #occupants: () => Iterable<Occupant<Link>>;
+  readonly #meshName: string;
   readonly #prefixes = new PrefixIndex<Link>();
   /** What left each replica since the status with which it is remembered. */
   readonly #left = new WeakMap<Link, { status: Link['status']; tokens: number }>();
 
   /** `stages`: links to the replicas of each stage, stage 0 first; `occupants`: what runs. Both as of the call. */
-  constructor(stages: () => readonly (readonly Link[])[], occupants: () => Iterable<Occupant<Link>>) {
+  constructor(
+    stages: () => readonly (readonly Link[])[],
+    occupants: () => Iterable<Occupant<Link>>,
+    meshName = '',
+  ) {
     this.#stages = stages;
     this.#occupants = occupants;
+    this.#meshName = meshName;
   }
 
   /**
@@ -43,7 +49,7 @@ export class RouteChooser<Link extends Candidate> {
       return loadOf(occupancy.sequences(link) + shunned, this.#prefixes.held(link, prefix) * PREFIX_BLOCK);
     };
     const running = Array.from(this.#occupants(), (occupant) => occupant.route);
-    const route = pickRoute(this.#stages(), load, running);
+    const route = pickRoute(this.#stages(), load, running, this.#meshName);
     const capacity = Math.min(...route.map(({ status }) => status.kvCapacity));
     if (length >= capacity) {
       const problem = `a sequence of ${length} tokens and more needs more than the KV room of ${capacity}`;

@@ -1,3 +1,4 @@
+import { stageId } from '../../lib/config/app-id.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 
@@ -30,6 +31,7 @@ export function pickRoute<Link extends Candidate>(
   stages: readonly (readonly Link[])[],
   load: (link: Link) => number,
   running: readonly (readonly Link[])[] = [],
+  meshName = '',
 ): Link[] {
   const candidates = stages.map((links, index) => {
     const counts = countsAt(running, index);
@@ -59,7 +61,7 @@ export function pickRoute<Link extends Candidate>(
   };
   const route = search(0, null, running);
   if (route !== null) return route;
-  throw new ServingError('stage_unavailable', `no replica of stage-${deepest} can be reached`);
+  throw new ServingError('stage_unavailable', `no replica of ${stageId(meshName, deepest)} can be reached`);
 }
 
 interface Ranked<Link> {

@@ -7,7 +7,7 @@ import { generationFields, validateGeneration, wholeNumber } from '../openai/gen
 import { arrayOf, invalidField, parseBody, unsupportedType } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
 import { readTools, type ToolUse } from '../openai/tools.js';
-import { requireModel, type ServedModel } from '../openai/served-model.js';
+import type { ServedModel } from '../openai/served-model.js';
 
 const rawBlock = z.looseObject({ type: z.string() });
 type RawBlock = z.infer<typeof rawBlock>;
@@ -66,7 +66,7 @@ const refused: RefusedFields = {
 /** The body of `POST /v1/messages`, checked. Throws a ServingError that names the field. */
 export function readMessagesRequest(body: unknown, model: ServedModel): ChatRequest {
   const raw = parseBody(rawMessagesRequest, body);
-  const prompt = readPrompt(raw, model);
+  const prompt = readPrompt(raw);
   const { toolUse } = prompt;
   const sampling = { ...pick(raw), stop: raw.stop_sequences };
   return { ...prompt, settings: validateGeneration(sampling, model, { form: formOf(raw), toolUse }) };
@@ -90,12 +90,11 @@ const pick = ({ max_tokens, stream, temperature, top_p, top_k }: z.infer<typeof 
 });
 
 /** The body of `POST /v1/messages/count_tokens`, checked. Throws a ServingError that names the field. */
-export const readCountRequest = (body: unknown, model: ServedModel): Omit<ChatRequest, 'settings'> =>
-  readPrompt(parseBody(rawCountRequest, body), model);
+export const readCountRequest = (body: unknown): Omit<ChatRequest, 'settings'> =>
+  readPrompt(parseBody(rawCountRequest, body));
 
 /** The assistant goes on with a last turn of its own. */
-function readPrompt(raw: z.infer<typeof rawCountRequest>, model: ServedModel): Omit<ChatRequest, 'settings'> {
-  requireModel(model, raw.model);
+function readPrompt(raw: z.infer<typeof rawCountRequest>): Omit<ChatRequest, 'settings'> {
   refuseFields(raw, refused);
   const turns = raw.messages.flatMap(turnsOf);
   const toolUse = toolUseOf(raw);

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { ServingError } from '../errors/serving-error.js';
+import { endingOf, parseStageId } from './app-id.js';
 import { isLoopback, read, type Environment, type Secret } from './environment.js';
+import * as gatewayVariables from './gateway-variables.js';
 import * as variables from './variables.js';
 
 export const cacheDirectory = (environment: Environment = process.env): string =>
@@ -71,7 +73,7 @@ export type KeysConfig =
 
 /** Who is let in, and by what. Throws where everyone would be who reaches the gateway, unless that was asked for. */
 function readAccess(environment: Environment, mesh: MeshConfig) {
-  const set = read(variables.access, environment);
+  const set = read(gatewayVariables.access, environment);
   const keys = readKeys(set.LAYERMESH_KEYS_FILE, set.LAYERMESH_KEYS_SECRET, mesh);
   const operatorKey = set.LAYERMESH_OPERATOR_KEY ?? null;
   const host = set.LAYERMESH_HOST;
@@ -100,11 +102,13 @@ export type ServedConfig = ReturnType<typeof readServed>;
 export type OnnxServed = Extract<ServedConfig, { engine: 'onnx' }>;
 export type TimedServed = Extract<ServedConfig, { engine: 'timed' }>;
 
-export function readServed(environment: Environment) {
-  const set = read(variables.served, environment);
-  const { LAYERMESH_ENGINE: engine, LAYERMESH_SPLIT: split, LAYERMESH_ACTIVATIONS: activations } = set;
+/** `ending` is that of the model's variables; the engine is the same for all models of a process. */
+export function readServed(environment: Environment, ending = '') {
+  const { LAYERMESH_ENGINE: engine } = read(variables.served.pick({ LAYERMESH_ENGINE: true }), environment);
+  const set = read(variables.served.omit({ LAYERMESH_ENGINE: true }), environment, ending);
+  const { LAYERMESH_SPLIT: split, LAYERMESH_ACTIVATIONS: activations } = set;
   if (engine === 'timed') {
-    const model = read(variables.timed, environment);
+    const model = read(variables.timed, environment, ending);
     return {
       engine,
       device: model.LAYERMESH_DEVICE,
@@ -121,7 +125,7 @@ export function readServed(environment: Environment) {
       split,
     } as const;
   }
-  const model = read(variables.onnx, environment);
+  const model = read(variables.onnx, environment, ending);
   return {
     engine,
     prepared: model.LAYERMESH_PREPARED,
@@ -155,12 +159,14 @@ export type StageConfig = Readonly<ReturnType<typeof readStageConfig>>;
 export function readStageConfig(environment: Environment = process.env) {
   const set = read(variables.stage, environment);
   const appId = set.APP_ID;
+  const { meshName, index } = parseStageId(appId)!;
   // One stage is named, so that the same environment can go to all.
   const isFaulty = set.LAYERMESH_FAULT_STAGE === appId;
   return {
     appId,
+    meshName,
     /** Of the stage in the split. */
-    index: Number(appId.slice('stage-'.length)),
+    index,
     replica: set.LAYERMESH_REPLICA,
     served: readServed(environment),
     mesh: readMesh(environment),
@@ -206,18 +212,35 @@ const PREFILL_CHUNK = {
   timed: { most: 512, alone: 256 },
 } as const;
 
+/** A model that a gateway serves, and how it is called: by clients, and (`meshName`) in the app-ids of its stages. */
+export type HostedModel = Readonly<ReturnType<typeof readHosted>>;
+
+/** Of a further model, whose `meshName` is not empty, by variables that end with it: `LAYERMESH_SPLIT__QWEN`. */
+function readHosted(environment: Environment, meshName: string) {
+  const ending = endingOf(meshName);
+  const set = read(gatewayVariables.model, environment, ending);
+  return {
+    meshName,
+    served: readServed(environment, ending),
+    /** Empty takes the model's own. */
+    name: set.LAYERMESH_MODEL_NAME,
+    aliases: set.LAYERMESH_MODEL_ALIASES,
+    generationConfig: set.LAYERMESH_GENERATION_CONFIG,
+  };
+}
+
 export type GatewayConfig = Readonly<ReturnType<typeof readGatewayConfig>>;
 
 /** Throws `invalid_config` that names the variable at fault. */
 export function readGatewayConfig(environment: Environment = process.env) {
-  const set = read(variables.gateway, environment);
-  const served = readServed(environment);
+  const set = read(gatewayVariables.gateway, environment);
+  const first = readHosted(environment, '');
   const mesh = readMesh(environment);
-  const { most, alone } = PREFILL_CHUNK[served.engine];
+  const { most, alone } = PREFILL_CHUNK[first.served.engine];
   return {
     appId: set.APP_ID,
     replica: set.LAYERMESH_REPLICA,
-    served,
+    models: [first, ...set.LAYERMESH_MODELS.map((meshName) => readHosted(environment, meshName))] as const,
     mesh,
     ...readAccess(environment, mesh),
     allowedHosts: set.LAYERMESH_ALLOWED_HOSTS,
@@ -228,10 +251,6 @@ export function readGatewayConfig(environment: Environment = process.env) {
     maxConnections: set.LAYERMESH_MAX_CONNECTIONS,
     keepAliveSeconds: set.LAYERMESH_KEEP_ALIVE_SECONDS,
     receiveSeconds: set.LAYERMESH_RECEIVE_SECONDS,
-    /** Empty takes the model's own. */
-    modelName: set.LAYERMESH_MODEL_NAME,
-    modelAliases: set.LAYERMESH_MODEL_ALIASES,
-    generationConfig: set.LAYERMESH_GENERATION_CONFIG,
     responsesTtlSeconds: set.LAYERMESH_RESPONSES_TTL,
     maxRunning: set.LAYERMESH_MAX_RUNNING,
     maxWaiting: set.LAYERMESH_MAX_WAITING,

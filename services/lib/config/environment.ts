@@ -1,22 +1,28 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
+import { MESH_NAME } from './app-id.js';
 
 /** That of the process, or what a test puts in its place. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The values of a schema whose keys are variables; empty is unset. Throws `invalid_config` for the first that is
- * missing or wrong: messages of schemas go on after `NAME is "…", `.
+ * The values of a schema whose keys are variables; empty is unset. `ending` is what the variables are called besides, such as
+ * `__QWEN`. Throws `invalid_config` for the first that is missing or wrong: messages of schemas go on after `NAME is "…", `.
  */
-export function read<Schema extends z.ZodObject>(schema: Schema, environment: Environment): z.output<Schema> {
-  const set = Object.fromEntries(Object.entries(environment).filter(([, text]) => text !== ''));
+export function read<Schema extends z.ZodObject>(
+  schema: Schema,
+  environment: Environment,
+  ending = '',
+): z.output<Schema> {
+  const texts = Object.keys(schema.shape).map((name) => [name, environment[name + ending]] as const);
+  const set = Object.fromEntries(texts.filter(([, text]) => text !== undefined && text !== ''));
   const parsed = schema.safeParse(set, { reportInput: true });
   if (parsed.success) return parsed.data;
 
   const { path, input, message } = parsed.error.issues[0]!;
-  const name = String(path[0]);
-  const text = set[name];
+  const text = set[String(path[0])];
+  const name = String(path[0]) + ending;
   if (text === undefined) throw invalidConfig(name, 'is not set');
   const isItem = path.length > 1;
   throw invalidConfig(name, `${isItem ? 'has' : 'is'} "${isItem ? String(input) : text}", ${message}`);
@@ -61,10 +67,19 @@ export const listOf = (item: z.ZodType<string, string>) =>
     .pipe(z.array(item))
     .default([]);
 
+/** The same, and nothing twice. */
+export const eachOnce = (item: z.ZodType<string, string>) =>
+  listOf(item).refine((names) => new Set(names).size === names.length, 'which has a name twice');
+
 /** Of a model, as clients may call it. */
 export const modelName = z
   .string()
   .regex(/^[!-~]{1,128}$/, 'not 1 to 128 printable ASCII characters without spaces');
+
+/** Of the mesh of a further model, as it stands in app-ids and at the end of variables. */
+export const meshName = z
+  .string()
+  .regex(MESH_NAME, 'not 1 to 32 of small letters, digits and "-" that begin with a letter');
 
 /** The origin of a web page, or `*` for all. */
 export const origin = z
@@ -91,6 +106,11 @@ export const url = z
   )
   .nullable()
   .default(null);
+
+/** Where whatever keeps traces shows one. */
+export const traceUrl = z
+  .string()
+  .regex(/^https?:\/\/[^{}]+\{trace\}[^{}]*$/, 'not a URL with {trace} in it');
 
 /** A value that must not be read by others: printed, logged or made JSON of, it is `[secret]`. */
 export class Secret {

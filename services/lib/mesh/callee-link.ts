@@ -111,7 +111,7 @@ export function accept(
     ...(events.onInvite && { onInvite: (invite) => events.onInvite!(stream, invite) }),
     onRefused: (reason) => events.onRefused?.(reason),
   };
-  firstWord(stream, identity.plan, first, timing);
+  firstWord(stream, () => identity.plan, first, timing);
 }
 
 export interface FirstWordEvents {
@@ -123,10 +123,13 @@ export interface FirstWordEvents {
   readonly onRefused: (reason: ServingError) => void;
 }
 
-/** Waits for what the other side says first, and hands over whoever serves our plan: the handler listens from then on. */
+/**
+ * Waits for what the other side says first, and hands over whoever serves the plan that we have for it: the handler listens
+ * from then on.
+ */
 export function firstWord(
   stream: MessageStream,
-  plan: AgreedPlan,
+  planFor: (other: Hello) => AgreedPlan,
   { onHello, onInvite, onRefused }: FirstWordEvents,
   { handshakeMs }: LinkTiming = LINK_TIMING,
 ): void {
@@ -148,7 +151,7 @@ export function firstWord(
         refuse(new ServingError('protocol_mismatch', `${body.case} is not what begins a link here`));
         return;
       }
-      const misfit = misfitOf(body.value, plan);
+      const misfit = misfitOf(body.value, planFor(body.value));
       if (misfit === null) take(body.value);
       else refuse(misfit);
     },

@@ -63,10 +63,25 @@ export const announcedPlan = ({ modelDigest, precision, activations, split }: Ag
 });
 
 /** Such as `split 8,20 instead of 10,20`; null where the two can talk. */
-export function difference(theirs: AnnouncedPlan, ours: AnnouncedPlan): string | null {
+function difference(theirs: AnnouncedPlan, ours: AnnouncedPlan): string | null {
   const parts = PARTS.filter((part) => theirs[part] !== ours[part]);
   if (parts.length === 0) return null;
   return parts.map((part) => `${part} ${theirs[part]} instead of ${ours[part]}`).join(', ');
+}
+
+/**
+ * Why one who announced this has no use for what serves our plan; null where it serves ours among others, or does not say
+ * what it serves.
+ */
+export function misfitOfRecord(
+  {
+    plan,
+    furtherPlans = [],
+  }: { readonly plan?: AnnouncedPlan | undefined; readonly furtherPlans?: readonly AnnouncedPlan[] },
+  ours: AnnouncedPlan,
+): string | null {
+  const differences = plan === undefined ? [] : [plan, ...furtherPlans].map((each) => difference(each, ours));
+  return differences.includes(null) || differences.length === 0 ? null : differences.join(' or ');
 }
 
 /** Undefined for what is none, such as the entry of a version that did not announce it. */

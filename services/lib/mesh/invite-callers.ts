@@ -3,7 +3,7 @@ import { SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { ServingError } from '../errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
 import { traceparentOf } from '../telemetry/trace-context.js';
-import { announcedPlan, difference, type Identity } from './identity.js';
+import { announcedPlan, misfitOfRecord, type Identity } from './identity.js';
 import type { LinkServer } from './link-server.js';
 import type { Mesh, ReplicaRecord } from './types.js';
 
@@ -95,7 +95,7 @@ async function inviteReplicasOf(
 async function callersOf(appId: string, { mesh, identity }: InviteOptions): Promise<ReplicaRecord[]> {
   const ours = announcedPlan(identity.plan);
   const listed = await mesh.registry.list(appId);
-  return listed.filter(({ draining, plan }) => !draining && (!plan || difference(plan, ours) === null));
+  return listed.filter((record) => !record.draining && misfitOfRecord(record, ours) === null);
 }
 
 async function invite(

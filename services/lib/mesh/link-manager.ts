@@ -4,7 +4,7 @@ import { ServingError } from '../errors/serving-error.js';
 import { ATTRIBUTES, SPANS } from '../telemetry/names.js';
 import { traceparentOf } from '../telemetry/trace-context.js';
 import type { Hello, Message } from '../wire/gen/stage_pb.js';
-import { announcedPlan, difference, type AnnouncedPlan, type Identity } from './identity.js';
+import { announcedPlan, misfitOfRecord, type AnnouncedPlan, type Identity } from './identity.js';
 import { connect, type CallerLink, type CallerLinkEvents } from './caller-link.js';
 import { slownessOf } from './registry.js';
 import type { Mesh, MessageStream, ReplicaRecord } from './types.js';
@@ -197,9 +197,10 @@ export class LinkManager {
   #withoutMisfits(records: readonly ReplicaRecord[]): ReplicaRecord[] {
     const before = this.#misfits;
     const misfits = new Map<string, string>();
-    for (const { replica, plan } of records) {
-      const differs = plan && difference(plan, this.#plan);
-      if (!differs) continue;
+    for (const record of records) {
+      const { replica } = record;
+      const differs = misfitOfRecord(record, this.#plan);
+      if (differs === null) continue;
       misfits.set(replica, differs);
       if (before.get(replica) !== differs) this.#options.onMisfit?.(replica, differs);
     }

@@ -12,7 +12,7 @@ import {
 } from './callee-link.js';
 import { LINK_TIMING, type LinkTiming } from './caller-link.js';
 import { serveStreams, type StreamServer } from './grpc-stream.js';
-import { introduce, type Identity } from './identity.js';
+import { introduce, type AgreedPlan, type Identity } from './identity.js';
 import type { MessageStream } from './types.js';
 
 interface ServerOptions {
@@ -91,7 +91,9 @@ export async function serveLinks(options: LinkServerOptions): Promise<LinkServer
 
 /** Listens for invitations alone: for a process that calls, and that nobody calls. Throws `port_in_use`. */
 export const serveInvites = (
-  options: ServerOptions & {
+  options: Omit<ServerOptions, 'identity'> & {
+    /** That of the mesh which whoever invites is in. */
+    planFor(invite: Hello): AgreedPlan;
     onInvite(stream: MessageStream, invite: Hello): void;
     onRefused: FirstWordEvents['onRefused'];
   },
@@ -100,7 +102,7 @@ export const serveInvites = (
     options.host,
     options.port,
     (stream) =>
-      firstWord(stream, options.identity.plan, {
+      firstWord(stream, (invite) => options.planFor(invite), {
         onInvite: (invite) => options.onInvite(stream, invite),
         onRefused: (reason) => options.onRefused(reason),
       }),

@@ -29,6 +29,7 @@ interface Entry {
   readonly address: string;
   readonly draining: boolean;
   readonly plan?: AnnouncedPlan | undefined;
+  readonly furtherPlans?: readonly AnnouncedPlan[] | undefined;
   /** Rises with every renewal. */
   readonly beat: number;
   /** How many times more slowly than usual it is renewed; not said where it is not. */
@@ -61,12 +62,15 @@ export class DocumentRegistry implements Registry {
 
   async list(appId: string): Promise<ReplicaRecord[]> {
     const { living } = await this.#read(appId);
-    return living.map(([replica, { address, draining, plan }]) => ({
+    return living.map(([replica, { address, draining, plan, furtherPlans }]) => ({
       appId,
       replica,
       address,
       draining,
       plan: parseAnnouncedPlan(plan),
+      ...(Array.isArray(furtherPlans) && {
+        furtherPlans: furtherPlans.flatMap((each) => parseAnnouncedPlan(each) ?? []),
+      }),
     }));
   }
 
@@ -75,7 +79,7 @@ export class DocumentRegistry implements Registry {
     { onTrouble = ignore, signal }: AnnounceOptions = {},
   ): Promise<Announcement> {
     const stopped = new AbortController();
-    const { appId, replica, address, plan } = record;
+    const { appId, replica, address, plan, furtherPlans } = record;
     let { draining } = record;
     let beat = 0;
     let slowness = 1;
@@ -85,7 +89,7 @@ export class DocumentRegistry implements Registry {
       (turn = turn
         .catch(() => undefined)
         .then(async () => {
-          slowness = await this.#put(appId, replica, { address, draining, plan, beat: ++beat });
+          slowness = await this.#put(appId, replica, { address, draining, plan, furtherPlans, beat: ++beat });
         }));
     await this.#untilDone(renew, onTrouble, signal);
     const pauseMs = (): number => this.#timing.renewMs * slowness;

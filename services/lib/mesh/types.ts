@@ -56,6 +56,8 @@ export interface ReplicaRecord {
   readonly draining: boolean;
   /** Undefined where it did not say. */
   readonly plan?: AnnouncedPlan | undefined;
+  /** Of a gateway with several models, those of all but the first. */
+  readonly furtherPlans?: readonly AnnouncedPlan[];
 }
 
 /**

@@ -14,7 +14,7 @@ export const COST_MODEL_VERSION = 1;
 type ServedModelFile = Pick<ModelFile, 'digest' | 'eosIds' | 'sampling'> & { readonly config: ModelConfig };
 
 /** A model and how the mesh cuts it. */
-interface ModelPlan {
+export interface ModelPlan {
   readonly model: ServedModelFile;
   /** Of every stage, stage 0 first. */
   readonly ranges: readonly LayerRange[];

@@ -1,16 +1,18 @@
 import type { ServedModel } from '../openai/served-model.js';
 
-/** `GET /api/tags`: the model under each of its names. How much room it takes is each stage's own affair. */
-export function tags(model: ServedModel): object {
+/** `GET /api/tags`: each model under each of its names. How much room it takes is each stage's own affair. */
+export function tags(models: readonly ServedModel[]): object {
   return {
-    models: [model.id, ...model.aliases].map((name) => ({
-      name,
-      model: name,
-      modified_at: modifiedAt(model),
-      size: 0,
-      digest: model.checkpoint.digest,
-      details: details(model),
-    })),
+    models: models.flatMap((model) =>
+      [model.id, ...model.aliases].map((name) => ({
+        name,
+        model: name,
+        modified_at: modifiedAt(model),
+        size: 0,
+        digest: model.checkpoint.digest,
+        details: details(model),
+      })),
+    ),
   };
 }
 
@@ -41,14 +43,19 @@ export function show(model: ServedModel): object {
 
 const modifiedAt = ({ created }: ServedModel): string => new Date(created * 1000).toISOString();
 
-const details = ({ checkpoint: { architecture, parameters, precision } }: ServedModel): object => ({
-  parent_model: '',
-  format: 'layermesh',
-  family: architecture,
-  families: [architecture],
-  parameter_size: sizeText(parameters),
-  quantization_level: precision.toUpperCase(),
-});
+const details = ({ checkpoint, contextLength, split }: ServedModel): object => {
+  const { architecture, parameters, precision } = checkpoint;
+  return {
+    parent_model: '',
+    format: 'layermesh',
+    family: architecture,
+    families: [architecture],
+    parameter_size: sizeText(parameters),
+    quantization_level: precision.toUpperCase(),
+    context_length: contextLength,
+    split,
+  };
+};
 
 /** Such as `134.5M`. */
 function sizeText(parameters: number): string {

@@ -7,7 +7,7 @@ import { generationFields, validateGeneration, wholeNumber } from '../openai/gen
 import { arrayOf, parseBody } from '../openai/parse-body.js';
 import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
 import { toolFields, validateTools, type ToolUse } from '../openai/tools.js';
-import { requireModel, type ServedModel } from '../openai/served-model.js';
+import type { ServedModel } from '../openai/served-model.js';
 
 const { repetition_penalty, temperature, top_p, top_k, min_p, seed, stop } = generationFields;
 const { presence_penalty, frequency_penalty } = generationFields;
@@ -90,7 +90,7 @@ export interface Asked<Request> {
 /** The body of `POST /api/chat`, checked. Throws a ServingError that names the field. */
 export function readOllamaChat(body: unknown, model: ServedModel): Asked<ChatRequest> {
   const raw = parseBody(rawOllamaChat, body);
-  const name = servedName(raw.model, model);
+  const name = raw.model ?? model.id;
   refuseFields(raw, refused);
   const messages = raw.messages ?? [];
   messages.forEach((message, index) => refuseImages(message, `messages[${index}]`));
@@ -105,7 +105,7 @@ export function readOllamaGenerate(
   model: ServedModel,
 ): Asked<{ readonly chat: ChatRequest } | { readonly texts: CompletionRequest }> {
   const raw = parseBody(rawOllamaGenerate, body);
-  const name = servedName(raw.model, model);
+  const name = raw.model ?? model.id;
   refuseFields(raw, refused);
   if (!raw.prompt) return { name, request: null };
   const settings = settingsOf(raw, model);
@@ -114,16 +114,10 @@ export function readOllamaGenerate(
   return { name, request: { chat: chatOf([...system, { role: 'user', content: raw.prompt }], settings) } };
 }
 
-/** The name in the body of `POST /api/show`, of a model that is served. */
-export function readOllamaShow(body: unknown, model: ServedModel): string {
+/** The name of a model in the body of `POST /api/show`; null where it names none. */
+export function readOllamaShow(body: unknown): string | null {
   const raw = parseBody(rawOllamaShow, body);
-  return servedName(raw.model ?? raw.name, model);
-}
-
-/** Ollama's clients name the newest of a model by its tag. Throws `model_not_found`. */
-function servedName(name: string | null | undefined, model: ServedModel): string {
-  requireModel(model, name?.replace(/:latest$/, ''));
-  return name ?? model.id;
+  return raw.model ?? raw.name ?? null;
 }
 
 /** The assistant goes on with a last turn of its own. */

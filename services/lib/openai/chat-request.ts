@@ -7,7 +7,7 @@ import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
 import { parseBody } from './parse-body.js';
 import { refuseFields, refusedInChat } from './refused-fields.js';
-import { requireModel, type ServedModel } from './served-model.js';
+import type { ServedModel } from './served-model.js';
 import { toolFields, validateTools, type ToolUse } from './tools.js';
 
 /** Characters; the longest of models known are a third of it. */
@@ -89,7 +89,6 @@ export interface ChatRequest {
 /** The body of `POST /v1/chat/completions`, checked. Throws a ServingError that names the field. */
 export function readChatRequest(body: unknown, model: ServedModel): ChatRequest {
   const raw = parseBody(rawChatRequest, body);
-  requireModel(model, raw.model);
   refuseFields(raw, refusedInChat);
   const toolUse = validateTools(raw);
   return {

@@ -10,7 +10,7 @@ import {
 } from './generation-fields.js';
 import { completionLogprobFields, completionLogprobs } from './logprob-fields.js';
 import { refuseFields, refusedInCompletions } from './refused-fields.js';
-import { requireModel, type ServedModel } from './served-model.js';
+import type { ServedModel } from './served-model.js';
 
 const tokenId = z.int().min(0);
 export const rawCompletionRequest = z.looseObject({
@@ -30,7 +30,6 @@ export interface CompletionRequest {
 /** The body of `POST /v1/completions`, checked. Throws a ServingError that names the field. */
 export function readCompletionRequest(body: unknown, model: ServedModel): CompletionRequest {
   const raw = parseBody(rawCompletionRequest, body);
-  requireModel(model, raw.model);
   refuseFields(raw, refusedInCompletions);
   const prompts = promptsOf(raw.prompt);
   if (prompts.length === 0 || prompts.some((prompt) => prompt.length === 0)) {

@@ -28,6 +28,8 @@ export interface ServedModel {
   readonly vocabulary: number;
   readonly eosIds: readonly number[];
   readonly checkpoint: CheckpointFacts;
+  /** Boundaries between its stages. */
+  readonly split: readonly number[];
   /** Whether a request may bring a chat template. */
   readonly takesTemplates?: boolean;
   /** How tokens are sampled where a request does not say. */
@@ -42,21 +44,6 @@ export const samplingOver = (stated: SamplingDefaults): ServedModel['sampling'] 
   min_p: stated.min_p ?? 0,
   repetition_penalty: stated.repetition_penalty ?? 1,
 });
-
-/** Whether a request that says this in `model` means it; who leaves it out does, for only one is served. */
-export const isNamed = (model: ServedModel, name: unknown): boolean =>
-  name === undefined ||
-  name === null ||
-  name === 'default' ||
-  [model.id, ...model.aliases].some((known) => known === name);
-
-/** Throws `model_not_found`. */
-export function requireModel(model: ServedModel, name: string | null | undefined): void {
-  if (isNamed(model, name)) return;
-  throw new ServingError('model_not_found', `the model ${JSON.stringify(name)} does not exist`, {
-    param: 'model',
-  });
-}
 
 /** Throws `unsupported_parameter` for a field that needs the logits of a model, where its engine only takes time. */
 export function requireLogits({ engine = null }: ServedModel, param: string): void {
@@ -74,6 +61,8 @@ export function modelObject(model: ServedModel, id: string): object {
     owned_by: 'layermesh',
     root: model.id,
     max_model_len: model.contextLength,
+    precision: model.checkpoint.precision,
+    split: model.split,
     default_sampling_params: model.sampling,
     ...(typeof model.engine === 'string' && { engine: model.engine }),
   };

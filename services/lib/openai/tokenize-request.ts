@@ -5,7 +5,7 @@ import { arrayOf, parseBody } from './parse-body.js';
 import { templateFields, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
-import { requireModel, type ServedModel } from './served-model.js';
+import type { ServedModel } from './served-model.js';
 import { toolFields, validateTools } from './tools.js';
 
 export const rawTokenizeRequest = z.looseObject({
@@ -29,7 +29,6 @@ export type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
 /** The body of `POST /tokenize`, checked. Throws a ServingError that names the field. */
 export function readTokenizeRequest(body: unknown, model: ServedModel): TokenizeRequest {
   const raw = parseBody(rawTokenizeRequest, body);
-  requireModel(model, raw.model);
   if (typeof raw.prompt === 'string') {
     return { prompt: raw.prompt, addSpecialTokens: raw.add_special_tokens ?? true };
   }
@@ -46,7 +45,6 @@ export function readTokenizeRequest(body: unknown, model: ServedModel): Tokenize
 /** The token ids of the body of `POST /detokenize`, all within the vocabulary. */
 export function readDetokenizeRequest(body: unknown, model: ServedModel): readonly number[] {
   const raw = parseBody(rawDetokenizeRequest, body);
-  requireModel(model, raw.model);
   requireTokenIds(raw.tokens, model, 'tokens');
   return raw.tokens;
 }

@@ -76,6 +76,8 @@ export class SequenceAccount {
 /** Which stage, and which replica of it, does the work. */
 export interface StageLabels {
   readonly index: number;
+  /** Empty in the mesh of a gateway's first model. */
+  readonly meshName?: string;
   /** Such as `0-9`. */
   readonly layers: string;
   readonly replica: string;

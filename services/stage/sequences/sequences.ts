@@ -1,3 +1,4 @@
+import { stageId } from '../../lib/config/app-id.js';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CalleeLink } from '../../lib/mesh/callee-link.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
@@ -174,8 +175,10 @@ export class Sequences {
     }
     const wanted = open.route[following] ?? '';
     const link = next.get(wanted);
-    if (link === undefined)
-      throw new ServingError('stage_unavailable', `no link to stage-${following}/${wanted}`);
+    if (link === undefined) {
+      const appId = stageId(labels.meshName ?? '', following);
+      throw new ServingError('stage_unavailable', `no link to ${appId}/${wanted}`);
+    }
     return { to: 'stage', link };
   }
 

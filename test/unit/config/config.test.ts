@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { stageId } from '../../../services/lib/config/app-id.js';
 import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
 
 const gateway = { LAYERMESH_PREPARED: '/models/m' };
@@ -31,7 +32,11 @@ describe('the configuration', () => {
       LAYERMESH_REPLICA: '',
       LAYERMESH_SPLIT: '',
     };
-    expect(readGatewayConfig(empty)).toMatchObject({ logLevel: 'info', port: 8_000, served: { split: '' } });
+    expect(readGatewayConfig(empty)).toMatchObject({
+      logLevel: 'info',
+      port: 8_000,
+      models: [{ served: { split: '' } }],
+    });
     expect(readGatewayConfig(empty).replica).toMatch(/^[0-9a-f]{12}$/);
   });
 
@@ -180,14 +185,14 @@ describe('the configuration', () => {
 
   it("takes the checkpoint's sampling defaults, or OpenAI's, and no others", () => {
     const read = (choice: string) =>
-      readGatewayConfig({ ...gateway, LAYERMESH_GENERATION_CONFIG: choice }).generationConfig;
+      readGatewayConfig({ ...gateway, LAYERMESH_GENERATION_CONFIG: choice }).models[0].generationConfig;
     expect(['', 'auto', 'openai'].map(read)).toEqual(['auto', 'auto', 'openai']);
     expect(() => read('vllm')).toThrow('LAYERMESH_GENERATION_CONFIG is "vllm", not one of auto, openai');
   });
 
   it('takes further names of the model, printable ones of which each comes once', () => {
     const read = (names: string) =>
-      readGatewayConfig({ ...gateway, LAYERMESH_MODEL_ALIASES: names }).modelAliases;
+      readGatewayConfig({ ...gateway, LAYERMESH_MODEL_ALIASES: names }).models[0].aliases;
     expect(['', 'gpt-4o-mini', ' a/b:c, gpt-4o,'].map(read)).toEqual([
       [],
       ['gpt-4o-mini'],
@@ -209,5 +214,68 @@ describe('the configuration', () => {
     expect(() =>
       readGatewayConfig({ ...gateway, LAYERMESH_CORS_ORIGINS: `http://localhost:3000,${origin}` }),
     ).toThrow(`LAYERMESH_CORS_ORIGINS has "${origin}", not an origin`);
+  });
+
+  describe('of several models', () => {
+    const several = {
+      ...gateway,
+      LAYERMESH_MODELS: 'qwen, tiny-2',
+      LAYERMESH_SPLIT: '10,20',
+      LAYERMESH_PRECISION: 'f32',
+      LAYERMESH_PREPARED__QWEN: '/models/q',
+      LAYERMESH_SPLIT__QWEN: '12',
+      LAYERMESH_MODEL_NAME__QWEN: 'Qwen2.5',
+      LAYERMESH_MODEL_ALIASES__QWEN: 'small,fast',
+      LAYERMESH_PREPARED__TINY_2: '/models/t',
+    };
+
+    it('reads each by its own variables, and takes nothing of the first', () => {
+      expect(readGatewayConfig(several).models).toMatchObject([
+        { meshName: '', served: { prepared: '/models/m', split: '10,20', precision: 'f32' } },
+        {
+          meshName: 'qwen',
+          name: 'Qwen2.5',
+          aliases: ['small', 'fast'],
+          served: { prepared: '/models/q', split: '12', precision: 'int8' },
+        },
+        { meshName: 'tiny-2', name: '', aliases: [], served: { prepared: '/models/t', split: '' } },
+      ]);
+    });
+
+    it('names the variable at fault', () => {
+      const read = (more: object) => () => readGatewayConfig({ ...several, ...more });
+      expect(read({ LAYERMESH_PREPARED__QWEN: '' })).toThrow('LAYERMESH_PREPARED__QWEN is not set');
+      expect(read({ LAYERMESH_PRECISION__TINY_2: 'f64' })).toThrow(
+        'LAYERMESH_PRECISION__TINY_2 is "f64", not',
+      );
+      expect(read({ LAYERMESH_MODELS: 'qwen,qwen' })).toThrow('which has a name twice');
+      for (const name of ['Qwen', '2q', 'q_w', 'q-', 'q'.repeat(33), 'q.w'])
+        expect(read({ LAYERMESH_MODELS: name })).toThrow(`LAYERMESH_MODELS has "${name}", not 1 to 32 of`);
+    });
+
+    it('has one engine for all', () => {
+      const timed = { LAYERMESH_ENGINE: 'timed', LAYERMESH_MODELS: 'q', LAYERMESH_SHAPE__Q: 'llama-3-8b' };
+      expect(readGatewayConfig(timed).models.map(({ served }) => served)).toMatchObject([
+        { engine: 'timed', shape: 'llama-2-13b' },
+        { engine: 'timed', shape: 'llama-3-8b' },
+      ]);
+    });
+
+    it.each([
+      ['stage-0', '', 0],
+      ['qwen-stage-1', 'qwen', 1],
+      ['tiny-2-stage-12', 'tiny-2', 12],
+      ['stage-1-stage-2', 'stage-1', 2],
+    ])('has the stage %s', (appId, meshName, index) => {
+      expect(readStageConfig({ ...stage, APP_ID: appId })).toMatchObject({ appId, meshName, index });
+      expect(stageId(meshName, index)).toBe(appId);
+    });
+
+    it.each(['gateway', '-stage-0', 'Qwen-stage-0', 'qwen-stage-', 'qwen_stage-0', 'stage-0x', 'a--stage-0'])(
+      'has no stage %s',
+      (appId) => {
+        expect(() => readStageConfig({ ...stage, APP_ID: appId })).toThrow(`APP_ID is "${appId}", not`);
+      },
+    );
   });
 });

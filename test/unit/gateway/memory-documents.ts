@@ -3,8 +3,13 @@ import type { PassingDocuments, VersionedDocument } from '../../../services/lib/
 
 /** A state store in memory, which keeps the contract of PassingDocuments, but forgets only what a test tells it to. */
 export class MemoryDocuments implements PassingDocuments {
-  readonly kept = new Map<string, VersionedDocument>();
+  readonly kept: Map<string, VersionedDocument>;
   isDown = false;
+
+  /** `kept`: what another process sees of the same store. */
+  constructor(kept = new Map<string, VersionedDocument>()) {
+    this.kept = kept;
+  }
 
   async read(key: string): Promise<VersionedDocument | null> {
     await this.#answer();

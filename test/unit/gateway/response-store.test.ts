@@ -11,9 +11,11 @@ const kept = (owner: string | null): KeptResponse => ({
 });
 const { id } = kept(null).response;
 
+const everyone = { lives: () => Promise.resolve(true) };
+
 describe('the responses of a store', () => {
   it('are their owner’s only', async () => {
-    const store = new ResponseStore(new MemoryDocuments());
+    const store = new ResponseStore(new MemoryDocuments(), everyone);
     await store.put(kept('one'));
     expect(await store.find(id, 'one')).toEqual(kept('one'));
     for (const stranger of ['two', null]) {
@@ -23,7 +25,7 @@ describe('the responses of a store', () => {
   });
 
   it('take no conversation of more than a MiB', async () => {
-    const store = new ResponseStore(new MemoryDocuments());
+    const store = new ResponseStore(new MemoryDocuments(), everyone);
     const item = { output: 'x'.repeat(1 << 20) } as unknown as Item;
     await expect(store.requireRoom([item])).rejects.toMatchObject({ code: 'invalid_value', param: 'store' });
     await store.requireRoom([]);
@@ -31,7 +33,7 @@ describe('the responses of a store', () => {
 
   it('change by one writer after the other', async () => {
     const documents = new MemoryDocuments();
-    const store = new ResponseStore(documents);
+    const store = new ResponseStore(documents, everyone);
     await store.put(kept(null));
     const append = (name: string) =>
       store.update(id, (current) => ({

@@ -41,6 +41,7 @@ export const stuckAfter = (tokens: Iterable<number>): Script =>
 
 /** A mesh in memory that says what the test tells it to, and keeps the contract of Backend. */
 export class ScriptedBackend implements Backend {
+  readonly #model: string;
   script: Script = tokensOf([]);
   /** Thrown instead of opening a sequence. */
   refusal: Error | null = null;
@@ -51,6 +52,10 @@ export class ScriptedBackend implements Backend {
   readonly signals: AbortSignal[] = [];
   /** Sequences that hold room in the mesh. */
   open = 0;
+
+  constructor(model = 'test/model') {
+    this.#model = model;
+  }
 
   async generate(request: GenerateRequest, signal: AbortSignal): Promise<Generation> {
     await Promise.resolve();
@@ -75,7 +80,7 @@ export class ScriptedBackend implements Backend {
   }
 
   topology(): Topology {
-    return { model: 'test/model', precision: 'f32', split: [1], stages: [] };
+    return { model: this.#model, precision: 'f32', split: [1], stages: [] };
   }
 
   async *#run(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<StepTokens> {

@@ -5,8 +5,11 @@ import { pino, type Logger } from 'pino';
 import { Admission, type AdmissionLimits } from '../../../services/gateway/admission.js';
 import { createApp } from '../../../services/gateway/http/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/http/gateway.js';
+import { ModelDirectory } from '../../../services/gateway/models/model-directory.js';
+import type { Serving } from '../../../services/gateway/models/serving.js';
 import { BackgroundResponses } from '../../../services/gateway/responses/background.js';
 import { ResponseStore } from '../../../services/gateway/responses/response-store.js';
+import { Runners } from '../../../services/gateway/responses/runners.js';
 import { parseKeyList } from '../../../services/gateway/keys/key-list.js';
 import { KeyRing } from '../../../services/gateway/keys/key-ring.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
@@ -21,9 +24,10 @@ import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { Secret } from '../../../services/lib/config/environment.js';
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { CONNECTION_LIMITS, listen, type ConnectionLimits } from '../../../services/lib/process/listen.js';
+import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
 import type { PassingDocuments } from '../../../services/lib/mesh/types.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { samplingOver } from '../../../services/lib/openai/served-model.js';
+import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
 import type { MaxTokensPolicy } from '../../../services/lib/openai/fit-context.js';
 import type { Report } from '../../../services/gateway/report/report.js';
 import type { ChatTemplate } from '../../../services/lib/model/text/chat-template.js';
@@ -38,6 +42,8 @@ export interface TestGateway {
   readonly app: Express;
   readonly owed: { readonly bytes: number };
   readonly backend: ScriptedBackend;
+  /** Of all models, the first first. */
+  readonly backends: readonly ScriptedBackend[];
   readonly admission: Admission;
   /** Null where there is none. */
   readonly keys: KeyRing | null;
@@ -56,6 +62,8 @@ export interface TestGatewayOptions {
   readonly tokenizer?: Tokenizer;
   readonly chatTemplate?: ChatTemplate;
   readonly contextLength?: number;
+  /** Models beside the first, by what differs. */
+  readonly furtherModels?: readonly Partial<ServedModel>[];
   readonly engine?: string;
   readonly textPool?: TextPool;
   readonly textLimit?: TextLimit;
@@ -65,6 +73,8 @@ export interface TestGatewayOptions {
   readonly corsOrigins?: readonly string[];
   /** What other gateways share. */
   readonly documents?: PassingDocuments;
+  /** After which another gateway that died is held for dead, ms. */
+  readonly expireMs?: number;
   /** A list of keys; left out: everyone may ask. */
   readonly keys?: string;
   readonly operatorKey?: string;
@@ -81,81 +91,93 @@ const noReport = (): never => {
 
 /** The gateway's app on a loopback port, before a scripted mesh and a tokenizer of bytes. */
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const { tokenizer = byteTokenizer, contextLength = 200 } = options;
-  const backend = new ScriptedBackend();
+  const { tokenizer = byteTokenizer, contextLength = 200, expireMs = 7_000 } = options;
   const admission = new Admission({ maxRunning: 16, maxWaiting: 16, ...options.admission });
   const { chatTemplate = lineTemplate } = options;
   const text: ModelText = { tokenizer, chatTemplate, specialTokensInContent: 'text' };
-  const textWork = new TextWork(text, options.textPool ?? null);
   const limits = { ...limitsFor(32_768), ...options.limits };
   const metrics = createGatewayMetrics(createMetricsRegistry(), admission);
-  const demand = { asked: noop, began: noop, ended: noop };
   const log = options.log ?? pino({ level: 'silent' });
-  const responses = new ResponseStore(options.documents ?? new MemoryDocuments());
-  const background = new BackgroundResponses(responses, { backend, text, metrics, admission, demand }, log, {
-    lookMs: 5,
-  });
+  const documents = options.documents ?? new MemoryDocuments();
+  const runners = new Runners(new DocumentRegistry(documents, { renewMs: expireMs / 4, expireMs }));
+  const responses = new ResponseStore(documents, runners);
+  const background = new BackgroundResponses(responses, runners, metrics, log, { lookMs: 5 });
   const keys = options.keys === undefined ? null : new KeyRing(parseKeyList(options.keys));
-  const load = new LoadLog();
-  const requests = new RequestLog((record) => load.ended(record));
-  const watch = new MeshWatch({
-    gateway: 'gateway-1',
-    topology: () => backend.topology(),
-    links: () => [],
-    report: options.report ?? noReport,
-    counts: () => ({ running: admission.running, waiting: admission.waiting }),
-    load,
-  });
+  const tracer = options.tracer ?? trace.getTracer('test');
+  const requests = new RequestLog((record) => models.find(record.model)?.load.ended(record));
+
+  const model: ServedModel = {
+    id: 'test/model',
+    engine: options.engine ?? null,
+    aliases: ['tester'],
+    created: 1,
+    contextLength,
+    vocabulary: tokenizer.vocabularySize,
+    eosIds: [EOS],
+    checkpoint: {
+      digest: 'd'.repeat(64),
+      architecture: 'llama',
+      layers: 2,
+      hidden: 8,
+      parameters: 1_500_000,
+      precision: 'f32',
+    },
+    split: [1],
+    sampling: samplingOver({}),
+  };
+  const servingOf = (differing: Partial<ServedModel>) => {
+    const backend = new ScriptedBackend(differing.id);
+    const textWork = new TextWork(text, options.textPool ?? null);
+    const load = new LoadLog();
+    const watch = new MeshWatch({
+      gateway: 'gateway-1',
+      topology: () => backend.topology(),
+      links: () => [],
+      report: options.report ?? noReport,
+      counts: () => ({ running: admission.running, waiting: admission.waiting }),
+      load,
+    });
+    return {
+      model: { ...model, ...differing },
+      backend,
+      text,
+      textWork,
+      constraintSources: new ConstraintSources(textWork),
+      textLimit: options.textLimit ?? null,
+      admission,
+      metrics,
+      demand: { asked: () => noop, began: noop, ended: noop },
+      inferences: {
+        tracer,
+        decodeInterval: 2,
+        content: false,
+        onRound: (round) => load.round(round),
+        watcher: requests,
+      },
+      reporter: { report: options.report ?? noReport },
+      watch,
+      load,
+    } satisfies Serving;
+  };
+  const servings = [{}, ...(options.furtherModels ?? [])].map(servingOf);
+  const models = new ModelDirectory(servings[0]!, ...servings.slice(1));
+  const { backend, watch } = servings[0]!;
   const app = createApp({
     host: '127.0.0.1',
     allowedHosts: options.allowedHosts ?? [],
     corsOrigins: options.corsOrigins ?? [],
     keys,
     operatorKey: options.operatorKey === undefined ? null : new Secret(options.operatorKey),
-    backend,
-    text,
-    textWork,
-    constraintSources: new ConstraintSources(textWork),
-    textLimit: options.textLimit ?? null,
-    model: {
-      id: 'test/model',
-      engine: options.engine ?? null,
-      aliases: ['tester'],
-      created: 1,
-      contextLength,
-      vocabulary: tokenizer.vocabularySize,
-      eosIds: [EOS],
-      checkpoint: {
-        digest: 'd'.repeat(64),
-        architecture: 'llama',
-        layers: 2,
-        hidden: 8,
-        parameters: 1_500_000,
-        precision: 'f32',
-      },
-      sampling: samplingOver({}),
-    },
+    models,
     admission,
     metrics,
-    inferences: {
-      tracer: options.tracer ?? trace.getTracer('test'),
-      decodeInterval: 2,
-      content: false,
-      onRound: (round) => load.round(round),
-      watcher: requests,
-    },
-    demand,
+    tracer,
     responses,
     background,
-    reporter: { report: options.report ?? noReport },
+    requests,
+    results: new ResultFiles(options.resultFolders ?? []),
+    traceUrl: null,
     log,
-    watch: {
-      mesh: watch,
-      requests,
-      load,
-      results: new ResultFiles(options.resultFolders ?? []),
-      traceUrl: null,
-    },
     console: false,
     limits,
     maxTokens: options.maxTokens ?? 'clamp',
@@ -172,6 +194,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     app,
     owed: limits.owed,
     backend,
+    backends: servings.map((serving) => serving.backend),
     admission,
     keys,
     watch,
@@ -188,8 +211,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       return found === undefined ? undefined : Number(found.slice(line.length));
     },
     close: async () => {
-      watch.close();
+      for (const serving of servings) serving.watch.close();
       await background.close();
+      await runners.close();
       await server.close();
     },
   };

@@ -1,10 +1,18 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
-import { ofKind, type Autoscaler, type Deployment, type Manifest } from '../../../scripts/lib/k8s/objects.js';
+import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
+import {
+  ofKind,
+  type Autoscaler,
+  type DaprConfiguration,
+  type Deployment,
+  type Manifest,
+  type PodTemplate,
+} from '../../../scripts/lib/k8s/objects.js';
 import { parseRenderOptions } from '../../../scripts/lib/k8s/render-options.js';
 import { stageFiles } from '../../../scripts/lib/k8s/overlay.js';
-import { k8sFolder, render } from '../../support/rendered.js';
+import { environmentOf, k8sFolder, render, renderFurther } from '../../support/rendered.js';
 
 const stagesOf = (objects: Awaited<ReturnType<typeof render>>) =>
   ofKind<Deployment>(objects, 'Deployment').filter(({ metadata }) => metadata.name.startsWith('stage-'));
@@ -107,6 +115,90 @@ describe('npm run k8s:render', () => {
     };
     expect(await fileOf()).toMatchObject({ value: '/keys/clients' });
     expect(await fileOf('--env', 'LAYERMESH_INSECURE=1')).toBeUndefined();
+  });
+
+  describe('of a further model', () => {
+    let objects: Manifest[];
+    beforeAll(async () => {
+      objects = await renderFurther(
+        [],
+        ['--name', 'qwen', '--split', '12', '--precision', 'f32', '--cpu', 'qwen-stage-1=300m'],
+      );
+    });
+    const deployment = (name: string): Deployment =>
+      ofKind<Deployment>(objects, 'Deployment').find(({ metadata }) => metadata.name === name)!;
+    const policies = (name: string): string[] =>
+      ofKind<DaprConfiguration>(objects, 'Configuration')
+        .find(({ metadata }) => metadata.name === name)!
+        .spec.accessControl.policies!.map(({ appId }) => appId);
+
+    it('has stages of its own beside those of the first, which stay as they are', () => {
+      const names = ofKind<Deployment>(objects, 'Deployment').map(({ metadata }) => metadata.name);
+      expect(names.filter((name) => name.includes('stage')).sort()).toEqual([
+        'qwen-stage-0',
+        'qwen-stage-1',
+        'stage-0',
+        'stage-1',
+        'stage-2',
+      ]);
+      const [one, other] = ['stage-1', 'qwen-stage-1'].map((name) => deployment(name).spec);
+      expect(other!.template.metadata!.annotations).toMatchObject({
+        'dapr.io/app-id': 'qwen-stage-1',
+        'dapr.io/config': 'qwen-stage-1',
+      });
+      expect(other!.template.spec.serviceAccountName).toBe('qwen-stage-1');
+      expect(other!.template.spec.containers[0]!.resources.limits.cpu).toBe('300m');
+      const stageOf = ({ metadata }: PodTemplate) => metadata!.labels!['layermesh.io/stage'];
+      expect([stageOf(one!.template), stageOf(other!.template)]).toEqual(['1', 'qwen-1']);
+    });
+
+    it('lets its stages and the gateway open links, and nobody of another model', () => {
+      expect(policies('gateway')).toEqual(['stage-0', 'stage-1', 'stage-2', 'qwen-stage-0', 'qwen-stage-1']);
+      expect(policies('qwen-stage-0')).toEqual(['gateway', 'qwen-stage-1']);
+      expect(policies('stage-0')).toEqual(['gateway', 'stage-1']);
+    });
+
+    it('is told to the gateway and to its stages alike', () => {
+      const [first, qwen] = readGatewayConfig(
+        environmentOf(deployment('gateway').spec.template, objects),
+      ).models;
+      expect(first.served.split).toBe('10,20');
+      expect(qwen).toMatchObject({
+        meshName: 'qwen',
+        served: { engine: 'onnx', prepared: '/weights/qwen', split: '12', precision: 'f32' },
+      });
+      for (const index of [0, 1]) {
+        const { template } = deployment(`qwen-stage-${index}`).spec;
+        const stage = readStageConfig(environmentOf(template, objects));
+        expect(stage).toMatchObject({ meshName: 'qwen', index, served: qwen!.served });
+      }
+      const { template } = deployment('stage-0').spec;
+      expect(readStageConfig(environmentOf(template, objects)).served).toEqual(first.served);
+    });
+
+    it('is scaled by what is demanded of its own stages', async () => {
+      const scaled = await renderFurther(
+        ['--autoscaler', 'keda'],
+        ['--name', 'q', '--split', '', '--autoscaler', 'keda'],
+      );
+      const found = ofKind<Manifest & { spec: { scaleTargetRef: object; triggers: { metadata: object }[] } }>(
+        scaled,
+        'ScaledObject',
+      ).find(({ metadata }) => metadata.name === 'q-stage-0')!;
+      expect(found.spec).toMatchObject({
+        scaleTargetRef: { name: 'q-stage-0' },
+        triggers: [{ metadata: { stage: 'q-stage-0' } }, {}],
+      });
+    });
+
+    it.each([
+      [['--name', 'Q'], 'at most 32 small letters'],
+      [['--prepared', '/weights/q'], 'needs --name'],
+      [['--name', 'q', '--replicas', 'stage-0=2'], 'there is no stage-0'],
+      [['--name', 'q'], 'is no overlay that a further model could be served by'],
+    ])('refuses %j', async (args, problem) => {
+      await expect(render(...args)).rejects.toThrow(problem);
+    });
   });
 
   it.each([

@@ -13,10 +13,9 @@ import {
   type DaprConfiguration,
   type Deployment,
   type Manifest,
-  type PodTemplate,
 } from '../../../scripts/lib/k8s/objects.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
-import { k8sFolder, render } from '../../support/rendered.js';
+import { environmentOf, k8sFolder, render } from '../../support/rendered.js';
 
 const overlay = (name: string) => kustomize(join(k8sFolder, 'overlays', name));
 const overlays: [string, () => Promise<Manifest[]>][] = [
@@ -28,33 +27,10 @@ const overlays: [string, () => Promise<Manifest[]>][] = [
   ],
 ];
 
-interface WithData extends Manifest {
-  readonly data: Readonly<Record<string, string>>;
-}
 interface WithSelector extends Manifest {
   readonly spec: {
     readonly selector: Readonly<Record<string, string>> | { matchLabels: Record<string, string> };
   };
-}
-
-/** The variables that a container of this template starts with. */
-function environmentOf(
-  template: PodTemplate,
-  objects: readonly Manifest[],
-  pod: string,
-): Record<string, string> {
-  const [{ env = [], envFrom = [] }] = template.spec.containers as [PodTemplate['spec']['containers'][0]];
-  const shared = envFrom.flatMap(({ configMapRef }) => {
-    const map = ofKind<WithData>(objects, 'ConfigMap').find(
-      ({ metadata }) => metadata.name === configMapRef.name,
-    );
-    return Object.entries(map!.data);
-  });
-  const own = env.map(({ name, value, valueFrom }): [string, string] => {
-    const annotation = /^metadata\.annotations\['(.*)'\]$/.exec(valueFrom?.fieldRef?.fieldPath ?? '')?.[1];
-    return [name, value ?? (annotation === undefined ? pod : template.metadata!.annotations![annotation]!)];
-  });
-  return Object.fromEntries([...shared, ...own]);
 }
 
 const seconds = (text: string): number => Number(/^(\d+)s?$/.exec(text)![1]);
@@ -147,7 +123,8 @@ describe.each(overlays)('%s', (_name, build) => {
       const isStage = metadata.name !== 'gateway';
       const config = isStage ? readStageConfig(environment) : readGatewayConfig(environment);
       expect(config).toMatchObject({ appId: metadata.name, mesh: { kind: 'dapr', storeName: 'statestore' } });
-      expect(config.served.split.split(',').filter(Boolean)).toHaveLength(stages.length - 1);
+      const { served } = 'models' in config ? config.models[0] : config;
+      expect(served.split.split(',').filter(Boolean)).toHaveLength(stages.length - 1);
       const port = 'httpPort' in config ? config.httpPort : config.port;
       const address = 'httpHost' in config ? config.httpHost : config.host;
       expect(spec.template.spec.containers[0]!.ports).toEqual([{ name: 'http', containerPort: port }]);

@@ -49,7 +49,7 @@ class DeafCaller {
   }
 
   take(stream: MessageStream): void {
-    firstWord(stream, this.#identity.plan, {
+    firstWord(stream, () => this.#identity.plan, {
       onInvite: (invite) => void this.manager.invited(stream, invite),
       onRefused: ({ message }) => this.refused.push(message),
     });

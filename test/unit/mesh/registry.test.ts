@@ -41,6 +41,24 @@ describe('the registry', () => {
     expect(await registry().list('stage-1')).toEqual([]);
   });
 
+  it('shows all plans of a process that serves several, and of another version the one that it says', async () => {
+    const plans = [[10, 20], [15], []].map((split) =>
+      announcedPlan({ modelDigest: 'd', precision: 'int8', activations: 'f32', split }),
+    );
+    const [plan, ...furtherPlans] = plans;
+    const announcement = await registry().announce({ ...record('a'), plan, furtherPlans });
+    expect(await registry().list('stage-1')).toEqual([{ ...record('a'), plan, furtherPlans }]);
+    await announcement.withdraw();
+    const store = new FileDocumentStore(directory);
+    const entry = { address: 'host:b', draining: false, beat: 1, plan };
+    await store.write('replicas-stage-2', { b: entry }, null);
+    expect(await registry().list('stage-2')).toEqual([{ ...record('b'), appId: 'stage-2', plan }]);
+    await store.write('replicas-stage-3', { c: { ...entry, furtherPlans: ['x', { split: 3 }, plan] } }, null);
+    expect(await registry().list('stage-3')).toMatchObject([{ plan, furtherPlans: [plan] }]);
+    await store.write('replicas-stage-4', { d: { ...entry, furtherPlans: 'all' } }, null);
+    expect((await registry().list('stage-4'))[0]).not.toHaveProperty('furtherPlans');
+  });
+
   it('shows the plan of each, and none for what is no plan', async () => {
     const plan = announcedPlan({ modelDigest: 'd', precision: 'int8', activations: 'f32', split: [10, 20] });
     const announcement = await registry().announce({ ...record('a'), plan });

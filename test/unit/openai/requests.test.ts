@@ -23,6 +23,7 @@ const model: ServedModel = {
     parameters: 1,
     precision: 'f32',
   },
+  split: [],
   sampling: samplingOver({}),
 };
 const messages = [{ role: 'user', content: 'Hello' }];

@@ -20,10 +20,10 @@ describe('a path in an option', () => {
     expect(callerPath('/rows.json')).toBe('/rows.json');
     expect(callerModel('mine')).toBe(join(folder.path, 'mine'));
     expect(callerModel('./my.gguf')).toBe(join(folder.path, 'my.gguf'));
-    let model: string | undefined;
+    let model: unknown;
     const command = upCommand((options) => Promise.resolve(void (model = options.model)));
-    await command.parseAsync(['node', 'up', '--model', './my.gguf']);
-    expect(model).toBe(join(folder.path, 'my.gguf'));
+    await command.parseAsync(['node', 'up', '--model', './my.gguf', '--model', 'org/name']);
+    expect(model).toEqual([join(folder.path, 'my.gguf'), 'org/name']);
   });
 
   it('is relative to the working folder where npm is not between', () => {

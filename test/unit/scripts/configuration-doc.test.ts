@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { VARIABLES } from '../../../services/lib/config/variables.js';
+import { VARIABLES } from '../../../services/lib/config/gateway-variables.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
 import { upCommand } from '../../../scripts/lib/local/up-options.js';
 

@@ -20,7 +20,7 @@ describe('replica counts', () => {
 
   it('name only stages that there are', () => {
     const counts = new Map([['stage-2', 2]]);
-    expect(() => requireStages(counts, 2)).toThrow('there is no stage-2');
-    expect(() => requireStages(counts, 3)).not.toThrow();
+    expect(() => requireStages(counts, ['stage-0', 'stage-1'])).toThrow('there is no stage-2');
+    expect(() => requireStages(counts, ['stage-0', 'stage-1', 'stage-2'])).not.toThrow();
   });
 });

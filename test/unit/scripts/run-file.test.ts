@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chooseSplit } from '../../../scripts/lib/local/plan-system.js';
+import { chooseSplit, meshNameOf } from '../../../scripts/lib/local/plan-system.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
 import {
   entriesOfStages,
@@ -44,6 +44,21 @@ describe('the run file', () => {
     expect(five.map(({ appId }) => appId)).toEqual(['stage-0', 'stage-1', 'stage-2', 'stage-3', 'stage-4']);
     expect(five[4]).toEqual({ ...stages[2], appId: 'stage-4' });
     expect(entriesOfStages(stages, 1)).toEqual([stages[0]]);
+    expect(entriesOfStages(stages, 2, 'qwen').map(({ appId }) => appId)).toEqual([
+      'qwen-stage-0',
+      'qwen-stage-1',
+    ]);
+  });
+
+  it.each([
+    ['Qwen2.5-0.5B-Instruct', 'qwen2-5-0-5b-instruct'],
+    ['tiny.Q8_0.gguf', 'tiny-q8-0'],
+    ['7B_model', 'b-model'],
+    [`a${'-b'.repeat(40)}`, 'a-b-b-b-b-b-b-b-b-b-b-b-b-b-b-b'],
+    ['模型', 'model'],
+    ['', 'model'],
+  ])('calls the stages of the model "%s" by "%s"', (name, expected) => {
+    expect(meshNameOf(name)).toBe(expected);
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { parseStageId, stageIds } from '../../../services/lib/config/app-id.js';
 import { announcedPlan } from '../../../services/lib/mesh/identity.js';
 import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
 import type { Announcement, DocumentStore } from '../../../services/lib/mesh/types.js';
@@ -54,7 +55,7 @@ describe('a replica that starts', () => {
     const readiness = new Readiness({
       registry,
       plan: planOf(...split),
-      stages: split.length + 1,
+      stages: stageIds(parseStageId(appId)?.meshName ?? '', split.length + 1),
       log: { warn: (fields: unknown) => warnings.push((fields as { reason: string }).reason) } as never,
       lookMs: 5,
     });
@@ -71,7 +72,7 @@ describe('a replica that starts', () => {
     const other = new Readiness({
       registry: { list: () => (looks++, Promise.reject(new Error('none'))) },
       plan: planOf(),
-      stages: 1,
+      stages: ['stage-0'],
       log: { warn: () => undefined },
       lookMs: 5,
     });
@@ -126,6 +127,17 @@ describe('a replica that starts', () => {
     await settled(readiness);
   });
 
+  it('counts a gateway of several models for each of them', async () => {
+    const [plan, ...furtherPlans] = [planOf(10, 20), planOf(15)];
+    const record = { appId: 'gateway', replica: 'g', address: '', draining: false };
+    await registry.announce({ ...record, plan, furtherPlans });
+    expect((await start('stage-0', 10, 20)).reason).toBeNull();
+    expect((await start('qwen-stage-0', 15)).reason).toBeNull();
+    expect((await start('qwen-stage-0', 16)).reason).toContain(
+      'gateway with split 10,20 instead of 16 or split 15 instead of 16',
+    );
+  });
+
   it('does not mind those that drain', async () => {
     const others = await system(10, 20);
     const readiness = await start('stage-1', 8, 20);
@@ -147,7 +159,7 @@ describe('a replica that starts', () => {
     const readiness = new Readiness({
       registry,
       plan: planOf(10, 20),
-      stages: 3,
+      stages: stageIds('', 3),
       log: { warn: () => undefined },
       lookMs: 5,
     });

@@ -1,3 +1,4 @@
+import { parseStageId } from '../../../../services/lib/config/app-id.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import type { Cluster } from '../kubectl.js';
 import {
@@ -162,31 +163,40 @@ interface ConfigMap extends Named {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** Whether all pods are told the same split, precision and activations: those that differ can talk to nobody. */
+/** Whether all pods of a mesh are told the same split, precision and activations: those that differ can talk to nobody. */
 async function checkPlans(cluster: Cluster, pods: readonly Pod[]): Promise<Finding[]> {
   const maps = new Map(
     (await cluster.list<ConfigMap>('configmaps')).map(({ metadata, data }) => [metadata.name, data ?? {}]),
   );
-  return SHARED.flatMap((name) => {
-    const groups = new Map<string | undefined, Pod[]>();
-    for (const pod of pods) {
-      const value = variable(serviceOf(pod), name, maps);
-      groups.set(value, [...(groups.get(value) ?? []), pod]);
-    }
-    // Most services, not most pods: one stage may have many.
-    const [usual, ...others] = [...groups].toSorted(([, a], [, b]) => services(b) - services(a));
-    return others.flatMap(([value, odd]) =>
-      odd.map((pod) => {
-        const elsewhere = [...new Set(usual![1].map(appIdOf))].join(', ');
-        return finding(
-          `${pod.metadata.name}: ${name} is that of the others`,
-          false,
-          `it is ${shown(value)}, and ${shown(usual![0])} in ${elsewhere}: kubectl rollout undo deployment/${appIdOf(pod)}, or ` +
-            'change all services at once (k8s/README.md, Another split)',
-        );
-      }),
-    );
-  });
+  const meshOf = (pod: Pod): string => parseStageId(appIdOf(pod))?.meshName ?? '';
+  const meshes = [...new Set(pods.map(meshOf))].map((mesh) => pods.filter((pod) => meshOf(pod) === mesh));
+  return meshes.flatMap((own) => SHARED.flatMap((name) => oddOnes(name, own, maps)));
+}
+
+/** Those of a mesh that are told another value than most of its services. */
+function oddOnes(
+  name: (typeof SHARED)[number],
+  pods: readonly Pod[],
+  maps: ReadonlyMap<string, Readonly<Record<string, string>>>,
+): Finding[] {
+  const groups = new Map<string | undefined, Pod[]>();
+  for (const pod of pods) {
+    const value = variable(serviceOf(pod), name, maps);
+    groups.set(value, [...(groups.get(value) ?? []), pod]);
+  }
+  // Most services, not most pods: one stage may have many.
+  const [usual, ...others] = [...groups].toSorted(([, a], [, b]) => services(b) - services(a));
+  return others.flatMap(([value, odd]) =>
+    odd.map((pod) => {
+      const elsewhere = [...new Set(usual![1].map(appIdOf))].join(', ');
+      return finding(
+        `${pod.metadata.name}: ${name} is that of the others`,
+        false,
+        `it is ${shown(value)}, and ${shown(usual![0])} in ${elsewhere}: kubectl rollout undo deployment/${appIdOf(pod)}, or ` +
+          'change all services at once (k8s/README.md, Another split)',
+      );
+    }),
+  );
 }
 
 const services = (pods: readonly Pod[]): number => new Set(pods.map(appIdOf)).size;

@@ -45,6 +45,8 @@ export interface Scraped {
   readonly replica: number;
   readonly metricsPort: number;
   readonly sidecarMetricsPort: number | null;
+  /** Of a stage; left out where there is one model. */
+  readonly modelName?: string;
 }
 
 /**
@@ -59,7 +61,9 @@ export function targetsOf(
   const services = (isGateway: boolean): TargetGroup[] =>
     processes
       .filter(({ appId }) => (appId === 'gateway') === isGateway)
-      .map((each) => group(each.metricsPort, { ...identityOf(each), model_name: modelName }));
+      .map((each) =>
+        group(each.metricsPort, { ...identityOf(each), model_name: each.modelName ?? modelName }),
+      );
   const sidecars = processes.flatMap((each) =>
     each.sidecarMetricsPort === null ? [] : [group(each.sidecarMetricsPort, identityOf(each))],
   );

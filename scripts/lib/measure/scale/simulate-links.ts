@@ -71,7 +71,7 @@ async function simulateNewcomer(callers: number, picks: 'any' | 'asked'): Promis
       const manager = managerOf(replica, mesh);
       const onInvite: LinkManager['invited'] = (stream, invite) => manager.invited(stream, invite);
       const take = (stream: MessageStream): void =>
-        firstWord(stream, plan, {
+        firstWord(stream, () => plan, {
           onInvite: (invite) => void onInvite(stream, invite),
           onRefused: nothing,
         });

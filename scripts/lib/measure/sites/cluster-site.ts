@@ -123,8 +123,8 @@ async function untilSettled(arm: Arm, watch: PodWatch, limit: number, signal: Ab
 
 /** The id of the model, once every replica is on a route. */
 async function servedModel(arm: Arm, url: string, timeoutMs: number, signal: AbortSignal): Promise<string> {
-  const { model } = await new GatewayClient(url).waitUntilReady(
-    ({ stages }) =>
+  const [{ model }] = await new GatewayClient(url).waitUntilReady(
+    ([{ stages }]) =>
       arm.stages.every((stage, index) => stages[index]?.replicas.length === leastReplicas(stage)),
     { timeoutMs, signal },
   );

@@ -2,15 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Secret } from '../../../lib/config/environment.js';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-import { isNamed, type ServedModel } from '../../../lib/openai/served-model.js';
+import type { ServedModel } from '../../../lib/openai/served-model.js';
 import type { KeyRing } from '../../keys/key-ring.js';
 import type { Tenant } from '../../keys/tenant.js';
 
 /** By the response, since whatever writes one needs to know it. */
 const tenants = new WeakMap<ServerResponse, Tenant>();
+/** What ends the counting of a request. */
+const counted = new WeakMap<ServerResponse, () => void>();
 
 /** Who asks; null where no keys are configured. */
 export const tenantOf = (response: ServerResponse): Tenant | null => tenants.get(response) ?? null;
+
+/** The request goes on being counted when it has been answered, until the function that this returns is called. */
+export function countUntil(response: ServerResponse): () => void {
+  const end = counted.get(response) ?? (() => undefined);
+  response.off('close', end);
+  return end;
+}
 
 /**
  * Lets in whoever shows a key of the ring, as far as its limits go: everyone where there is no ring. It comes before all
@@ -26,7 +35,11 @@ export function requireTenant(keys: KeyRing | null): RequestHandler {
     if (tenant === null) throw wrongKey();
     tenants.set(response, tenant);
     try {
-      if (request.method === 'POST') response.once('close', tenant.begin());
+      if (request.method === 'POST') {
+        const end = tenant.begin();
+        counted.set(response, end);
+        response.once('close', end);
+      }
     } finally {
       response.set(tenant.headers);
     }
@@ -38,15 +51,6 @@ export function requireTenant(keys: KeyRing | null): RequestHandler {
 export function requireOperator(key: Secret | null): RequestHandler {
   return (request, _response, next) => {
     if (key?.equals(shownKey(request)) === false) throw wrongKey();
-    next();
-  };
-}
-
-/** Behind the body: refuses a model that is served, though not to this tenant. */
-export function requireOwnModel(model: ServedModel): RequestHandler {
-  return (request, response, next) => {
-    const body = request.body as { readonly model?: unknown } | null | undefined;
-    if (request.method === 'POST' && isNamed(model, body?.model)) requireAllowed(model, response);
     next();
   };
 }

@@ -11,7 +11,9 @@ import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead, planOf, type GenerationPlan } from '../../answer/choice.js';
 import { callReading } from '../../answer/tool-output.js';
+import type { Serving } from '../../models/serving.js';
 import type { Gateway } from '../gateway.js';
+import { servingOf } from '../serving-of.js';
 import { tenantOf } from '../middleware/authenticate.js';
 import { traceInference } from '../middleware/trace-requests.js';
 import type { RequestTrace } from '../../telemetry/request-trace.js';
@@ -27,19 +29,21 @@ export type Wording = Pick<GenerationPlan, 'format' | 'timed' | 'settle'>;
 /** `POST /v1/chat/completions`. */
 export function chatCompletions(gateway: Gateway): RequestHandler {
   return async (request, response) => {
-    const chat = readChatRequest(request.body, gateway.model);
-    const format = chatFormat(newResponseHead(gateway.model, chat.settings));
-    await answerChat(gateway, response, chat, { format, timed: wantsTimes(request) });
+    const serving = servingOf(gateway, request.body, response);
+    const chat = readChatRequest(request.body, serving.model);
+    const format = chatFormat(newResponseHead(serving.model, chat.settings));
+    await answerChat(gateway, serving, response, chat, { format, timed: wantsTimes(request) });
   };
 }
 
 /** `POST /v1/completions`, for one prompt or several. */
 export function completions(gateway: Gateway): RequestHandler {
   return async (request, response) => {
-    const asked = readCompletionRequest(request.body, gateway.model);
-    const format = completionFormat(newResponseHead(gateway.model, asked.settings));
+    const serving = servingOf(gateway, request.body, response);
+    const asked = readCompletionRequest(request.body, serving.model);
+    const format = completionFormat(newResponseHead(serving.model, asked.settings));
     const wording = { format, timed: wantsTimes(request) };
-    await answerTexts(gateway, response, asked, wording, DEFAULT_MAX_TOKENS);
+    await answerTexts(gateway, serving, response, asked, wording, DEFAULT_MAX_TOKENS);
   };
 }
 
@@ -52,25 +56,26 @@ type Answering = (plan: GenerationPlan, trace: RequestTrace) => Promise<void>;
 /** Answers a conversation, whichever API it came by: as it is asked for, unless `answer` says another way. */
 export async function answerChat(
   gateway: Gateway,
+  serving: Serving,
   response: Response,
   { messages, rendering, toolUse, settings }: ChatRequest,
   wording: Wording,
-  answer: Answering = (plan, trace) => respond(gateway, response, plan, trace),
+  answer: Answering = (plan, trace) => respond(gateway, serving, response, plan, trace),
 ): Promise<void> {
-  const { model, inferences } = gateway;
-  const style = styleOf(gateway, rendering);
+  const { model, inferences } = serving;
+  const style = styleOf(serving, rendering);
   const form = formOfAnswer(settings.form, toolUse, style);
   const inference = { operation: 'chat', model: model.id, settings } as const;
   await traceInference(inferences, response, inference, async (trace) => {
     // What is to be cut may be as long as it likes.
-    const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
+    const limit = settings.truncatePrompt === null ? serving.textLimit : null;
     const task = { kind: 'chat', messages, options: rendering, limit } as const;
-    const encoded = await tokenize(gateway, response, task, trace);
+    const encoded = await tokenize(serving, response, task, trace);
     trace.prompt(encoded.text);
     const limits = outputLimits(settings, Infinity, gateway.maxTokens);
     const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
     const calls = callReading(toolUse, style, form !== null);
-    const bound = await bindToForm(gateway, response, { ...settings, form }, trace);
+    const bound = await bindToForm(serving, response, { ...settings, form }, trace);
     await answer(planOf(tenantOf(response), { prompts, settings: bound, calls, ...wording }), trace);
   });
 }
@@ -78,34 +83,35 @@ export async function answerChat(
 /** Goes on with texts, whichever API they came by; `fallback` is how far where the request does not say. */
 export async function answerTexts(
   gateway: Gateway,
+  serving: Serving,
   response: Response,
   { prompts: asked, settings }: CompletionRequest,
   wording: Wording,
   fallback: number,
 ): Promise<void> {
-  const { model, inferences } = gateway;
+  const { model, inferences } = serving;
   const limits = outputLimits(settings, fallback, gateway.maxTokens);
   const inference = { operation: 'text_completion', model: model.id, settings } as const;
   await traceInference(inferences, response, inference, async (trace) => {
     const texts = asked.filter((prompt) => typeof prompt === 'string');
     texts.forEach((prompt) => trace.prompt(prompt));
     // What is to be cut may be as long as it likes.
-    const limit = settings.truncatePrompt === null ? gateway.textLimit : null;
+    const limit = settings.truncatePrompt === null ? serving.textLimit : null;
     const task = { kind: 'prompts', texts, options: { addSpecialTokens: true }, limit } as const;
-    const next = (await tokenize(gateway, response, task, trace)).ids.values();
+    const next = (await tokenize(serving, response, task, trace)).ids.values();
     const prompts = asked.map((prompt): FittedPrompt => {
       const ids = typeof prompt === 'string' ? next.next().value! : prompt;
       return fitContext(ids, limits, model.contextLength, 'prompt');
     });
-    const bound = await bindToForm(gateway, response, settings, trace);
+    const bound = await bindToForm(serving, response, settings, trace);
     const plan = planOf(tenantOf(response), { prompts, settings: bound, calls: null, ...wording });
-    await respond(gateway, response, plan, trace);
+    await respond(gateway, serving, response, plan, trace);
   });
 }
 
 /** The settings with the constraint that their form makes, if there is any. Throws `invalid_grammar`, `unsupported_schema`. */
 async function bindToForm(
-  { constraintSources }: Gateway,
+  { constraintSources }: Serving,
   response: Response,
   settings: GenerationSettings,
   trace: RequestTrace,
@@ -118,11 +124,11 @@ async function bindToForm(
 }
 
 /** How the model of a chat calls tools: as its template says, or that of the request. */
-const styleOf = ({ text }: Gateway, { chatTemplate }: Rendering): ToolStyle =>
+const styleOf = ({ text }: Serving, { chatTemplate }: Rendering): ToolStyle =>
   chatTemplate === undefined ? text.chatTemplate.toolStyle : toolStyleOf(chatTemplate);
 
 const tokenize = (
-  { textWork }: Gateway,
+  { textWork }: Serving,
   response: Response,
   task: TextTask,
   trace: RequestTrace,

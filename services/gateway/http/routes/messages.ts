@@ -4,21 +4,24 @@ import { readCountRequest, readMessagesRequest } from '../../../lib/anthropic/me
 import { newResponseHead } from '../../answer/choice.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
+import { servingOf } from '../serving-of.js';
 import { answerChat } from './inference.js';
 
 /** `POST /v1/messages`, as Anthropic has it. */
 export function createMessage(gateway: Gateway): RequestHandler {
   return async (request, response) => {
-    const chat = readMessagesRequest(request.body, gateway.model);
-    const format = messagesFormat(newResponseHead(gateway.model, chat.settings));
-    await answerChat(gateway, response, chat, { format, timed: false });
+    const serving = servingOf(gateway, request.body, response);
+    const chat = readMessagesRequest(request.body, serving.model);
+    const format = messagesFormat(newResponseHead(serving.model, chat.settings));
+    await answerChat(gateway, serving, response, chat, { format, timed: false });
   };
 }
 
 /** `POST /v1/messages/count_tokens`: of the prompt that the messages become. */
-export function countTokens({ model, textWork }: Gateway): RequestHandler {
+export function countTokens(gateway: Gateway): RequestHandler {
   return async (request, response) => {
-    const { messages, rendering } = readCountRequest(request.body, model);
+    const { textWork } = servingOf(gateway, request.body, response);
+    const { messages, rendering } = readCountRequest(request.body);
     const task = { kind: 'chat', messages, options: rendering, limit: null } as const;
     const { ids } = await textWork.run(task, abortOnDisconnect(response).signal);
     response.json({ input_tokens: ids[0]!.length });

@@ -70,12 +70,12 @@ const PATHS: Readonly<Record<string, Path>> = {
   '/tokenize': { post: { summary: 'The token ids of a text or a conversation', body: rawTokenizeRequest } },
   '/detokenize': { post: { summary: 'The text of token ids', body: rawDetokenizeRequest } },
   '/health': { get: { summary: 'Whether the process lives' } },
-  '/ready': { get: { summary: 'Whether a request can be served' } },
-  '/topology': { get: { summary: 'The stages and their replicas' } },
+  '/ready': { get: { summary: 'Whether a request can be served', query: { model: { type: 'string' } } } },
+  '/topology': { get: { summary: 'The stages and their replicas', query: { model: { type: 'string' } } } },
   '/report': {
     get: {
       summary: 'Where the time went',
-      query: { window: { type: 'integer', minimum: 1, default: 60 } },
+      query: { window: { type: 'integer', minimum: 1, default: 60 }, model: { type: 'string' } },
     },
   },
   '/metrics': { get: { summary: 'For Prometheus', type: 'text/plain' } },

@@ -5,6 +5,7 @@ import { PROTOCOL_VERSION } from '../../../lib/wire/codec.js';
 import type { Gateway } from '../gateway.js';
 import { dialectOf } from '../middleware/dialects.js';
 import { requestIdOf } from '../middleware/request-id.js';
+import { servingAsked } from '../serving-of.js';
 import { LONGEST_WINDOW } from '../../report/round-log.js';
 
 /** Probes come often; a route is usually whole again within this. */
@@ -17,19 +18,22 @@ const DEFAULT_WINDOW = 60;
 export const health: RequestHandler = (_request, response) => void response.json({ status: 'ok' });
 
 /**
- * `GET /ready`: 200 once a whole route exists and nothing drains, else 503 with the reason. It is an answer,
+ * `GET /ready`: 200 once a whole route exists to some model and nothing drains, else 503 with the reason. It is an answer,
  * not a failure: nothing is logged. Links outlive the registry, so one that cannot be reached is a warning as long as
- * there is a route: 503 would take a mesh that serves off its Service, every gateway at once.
+ * there is a route: 503 would take a mesh that serves off its Service, every gateway at once. So would it for a model
+ * without a route take the others; `?model=` asks for one.
  */
-export function ready({ backend }: Gateway): RequestHandler {
-  return (_request, response) => {
-    const reason = backend.notReadyReason();
-    if (reason === null) {
-      const warnings = backend.warnings();
+export function ready({ models }: Gateway): RequestHandler {
+  return (request, response) => {
+    const asked = request.query.model === undefined ? models.all : [servingAsked(models, request.query)];
+    const reasons = asked.map(({ backend }) => backend.notReadyReason());
+    if (reasons.includes(null)) {
+      const troubles = asked.flatMap(({ backend }, index) => reasons[index] ?? backend.warnings());
+      const warnings = [...new Set(troubles)];
       response.json({ status: 'ready', ...(warnings.length > 0 && { warnings }) });
       return;
     }
-    const error = new ServingError('stage_unavailable', reason, { hint: '' });
+    const error = new ServingError('stage_unavailable', [...new Set(reasons)].join('; '), { hint: '' });
     const body = dialectOf(response).errorBody(error, requestIdOf(response));
     response.status(503).set('retry-after', String(RETRY_AFTER_SECONDS)).json(body);
   };
@@ -39,14 +43,19 @@ export function ready({ backend }: Gateway): RequestHandler {
 export const version: RequestHandler = (_request, response) =>
   void response.json({ version: VERSION, protocol: PROTOCOL_VERSION });
 
-/** `GET /topology`: the stages and their replicas, as the gateway sees them now. */
-export function topology({ backend }: Gateway): RequestHandler {
-  return (_request, response) => void response.json(backend.topology());
+/** `GET /topology?model=…`: the stages and their replicas, as the gateway sees them now. */
+export function topology({ models }: Gateway): RequestHandler {
+  return (request, response) => {
+    const { backend } = servingAsked(models, request.query);
+    const ids = models.all.map(({ model }) => model.id);
+    response.json({ ...backend.topology(), ...(ids.length > 1 && { models: ids }) });
+  };
 }
 
-/** `GET /report?window=60`: where the time of the last so many seconds went, and what would help. */
-export function report({ reporter }: Gateway): RequestHandler {
+/** `GET /report?window=60&model=…`: where the time of the last so many seconds went, and what would help. */
+export function report({ models }: Gateway): RequestHandler {
   return (request, response) => {
+    const { reporter } = servingAsked(models, request.query);
     response.json(reporter.report(windowOf(request.query.window)));
   };
 }

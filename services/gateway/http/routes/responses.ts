@@ -4,12 +4,19 @@ import { ServingError } from '../../../lib/errors/serving-error.js';
 import { responses as responsesDialect } from '../../../lib/openai/dialect.js';
 import { ResponsesFormat } from '../../../lib/openai/responses/format.js';
 import type { Item } from '../../../lib/openai/responses/items.js';
-import { chatOf, readResponsesRequest } from '../../../lib/openai/responses/request.js';
+import {
+  chatOf,
+  readResponsesRequest,
+  type ResponsesRequest,
+} from '../../../lib/openai/responses/request.js';
 import { newResponseHead } from '../../answer/choice.js';
+import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { conversationOf, type KeptResponse } from '../../responses/response-store.js';
+import type { Serving } from '../../models/serving.js';
 import type { Gateway } from '../gateway.js';
-import { tenantOf } from '../middleware/authenticate.js';
+import { countUntil, tenantOf } from '../middleware/authenticate.js';
 import { speak } from '../middleware/dialects.js';
+import { servingOf } from '../serving-of.js';
 import { answerChat } from './inference.js';
 
 /** Whose responses are asked for: with keys, the tenant's; else everyone's. */
@@ -17,32 +24,50 @@ const ownerOf = (response: Response): string | null => tenantOf(response)?.name 
 
 /** `POST /v1/responses`. */
 export function createResponse(gateway: Gateway): RequestHandler {
-  const { model, responses, background } = gateway;
   return async (request, response) => {
-    const asked = readResponsesRequest(request.body, model);
-    const owner = ownerOf(response);
-    const { previous, input, settings } = asked;
-    const before =
-      previous === null ? [] : conversationOf(await responses.find(previous, owner, 'previous_response_id'));
-    if (asked.store) await responses.requireRoom([...before, ...input]);
-
-    const format = new ResponsesFormat(newResponseHead(model, settings), asked.echo);
-    speak(
-      response,
-      responsesDialect(() => format.nextNumber()),
-    );
-    const kept = (): KeptResponse => ({ owner, response: format.body, input, before });
-    const chat = chatOf(asked, before);
-    const wording = { format, timed: false };
-    if (asked.background) {
-      await answerChat(gateway, response, chat, wording, (plan, trace) =>
-        background.run(kept(), plan, trace, (begun) => void response.json(begun)),
-      );
-    } else {
-      const settle = () => responses.put(kept());
-      await answerChat(gateway, response, chat, { ...wording, ...(asked.store && { settle }) });
+    const serving = servingOf(gateway, request.body, response);
+    const asked = readResponsesRequest(request.body, serving.model);
+    if (!asked.background) {
+      await answer(gateway, serving, response, asked);
+      return;
     }
+    // Who has gone by now has asked for nothing; whoever goes later is still counted while it runs.
+    abortOnDisconnect(response).signal.throwIfAborted();
+    const over = countUntil(response);
+    await answer(gateway, serving, response, asked).finally(over);
   };
+}
+
+/** With nobody waiting for more than its beginning, where it is asked for in the background. */
+async function answer(
+  gateway: Gateway,
+  serving: Serving,
+  response: Response,
+  asked: ResponsesRequest,
+): Promise<void> {
+  const { responses, background } = gateway;
+  const owner = ownerOf(response);
+  const { previous, input, settings } = asked;
+  const before =
+    previous === null ? [] : conversationOf(await responses.find(previous, owner, 'previous_response_id'));
+  if (asked.store) await responses.requireRoom([...before, ...input]);
+
+  const format = new ResponsesFormat(newResponseHead(serving.model, settings), asked.echo);
+  speak(
+    response,
+    responsesDialect(() => format.nextNumber()),
+  );
+  const kept = (): KeptResponse => ({ owner, response: format.body, input, before });
+  const chat = chatOf(asked, before);
+  const wording = { format, timed: false };
+  if (asked.background) {
+    await answerChat(gateway, serving, response, chat, wording, (plan, trace) =>
+      background.run(serving, kept(), plan, trace, (begun) => void response.json(begun)),
+    );
+  } else {
+    const settle = () => responses.put(kept());
+    await answerChat(gateway, serving, response, chat, { ...wording, ...(asked.store && { settle }) });
+  }
 }
 
 type OfResponse = RequestHandler<{ id: string }>;

@@ -2,11 +2,13 @@ import type { RequestHandler } from 'express';
 import { readDetokenizeRequest, readTokenizeRequest } from '../../../lib/openai/tokenize-request.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import type { Gateway } from '../gateway.js';
+import { servingOf } from '../serving-of.js';
 import type { TextTask } from '../../text/text-task.js';
 
 /** `POST /tokenize`: the ids of a text or of a rendered chat, as vLLM has it. */
-export function tokenize({ model, textWork }: Gateway): RequestHandler {
+export function tokenize(gateway: Gateway): RequestHandler {
   return async (request, response) => {
+    const { model, textWork } = servingOf(gateway, request.body, response);
     const valid = readTokenizeRequest(request.body, model);
     const { addSpecialTokens } = valid;
     const task: TextTask =
@@ -25,8 +27,9 @@ export function tokenize({ model, textWork }: Gateway): RequestHandler {
 }
 
 /** `POST /detokenize`: the text of token ids, special tokens included, as vLLM has it. */
-export function detokenize({ model, textWork }: Gateway): RequestHandler {
+export function detokenize(gateway: Gateway): RequestHandler {
   return async (request, response) => {
+    const { model, textWork } = servingOf(gateway, request.body, response);
     const tokens = readDetokenizeRequest(request.body, model);
     const { signal } = abortOnDisconnect(response);
     const { text } = await textWork.run({ kind: 'decode', ids: tokens }, signal);

@@ -2,27 +2,18 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Router } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
-import type { LoadLog } from '../../watch/load-log.js';
 import { STEP_SECONDS } from '../../watch/load-log.js';
-import type { MeshWatch } from '../../watch/mesh-watch.js';
-import type { ResultFiles } from '../../watch/result-files.js';
-import type { RequestLog } from '../../watch/request-log.js';
+import type { Gateway } from '../gateway.js';
+import { servingAsked } from '../serving-of.js';
 
-/** What the gateway remembers of its mesh and its requests, for whoever looks. */
-export interface Watch {
-  readonly mesh: Pick<MeshWatch, 'watch'>;
-  readonly requests: Pick<RequestLog, 'summaries' | 'find'>;
-  readonly load: Pick<LoadLog, 'points'>;
-  readonly results: Pick<ResultFiles, 'list' | 'pathOf'>;
-  /** Such as `http://127.0.0.1:16686/trace/{trace}`; null where traces are nowhere to be seen. */
-  readonly traceUrl: string | null;
-}
-
-/** `GET /topology/events`, `/requests`, `/load`, `/results` and one of each: for an operator, as `/topology` is. */
-export function watchRoutes({ mesh, requests, load, results, traceUrl }: Watch): Router {
+/**
+ * `GET /topology/events`, `/requests`, `/load`, `/results` and one of each: for an operator, as `/topology` is. Of the requests of
+ * all models each says which it was for; what is about a mesh is about that of one model (`?model=`).
+ */
+export function watchRoutes({ models, requests, results, traceUrl }: Gateway): Router {
   const router = Router();
   router.get('/topology/events', (request, response) => {
-    mesh.watch(response, request.get('last-event-id'));
+    servingAsked(models, request.query).watch.watch(response, request.get('last-event-id'));
   });
   router.get('/requests', (_request, response) => {
     response.json({ trace_url: traceUrl, requests: requests.summaries() });
@@ -33,8 +24,8 @@ export function watchRoutes({ mesh, requests, load, results, traceUrl }: Watch):
       throw new ServingError('request_not_found', 'this request is not, or no longer, kept');
     response.json(found);
   });
-  router.get('/load', (_request, response) => {
-    response.json({ step_s: STEP_SECONDS, points: load.points });
+  router.get('/load', (request, response) => {
+    response.json({ step_s: STEP_SECONDS, points: servingAsked(models, request.query).load.points });
   });
   router.get('/results', async (_request, response) => {
     response.json({ results: await results.list() });

@@ -5,7 +5,7 @@ import { generationFields, validateGeneration, wholeNumber } from '../generation
 import { arrayOf, invalidField, parseBody, unsupportedType } from '../parse-body.js';
 import { refuseFields, type RefusedFields } from '../refused-fields.js';
 import { readTools, type ToolUse } from '../tools.js';
-import { requireModel, type ServedModel } from '../served-model.js';
+import type { ServedModel } from '../served-model.js';
 import { itemsOf, messagesOf, rawInput, type Item } from './items.js';
 
 const { model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt } = generationFields;
@@ -74,7 +74,6 @@ export type Echo = Readonly<Record<string, unknown>>;
 /** The body of `POST /v1/responses`, checked. Throws a ServingError that names the field. */
 export function readResponsesRequest(body: unknown, served: ServedModel): ResponsesRequest {
   const raw = parseBody(rawResponsesRequest, body);
-  requireModel(served, raw.model);
   refuseFields(raw, refused);
   const store = raw.store ?? true;
   const background = raw.background ?? false;

@@ -27,6 +27,7 @@ const model = {
     parameters: 1,
     precision: 'f32',
   },
+  split: [],
   sampling: samplingOver({}),
 };
 
@@ -42,7 +43,10 @@ function unattended(script: Script, n: number) {
     text: { tokenizer: byteTokenizer },
     metrics: createGatewayMetrics(createMetricsRegistry(), admission),
     demand: {
-      asked: () => told.push('asked'),
+      asked: () => {
+        told.push('asked');
+        return () => told.push('entered');
+      },
       began: () => told.push('began'),
       ended: (_choices, finished) => told.push(`ended ${finished.length}`),
     },
@@ -85,7 +89,7 @@ describe('a request without a client', () => {
       choices: [0, 1].map((index) => ({ index, text: 'well', finish_reason: 'stop' })),
       usage: { prompt_tokens: 2, completion_tokens: 10 },
     });
-    expect(told).toEqual(['asked', 'began', 'ended 2']);
+    expect(told).toEqual(['asked', 'entered', 'began', 'ended 2']);
     expect([admission.running, backend.open]).toEqual([0, 0]);
   });
 
@@ -100,7 +104,7 @@ describe('a request without a client', () => {
         return (await answer).finished;
       });
       await expect(run).rejects.toThrow(fault);
-      expect(told).toEqual(['asked', 'began']);
+      expect(told).toEqual(['asked', 'entered', 'began']);
       expect([admission.running, backend.open]).toEqual([0, 0]);
     }
   });

@@ -79,6 +79,27 @@ describe("KEDA's external scaler", () => {
     expect(await metricOf('mine', 'demanded_replicas', { stage: 'stage-0' })).toHaveLength(1);
   });
 
+  it('tells of each model whether it is needed itself', async () => {
+    const other = {
+      demanded: () => new Map(),
+      has: (stage: string) => stage === 'qwen-stage-0',
+      active: true,
+    };
+    const both = await serveExternalScaler(
+      '127.0.0.1',
+      0,
+      { demanded: () => demanded, has: (stage) => stage === 'stage-0', active: false },
+      other,
+    );
+    client.close();
+    const Client = grpc.makeGenericClientConstructor(SERVICE, 'ExternalScaler');
+    client = new Client(`127.0.0.1:${both.port}`, grpc.credentials.createInsecure());
+    const isActive = async (stage: string) => (await call<IsActiveResponse>('isActive', ref(stage))).result;
+    expect([await isActive('stage-0'), await isActive('qwen-stage-0')]).toEqual([false, true]);
+    expect((await metricOf('qwen-stage-0'))[0]).toMatchObject({ metricValue: 1n });
+    both.close();
+  });
+
   it('wants one replica of a stage of which nothing is known while anything waits', async () => {
     expect((await metricOf('stage-1'))[0]).toMatchObject({ metricValue: 0n });
     active = true;

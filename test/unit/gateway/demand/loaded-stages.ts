@@ -40,7 +40,6 @@ export class LoadedStages {
     this.meter = new DemandMeter({
       stages: costs.map((_, index) => `stage-${index}`),
       now: () => this.#now,
-      queued: () => 0,
       totals: () =>
         this.stages.flatMap(({ replicas }, index) =>
           Array.from({ length: replicas }, (_, number) => this.#totals(index, number)),
@@ -69,7 +68,7 @@ export class LoadedStages {
       due += per;
       const asked = Array.from({ length: Math.floor(due) }, () => ({ prompt: [1, 2, 3], maxTokens: answer }));
       due -= asked.length;
-      this.meter.asked(asked);
+      this.meter.asked(asked)();
       this.meter.began(asked);
       this.#backlog += asked.length * answer;
       const most = Math.min(...this.stages.map((stage) => stage.replicas / stage.secondsPerToken / 2));

@@ -271,3 +271,40 @@ describe('a gateway without keys', () => {
     });
   });
 });
+
+describe('a response in the background', () => {
+  const ONE = JSON.stringify([{ name: 'alice', key: ALICE, concurrency: 1 }]);
+  const begin = () => gateway.post('/v1/responses', { input: 'Hi', background: true }, bearer(ALICE));
+
+  test('counts for its key until it is done', async () => {
+    await start({ keys: ONE });
+    gateway.backend.script = stuckAfter([72]);
+    const first = await begin();
+    expect(first.status).toBe(200);
+    const { id } = (await first.json()) as { id: string };
+    for (let turn = 0; turn < 3; turn++) expect((await begin()).status).toBe(429);
+    // What is deleted is not counted, so that it can be ended.
+    expect((await ask(`/v1/responses/${id}`, { method: 'DELETE', headers: bearer(ALICE) })).status).toBe(200);
+    gateway.backend.script = tokensOf(say('ok'));
+    await eventually('a place', async () => (await begin()).status === 200);
+    await eventually('another', async () => (await begin()).status === 200);
+  });
+
+  test('counts no more where it was refused', async () => {
+    await start({ keys: ONE, admission: { maxRunning: 1, maxWaiting: 0 } });
+    gateway.backend.script = stuckAfter([72]);
+    const other = await gateway.admission.acquire(1, new AbortController().signal);
+    for (let turn = 0; turn < 3; turn++) {
+      const { code } = await ask('/v1/responses', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...bearer(ALICE) },
+        body: JSON.stringify({ input: 'Hi', background: true }),
+      });
+      expect(code).toBe('too_many_requests');
+    }
+    const wrong = { input: 'Hi', background: true, previous_response_id: 'resp_none' };
+    expect((await gateway.post('/v1/responses', wrong, bearer(ALICE))).status).toBe(404);
+    other.release();
+    expect((await begin()).status).toBe(200);
+  });
+});

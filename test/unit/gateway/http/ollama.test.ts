@@ -148,7 +148,7 @@ describe('what /api refuses', () => {
 
   it.each([
     [{ model: 'other' }, 404, /the model "other" does not exist .*\[model_not_found\]$/],
-    [{ model: 'other:latest' }, 404, /"other" does not exist/],
+    [{ model: 'other:latest' }, 404, /"other:latest" does not exist/],
     [{ format: 'xml' }, 400, /^format: expected a JSON schema, or the text of one .*\[invalid_value\]$/],
     [{ format: { not: {} } }, 400, /not.*\[unsupported_schema\]$/],
     [{ think: true }, 400, /^think /],

@@ -19,6 +19,9 @@ beforeEach(async () => {
 afterEach(() => gateway.close());
 
 const model = 'tester';
+/** Without what tells of the processes that run them. */
+const responsesKept = (): unknown[] =>
+  [...documents.kept].flatMap(([key, { value }]) => (key.startsWith('response-') ? [value] : []));
 const promptText = (): string => Buffer.from(gateway.backend.requests.at(-1)!.prompt).toString();
 
 describe('POST /v1/responses, by the official client', () => {
@@ -76,7 +79,7 @@ describe('POST /v1/responses, by the official client', () => {
       ],
     });
     expect(promptText()).toBe('system: D\nuser: U\nassistant: A\ntool: 2\nassistant: ');
-    expect(documents.kept.size).toBe(0);
+    expect(responsesKept()).toEqual([]);
   });
 
   it('streams numbered events in the order of their meaning', async () => {
@@ -155,7 +158,7 @@ describe('POST /v1/responses, by the official client', () => {
     stream.controller.abort();
     await eventually('the sequence is freed', () => gateway.backend.open === 0);
     expect(gateway.admission.running).toBe(0);
-    expect(documents.kept.size).toBe(0);
+    expect(responsesKept()).toEqual([]);
   });
 
   it('tells of an error in a stream by an event with the next number', async () => {
@@ -282,7 +285,7 @@ describe('responses in the background', () => {
     await eventually('it runs', () => gateway.backend.open === 1);
     await client.responses.delete(id);
     await eventually('the sequence is freed', () => gateway.backend.open === 0);
-    expect(documents.kept.size).toBe(0);
+    expect(responsesKept()).toEqual([]);
   });
 
   it('tell why they failed', async () => {
@@ -301,10 +304,65 @@ describe('responses in the background', () => {
     const ask = () => full.client.responses.create({ model, input: 'Hi', background: true });
     await ask();
     await expect(ask()).rejects.toMatchObject({ status: 429 });
-    expect(documents.kept.size).toBe(1);
+    expect(responsesKept()).toHaveLength(1);
     await full.close();
-    const [left] = documents.kept.values();
-    expect(left!.value).toMatchObject({ response: { status: 'failed' } });
+    expect(responsesKept()).toMatchObject([{ response: { status: 'failed' } }]);
+  });
+
+  describe('of a gateway that is gone', () => {
+    let dying: TestGateway;
+    /** All that it can still reach of what the gateways share. */
+    let view: MemoryDocuments;
+    let id: string;
+    beforeEach(async () => {
+      view = new MemoryDocuments(documents.kept);
+      dying = await startTestGateway({ documents: view, expireMs: 1_000 });
+      dying.backend.script = stuckAfter([72]);
+      ({ id } = await dying.client.responses.create({ model, input: 'Hi', background: true }));
+      await gateway.close();
+      gateway = await startTestGateway({ documents, expireMs: 1_000 });
+      client = gateway.client;
+      await eventually('it runs', async () => (await statusOf(id)) === 'in_progress');
+    });
+    afterEach(() => dying.close());
+
+    const gone = {
+      status: 'failed',
+      error: { code: 'stream_broken', message: 'the gateway that ran it is gone' },
+    };
+
+    it('have failed for whoever reads them, in whatever way', async () => {
+      view.isDown = true;
+      await eventually('it has failed', async () => (await statusOf(id)) === 'failed');
+      expect(await client.responses.retrieve(id)).toMatchObject(gone);
+      expect(await client.responses.cancel(id)).toMatchObject(gone);
+      expect(responsesKept()).toMatchObject([{ response: gone }]);
+      await client.responses.delete(id);
+      expect(responsesKept()).toEqual([]);
+    });
+
+    it('go on where it lives, however long they take', async () => {
+      await delay(1_500);
+      expect(await statusOf(id)).toBe('in_progress');
+    });
+
+    it('end there too, when it comes back after it was held for dead', async () => {
+      view.isDown = true;
+      await eventually('it has failed', async () => (await statusOf(id)) === 'failed');
+      expect(dying.backend.open).toBe(1);
+      view.isDown = false;
+      await eventually('the sequence is freed', () => dying.backend.open === 0);
+      expect(await client.responses.retrieve(id)).toMatchObject(gone);
+    });
+
+    it('are left as they are where an older gateway did not say who runs them', async () => {
+      const key = `response-${id}`;
+      const { value, etag } = documents.kept.get(key)!;
+      documents.kept.set(key, { value: { ...(value as object), runner: undefined }, etag });
+      view.isDown = true;
+      await delay(1_500);
+      expect(await statusOf(id)).toBe('in_progress');
+    });
   });
 
   it('are all that can be cancelled', async () => {
@@ -337,6 +395,6 @@ describe('what /v1/responses refuses', () => {
     expect(response.status).toBe(param === 'model' ? 404 : 400);
     expect(await response.json()).toMatchObject({ error: { param } });
     expect(gateway.backend.requests).toHaveLength(0);
-    expect(documents.kept.size).toBe(0);
+    expect(responsesKept()).toEqual([]);
   });
 });

@@ -47,7 +47,6 @@ export class Gateway {
       stages: appIds,
       totals: () => stages().flat().map(totalsOf),
       occupation: () => this.#occupation(),
-      queued: () => 0,
       now: () => clock.now,
     });
   }
@@ -60,7 +59,7 @@ export class Gateway {
   arrive(arrival: Arrival): void {
     const sequence = new Sequence(arrival, this.#order++, this.#options.clock);
     this.#sequences.add(sequence);
-    this.meter.asked([sequence.asked]);
+    this.meter.asked([sequence.asked])();
     this.#enqueue(sequence);
     this.#admit();
   }
