@@ -90,7 +90,7 @@ def timeouts():
 
 
 def refused(error: Exception) -> Exception:
-    return Skip("the server refuses it") if "not supported" in str(error) else error
+    return Skip("the server refuses it") if "unsupported_parameter" in str(error) else error
 
 
 run(
