@@ -74,8 +74,8 @@ export async function unlessRefused(call) {
   try {
     return await call();
   } catch (error) {
-    if (/not supported/.test(error.message))
-      throw new Skip(`the server refuses it: ${error.message.slice(0, 100)}`);
+    const told = [error.code, error.message, error.responseBody].join(' ');
+    if (told.includes('unsupported_parameter')) throw new Skip(`the server refuses it: ${error.message.slice(0, 100)}`);
     throw error;
   }
 }

@@ -116,7 +116,7 @@ def timeouts():
 
 def refused(error: anthropic.BadRequestError) -> Exception:
     message = str(error.body["error"]["message"])
-    return Skip(f"the server refuses it: {message}") if "not supported" in message else error
+    return Skip(f"the server refuses it: {message}") if "unsupported_parameter" in message else error
 
 
 run(

@@ -63,7 +63,7 @@ def json_schema():
     try:
         answer = client.chat(MODEL, USER, format=PERSON, options={"num_predict": 128})
     except ollama.ResponseError as error:
-        raise Skip(f"the server refuses it: {error.error}") if "not supported" in error.error else error
+        raise Skip(f"the server refuses it: {error.error}") if "unsupported_parameter" in error.error else error
     check(is_person(json.loads(answer.message.content)), answer)
 
 

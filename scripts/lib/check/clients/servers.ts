@@ -5,7 +5,7 @@ import { LocalSystem } from '../../local/local-system.js';
 import { planSystem } from '../../local/plan-system.js';
 
 /** Longer than what a gateway waits before it sends a sign of life, and than what some proxies wait for one. */
-const PAUSE_MS = 20_000;
+const PAUSES = { LAYERMESH_FAULT_STAGE: 'stage-1', LAYERMESH_FAULT_STEP_MS: '20000' };
 const KEYS = {
   LAYERMESH_API_KEY: 'sk-clients-0123456789',
   LAYERMESH_LIMITED_KEY: 'sk-limited-0123456789',
@@ -37,9 +37,7 @@ export async function withServer<Result>(
     const system = await LocalSystem.start(
       {
         ...plan,
-        env: { ...plan.env, LAYERMESH_KEYS_FILE: keys },
-        ownEnv: (appId): Record<string, string> =>
-          slow && appId === 'stage-1' ? { LAYERMESH_FAULT_STEP_MS: String(PAUSE_MS) } : {},
+        env: { ...plan.env, LAYERMESH_KEYS_FILE: keys, ...(slow && PAUSES) },
       },
       signal,
     );

@@ -51,7 +51,15 @@ func (s Skip) Error() string { return s.Reason }
 
 // UnlessRefused makes a Skip of an error that says that the server does not take what was asked for.
 func UnlessRefused(err error) error {
-	if err != nil && strings.Contains(err.Error(), "not supported") {
+	if err == nil {
+		return nil
+	}
+	told := err.Error()
+	var body interface{ RawJSON() string }
+	if errors.As(err, &body) {
+		told += body.RawJSON()
+	}
+	if strings.Contains(told, "unsupported_parameter") {
 		return Skip{"the server refuses it"}
 	}
 	return err
