@@ -93,7 +93,10 @@ describe('the schema helpers of official clients', () => {
     const output_config = { format: zodOutputFormat(Known) };
     const asked = { model, max_tokens: 4_000, output_config };
     for (const turn of seeds) {
-      const { parsed_output: parsed, content } = await client.messages.parse({ ...asked, messages: [{ role: 'user', content: `Who is ${turn}?` }] });
+      const { parsed_output: parsed, content } = await client.messages.parse({
+        ...asked,
+        messages: [{ role: 'user', content: `Who is ${turn}?` }],
+      });
       expect(Known.parse(parsed)).toEqual(parsed);
       expect(content.length).toBe(1);
     }
