@@ -54,7 +54,9 @@ const start = async (options?: Parameters<typeof startTestGateway>[0]): Promise<
 beforeEach(() => start());
 afterEach(() => gateway.close());
 
-type Fields = Partial<Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'seed'>> & { readonly seed?: number };
+type Fields = Partial<Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'seed'>> & {
+  readonly seed?: number;
+};
 const create = (fields: Fields) =>
   gateway.client.chat.completions.create({
     model,
