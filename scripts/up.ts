@@ -30,13 +30,10 @@ async function up(options: UpOptions): Promise<void> {
 }
 
 /** Where `experiment` and `observe` write, and `bench` may be told to. */
-const resultFolders = (): string =>
-  process.env['LAYERMESH_RESULTS'] ??
-  [
-    join(cacheDirectory(), 'experiment'),
-    join(repositoryRoot, 'docs', 'observability'),
-    join(repositoryRoot, 'docs', 'benchmarks'),
-  ].join(',');
+function resultFolders(): string {
+  const docs = ['observability', 'benchmarks'].map((name) => join(repositoryRoot, 'docs', name));
+  return process.env['LAYERMESH_RESULTS'] ?? [join(cacheDirectory(), 'experiment'), ...docs].join(',');
+}
 
 /** Serves until it is told to stop. */
 async function serve(options: SystemOptions, signal: AbortSignal): Promise<void> {
