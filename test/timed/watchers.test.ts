@@ -9,7 +9,7 @@ const CLIENTS = 16;
 const ANSWER = 64;
 const SECONDS = 4;
 /** Without and with pages, so that what drifts is on both sides. */
-const ORDER = [0, PAGES, PAGES, 0, 0, PAGES, PAGES, 0];
+const ORDER = [0, PAGES, PAGES, 0];
 /** Of the processor time of which the tokens are made. */
 const MOST = 0.02;
 
