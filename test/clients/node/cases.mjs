@@ -75,7 +75,8 @@ export async function unlessRefused(call) {
     return await call();
   } catch (error) {
     const told = [error.code, error.message, error.responseBody].join(' ');
-    if (told.includes('unsupported_parameter')) throw new Skip(`the server refuses it: ${error.message.slice(0, 100)}`);
+    if (told.includes('unsupported_parameter'))
+      throw new Skip(`the server refuses it: ${error.message.slice(0, 100)}`);
     throw error;
   }
 }
