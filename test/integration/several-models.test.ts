@@ -81,13 +81,18 @@ describe.each(['direct', 'dapr'] as const)('two models behind one gateway over a
       status: 404,
       message: expect.stringContaining(`there is ${MODELS.join(', ')}`) as string,
     });
-    const report = async (model: string) =>
-      (await (await fetch(`${system.url}/report?model=${model}`)).json()) as { stages: { stage: string }[] };
+    // Stages tell of themselves every two seconds: until then nothing has been measured.
+    const firstStage = (model: string): Promise<string> =>
+      eventually('a report', async () => {
+        const answer = await fetch(`${system.url}/report?model=${model}`);
+        if (!answer.ok) return null;
+        return ((await answer.json()) as { stages: { stage: string }[] }).stages[0]!.stage;
+      });
     for (const [model, stage] of [
       [SMALL, 'stage-0'],
       ['tiny', 'tiny-stage-0'],
     ] as const) {
-      expect((await report(model)).stages[0]!.stage).toBe(stage);
+      expect(await firstStage(model)).toBe(stage);
     }
   });
 
