@@ -67,7 +67,7 @@ function View({ view }: { view: ViewName }) {
   return (
     <div class="page">
       <Notice title="This view has failed" tone="bad">
-        {String(error)}
+        {error instanceof Error ? error.message : 'for no reason that it told'}
       </Notice>
       <button type="button" onClick={again}>
         Show it again

@@ -55,7 +55,9 @@ export async function startStage(
 
   const shape = { stages: ranges.length, layerWeights: layerWeights(model.config) };
   const threads = config.threads ?? engineThreads(shape);
-  const alone = config.aloneThreads ?? config.threads ?? aloneThreads(threads);
+  // Weights of f32 are four times as large, and nobody serves them for speed: they are held once.
+  const isInt8 = config.served.engine === 'onnx' && config.served.precision === 'int8';
+  const alone = config.aloneThreads ?? config.threads ?? (isInt8 ? aloneThreads(threads) : threads);
   const started = now();
   const { engine, crashed } = await loadEngine(config, range, { threads, aloneThreads: alone });
   let seconds = now() - started;

@@ -90,7 +90,8 @@ class OnnxEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
-    for (const session of new Set(Object.values(this.#sessions))) await session.release();
+    const sessions = new Set<InferenceSession>(Object.values(this.#sessions));
+    for (const session of sessions) await session.release();
   }
 
   /** The cache drops what is to be computed anew at once, and advances only after every run has succeeded. */
