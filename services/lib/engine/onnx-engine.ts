@@ -90,7 +90,7 @@ class OnnxEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
-    const sessions = new Set<InferenceSession>(Object.values(this.#sessions));
+    const sessions = new Set<ort.InferenceSession>([this.#sessions.session, this.#sessions.alone]);
     for (const session of sessions) await session.release();
   }
 
