@@ -10,8 +10,10 @@ const ANSWER = 64;
 const SECONDS = 4;
 /** Without and with pages, so that what drifts is on both sides. */
 const ORDER = [0, PAGES, PAGES, 0];
-/** Of the processor time of which the tokens are made. */
-const MOST = 0.02;
+/** Of the processor time of which the tokens are made; on a quiet machine 0.002 of it. So few seconds tell it to a twentieth. */
+const MOST = 0.1;
+/** The same of what keeps rounds, which is timed by itself. */
+const MOST_OF_TRAIL = 0.002;
 
 let system: TestSystem;
 beforeAll(async () => {
@@ -104,7 +106,7 @@ test('fifty open pages cost the gateway next to nothing beside 16 clients', asyn
   const micros = microsPerRound();
   const trail = (micros * (none.tokens / none.seconds)) / 1e6;
   console.log(`with no page: ${micros.toFixed(2)} µs a round, ${(100 * trail).toFixed(3)} % of a processor`);
-  expect(trail / (none.all / none.seconds)).toBeLessThan(MOST / 10);
+  expect(trail / (none.all / none.seconds)).toBeLessThan(MOST_OF_TRAIL);
 }, 120_000);
 
 /** What keeping a round takes; of each sequence as many as of an answer. */
