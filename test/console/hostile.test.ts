@@ -190,7 +190,7 @@ beforeAll(async () => {
       }),
   );
   app.get('/v1/models', (_request, response) => void response.json({ data: [{ id: EVIL }] }));
-  app.post('/v1/chat/completions', express.json(), (request, response) => {
+  app.post('/v1/chat/completions', express.json({ limit: '4mb' }), (request, response) => {
     const { messages } = request.body as { messages: { content: string }[] };
     if (messages.at(-1)!.content === 'fail') {
       response.status(503).json({ error: { message: EVIL, type: 'server_error', param: null, code: EVIL } });
