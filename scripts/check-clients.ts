@@ -7,7 +7,7 @@ import { CLIENTS, type Client } from './lib/check/clients/catalogue.js';
 import { countsOf, resultsTable, type ClientRow } from './lib/check/clients/results.js';
 import { runClient, type ClientResult } from './lib/check/clients/run-client.js';
 import { setUpClient, Unavailable, type Command as Program } from './lib/check/clients/runtimes.js';
-import { withServer, type Environment } from './lib/check/clients/servers.js';
+import { PAUSES, PLAIN, withServer, type Environment } from './lib/check/clients/servers.js';
 import { collect } from './lib/cli/options.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
 import { writeResults } from './lib/measure/page.js';
@@ -60,7 +60,8 @@ await runCommand(
         return `${passed} passed, ${failed} failed`;
       };
       // One after another: what has few requests a minute is one key for them all.
-      const quick = withServer({ slow: false }, signal, async (env) => {
+      const isMeasured = ready.some(({ client }) => client.measures);
+      const quick = withServer(isMeasured ? PLAIN : {}, signal, async (env) => {
         for (const each of ready) {
           await runStep(each.client.title, async (update) => update(await tried(each, [], env)));
         }
@@ -69,7 +70,7 @@ await runCommand(
       const patient = ready.filter(({ client }) => client.slow);
       const slow = async (): Promise<void> => {
         if (patient.length === 0) return;
-        await withServer({ slow: true }, signal, (env) =>
+        await withServer(PAUSES, signal, (env) =>
           runStep('streams with pauses', async () => {
             await Promise.all(patient.map((each) => tried(each, SLOW_CASES, env)));
           }),
@@ -99,8 +100,8 @@ function chosen(names: readonly string[]): readonly Client[] {
       hint: `use one of ${CLIENTS.map(({ name }) => name).join(', ')}`,
     });
   }
-  return CLIENTS.filter(({ name, onlyByName }) =>
-    names.length === 0 ? onlyByName !== true : names.includes(name),
+  return CLIENTS.filter(({ name, measures }) =>
+    names.length === 0 ? measures !== true : names.includes(name),
   );
 }
 

@@ -46,6 +46,8 @@ let wanted: { readonly operate: string; readonly use: string } | null = null;
 let stream: ServerResponse | null = null;
 /** What the page says it heard last, when it comes. */
 const heard: (string | undefined)[] = [];
+/** Of which model it has asked for the mesh. */
+const asked: unknown[] = [];
 const summary = {
   id: `q${EVIL}`,
   trace_id: null,
@@ -154,6 +156,7 @@ beforeAll(async () => {
   });
   app.get('/topology/events', (request, response) => {
     heard.push(request.get('last-event-id'));
+    asked.push(request.query['model']);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const change = { kind: 'replica_up', stage: 'stage-0', replica: EVIL, at: Date.now() };
     response.write(event('reset', {}) + event('change', change, 'e-1') + event('state', stateOf(Date.now())));
@@ -189,7 +192,10 @@ beforeAll(async () => {
         ],
       }),
   );
-  app.get('/v1/models', (_request, response) => void response.json({ data: [{ id: EVIL }] }));
+  const models = [EVIL, 'other'].map((id) => ({ id, root: id }));
+  app.get('/v1/models', (_request, response) => {
+    response.json({ data: [...models, { id: 'an alias', root: EVIL }] });
+  });
   app.post('/v1/chat/completions', express.json({ limit: '4mb' }), (request, response) => {
     const { messages } = request.body as { messages: { content: string }[] };
     if (messages.at(-1)!.content === 'fail') {
@@ -212,7 +218,7 @@ afterAll(async () => {
 });
 
 test('markup in whatever the gateway or the model says is text, in every view', async () => {
-  const { page, context, problems, asked } = await openPage(browser, url);
+  const { page, context, problems, asked: paths } = await openPage(browser, url);
   const hit = (): Promise<unknown> => page.evaluate(() => (window as { hit?: number }).hit);
   await page.getByLabel('Your message').fill(EVIL);
   await page.keyboard.press('Enter');
@@ -245,7 +251,7 @@ test('markup in whatever the gateway or the model says is text, in every view', 
     expect(await findingsOf(page)).toEqual([]);
   }
   expect(await hit()).toBeUndefined();
-  expect(asked.filter((each) => !each.startsWith(url))).toEqual([]);
+  expect(paths.filter((each) => !each.startsWith(url))).toEqual([]);
   // The one that was refused is told by the browser itself.
   expect(problems.filter((each) => !each.includes('503'))).toEqual([]);
   await context.close();
@@ -278,6 +284,19 @@ test('asks for each key when it is wanted, shows it to the right routes, and kee
   } finally {
     wanted = null;
   }
+});
+
+test('of several models, shows the mesh of the one that is chosen', async () => {
+  const { page, context, problems } = await openPage(browser, `${url}/#/mesh`);
+  const chooser = page.getByRole('combobox', { name: 'Model' });
+  await chooser.waitFor();
+  expect(await chooser.locator('option').allTextContents()).toEqual([EVIL, 'other']);
+  await chooser.selectOption('other');
+  await page.waitForURL(`${url}/?model=other#/mesh`);
+  await chooser.waitFor();
+  expect(asked).toContain('other');
+  expect(problems).toEqual([]);
+  await context.close();
 });
 
 test('says when the gateway is lost, comes back, and tells what it heard last', async () => {

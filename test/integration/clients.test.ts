@@ -29,7 +29,7 @@ if (program instanceof Unavailable) console.warn(`${client.title} is not tried: 
   async () => {
     await ensureCompiled(repositoryRoot);
     let printed = '';
-    const { cases } = await withServer({ slow: false }, signal, (env) =>
+    const { cases } = await withServer({}, signal, (env) =>
       runClient(program as Exclude<typeof program, Unavailable>, CASES, env, signal, (text) => {
         printed += text;
       }),

@@ -103,6 +103,17 @@ describe('with speculation', () => {
     expect(await counterOf(auto, 'accepted_tokens')).toBeGreaterThan(accepted);
   }, 240_000);
 
+  it('forms that others are kept to change nothing', async () => {
+    const free = (): Promise<number[]> => tokensOf(auto, CODE, { temperature: 0 });
+    const alone = await free();
+    const kept = { prompt: 'A word:', max_tokens: 40, temperature: 1.2, guided_regex: '[a-z]{30,60}' };
+    const [beside] = await Promise.all([
+      free(),
+      ...[1, 2, 3, 4].map((seed) => post(`${auto.url}/v1/completions`, { ...kept, seed })),
+    ]);
+    expect(beside).toEqual(alone);
+  }, 240_000);
+
   it('several sequences at once get the tokens that each gets alone', async () => {
     const greedy = { temperature: 0 };
     const together = Promise.all(PROMPTS.map((prompt) => tokensOf(auto, prompt, greedy)));

@@ -51,7 +51,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   answer: ['generation', 'telemetry', 'demand', 'keys'],
   responses: ['answer', 'telemetry'],
   watch: ['generation', 'telemetry', 'report'],
-  models: ['watch', 'answer', 'generation', 'telemetry', 'report', 'demand', 'text'],
+  models: ['watch', 'answer', 'generation', 'speculation', 'telemetry', 'report', 'demand', 'text'],
   http: ['models', 'watch', 'answer', 'generation', 'telemetry', 'report', 'text', 'responses', 'keys'],
 };
 

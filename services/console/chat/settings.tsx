@@ -1,6 +1,5 @@
-import { useEffect, useState } from 'preact/hooks';
 import { Icon } from '../parts/parts.js';
-import { call } from '../state/api.js';
+import { useModels } from '../state/models.js';
 import { useStore } from '../state/store.js';
 import { DEFAULTS, settings, type Settings } from './conversations.js';
 
@@ -42,7 +41,7 @@ export function SettingsPanel({ onClose }: { onClose: () => void }) {
         Model
         <select value={set.model} onChange={(event) => change({ model: event.currentTarget.value })}>
           <option value="">the default</option>
-          {models.map((id) => (
+          {models.map(({ id }) => (
             <option value={id}>{id}</option>
           ))}
         </select>
@@ -70,19 +69,4 @@ export function SettingsPanel({ onClose }: { onClose: () => void }) {
       </label>
     </section>
   );
-}
-
-function useModels(): readonly string[] {
-  const [models, setModels] = useState<readonly string[]>([]);
-  useEffect(() => {
-    const gone = new AbortController();
-    call('v1/models', { right: 'use', signal: gone.signal })
-      .then(async (response) => {
-        const { data } = (await response.json()) as { data: { id: string }[] };
-        setModels(data.map(({ id }) => id));
-      })
-      .catch(() => undefined);
-    return () => gone.abort();
-  }, []);
-  return models;
 }

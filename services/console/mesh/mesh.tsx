@@ -1,6 +1,7 @@
 import { clock, digits, ms, percent, plural } from '../parts/format.js';
 import { Figure, Notice } from '../parts/parts.js';
 import { changes, mesh, report, type Happened, type Report } from '../state/mesh.js';
+import { useModels } from '../state/models.js';
 import { useStore } from '../state/store.js';
 import { Pipeline } from './pipeline.js';
 
@@ -18,6 +19,7 @@ export function Mesh() {
             {state.split.join(', ') || 'into one stage'}
           </p>
         )}
+        <OtherModels shown={state?.model ?? ''} />
       </header>
       {measured !== null && (
         <dl class="figures-row">
@@ -34,6 +36,25 @@ export function Mesh() {
         <Happenings />
       </div>
     </div>
+  );
+}
+
+/** Where a gateway serves several: the page is about the mesh of one of them. */
+function OtherModels({ shown }: { shown: string }) {
+  const models = useModels().filter(({ id, root }) => id === root);
+  if (models.length < 2) return null;
+  const show = (id: string): void => {
+    location.assign(`?model=${encodeURIComponent(id)}${location.hash}`);
+  };
+  return (
+    <label class="choices">
+      Model{' '}
+      <select value={shown} onChange={(event) => show(event.currentTarget.value)}>
+        {models.map(({ id }) => (
+          <option value={id}>{id}</option>
+        ))}
+      </select>
+    </label>
   );
 }
 

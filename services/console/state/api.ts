@@ -29,10 +29,15 @@ interface Call {
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** False where one can do without the answer: then no key is asked for. */
+  readonly isNeeded?: boolean;
 }
 
 /** Asks the gateway, with the key for it where there is one. Throws an ApiError; a missing key is asked for. */
-export async function call(path: string, { right, body, headers, signal }: Call): Promise<Response> {
+export async function call(
+  path: string,
+  { right, body, headers, signal, isNeeded = true }: Call,
+): Promise<Response> {
   const key = keys.value[right] || (right === 'operate' ? keys.value.use : '');
   let response: Response;
   try {
@@ -53,7 +58,8 @@ export async function call(path: string, { right, body, headers, signal }: Call)
     throw new ApiError(0, 'unreachable', `The gateway does not answer. ${String(error)}`);
   }
   if (response.ok) return response;
-  if (response.status === 401 || (response.status === 403 && right === 'operate')) wanted.set(right);
+  const isLocked = response.status === 401 || (response.status === 403 && right === 'operate');
+  if (isLocked && isNeeded) wanted.set(right);
   throw await errorOf(response);
 }
 

@@ -12,7 +12,7 @@ import type { LayerRange } from '../../lib/model/split.js';
 import { fromSampledMessage } from '../../lib/sampling/step-tokens.js';
 import type { Hello, Message, Sampled } from '../../lib/wire/gen/stage_pb.js';
 import type { Backend, GenerateRequest, Generation, Topology } from './backend.js';
-import { Drafter, type SpeculationMetrics } from '../speculation/drafter.js';
+import { Drafter, type Speculation } from '../speculation/drafter.js';
 import { chunkRows, Outbox, type Leg } from './leg.js';
 import { MeshGeneration } from './mesh-generation.js';
 import { linkOf, topologyOf, totalsOf, type ReplicaLink } from './mesh-view.js';
@@ -47,8 +47,8 @@ export interface MeshBackendOptions {
   /** The same where a stage has no replica, because they are started when somebody asks; 0 where they are not. */
   readonly startPatienceMs?: number;
   readonly reroutes: { inc(labels: { readonly reason: RerouteReason }): void };
-  /** Counts what is drafted; null where nothing is to be. */
-  readonly speculation: SpeculationMetrics | null;
+  /** Null where nothing is to be guessed. */
+  readonly speculation: Speculation | null;
   /** Whether stages are asked to keep what a sequence began with, for the next that begins alike. */
   readonly prefixCache: boolean;
   readonly log: Logger;

@@ -179,6 +179,7 @@ export class MeshGeneration implements Movable<CallerLink> {
     this.#over.abort(reason);
     this.#unlisten();
     this.#leave();
+    this.#options.drafter?.end();
     this.#options.onDone();
   }
 

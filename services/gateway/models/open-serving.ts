@@ -17,6 +17,7 @@ import type { Admission } from '../admission.js';
 import { DemandMeter } from '../demand/demand-meter.js';
 import { MeshBackend } from '../generation/mesh-backend.js';
 import { Reporter } from '../report/reporter.js';
+import { AnswerMemory } from '../speculation/answer-memory.js';
 import type { GatewayMetrics } from '../telemetry/metrics.js';
 import type { RequestWatcher } from '../telemetry/request-trace.js';
 import { ConstraintSources } from '../text/constraint-sources.js';
@@ -76,6 +77,8 @@ export async function openServing(
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const textWork = new TextWork(text, textPool);
 
+  const drafts = { draftTokens: metrics.draftTokens, acceptedTokens: metrics.acceptedTokens };
+  const answers = config.speculation === 'auto' ? { answers: new AnswerMemory() } : {};
   const backend: MeshBackend = new MeshBackend({
     mesh,
     meshName,
@@ -100,7 +103,7 @@ export async function openServing(
       },
     },
     // How many guesses would be right is nothing that an engine can tell which computes nothing.
-    speculation: config.speculation === 'auto' && engine === null ? metrics : null,
+    speculation: config.speculation === 'off' || engine !== null ? null : { ...drafts, ...answers },
     prefixCache: config.prefixCache,
     log,
     tracer,

@@ -16,12 +16,11 @@ export interface Match {
 }
 
 /**
- * A sequence's prompt and output, in which what comes next is looked up: prompt lookup decoding (Saxena, 2023).
- * Texts repeat themselves and quote their prompts, and then the most recent of the longest matches tells
- * what follows.
+ * A text in which what comes next is looked up: prompt lookup decoding (Saxena, 2023). Texts repeat themselves and quote
+ * their prompts, and then the most recent of the longest matches tells what follows.
  *
  * Pairs of tokens lead to the places where they ended, by hash chains as in LZ77's implementations: a token is
- * added in constant time, and a look-up compares a bounded number of places.
+ * added in constant time, and a look-up compares a bounded number of places. Places count all tokens that were ever added.
  */
 export class DraftIndex {
   readonly #tokens: Int32Array;
@@ -31,33 +30,40 @@ export class DraftIndex {
   readonly #earlier: Int32Array;
   #length = 0;
 
-  /** `maxLength`: tokens that may be added in all. */
-  constructor(maxLength: number) {
-    this.#tokens = new Int32Array(maxLength);
-    this.#earlier = new Int32Array(maxLength);
-    this.#latest = new Int32Array(2 ** Math.ceil(Math.log2(maxLength + 1))).fill(NONE);
+  /** `capacity`: tokens that are kept; of a longer text the beginning is forgotten. */
+  constructor(capacity: number) {
+    this.#tokens = new Int32Array(capacity);
+    this.#earlier = new Int32Array(capacity);
+    this.#latest = new Int32Array(2 ** Math.ceil(Math.log2(capacity + 1))).fill(NONE);
+  }
+
+  /** Tokens that were ever added. */
+  get length(): number {
+    return this.#length;
   }
 
   add(token: number): void {
     // The pair at the end is linked only now that something follows it, so no place is found without a sequel.
     if (this.#length >= SHORTEST_MATCH) {
       const end = this.#length - 1;
-      const hash = this.#hash(end);
-      this.#earlier[end] = this.#latest[hash]!;
+      const hash = this.#hash(this.#at(end - 1), this.#at(end));
+      this.#earlier[end % this.#earlier.length] = this.#latest[hash]!;
       this.#latest[hash] = end;
     }
-    this.#tokens[this.#length++] = token;
+    this.#tokens[this.#length++ % this.#tokens.length] = token;
   }
 
-  find(): Match | null {
-    if (this.#length < SHORTEST_MATCH) return null;
+  /** A place that ends as another text ends; left out, as this one does. */
+  find(text: DraftIndex = this): Match | null {
+    const last = text.#length - 1;
+    if (last < SHORTEST_MATCH - 1) return null;
     let length = SHORTEST_MATCH - 1;
     let next = NONE;
-    let end = this.#latest[this.#hash(this.#length - 1)]!;
-    for (let places = 0; places < MAX_PLACES && end !== NONE && length < LONGEST_MATCH; places++) {
-      const agreeing = this.#agreeing(end);
+    let end = this.#latest[this.#hash(text.#at(last - 1), text.#at(last))]!;
+    for (let places = 0; places < MAX_PLACES && end >= this.#oldest && length < LONGEST_MATCH; places++) {
+      const agreeing = this.#agreeing(end, text);
       if (agreeing > length) [length, next] = [agreeing, end + 1];
-      end = this.#earlier[end]!;
+      end = this.#earlier[end % this.#earlier.length]!;
     }
     return next === NONE ? null : { length, next };
   }
@@ -65,21 +71,34 @@ export class DraftIndex {
   /** `count` tokens that followed a match; one that reaches the end of the text goes round from there. */
   following({ next }: Match, count: number): number[] {
     const period = this.#length - next;
-    return Array.from({ length: count }, (_, offset) => this.#tokens[next + (offset % period)]!);
+    return Array.from({ length: count }, (_, offset) => this.#at(next + (offset % period)));
+  }
+
+  /** What it has from a place on, as far as it is kept. */
+  from(place: number): number[] {
+    const first = Math.max(place, this.#oldest);
+    return Array.from({ length: Math.max(0, this.#length - first) }, (_, offset) => this.#at(first + offset));
+  }
+
+  get #oldest(): number {
+    return Math.max(0, this.#length - this.#tokens.length);
+  }
+
+  #at(place: number): number {
+    return this.#tokens[place % this.#tokens.length]!;
   }
 
   /** How many tokens up to and with `end` are those at the end of the text. */
-  #agreeing(end: number): number {
-    const tokens = this.#tokens;
-    const last = this.#length - 1;
+  #agreeing(end: number, text: DraftIndex): number {
+    const most = Math.min(LONGEST_MATCH, end - this.#oldest + 1, text.#length);
+    const last = text.#length - 1;
     let count = 0;
-    while (count < LONGEST_MATCH && count <= end && tokens[end - count] === tokens[last - count]) count++;
+    while (count < most && this.#at(end - count) === text.#at(last - count)) count++;
     return count;
   }
 
-  /** Of the pair that ends at a place. */
-  #hash(end: number): number {
-    const mixed = Math.imul(this.#tokens[end - 1]!, 0x9e37_79b1) + Math.imul(this.#tokens[end]!, 0x85eb_ca6b);
+  #hash(one: number, other: number): number {
+    const mixed = Math.imul(one, 0x9e37_79b1) + Math.imul(other, 0x85eb_ca6b);
     return ((mixed ^ (mixed >>> 15)) & (this.#latest.length - 1)) >>> 0;
   }
 }

@@ -1,91 +1,106 @@
 import type { Counter } from 'prom-client';
-import { MAX_DRAFT, ROWS_PER_STEP } from '../../lib/model/step.js';
-import { DraftIndex, LONGEST_MATCH } from './draft-index.js';
+import { MAX_DRAFT } from '../../lib/model/step.js';
+import { Acceptance } from './acceptance.js';
+import { untilEnd, type AnswerMemory } from './answer-memory.js';
+import { DraftIndex, LONGEST_MATCH, type Match } from './draft-index.js';
 
-export interface SpeculationMetrics {
+/** What all drafters have in common. */
+export interface Speculation {
   readonly draftTokens: Counter;
   readonly acceptedTokens: Counter;
+  /** What was answered lately; left out: each sequence is guessed from itself alone. */
+  readonly answers?: AnswerMemory;
 }
 
-/** Guesses the next tokens of one sequence from what it has so far, as many as its guesses have been worth. */
+export interface DrafterOptions {
+  readonly prompt: readonly number[];
+  /** Of the output, at most. */
+  readonly maxTokens: number;
+  /** Who has the same may share answers. */
+  readonly cacheSalt?: string | undefined;
+}
+
+/** Where guesses come from, and what they have been worth. */
+interface Source {
+  readonly index: DraftIndex;
+  readonly acceptance: Acceptance;
+}
+
+interface Guess {
+  readonly source: Source;
+  readonly match: Match;
+  /** Tokens that are worth trying. */
+  readonly length: number;
+}
+
+/**
+ * Guesses the next tokens of one sequence from what it has so far, and from what was answered lately to those who share its
+ * salt, as many as such guesses have been worth.
+ */
 export class Drafter {
-  readonly #index: DraftIndex;
-  readonly #acceptance = new Acceptance();
-  readonly #metrics: SpeculationMetrics;
+  readonly #options: DrafterOptions;
+  readonly #own: DraftIndex;
+  readonly #sources: readonly Source[];
+  readonly #speculation: Speculation;
   readonly #running: () => number;
-  #match = 0;
-  #drafted = 0;
+  /** What is being tried. */
+  #tried: (Guess & { readonly drafted: number }) | null = null;
 
   /** `running` says how many sequences share the steps now. */
-  constructor(
-    { prompt, maxTokens }: { readonly prompt: readonly number[]; readonly maxTokens: number },
-    metrics: SpeculationMetrics,
-    running: () => number,
-  ) {
-    this.#index = new DraftIndex(prompt.length + maxTokens);
-    for (const token of prompt) this.#index.add(token);
-    this.#metrics = metrics;
+  constructor(options: DrafterOptions, speculation: Speculation, running: () => number) {
+    const { prompt, maxTokens, cacheSalt = '' } = options;
+    this.#options = options;
+    this.#own = new DraftIndex(prompt.length + maxTokens);
+    for (const token of prompt) this.#own.add(token);
+    const answers = speculation.answers?.of(cacheSalt) ?? null;
+    const own = { index: this.#own, acceptance: new Acceptance() };
+    this.#sources = answers === null ? [own] : [own, answers];
+    this.#speculation = speculation;
     this.#running = running;
   }
 
   /** The tokens to try next, at most `room`. */
   draft(room: number): number[] {
-    const match = this.#index.find();
-    if (match === null) return [];
-    const length = this.#acceptance.draftLength(match.length, this.#running());
-    this.#match = match.length;
-    this.#drafted = Math.min(length, room, MAX_DRAFT);
-    this.#metrics.draftTokens.inc(this.#drafted);
-    return this.#index.following(match, this.#drafted);
+    const guess = this.#best();
+    if (guess === null) return [];
+    const most = Math.min(guess.length, room, MAX_DRAFT);
+    const draft = untilEnd(guess.source.index.following(guess.match, most));
+    this.#tried = { ...guess, drafted: draft.length };
+    this.#speculation.draftTokens.inc(draft.length);
+    return draft;
   }
 
   /** What a step sampled: the accepted tokens of the draft, if there was one, and one more. */
   sampled(tokens: readonly number[]): void {
-    for (const token of tokens) this.#index.add(token);
-    if (this.#drafted === 0) return;
+    for (const token of tokens) this.#own.add(token);
+    if (this.#tried === null) return;
+    const { source, match, drafted } = this.#tried;
     const accepted = tokens.length - 1;
-    this.#acceptance.observe(this.#match, this.#drafted, accepted);
-    this.#metrics.acceptedTokens.inc(accepted);
-    this.#drafted = 0;
+    source.acceptance.observe(match.length, drafted, accepted);
+    this.#speculation.acceptedTokens.inc(accepted);
+    this.#tried = null;
   }
 
   /** The step that carried the draft is lost; it tells nothing about the draft. */
   forget(): void {
-    this.#drafted = 0;
-  }
-}
-
-/** Of the newest outcome in the measured rate: it forgets half of what was in three tokens. */
-const WEIGHT = 0.2;
-
-/** Where drafting does not pay, every nth look-up drafts one token nevertheless, to see if it would now. */
-const PROBE_INTERVAL = 32;
-
-/**
- * How often one sequence's drafted tokens were right, for each length of match, and so how many to draft. The
- * longer a match, the likelier what follows; how likely depends on the text, and changes within it.
- */
-export class Acceptance {
-  readonly #rates = Array.from({ length: LONGEST_MATCH + 1 }, (_, length) => 1 - 1 / length);
-  readonly #idle = new Array<number>(LONGEST_MATCH + 1).fill(0);
-
-  /**
-   * Tokens to draft while `running` sequences share the steps. A token is accepted if all before it are, so the
-   * k-th with probability rate^k. It costs a row, where a plain token costs a row and its part of the
-   * step: 1 + ROWS_PER_STEP / running rows. So it pays while rate^k is more than the ratio of the two; many
-   * sequences fill a step by themselves, and only near certainties are drafted.
-   */
-  draftLength(match: number, running: number): number {
-    const cost = running / (running + ROWS_PER_STEP);
-    const length = Math.floor(Math.log(cost) / Math.log(this.#rates[match]!));
-    this.#idle[match] = length > 0 ? 0 : this.#idle[match]! + 1;
-    return this.#idle[match] % PROBE_INTERVAL === PROBE_INTERVAL - 1 ? 1 : length;
+    this.#tried = null;
   }
 
-  /** Of `drafted` tokens the first `accepted` were right; what follows the first wrong one tells nothing. */
-  observe(match: number, drafted: number, accepted: number): void {
-    for (let token = 0; token < drafted && token <= accepted; token++) {
-      this.#rates[match]! += WEIGHT * ((token < accepted ? 1 : 0) - this.#rates[match]!);
+  /** The sequence is over: what it answered may be guessed again, and how it began. */
+  end(): void {
+    const { prompt, cacheSalt = '' } = this.#options;
+    this.#speculation.answers?.learn(cacheSalt, this.#own.from(Math.max(0, prompt.length - LONGEST_MATCH)));
+  }
+
+  /** That of which most is expected; of the sequence itself where it is the same. */
+  #best(): Guess | null {
+    let best: Guess | null = null;
+    for (const source of this.#sources) {
+      const match = source.index.find(this.#own);
+      if (match === null) continue;
+      const length = source.acceptance.draftLength(match.length, this.#running());
+      if (best === null || length > best.length) best = { source, match, length };
     }
+    return best;
   }
 }

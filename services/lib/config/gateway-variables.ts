@@ -90,9 +90,11 @@ export const gateway = z.object({
     description: 'the same, of a prompt beside which less runs than there are stages',
     shown: '64; timed: 256',
   }),
-  LAYERMESH_SPECULATION: choice('auto', 'off')
+  LAYERMESH_SPECULATION: choice('auto', 'own', 'off')
     .default('auto')
-    .describe('`auto` guesses tokens where that has been worth it, `off` never'),
+    .describe(
+      'tokens are guessed where that has been worth it: `auto` from the sequence and from recent answers, `own` from the sequence alone, `off` never',
+    ),
   LAYERMESH_SPECIAL_TOKENS_IN_CONTENT: choice('text', 'parse')
     .default('text')
     .describe('`<|im_end|>` in a message is characters (`text`) or the token (`parse`)'),

@@ -8,7 +8,7 @@ import sys
 
 from cases import KEY, URL, check, run
 
-EXAMPLES = 40
+EXAMPLES = 10
 # What is a promise of the document: that nothing breaks, and that every answer is one that it tells of.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 

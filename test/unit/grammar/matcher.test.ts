@@ -89,6 +89,8 @@ describe('a matcher', () => {
 
 describe('a first look at schemas', () => {
   it.each([
+    [{ type: 'integer' }, ['0', '-7', '123456789012345'], ['1234567890123456', '1.0', '007']],
+    [{ type: 'integer', minimum: 1e17 }, ['100000000000000000', '123456789012345678'], ['7', '1e17']],
     [{ type: 'integer', minimum: 3, maximum: 120 }, ['3', '99', '120'], ['2', '121', '-5', '03', '3.0']],
     [
       { type: 'number', exclusiveMinimum: 0, maximum: 1.5 },

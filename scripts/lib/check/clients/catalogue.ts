@@ -10,8 +10,8 @@ export interface Client {
   readonly packages?: readonly string[];
   /** Whether it has the cases `pauses` and `timeouts`, for a server whose steps take 20 seconds. */
   readonly slow: boolean;
-  /** Left out unless it is asked for by name. */
-  readonly onlyByName?: true;
+  /** It measures the server: it is left out unless it is asked for by name, and nothing is guessed then. */
+  readonly measures?: true;
 }
 
 /** The ones people use most come first. */
@@ -33,7 +33,7 @@ export const CLIENTS: readonly Client[] = [
   tool('schemathesis', 'Schemathesis', 'schemathesis_cases', ['schemathesis==4.32.5']),
   tool('lm-eval', 'lm-evaluation-harness', 'lm_eval_cases', ['lm-eval[api]==0.4.13', 'transformers==5.24.0']),
   // It wants the machine to itself, and six gigabytes of it.
-  { ...tool('guidellm', 'GuideLLM', 'guidellm_cases', ['guidellm==0.8.1']), onlyByName: true },
+  { ...tool('guidellm', 'GuideLLM', 'guidellm_cases', ['guidellm==0.8.1']), measures: true },
 ];
 
 function python(name: string, title: string, module: string, packages: readonly string[]): Client {

@@ -5,7 +5,9 @@ import { LocalSystem } from '../../local/local-system.js';
 import { planSystem } from '../../local/plan-system.js';
 
 /** Longer than what a gateway waits before it sends a sign of life, and than what some proxies wait for one. */
-const PAUSES = { LAYERMESH_FAULT_STAGE: 'stage-1', LAYERMESH_FAULT_STEP_MS: '20000' };
+export const PAUSES = { LAYERMESH_FAULT_STAGE: 'stage-1', LAYERMESH_FAULT_STEP_MS: '20000' };
+/** Of random tokens more is guessed right than of another generator's words: who compares figures has none guessed. */
+export const PLAIN = { LAYERMESH_SPECULATION: 'off' };
 const KEYS = {
   LAYERMESH_API_KEY: 'sk-clients-0123456789',
   LAYERMESH_LIMITED_KEY: 'sk-limited-0123456789',
@@ -17,15 +19,15 @@ const TENANTS = [
   { name: 'other', key: KEYS.LAYERMESH_OTHER_KEY, models: ['another-model'] },
 ];
 
-/** Of the clients' programs: where the server is, and its keys. */
+/** Such as that of the clients' programs: where the server is, and its keys. */
 export type Environment = Readonly<Record<string, string>>;
 
 /**
- * The demo model in f32 on three stages with their sidecars, and keys, for the time of `work`; `slow`: the second stage takes
- * 20 seconds for each step. `work` gets what the clients' programs are to know.
+ * The demo model in f32 on three stages with their sidecars, and keys, for the time of `work`, its services with more
+ * environment. `work` gets what the clients' programs are to know.
  */
 export async function withServer<Result>(
-  { slow }: { slow: boolean },
+  more: Environment,
   signal: AbortSignal,
   work: (env: Environment) => Promise<Result>,
 ): Promise<Result> {
@@ -37,7 +39,7 @@ export async function withServer<Result>(
     const system = await LocalSystem.start(
       {
         ...plan,
-        env: { ...plan.env, LAYERMESH_KEYS_FILE: keys, ...(slow && PAUSES) },
+        env: { ...plan.env, LAYERMESH_KEYS_FILE: keys, ...more },
       },
       signal,
     );

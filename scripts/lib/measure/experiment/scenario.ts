@@ -54,7 +54,7 @@ export interface Expectation {
 }
 
 export interface Verdict {
-  /** Null where what it takes was not run. */
+  /** Null where what it takes was not run, or does not tell. */
   readonly right: boolean | null;
   /** The figures that say so. */
   readonly seen: string;

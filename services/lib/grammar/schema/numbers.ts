@@ -21,7 +21,7 @@ import { unsupportedSchema, type Bound, type Facts } from './facts.js';
 const WHOLE_DIGITS = 21;
 /** Digits behind it. */
 const FRACTION_DIGITS = 20;
-/** Decimals of so many digits keep their order as doubles. */
+/** Decimals of so many digits keep their order as doubles, and whole numbers of so many are doubles. */
 const EXACT_DIGITS = 15;
 
 const digits = (first: number, last: number): Node => chars(rangesOf([[48 + first, 48 + last]]));
@@ -33,7 +33,11 @@ const POINT = text('.');
 
 const decimal = (fraction: number): Node =>
   seq(optional(text('-')), whole(WHOLE_DIGITS), optional(seq(POINT, repeat(DIGIT, 1, fraction))));
-const INTEGER = alt(text('0'), seq(optional(text('-')), digits(1, 9), repeat(DIGIT, 0, WHOLE_DIGITS - 1)));
+const integer = (most: number): Node =>
+  alt(text('0'), seq(optional(text('-')), digits(1, 9), repeat(DIGIT, 0, most - 1)));
+/** What every reader of JSON keeps as it is (RFC 7493, 2.2); longer ones are written only where a bound has as many digits. */
+const INTEGER = integer(EXACT_DIGITS);
+const LONG_INTEGER = integer(WHOLE_DIGITS);
 /** With exponents of two digits: of three, a double may have no room. */
 const NUMBER = seq(
   decimal(FRACTION_DIGITS),
@@ -52,10 +56,11 @@ export function numberNode(rules: Rules, { types, lower, upper, multiples }: Fac
     return isWhole ? rules.named('integer', () => INTEGER) : anyNumber(rules);
   }
   const bounds = [low, high].flatMap((bound) => (bound === null ? [] : [decimalOf(bound, pointer)]));
+  const wholes = bounds.some(({ whole }) => whole.length > EXACT_DIGITS) ? LONG_INTEGER : INTEGER;
   return rules.named(`number ${JSON.stringify([isWhole, low, high, divisors])}`, () => {
     try {
       return intersection(rules, [
-        languageOf(isWhole ? INTEGER : decimal(fractionDigits(bounds, pointer))),
+        languageOf(isWhole ? wholes : decimal(fractionDigits(bounds, pointer))),
         ...(low === null ? [] : [languageOf(atLeast(decimalOf(low, pointer)))]),
         ...(high === null ? [] : [languageOf(atMost(decimalOf(high, pointer)))]),
         ...divisors.map(multiplesOf),

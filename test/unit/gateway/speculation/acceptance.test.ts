@@ -1,4 +1,4 @@
-import { Acceptance } from '../../../../services/gateway/speculation/drafter.js';
+import { Acceptance } from '../../../../services/gateway/speculation/acceptance.js';
 
 /** What a sequence drafts in `rounds` steps if `right` of each draft are accepted, alone. */
 function drafts(right: (drafted: number) => number, rounds: number, match = 2, running = 1): number[] {

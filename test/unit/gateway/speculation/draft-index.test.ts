@@ -40,6 +40,32 @@ describe('the draft index', () => {
     );
   });
 
+  it('forgets the beginning of what is longer than it keeps', () => {
+    const capacity = 12;
+    const anyText = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 60 });
+    fc.assert(
+      fc.property(anyText, (tokens) => {
+        const index = indexOf(tokens, capacity);
+        const kept = tokens.slice(-capacity);
+        const forgotten = tokens.length - kept.length;
+        const expected = plainMatch(kept);
+        expect(index.find()).toEqual(expected && { ...expected, next: expected.next + forgotten });
+        expect(index.from(0)).toEqual(kept);
+        expect(index.length).toBe(tokens.length);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('finds how another text would go on', () => {
+    const index = indexOf([1, 2, 3, 4, 5, 6, 7]);
+    const match = index.find(indexOf([9, 3, 4]))!;
+    expect(match).toEqual({ length: 2, next: 4 });
+    expect(index.following(match, 2)).toEqual([5, 6]);
+    expect(index.find(indexOf([9, 6, 7]))).toBeNull(); // Nothing has followed it.
+    expect(index.find(indexOf([4]))).toBeNull();
+  });
+
   it('tells what followed', () => {
     const index = indexOf([1, 2, 3, 4, 5, 6, 1, 2, 3]);
     const match = index.find()!;

@@ -92,11 +92,11 @@ function devicesText(arm: Arm): string {
     .join(', ');
 }
 
-/** `**wrong**` is what a reader looks for; nothing is right that was not run. */
+/** `**wrong**` is what a reader looks for; nothing is right that was not run, or was not tried far enough. */
 const VERDICTS = new Map<boolean | null, string>([
   [true, 'right'],
   [false, '**wrong**'],
-  [null, 'not run'],
+  [null, 'open'],
 ]);
 
 /** All that is modelled so many times as long: does it still come out as it did? */

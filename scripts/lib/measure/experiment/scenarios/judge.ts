@@ -1,5 +1,4 @@
-import { figure } from '../../../cli/tables.js';
-import { kneeOf, sharesOf, type Knee } from '../../figures/goodput.js';
+import { kneeOf, kneeText, sharesOf, type Knee } from '../../figures/goodput.js';
 import { percentile } from '../../figures/statistics.js';
 import { timePerOutputToken, timeToFirstToken, type Latency } from '../../figures/requests.js';
 import type { Arm } from '../arm.js';
@@ -28,16 +27,35 @@ export function kneeOfCell(
   return kneeOf(sharesOf(records, levels, LIMITS.server));
 }
 
-/** Requests a second and device at the knee, and how it reads; null where nothing was run. */
-export function carried(results: ScenarioResults, cell: Cell): { rate: number; text: string } | null {
+/** Requests a second and device at the knee; null where nothing was run. */
+export function carried(results: ScenarioResults, cell: Cell): Knee | null {
   const knee = kneeOfCell(results, cell, 'measured');
-  if (knee === null) return null;
-  const rate = knee.rate / mostDevices(cell.arm);
-  const bound = { below: '< ', above: '> ' };
-  return { rate, text: `${knee.outside === null ? '' : bound[knee.outside]}${figure(rate)}` };
+  return knee && { ...knee, rate: knee.rate / mostDevices(cell.arm) };
 }
 
+/** How many times the one knee is of the other. Where they were not found it is no more than a bound; null where it is not even that. */
+export function ratioOf(one: Knee, other: Knee): Knee | null {
+  const sides = [one.outside, other.outside && OPPOSITE[other.outside]].filter((side) => side !== null);
+  const [outside = null] = sides;
+  return new Set(sides).size > 1 ? null : { rate: one.rate / other.rate, outside };
+}
+
+const OPPOSITE = { below: 'above', above: 'below' } as const;
+
+/** Whether a value is right, of which there may be no more than a bound; null where right and wrong lie beyond it. */
+export function decided({ rate, outside }: Knee, isRight: (value: number) => boolean): boolean | null {
+  const way = outside === 'above' ? STRIDE : 1 / STRIDE;
+  const beyond = Array.from({ length: outside === null ? 1 : STRIDES }, (_, index) => rate * way ** index);
+  const first = isRight(rate);
+  return beyond.every((value) => isRight(value) === first) ? first : null;
+}
+
+/** How finely, and up to a hundredfold, it is looked for what lies beyond a bound. */
+const STRIDE = 1.05;
+const STRIDES = 100;
+
 const NOT_RUN: Verdict = { right: null, seen: 'not run' };
+const NOT_FOUND: Verdict = { right: null, seen: 'neither knee was found at the rates tried' };
 
 /** Judged by how many times as many requests a device the one cell carries as the other. */
 export const byKnees = (
@@ -51,9 +69,10 @@ export const byKnees = (
   judge: (results) => {
     const [one, other] = [carried(results, cell), carried(results, against)];
     if (one === null || other === null) return NOT_RUN;
-    const ratio = one.rate / other.rate;
-    const seen = `${one.text} against ${other.text} requests/s and device, ${figure(ratio)} times`;
-    return { right: isRight(ratio), seen };
+    const ratio = ratioOf(one, other);
+    if (ratio === null) return NOT_FOUND;
+    const seen = `${kneeText(one)} against ${kneeText(other)} requests/s and device, ${kneeText(ratio)} times`;
+    return { right: decided(ratio, isRight), seen };
   },
 });
 

@@ -22,12 +22,19 @@ const nameOf = (share: number): string => share.toFixed(2);
 /** Name of a sweep's lowest level. */
 export const LOWEST = nameOf(SHARES[0]!);
 
-/** Requests of one length at rates around the knee that the simulation expects, one after the other, for each seed. */
-export const sweeps = (lengths: Lengths, knee: number, shares: readonly number[] = SHARES): ScenarioLoad[] =>
+/**
+ * Requests of one length at rates around the knee that the simulation expects, one after the other, for each seed. A level that is
+ * shorter than its requests ends before the arm is full: it takes `least` seconds at least.
+ */
+export const sweeps = (
+  lengths: Lengths,
+  knee: number,
+  { shares = SHARES, least = LEVEL_SECONDS.least }: { shares?: readonly number[]; least?: number } = {},
+): ScenarioLoad[] =>
   SEEDS.map((seed) => {
     const levels = shares.map((share): Level => {
       const rate = share * knee;
-      const duration = Math.min(LEVEL_SECONDS.most, Math.max(LEVEL_SECONDS.least, LEVEL_REQUESTS / rate));
+      const duration = Math.min(LEVEL_SECONDS.most, Math.max(least, LEVEL_REQUESTS / rate));
       return { name: nameOf(share), rate, duration: Math.round(duration) };
     });
     return levelled(`${lengths.prompt}+${lengths.output}`, seed, levels, lengths);

@@ -1,13 +1,16 @@
 import { figure } from '../../../cli/tables.js';
+import { kneeText } from '../../figures/goodput.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { mostDevices, slowed, splitAt, type FleetOptions } from '../fleets.js';
-import { by, kneeOfCell, type Cell } from './judge.js';
+import { by, decided, kneeOfCell, ratioOf, type Cell } from './judge.js';
 import { sweeps } from './loads.js';
 
-const LENGTHS: Lengths = { prompt: 256, output: 128 };
+const LENGTHS: Lengths = { prompt: 192, output: 96 };
+/** A request takes up to nine, and the head's, whose steps are shorter, up to five. */
+const LEVEL_SECONDS = { chain: 12, head: 8 };
 const DEVICE = 'l4';
 const EVEN = [10, 20, 30];
 const UNEVEN = [14, 28, 34];
@@ -24,22 +27,23 @@ export function bottleneck(options: FleetOptions): Scenario {
     headAndOne: chain([8, 16, 24], [1, 1, 1, 2], vocabulary),
   };
   const runs = Object.values(arms).map((arm): ScenarioRun => {
-    return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS)) };
+    const least = arm.emulated?.shape === 'llama-3-8b' ? LEVEL_SECONDS.head : LEVEL_SECONDS.chain;
+    return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS), { least }) };
   });
   const at = (arm: Arm): Cell => ({ arm, group: `${LENGTHS.prompt}+${LENGTHS.output}` });
   /** What more replicas bring, of what a second chain of all stages would. */
   const gain = (
     { id, text }: { id: string; text: string },
     [before, after]: readonly [Arm, Arm],
-    isRight: (gain: number, cost: number) => boolean,
+    isRight: (gain: number) => boolean,
   ) =>
     by({ id, text }, (results) => {
       const [from, to] = [before, after].map((arm) => kneeOfCell(results, at(arm), 'measured'));
-      if (!from || !to) return null;
-      const brought = to.rate / from.rate - 1;
-      const cost = mostDevices(after) / mostDevices(before) - 1;
-      const seen = `${figure(100 * brought)} % more requests/s with ${figure(100 * cost)} % more devices`;
-      return { right: isRight(brought, cost), seen };
+      const ratio = from && to && ratioOf(to, from);
+      if (!ratio) return null;
+      const cost = mostDevices(after) / mostDevices(before);
+      const seen = `${kneeText(ratio)} times as many requests/s with ${figure(cost)} times as many devices`;
+      return { right: decided(ratio, (times) => isRight(times - 1)), seen };
     });
   return {
     name: 's6',

@@ -59,7 +59,7 @@ describe('the section of a scenario', () => {
       '× 1.30',
       '**wrong**, **wrong**, **wrong**',
     ]);
-    expect(row('s1-b')[2]).toBe('not run');
+    expect(row('s1-b')[2]).toBe('open');
     expect(text).toContain('stage-1 at 5 s');
     expect(text).toContain('2 × l40s');
   });

@@ -31,7 +31,8 @@ final class OpenAICases {
     public enum Job { PILOT, BAKER }
 
     public static final class Person {
-        public int age;
+        /** Of as many digits as an integer without bounds may have. */
+        public long age;
         public Job job;
     }
 
