@@ -6,7 +6,8 @@ import { RunFolder, runsDirectory } from './run-folder.js';
 /** That of the local system that runs; where there is none, or several, the one that a system has by default. */
 function runningPort(): number {
   const folder = runsDirectory();
-  const [port, ...others] = (existsSync(folder) ? readdirSync(folder) : [])
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const [port, ...others] = names
     .flatMap((name) => /^(\d+)\.lock$/.exec(name)?.[1] ?? [])
     .map(Number)
     .filter((each) => new RunFolder(each).owner !== null);
