@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand } from './lib/cli/command.js';
+import { portOption } from './lib/cli/options.js';
 import { RunFolder } from './lib/local/run-folder.js';
 import { readRunState, stopRecorded } from './lib/local/run-state.js';
-import { runningPortOption } from './lib/local/running.js';
 import { giveOrder } from './lib/local/supervisor.js';
 import { waitUntil } from './lib/wait-until.js';
 
@@ -15,7 +15,7 @@ const PATIENCE_MS = 60_000;
 await runCommand(
   new Command('down')
     .description('Stops the local system on a port, also one that lost its supervisor.')
-    .addOption(runningPortOption())
+    .addOption(portOption())
     .action(async ({ port }: { port: number }) => {
       const folder = new RunFolder(port);
       const supervisor = folder.owner;
