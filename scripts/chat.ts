@@ -3,13 +3,14 @@ import { Command } from 'commander';
 import { ServingError } from '../services/lib/errors/serving-error.js';
 import { streamChat, type ChatMessage, type ChatRequest } from './lib/cli/chat-stream.js';
 import { runCommand, stopSignal } from './lib/cli/command.js';
-import { portOption, wholeNumber } from './lib/cli/options.js';
+import { wholeNumber } from './lib/cli/options.js';
+import { runningPortOption } from './lib/local/running.js';
 
 await runCommand(
   new Command('chat')
     .description('Streams an answer of the running system; without text, a conversation.')
     .argument('[text...]', 'what to say')
-    .addOption(portOption())
+    .addOption(runningPortOption())
     .option(
       '--max-tokens <n>',
       'longest answer (default: what the context has room for)',

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { runCommand } from './lib/cli/command.js';
 import { GatewayClient } from './lib/local/gateway-client.js';
-import { portOption, wholeNumber } from './lib/cli/options.js';
+import { wholeNumber } from './lib/cli/options.js';
 import { reportText } from './lib/cli/terminal.js';
+import { runningPortOption } from './lib/local/running.js';
 
 interface ReportOptions {
   readonly port: number;
@@ -16,7 +17,7 @@ await runCommand(
     .description(
       'Where the time of the last requests went, which stage is the bottleneck, and what would help.',
     )
-    .addOption(portOption())
+    .addOption(runningPortOption())
     .option('--window <seconds>', 'how far to look back', wholeNumber(1, 600), 60)
     .option('--model <name>', 'of several that are served; the first by default')
     .option('--json', 'print the report as JSON')

@@ -51,9 +51,12 @@ export function count(
 
 export const seedOption = (of: string): Option => count('--seed <n>', of, 1, [0, 2 ** 31]);
 
+/** Of a gateway. */
+export const DEFAULT_PORT = 8_000;
+
 /** Which local system a command is about, by the port of its gateway. */
-export const portOption = (): Option =>
-  count('--port <port>', 'of the gateway, on 127.0.0.1', 8_000, [1, 65_535]).env('LAYERMESH_PORT');
+export const portOption = (fallback: number = DEFAULT_PORT): Option =>
+  count('--port <port>', 'of the gateway, on 127.0.0.1', fallback, [1, 65_535]).env('LAYERMESH_PORT');
 
 export const modelOption = (): Option =>
   new Option('--model <path|hub-id>', 'GGUF file or Hugging Face folder (default: the demo model)').argParser(

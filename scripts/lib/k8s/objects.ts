@@ -146,6 +146,7 @@ export interface DaprConfiguration extends Manifest {
       readonly defaultAction: string;
       readonly policies?: readonly { readonly appId: string; readonly namespace: string }[];
     };
+    readonly tracing: { readonly samplingRate: string; readonly otel?: object };
   };
 }
 

@@ -58,7 +58,7 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
     )
     .addOption(count('--threads <n>', 'of each replica', undefined, [1, 1_024]).env('LAYERMESH_THREADS'))
     .addOption(
-      new Option('--keys <file>', 'who may ask (docs/security.md)')
+      new Option('--api-keys, --keys <file>', 'who may ask (docs/security.md)')
         .argParser(callerPath)
         .env('LAYERMESH_KEYS_FILE'),
     )

@@ -29,7 +29,9 @@ export const access = z.object({
     .regex(/^[\w.-]+\/[\w.-]+$/, 'not of the form store/name')
     .optional()
     .describe('Dapr mesh: the same, in a secret store of the sidecar, as `store/name`'),
-  LAYERMESH_OPERATOR_KEY: secret.describe('what `/topology`, `/report` and `/metrics` want to be shown'),
+  LAYERMESH_OPERATOR_KEY: secret.describe(
+    'what `/topology`, `/report`, `/metrics`, `/requests`, `/load` and `/results` want to be shown',
+  ),
   LAYERMESH_INSECURE: choice('0', '1')
     .default('0')
     .describe('`1` lets it listen beyond this machine without keys of either kind'),
@@ -60,7 +62,7 @@ export const gateway = z.object({
     'whose web pages may read its answers, with commas: `https://chat.example`; `*` is all',
   ),
   LAYERMESH_PORT: ANY_PORT.default(8_000).describe(
-    'HTTP; also which system `down`, `scale` and `chat` are about',
+    'HTTP; also which system `down`, `scale`, `chat` and `report` are about',
   ),
   LAYERMESH_MAX_CONNECTIONS: integer(1, 65_536)
     .default(1_024)
@@ -78,7 +80,7 @@ export const gateway = z.object({
     .default(86_400)
     .describe('seconds that responses (`/v1/responses`) are kept for those who ask for them later'),
   LAYERMESH_MAX_RUNNING: integer(1, 4_096).default(32).describe('sequences that run at once'),
-  LAYERMESH_MAX_WAITING: integer(0, 65_536).default(128).describe('requests that may wait for a place'),
+  LAYERMESH_MAX_WAITING: integer(0, 65_536).default(128).describe('sequences that may wait for a place'),
   LAYERMESH_MAX_TOKENS: choice('clamp', 'strict')
     .default('clamp')
     .describe('a request for more tokens than fit: `clamp` gives the room, `strict` 400'),

@@ -122,7 +122,7 @@ export const service = {
   LAYERMESH_HOST: z.string().default('127.0.0.1').describe('address that they listen on'),
   LAYERMESH_LOG_LEVEL: choice(...LEVELS)
     .default('info')
-    .describe('of pino: `trace`, `debug`, `info`, `warn`, `error`, `silent`'),
+    .describe('of pino: `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent`'),
   LAYERMESH_DRAIN_SECONDS: integer(0, 86_400)
     .default(30)
     .describe('how long a stopping process waits for what it runs'),

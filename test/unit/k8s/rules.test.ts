@@ -153,6 +153,15 @@ describe.each(overlays)('%s', (_name, build) => {
     for (const { namespace } of accessControl.policies!) expect(namespace).toBe(gateway.metadata.namespace);
   });
 
+  it('has sidecars that, where they export spans, add them to what arrives sampled and begin no traces', () => {
+    for (const service of services) {
+      const { samplingRate, otel } = configuration(service).spec.tracing;
+      // With 0 a sidecar ignores what arrives sampled, too.
+      expect(Number(samplingRate) > 0).toBe(otel !== undefined);
+      expect(Number(samplingRate)).toBeLessThan(1e-9);
+    }
+  });
+
   it('selects the pods of one workload by each service, budget and account', () => {
     for (const { kind, spec } of [
       ...ofKind<WithSelector>(objects, 'Service'),

@@ -4,6 +4,8 @@ import { parse } from 'yaml';
 import { runTool } from '../../../scripts/bootstrap/tool.mjs';
 import { readRunFile } from '../../../scripts/lib/local/run-file.js';
 import { RunFolder } from '../../../scripts/lib/local/run-folder.js';
+import { runningPortOption } from '../../../scripts/lib/local/running.js';
+import { benchCommand } from '../../../scripts/lib/measure/bench/options.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 describe('the folder of a run', () => {
@@ -71,6 +73,25 @@ describe('the folder of a run', () => {
     disown();
     expect(new RunFolder(8123).owner).toBeNull();
     new RunFolder(8123).own()();
+  });
+
+  it('is found by commands where it is of the only system that runs', async () => {
+    const port = (): unknown => runningPortOption().defaultValue;
+    expect(port()).toBe(8_000);
+
+    const disown = new RunFolder(8123).own();
+    expect(port()).toBe(8_123);
+    const bench = benchCommand(({ url }) => {
+      expect(url).toBe('http://127.0.0.1:8123');
+      return Promise.resolve();
+    });
+    await bench.parseAsync(['--running'], { from: 'user' });
+    expect.assertions(4);
+
+    const disownOther = new RunFolder(8124).own();
+    expect(port()).toBe(8_000);
+    disownOther();
+    disown();
   });
 
   it('with traces has sidecars that export what arrives sampled, and begin no traces worth counting', async () => {

@@ -15,6 +15,7 @@ import {
   stagesOption,
   wholeNumber,
 } from '../../cli/options.js';
+import { runningUrl } from '../../local/running.js';
 
 export const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];
@@ -76,6 +77,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .description('Measures a running endpoint, or systems that it starts and stops itself, as a client does.')
     .optionsGroup('What is measured:')
     .addOption(new Option('--url <url>', 'an endpoint that runs already').argParser(endpoint))
+    .addOption(new Option('--running', 'the local system that runs').implies({ url: runningUrl() }))
     .addOption(modelOption())
     .addOption(stagesOption().conflicts('split'))
     .option('--split <boundaries>', 'cut the model at these layers, such as 10,20')

@@ -36,9 +36,11 @@ export interface ExperimentOptions {
   readonly smoke: boolean;
 }
 
-/** Some of these, all where it does not say. */
+/** Some of these, in letters of either size; all where it does not say. */
 const some = (flags: string, description: string, names: readonly string[]): Option =>
-  new Option(flags, description).argParser(listOf(oneOf(names))).default([...names], names.join());
+  new Option(flags, description)
+    .argParser((text) => listOf(oneOf(names))(text.toLowerCase()))
+    .default([...names], names.join());
 
 export function experimentCommand(action: (options: ExperimentOptions) => Promise<void>): Command {
   return new Command('experiment')
