@@ -71,11 +71,14 @@ export class CalleeLink {
     this.#stream.send(value);
   }
 
-  /** Frames of so many bytes no longer fill our memory: the caller may send as many anew. */
+  /**
+   * Frames of so many bytes no longer fill our memory: the caller may send as many anew. It is told of a lump, also when
+   * nothing is held any more: what it is owed until then is an eighth of the window, so it never waits for that.
+   */
   consumed(bytes: number): void {
     this.#held -= bytes;
     this.#owed += bytes;
-    if (this.#owed < CREDIT_LUMP_BYTES && this.#held > 0) return;
+    if (this.#owed < CREDIT_LUMP_BYTES) return;
     this.#stream.send(message({ case: 'credit', value: { bytes: this.#owed } }));
     this.#owed = 0;
   }
