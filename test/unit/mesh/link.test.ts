@@ -1,7 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { accept, CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
 import { connect, type CallerLink, type LinkTiming } from '../../../services/lib/mesh/caller-link.js';
-import type { AgreedPlan, Identity } from '../../../services/lib/mesh/identity.js';
+import { introduce, type AgreedPlan, type Identity } from '../../../services/lib/mesh/identity.js';
 import type { MessageStream } from '../../../services/lib/mesh/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
 import { packFrames } from '../../../services/lib/wire/frames.js';
@@ -128,10 +129,27 @@ describe('a link', () => {
     expect((await ended).message).toBe('a/r does not answer');
   });
 
+  it('ends when nothing is heard of a caller that has not gone', async () => {
+    const [near, far] = streamPair();
+    const ended = new Promise<ServingError>((resolve) => {
+      const events = {
+        onLink: () => undefined,
+        onMessage: () => undefined,
+        onEnd: (_: CalleeLink, reason: ServingError) => resolve(reason),
+      };
+      accept(far, identityOf('callee'), () => idle, events, timing);
+    });
+    near.listen({ onMessage: () => undefined, onEnd: () => undefined });
+    near.send(message({ case: 'hello', value: introduce(identityOf('caller'), '') }));
+    expect((await ended).message).toBe('app-caller/caller has fallen silent');
+  });
+
   it('keeps alive while pings are answered, and brings the status along', async () => {
     const { caller, ends } = await link();
     const first = caller.status;
     await eventually('a later status', () => caller.status !== first);
+    // Longer than a silent caller is waited for.
+    await delay(10 * timing.pingMs);
     expect(ends).toEqual([]);
     caller.close();
   });
