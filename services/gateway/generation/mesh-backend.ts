@@ -232,11 +232,16 @@ export class MeshBackend implements Backend {
     });
   }
 
-  /** Draining replicas are left as soon as others can take what runs on them. */
+  /** Draining replicas are left as soon as others can take what runs on them; who would have to wait for room stays. */
   #handOver(): void {
-    for (const generation of this.#generations.values()) {
-      const drains = generation.route.some(({ draining }) => draining);
-      if (drains && this.#routes.canLeaveDraining(generation)) generation.move('draining');
+    const generations = [...this.#generations.values()];
+    const drained = generations.filter(({ route }) => route.some(({ draining }) => draining));
+    if (drained.length === 0) return;
+    let leaving = generations.reduce((sum, { route, demand }) => sum + (route.length === 0 ? demand : 0), 0);
+    for (const generation of drained) {
+      if (!this.#routes.canLeaveDraining(generation, leaving)) continue;
+      leaving += generation.demand;
+      generation.move('draining');
     }
   }
 

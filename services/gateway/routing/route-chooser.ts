@@ -59,12 +59,16 @@ export class RouteChooser<Link extends Candidate> {
     return route.every((link) => occupancy.freeRoom(link) >= wanted) ? route : null;
   }
 
-  /** Whether a sequence could leave the draining replicas of its route: there are others, and they have room. */
-  canLeaveDraining({ route, demand }: Occupant<Link>): boolean {
+  /**
+   * Whether a sequence could leave the draining replicas of its route: there are others, and they have room, also when
+   * `others` have theirs, who are without a route or about to leave one, tokens.
+   */
+  canLeaveDraining({ route, demand }: Occupant<Link>, others = 0): boolean {
     const occupancy = this.#occupancy();
+    const hasRoom = (link: Link): boolean => occupancy.freeRoom(link) >= demand + others;
     try {
-      const other = pickRoute(this.#stages(), (link) => (occupancy.freeRoom(link) < demand ? 1 : 0));
-      return other.every((link) => route.includes(link) || occupancy.freeRoom(link) >= demand);
+      const other = pickRoute(this.#stages(), (link) => (hasRoom(link) ? 0 : 1));
+      return other.every((link) => route.includes(link) || hasRoom(link));
     } catch {
       return false;
     }
