@@ -234,10 +234,7 @@ export class MeshBackend implements Backend {
 
   /** Draining replicas are left as soon as others can take what runs on them. */
   #handOver(): void {
-    for (const generation of this.#generations.values()) {
-      const drains = generation.route.some(({ draining }) => draining);
-      if (drains && this.#routes.canLeaveDraining(generation)) generation.move('draining');
-    }
+    for (const generation of this.#routes.leaving([...this.#generations.values()])) generation.move('draining');
   }
 
   #linkTo(appId: string): LinkManager {

@@ -59,12 +59,27 @@ export class RouteChooser<Link extends Candidate> {
     return route.every((link) => occupancy.freeRoom(link) >= wanted) ? route : null;
   }
 
-  /** Whether a sequence could leave the draining replicas of its route: there are others, and they have room. */
-  canLeaveDraining({ route, demand }: Occupant<Link>): boolean {
+  /** Those of all sequences on draining replicas that others can take; who would have to wait for room stays. */
+  leaving<Sequence extends Occupant<Link>>(sequences: readonly Sequence[]): Sequence[] {
+    const drained = sequences.filter(({ route }) => route.some(({ draining }) => draining));
+    let others = sequences.reduce((sum, { route, demand }) => sum + (route.length === 0 ? demand : 0), 0);
+    return drained.filter((sequence) => {
+      const leaves = this.canLeaveDraining(sequence, others);
+      if (leaves) others += sequence.demand;
+      return leaves;
+    });
+  }
+
+  /**
+   * Whether a sequence could leave the draining replicas of its route: there are others, and they have room, also when
+   * `others` have theirs, who are without a route or about to leave one, tokens.
+   */
+  canLeaveDraining({ route, demand }: Occupant<Link>, others = 0): boolean {
     const occupancy = this.#occupancy();
+    const hasRoom = (link: Link): boolean => occupancy.freeRoom(link) >= demand + others;
     try {
-      const other = pickRoute(this.#stages(), (link) => (occupancy.freeRoom(link) < demand ? 1 : 0));
-      return other.every((link) => route.includes(link) || occupancy.freeRoom(link) >= demand);
+      const other = pickRoute(this.#stages(), (link) => (hasRoom(link) ? 0 : 1));
+      return other.every((link) => route.includes(link) || hasRoom(link));
     } catch {
       return false;
     }

@@ -64,11 +64,19 @@ interface Sessions {
   readonly alone: ort.InferenceSession;
 }
 
+/** The new rows of one run of a step. */
+interface Finished {
+  readonly batch: KvBatch;
+  readonly rows: readonly CacheValues[];
+}
+
 class OnnxEngine implements Engine {
   readonly #sessions: Sessions;
   readonly #rows: RowKind;
   readonly #cache: KvCache;
   readonly #frequencies: Float64Array;
+  /** Of the last step, while they are not in the cache yet. */
+  #unwritten: readonly Finished[] = [];
 
   constructor(sessions: Sessions, rows: RowKind, cache: KvCache) {
     this.#sessions = sessions;
@@ -78,14 +86,18 @@ class OnnxEngine implements Engine {
   }
 
   get kv(): KvUsage {
-    return this.#cache.usage;
+    const { used, capacity } = this.#cache.usage;
+    const members = this.#unwritten.flatMap(({ batch }) => batch.members);
+    return { used: members.reduce((sum, { count }) => sum + count, used), capacity };
   }
 
   open(sequence: string, maxLength: number, prefix?: readonly string[]): number {
+    this.#write();
     return this.#cache.open(sequence, maxLength, prefix);
   }
 
   close(sequence: string, prefix?: readonly string[]): void {
+    this.#write();
     this.#cache.close(sequence, prefix);
   }
 
@@ -94,8 +106,12 @@ class OnnxEngine implements Engine {
     for (const session of sessions) await session.release();
   }
 
-  /** The cache drops what is to be computed anew at once, and advances only after every run has succeeded. */
+  /**
+   * The cache drops what is to be computed anew at once, and advances only after every run has succeeded. The output goes
+   * first: the next stage need not wait until the rows are written, which is done as soon as nobody waits for anything.
+   */
   async step(input: StepInput): Promise<StepOutput> {
+    this.#write();
     const { range, config } = this.#rows;
     checkStep(input, range, config, this.#cache);
     for (const { sequence, position } of input.items) this.#cache.rewind(sequence, position);
@@ -104,7 +120,7 @@ class OnnxEngine implements Engine {
     const { layout } = this.#cache;
     const session = input.alone === true ? this.#sessions.alone : this.#sessions.session;
     const newRows = NEW_ROWS.slice(0, layout.keys.length);
-    const finished: { batch: KvBatch; rows: CacheValues[] }[] = [];
+    const finished: Finished[] = [];
     for (const batch of this.#cache.arrange(input.items)) {
       const run = runShape(batch, layout);
       const feeds = {
@@ -116,8 +132,16 @@ class OnnxEngine implements Engine {
       rows.keep(batch, outputs);
       finished.push({ batch, rows: newRows.map((name) => outputs[name]!.data as CacheValues) });
     }
-    for (const { batch, rows: appended } of finished) this.#cache.append(batch, appended);
+    this.#unwritten = finished;
+    setImmediate(() => this.#write());
     return rows.output;
+  }
+
+  /** Whatever looks into the cache, or changes it, comes after this. */
+  #write(): void {
+    const unwritten = this.#unwritten;
+    this.#unwritten = [];
+    for (const { batch, rows } of unwritten) this.#cache.append(batch, rows);
   }
 }
 

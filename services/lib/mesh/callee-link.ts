@@ -20,6 +20,12 @@ const WINDOW_BYTES = 8 << 20;
 /** Credit goes back in lumps, so that it costs no message per frame. */
 const CREDIT_LUMP_BYTES = WINDOW_BYTES / 8;
 
+/**
+ * A caller of which nothing has been heard for so many times as long as it would wait for us is gone. Whoever hangs, or
+ * whose machine is lost, closes no streams, and its sequences would keep their room here.
+ */
+const SILENCE = 2;
+
 /** A caller sends while any credit is left, so its last frame may pass the window by one whole message. */
 const OVERRUN_BYTES = 16 << 20;
 
@@ -71,11 +77,14 @@ export class CalleeLink {
     this.#stream.send(value);
   }
 
-  /** Frames of so many bytes no longer fill our memory: the caller may send as many anew. */
+  /**
+   * Frames of so many bytes no longer fill our memory: the caller may send as many anew. It is told of a lump, also when
+   * nothing is held any more: what it is owed until then is an eighth of the window, so it never waits for that.
+   */
   consumed(bytes: number): void {
     this.#held -= bytes;
     this.#owed += bytes;
-    if (this.#owed < CREDIT_LUMP_BYTES && this.#held > 0) return;
+    if (this.#owed < CREDIT_LUMP_BYTES) return;
     this.#stream.send(message({ case: 'credit', value: { bytes: this.#owed } }));
     this.#owed = 0;
   }
@@ -107,7 +116,7 @@ export function accept(
   timing: LinkTiming = LINK_TIMING,
 ): void {
   const first: FirstWordEvents = {
-    onHello: (hello) => welcome(stream, hello, identity, status, events),
+    onHello: (hello) => welcome(stream, hello, { identity, status, events, timing }),
     ...(events.onInvite && { onInvite: (invite) => events.onInvite!(stream, invite) }),
     onRefused: (reason) => events.onRefused?.(reason),
   };
@@ -162,16 +171,24 @@ export function firstWord(
   });
 }
 
-function welcome(
-  stream: MessageStream,
-  hello: Hello,
-  identity: Identity,
-  status: () => StatusFields,
-  events: CalleeLinkEvents,
-): void {
+interface Welcoming {
+  readonly identity: Identity;
+  readonly status: () => StatusFields;
+  readonly events: CalleeLinkEvents;
+  readonly timing: LinkTiming;
+}
+
+function welcome(stream: MessageStream, hello: Hello, { identity, status, events, timing }: Welcoming): void {
   const link = new CalleeLink(stream, hello);
+  let silence = 0;
+  // Looks are counted, not time: what comes while this process itself stands still is read before the next look.
+  const watch = setInterval(() => {
+    if (++silence > SILENCE * timing.maxMissed)
+      link.close(new ServingError('stream_broken', `${link.appId}/${link.replica} has fallen silent`));
+  }, timing.pingMs).unref();
   stream.listen({
     onMessage: (value) => {
+      silence = 0;
       const { body } = value;
       if (body.case === 'ping') {
         const pong = { nonce: body.value.nonce, status: create(StatusSchema, status()) };
@@ -181,7 +198,10 @@ function welcome(
         events.onMessage(link, value);
       }
     },
-    onEnd: (reason) => events.onEnd(link, reason),
+    onEnd: (reason) => {
+      clearInterval(watch);
+      events.onEnd(link, reason);
+    },
   });
   const { appId, replica, host, pid } = identity;
   const value = { version: PROTOCOL_VERSION, appId, replica, host, pid, creditBytes: WINDOW_BYTES };

@@ -68,7 +68,9 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
       const parts = this.#queue.next((part) => lane.has(part) && mayRun(part), {
         // Groups of equal size keep all processors equally busy.
         decodes: groups === Infinity ? Infinity : Math.ceil(lane.running / groups),
-        promptRows: (decodes, prompts) => this.#promptRows(decodes, prompts, lane.promptRows / groups),
+        // Without a limit there is no telling over how many groups a prompt could be shared out.
+        promptRows: (decodes, prompts) =>
+          this.#promptRows(decodes, prompts, groups === Infinity ? Infinity : lane.promptRows / groups),
       });
       if (parts.length > 0) return parts;
     }
@@ -101,8 +103,9 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
    * the processors; but not where most of a step is fixed, and fewer and larger groups are better.
    */
   #groupsOf({ part }: Lane<Part>, computed: number): number {
+    if (computed === Infinity) return Infinity;
     const isSmall = this.#groups.awayRows + rowsOf(this.#queue.waiting) <= ROWS_ALONE;
-    if (isSmall && computed !== Infinity && this.#options.gainsAlone()) return 1;
+    if (isSmall && this.#options.gainsAlone()) return 1;
     if ((this.#costs.fixedShare ?? 0) > MOSTLY_FIXED)
       return Math.max(1, Math.floor(computed * part + TOLERANCE));
     const rows = this.#groups.rows + rowsOf(this.#queue.waiting.filter(isDecode));
@@ -120,7 +123,10 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
       prompts: prompts.length,
       depth: prompts[0]!.item.position,
     });
-    return budget === Infinity ? budget : Math.min(budget, Math.max(SMALLEST_PIECE, Math.ceil(even)));
+    if (budget === Infinity) return budget;
+    // Only late ones could show what those who run cost alone, and they may never come back: no prompt waits for that.
+    const least = decodes === 0 && out.size === 0 ? SMALLEST_PIECE : 0;
+    return Math.max(least, Math.min(budget, Math.max(SMALLEST_PIECE, Math.ceil(even))));
   }
 }
 

@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals';
 import ort from 'onnxruntime-node';
 import { argmax } from '../../../services/lib/sampling/logits.js';
+import { KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
 import type { Engine, Precision, StepInput } from '../../../services/lib/engine/types.js';
 import { largestDifference, stepThrough } from '../../support/engine-steps.js';
 import { smallModels } from '../../support/engines.js';
@@ -233,6 +234,19 @@ describe('a step that fails', () => {
     const error = await thrownBy(() => second.step({ items: [item], hidden: new Float32Array(3) }));
     expect(error.code).toBe('invalid_frame');
   });
+});
+
+test('a step returns before its rows are in the cache, and counts them', async () => {
+  const { stages } = await openModel();
+  const [engine] = stages as [Engine];
+  const append = jest.spyOn(KvCache.prototype, 'append');
+  engine.open('a', 10);
+  const item = { sequence: 'a', position: 0, count: 2, logits: 0 };
+  await engine.step({ items: [item], tokens: Int32Array.of(1, 2) });
+  expect([append.mock.calls.length, engine.kv.used]).toEqual([0, 2]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([append.mock.calls.length, engine.kv.used]).toEqual([1, 2]);
+  append.mockRestore();
 });
 
 test('room grows with what sequences have, and a step that finds none changes nothing', async () => {

@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { accept, type CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
+import { accept, CalleeLink, type StatusFields } from '../../../services/lib/mesh/callee-link.js';
 import { connect, type CallerLink, type LinkTiming } from '../../../services/lib/mesh/caller-link.js';
-import type { AgreedPlan, Identity } from '../../../services/lib/mesh/identity.js';
+import { introduce, type AgreedPlan, type Identity } from '../../../services/lib/mesh/identity.js';
+import type { MessageStream } from '../../../services/lib/mesh/types.js';
 import { message } from '../../../services/lib/wire/codec.js';
 import { packFrames } from '../../../services/lib/wire/frames.js';
 import type { Message } from '../../../services/lib/wire/gen/stage_pb.js';
@@ -127,12 +129,47 @@ describe('a link', () => {
     expect((await ended).message).toBe('a/r does not answer');
   });
 
+  it('ends when nothing is heard of a caller that has not gone', async () => {
+    const [near, far] = streamPair();
+    const ended = new Promise<ServingError>((resolve) => {
+      const events = {
+        onLink: () => undefined,
+        onMessage: () => undefined,
+        onEnd: (_: CalleeLink, reason: ServingError) => resolve(reason),
+      };
+      accept(far, identityOf('callee'), () => idle, events, timing);
+    });
+    near.listen({ onMessage: () => undefined, onEnd: () => undefined });
+    near.send(message({ case: 'hello', value: introduce(identityOf('caller'), '') }));
+    expect((await ended).message).toBe('app-caller/caller has fallen silent');
+  });
+
   it('keeps alive while pings are answered, and brings the status along', async () => {
     const { caller, ends } = await link();
     const first = caller.status;
     await eventually('a later status', () => caller.status !== first);
+    // Longer than a silent caller is waited for.
+    await delay(10 * timing.pingMs);
     expect(ends).toEqual([]);
     caller.close();
+  });
+
+  it('gives credit back in lumps, and no message for each frame that waits for nobody', () => {
+    const credits: number[] = [];
+    const stream: MessageStream = {
+      send: ({ body }) => {
+        if (body.case === 'credit') credits.push(body.value.bytes);
+      },
+      end: () => undefined,
+      listen: () => undefined,
+    };
+    const callee = new CalleeLink(stream, { appId: 'a', replica: 'r', traceparent: '' });
+    const bytes = 100 << 10;
+    for (let frame = 0; frame < 12; frame++) {
+      callee.hold(bytes);
+      callee.consumed(bytes);
+    }
+    expect(credits).toEqual([11 * bytes]);
   });
 
   it('holds frames back without credit, and sends them in order once there is some', async () => {

@@ -190,3 +190,36 @@ describe('sequences that do not all fit', () => {
     expect(opens()).toEqual([]);
   });
 });
+
+describe('sequences on a replica that drains', () => {
+  it('leave it as far as there is room for them elsewhere, and the others end there', async () => {
+    const mesh = new MemoryMesh();
+    const first = mesh.start('stage-0', 'a', ['x', 'y']);
+    const [draining, other] = [mesh.start('stage-1', 'x'), mesh.start('stage-1', 'y')];
+    for (const replica of [first, draining]) replica.status = { kvCapacity: 1_000 };
+    other.status = { kvCapacity: 150, kvUsed: 150 };
+    first.onOpen = ({ sequence, epoch, route }) => {
+      const head = route[1] === 'x' ? draining : other;
+      head.send({ case: 'opened', value: { sequence, epoch } });
+    };
+    const backend = backendOver(mesh);
+    const heads = () => backend.topology().stages[1]!.replicas;
+    await eventually('all links', () => heads().length === 2 && backend.notReadyReason() === null);
+
+    const { signal } = new AbortController();
+    const request = { prompt: Array.from({ length: 10 }, () => 1), sampling: greedy, maxTokens: 90 };
+    for (const name of ['one', 'two']) {
+      const { route } = await backend.generate(request, signal);
+      expect([name, route]).toEqual([name, 'stage-0/a>stage-1/x']);
+    }
+    other.status = { kvCapacity: 150 };
+    await eventually('the word of room', () => heads().every(({ kv_used }) => kv_used === 0));
+    draining.status = { kvCapacity: 1_000, draining: true };
+    draining.send({ case: 'drain', value: {} });
+    await eventually('a move', () => first.opens.length === 3);
+    await settled();
+    expect(first.opens.at(-1)).toMatchObject({ sequence: 'g-1', epoch: 2, route: ['a', 'y'] });
+    expect([first.closes, backend.waiting]).toEqual([['g-1/1'], 0]);
+    await backend.close();
+  });
+});

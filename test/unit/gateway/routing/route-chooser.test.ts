@@ -71,4 +71,13 @@ describe('leaving a draining replica', () => {
     expect(canLeave([taken], [occupant(taken, 950)])).toBe(false);
     expect(canLeave([replica('full', { kvUsed: 950 }), replica('free', { kvUsed: 900 })])).toBe(true);
   });
+
+  it('needs it beside those who leave as well', () => {
+    const chooser = new RouteChooser(
+      () => [[leaving, replica('other', { kvUsed: 700 })]],
+      () => [],
+    );
+    expect(chooser.canLeaveDraining(occupant(leaving), 200)).toBe(true);
+    expect(chooser.canLeaveDraining(occupant(leaving), 201)).toBe(false);
+  });
 });

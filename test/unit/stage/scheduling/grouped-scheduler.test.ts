@@ -32,8 +32,8 @@ const prompt = (sequence: object, rows = 100): Work => ({
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
 
 /** At 0.24 s `a` is out, whose decode step took 30 ms, and a prompt of `b` waits; a row of a prompt takes 1 ms. */
-function runningBesidePrompt(): GroupedScheduler<Work> {
-  const scheduler = schedulerWith();
+function runningBesidePrompt(changed: Partial<GroupingOptions<Work>> = {}): GroupedScheduler<Work> {
+  const scheduler = schedulerWith(changed);
   scheduler.enqueue(prompt(a), 0);
   scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
   scheduler.enqueue(decode(a), 0.2);
@@ -139,6 +139,22 @@ describe('the grouped scheduler', () => {
     expect(scheduler.next(always, late + 60).map(({ item }) => item.count)).toEqual([70]);
   });
 
+  it('begins a prompt beside a late one that was never seen to run alone', () => {
+    const scheduler = schedulerWith();
+    for (const sequence of [a, b]) scheduler.enqueue(decode(sequence), 0);
+    scheduler.ran(scheduler.next(always, 0), 0.01, always, 0.01);
+    scheduler.remove(b);
+    scheduler.enqueue(prompt(c), 0.02);
+    expect(scheduler.next(always, 0.02)).toEqual([]);
+    const late = scheduler.deadline!;
+    expect(scheduler.next(always, late).map(({ item }) => item.count)).toEqual([SMALLEST_PIECE]);
+  });
+
+  it('cuts prompts by their share alone where groups have no limit', () => {
+    const scheduler = runningBesidePrompt({ parallelSteps: () => Infinity });
+    expect(scheduler.next(always, 0.24).map(({ item }) => item.count)).toEqual([30]);
+  });
+
   it('lets prompts follow one another as long as nobody runs', () => {
     const scheduler = schedulerWith();
     scheduler.enqueue(prompt(a, 400), 0);
@@ -229,6 +245,15 @@ describe('lanes', () => {
       ...y.slice(1).map((sequence) => [sequence, 1]),
       [y[0], SMALLEST_PIECE],
     ]);
+  });
+
+  it('begin with a prompt while another one runs, where groups have no limit', () => {
+    const scheduler = laned(Infinity);
+    scheduler.enqueue(decode(x[0]!), 0);
+    expect(lanesOf(run(scheduler))).toEqual(['x']);
+    scheduler.enqueue(prompt(y[0]!), 0);
+    const step = run(scheduler);
+    expect(step.map(({ sequence, item }) => [sequence, item.count])).toEqual([[y[0], SMALLEST_PIECE]]);
   });
 
   it('share out a prompt over the groups that come by, so that all have as much to do', () => {
