@@ -13,9 +13,8 @@ export interface Ended {
 }
 
 /**
- * Runs commands, such as `['scale', '--help']`, one after the other in one process: to load what a command stands on takes
- * longer than to have most refusals of it. For those that end at once; what really starts something goes through
- * scripts/run.mjs.
+ * Runs commands, such as `['scale', '--help']`, one after the other in one process: a process for each takes most of its
+ * time to load what the command stands on. For those that end at once; what starts something goes through scripts/run.mjs.
  */
 export async function runCommands(
   commands: readonly (readonly string[])[],
