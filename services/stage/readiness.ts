@@ -1,4 +1,4 @@
-import express, { type Express } from 'express';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { metricsPage, type MetricsRegistry } from '../lib/telemetry/metrics.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -99,19 +99,43 @@ const isHeard = (record: ReplicaRecord): record is Heard => !record.draining && 
 
 /**
  * A stage's own HTTP routes: `/health` while the process lives, `/ready` while it takes new sequences (503 with the
- * reason otherwise), `/metrics` for Prometheus.
+ * reason otherwise), `/metrics` for Prometheus. Without a framework: there may be many stages on a machine, and each would
+ * load it for these three.
  */
-export function createHttpApp(registry: MetricsRegistry, notReadyReason: () => string | null): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.get('/health', (_request, response) => {
-    response.json({ status: 'ok' });
-  });
-  app.get('/ready', (_request, response) => {
-    const reason = notReadyReason();
-    if (reason === null) response.json({ status: 'ready' });
-    else response.status(503).json({ status: 'not ready', reason });
-  });
-  app.get('/metrics', metricsPage(registry));
-  return app;
+export function createHttpApp(
+  registry: MetricsRegistry,
+  notReadyReason: () => string | null,
+): RequestListener {
+  const metrics = metricsPage(registry);
+  const routes = new Map<string, RequestListener>([
+    ['/health', (_request, response) => answer(response, 200, { status: 'ok' })],
+    [
+      '/ready',
+      (_request, response) => {
+        const reason = notReadyReason();
+        if (reason === null) answer(response, 200, { status: 'ready' });
+        else answer(response, 503, { status: 'not ready', reason });
+      },
+    ],
+    [
+      '/metrics',
+      (request, response) => {
+        metrics(request, response).catch((error: unknown) => {
+          answer(response, 500, { status: 'failed', reason: ServingError.from(error).message });
+        });
+      },
+    ],
+  ]);
+  return (request, response) => {
+    const [path = ''] = (request.url ?? '').split('?');
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const route = isRead ? routes.get(path) : undefined;
+    if (route === undefined) answer(response, 404, { status: 'not found' });
+    else route(request, response);
+  };
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
+  response.end(JSON.stringify(body));
 }
