@@ -24,6 +24,18 @@ const EARLY = 6;
 /** More than a test waits for. */
 const LONG = 3_000;
 
+interface Usage {
+  readonly completion_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
+}
+
+interface Completed {
+  readonly route: string;
+  readonly tokens: number;
+  /** Of its prompt. */
+  readonly cached: number;
+}
+
 describe('three stages with two replicas each, over Dapr', () => {
   let system: TestSystem;
   beforeAll(async () => {
@@ -62,16 +74,20 @@ describe('three stages with two replicas each, over Dapr', () => {
     return new Scrape(await page.text()).total('layermesh_reroutes_total', `reason="${reason}"`);
   };
 
-  /** The route that so many tokens took, and how many came. */
-  const complete = async (count: number): Promise<{ route: string; tokens: number }> => {
-    const body = { prompt: PROMPT, max_tokens: count, temperature: 0, ignore_eos: true };
+  /** So many tokens; what route they took. */
+  const complete = async (count: number, prompt: readonly number[] = PROMPT): Promise<Completed> => {
+    const body = { prompt, max_tokens: count, temperature: 0, ignore_eos: true };
     const answer = await post(`${system.url}/v1/completions`, body);
-    const { usage } = (await answer.json()) as { usage: { completion_tokens: number } };
-    return { route: answer.headers.get('x-layermesh-route')!, tokens: usage.completion_tokens };
+    const { usage } = (await answer.json()) as { usage: Usage };
+    return {
+      route: answer.headers.get('x-layermesh-route')!,
+      tokens: usage.completion_tokens,
+      cached: usage.prompt_tokens_details.cached_tokens,
+    };
   };
 
   it('share the sequences, and each sequence keeps its route', async () => {
-    const middle = ({ route }: { route: string }): string => route.split('>')[1]!;
+    const middle = ({ route }: Completed): string => route.split('>')[1]!;
     // A stage tells every two seconds which replicas it can reach; the second may have come since.
     await eventually('both in reach', async () => {
       const two = await Promise.all([complete(8), complete(8)]);
@@ -86,6 +102,16 @@ describe('three stages with two replicas each, over Dapr', () => {
       counts.set(middle(answer), (counts.get(middle(answer)) ?? 0) + 1);
     }
     expect([...counts.values()]).toEqual([4, 4]);
+  }, 60_000);
+
+  it('are chosen by what they have computed of a prompt', async () => {
+    const shared = [11, 12, 13, 14].map((number) => smallPrompt(100, number));
+    const first: Completed[] = [];
+    for (const prompt of shared) first.push(await complete(8, prompt));
+    for (const [index, prompt] of shared.entries()) {
+      const again = await complete(8, [...prompt, 3]);
+      expect([again.route, again.cached]).toEqual([first[index]!.route, 96]);
+    }
   }, 60_000);
 
   it('are all freed when clients disconnect', async () => {
