@@ -38,7 +38,8 @@ const setUp: readonly CheckStep[] = [
 
 /** What computes all the time runs beside the tests, which wait for a good part of theirs. */
 const tools: readonly CheckStep[] = [
-  toolStep('format', 'prettier', '--check', '.'),
+  // What has been found in form is not looked at again until it is another text.
+  toolStep('format', 'prettier', '--check', '--cache', '--cache-strategy', 'content', '.'),
   generatedStep,
   toolStep('types', 'tsc', '--noEmit'),
   toolStep('types of the console', 'tsc', '-p', 'test/console'),

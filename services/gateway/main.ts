@@ -13,7 +13,8 @@ import { createMetricsRegistry, tellEngine } from '../lib/telemetry/metrics.js';
 import { startTracing } from '../lib/telemetry/tracing.js';
 import { Admission } from './admission.js';
 import { announceGateway } from './announce-gateway.js';
-import { serveExternalScaler } from './demand/external-scaler.js';
+import type { DemandMeter } from './demand/demand-meter.js';
+import type { ExternalScaler } from './demand/external-scaler.js';
 import { createApp } from './http/app.js';
 import { limitsFor } from './http/gateway.js';
 import { keyFile, openKeyRing, type KeySource } from './keys/key-ring.js';
@@ -47,7 +48,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     () => servings.reduce((sum, { backend }) => sum + backend.waiting, 0),
     () => new Map(servings.flatMap(({ demand }) => [...demand.demanded()])),
   );
-  const tracing = startTracing(config.telemetry, config.replica, registry);
+  const tracing = await startTracing(config.telemetry, config.replica, registry);
   const requests = new RequestLog((record) => models.find(record.model)?.load.ended(record));
   const shared = { config, mesh, admission, metrics, tracer: tracing.tracer, watcher: requests, log };
   for (const [index, hosted] of config.models.entries()) {
@@ -97,7 +98,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   });
   const address = `${host}:${invites.port}`;
   const demands = servings.map(({ demand }) => demand);
-  const scaler = scalerPort === null ? null : await serveExternalScaler(config.host, scalerPort, ...demands);
+  const scaler = scalerPort === null ? null : await serveScaler(config.host, scalerPort, demands);
   const [plan, ...furtherPlans] = servings.map((serving) => announcedPlan(serving.plan));
   const withdraw = announceGateway(
     mesh.registry,
@@ -126,6 +127,16 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   await withdrawn;
   await mesh.close();
   await tracing.shutdown();
+}
+
+/** Loads gRPC's library, which only KEDA's question needs. */
+async function serveScaler(
+  host: string,
+  port: number,
+  demands: readonly DemandMeter[],
+): Promise<ExternalScaler> {
+  const { serveExternalScaler } = await import('./demand/external-scaler.js');
+  return serveExternalScaler(host, port, ...demands);
 }
 
 /** What the figures of this process are of; null where all compute. */

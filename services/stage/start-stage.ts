@@ -82,7 +82,7 @@ export async function startStage(
     label,
   );
   metrics.modelLoadSeconds.set(seconds);
-  const tracing = startTracing(config.telemetry, config.replica, metrics.registry);
+  const tracing = await startTracing(config.telemetry, config.replica, metrics.registry);
   const { tracer } = tracing;
   const next = ownsHead(range)
     ? null

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
+import { runCommands, type Ended } from '../support/run-commands.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
@@ -11,6 +12,12 @@ interface Document {
   readonly usage: readonly { readonly processes: readonly { readonly name: string; rssBytes: number }[] }[];
   readonly rows: readonly { readonly error: string | null; readonly token_ms: readonly number[] }[];
 }
+
+const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+  ['not_running', ['--url', 'http://127.0.0.1:9']],
+  ['invalid_config', ['--compare', 'openvino']],
+  ['invalid_config', ['--compare', 'llama-server', '--peer-model', 'model.gguf']],
+];
 
 describe('npm run bench', () => {
   const folder = temporaryFolder();
@@ -33,23 +40,25 @@ describe('npm run bench', () => {
     for (const { rssBytes } of processes) expect(rssBytes).toBeGreaterThan(50 << 20);
   }, 60_000);
 
-  it.each([
-    ['not_running', ['--url', 'http://127.0.0.1:9']],
-    ['invalid_config', ['--compare', 'openvino']],
-    ['invalid_config', ['--compare', 'llama-server', '--peer-model', 'model.gguf']],
-  ])(
-    'fails in one line with %s: %j',
-    async (expected, args) => {
+  describe('fails in one line', () => {
+    let ended: Ended[];
+    beforeAll(async () => {
       // No peer is on this path, nor in this cache.
       const env = { ...process.env, PATH: '/usr/bin', LAYERMESH_CACHE: folder.path };
-      const { code, output } = await runTool(process.execPath, [door, 'bench', ...args], {
-        cwd: repositoryRoot,
+      ended = await runCommands(
+        REFUSED.map(([, args]) => ['bench', ...args]),
         env,
-      });
-      const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('round '));
-      expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
-      expect(code).toBe(1);
-    },
-    60_000,
-  );
+      );
+    }, 120_000);
+
+    it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
+      'with %s: %j',
+      (expected, _args, index) => {
+        const { code, output } = ended[index]!;
+        const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('round '));
+        expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
+        expect(code).toBe(1);
+      },
+    );
+  });
 });

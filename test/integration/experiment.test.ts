@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
+import { runCommands, type Ended } from '../support/run-commands.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
@@ -11,18 +12,26 @@ interface Rows {
   readonly observations: readonly { readonly pods: readonly { readonly service: object | null }[] }[];
 }
 
+const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+  ['cluster_failed', ['--rows', 'rows']],
+  ['invalid_config', ['--arms', 'd']],
+  ['invalid_config', ['--scenario', 's7']],
+  ['invalid_split', ['--scenario', 'cpu', '--site', 'local', '--rows', 'other', '--split', '9,6']],
+];
+
 describe('npm run experiment', () => {
   const folder = temporaryFolder();
 
-  const experiment = (...args: string[]) =>
-    runTool(process.execPath, [door, 'experiment', ...args], {
-      cwd: repositoryRoot,
-      // So that its rows are here, and no cluster is found.
-      env: { ...process.env, TMPDIR: folder.path, KUBECONFIG: join(folder.path, 'none') },
-    });
+  /** So that its rows are here, and no cluster is found. */
+  const environment = (): NodeJS.ProcessEnv => ({
+    ...process.env,
+    TMPDIR: folder.path,
+    KUBECONFIG: join(folder.path, 'none'),
+  });
 
   it('goes from a load to rows, tables and figures without a cluster', async () => {
-    const { code, output } = await experiment('--smoke');
+    const options = { cwd: repositoryRoot, env: environment() };
+    const { code, output } = await runTool(process.execPath, [door, 'experiment', '--smoke'], options);
     expect({ code, output }).toMatchObject({
       code: 0,
       output: expect.stringContaining('Written to ') as string,
@@ -54,21 +63,26 @@ describe('npm run experiment', () => {
       expect(await readFile(join(rows, path), 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/);
   }, 240_000);
 
-  it.each([
-    ['cluster_failed', ['--rows', 'rows']],
-    ['invalid_config', ['--arms', 'd']],
-    ['invalid_config', ['--scenario', 's7']],
-    ['invalid_split', ['--scenario', 'cpu', '--site', 'local', '--rows', 'other', '--split', '9,6']],
-  ])(
-    'fails in one line with %s: %j',
-    async (expected, args) => {
-      const { code, output } = await experiment(
-        ...args.map((arg) => (['rows', 'other'].includes(arg) ? join(folder.path, arg) : arg)),
+  describe('fails in one line', () => {
+    let ended: Ended[];
+    beforeAll(async () => {
+      ended = await runCommands(
+        REFUSED.map(([, args]) => [
+          'experiment',
+          ...args.map((arg) => (['rows', 'other'].includes(arg) ? join(folder.path, arg) : arg)),
+        ]),
+        environment(),
       );
-      const errors = output.split('\n').filter((line) => line !== '' && !line.includes(': deploying '));
-      expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
-      expect(code).toBe(1);
-    },
-    60_000,
-  );
+    }, 120_000);
+
+    it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
+      'with %s: %j',
+      (expected, _args, index) => {
+        const { code, output } = ended[index]!;
+        const errors = output.split('\n').filter((line) => line !== '' && !line.includes(': deploying '));
+        expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
+        expect(code).toBe(1);
+      },
+    );
+  });
 });

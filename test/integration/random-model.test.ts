@@ -3,6 +3,7 @@ import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { greedyTokens } from '../support/completions.js';
 import { startSystem } from '../support/local-system.js';
+import { runCommands } from '../support/run-commands.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const VOCABULARY = 1_000;
@@ -18,15 +19,13 @@ const SMALL = {
 
 describe('npm run random-model', () => {
   const folder = temporaryFolder();
-  const randomModel = (...args: string[]) => {
-    const door = join(repositoryRoot, 'scripts', 'run.mjs');
-    return runTool(process.execPath, [door, 'random-model', ...args], { cwd: repositoryRoot });
-  };
 
   it('writes a model that is prepared and answers as any other', async () => {
     const model = join(folder.path, 'small.gguf');
     const shape = Object.entries(SMALL).flatMap(([name, size]) => [`--${name}`, String(size)]);
-    const { code, output } = await randomModel(...shape, '--out', model);
+    const door = join(repositoryRoot, 'scripts', 'run.mjs');
+    const args = [door, 'random-model', ...shape, '--out', model];
+    const { code, output } = await runTool(process.execPath, args, { cwd: repositoryRoot });
     expect([code, output.trim().split('\n').at(-1)]).toEqual([0, model]);
 
     const system = await startSystem({ model, mesh: 'direct', stages: 2 });
@@ -44,19 +43,18 @@ describe('npm run random-model', () => {
     }
   }, 120_000);
 
-  it.each([
-    ['checkpoint_invalid', ['--heads', '3', '--out', 'model.gguf']],
-    ['invalid_config', ['--hidden', '100', '--out', 'model.gguf']],
-    ['invalid_config', []],
-  ])(
-    'fails in one line with %s: %j',
-    async (expected, args) => {
-      const { code, output } = await randomModel(...args);
+  it('fails in one line for what can be no model', async () => {
+    const refused = await runCommands([
+      ['random-model', '--heads', '3', '--out', 'model.gguf'],
+      ['random-model', '--hidden', '100', '--out', 'model.gguf'],
+      ['random-model'],
+    ]);
+    for (const [index, expected] of ['checkpoint_invalid', 'invalid_config', 'invalid_config'].entries()) {
+      const { code, output } = refused[index]!;
       expect(output.trim().split('\n')).toEqual([
         expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `)),
       ]);
       expect(code).toBe(1);
-    },
-    60_000,
-  );
+    }
+  }, 60_000);
 });

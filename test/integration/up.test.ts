@@ -10,6 +10,7 @@ import { RunFolder } from '../../scripts/lib/local/run-folder.js';
 import { isStillRunning, readRunState } from '../../scripts/lib/local/run-state.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
 import { eventually } from '../support/eventually.js';
+import { runCommands, type Ended } from '../support/run-commands.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
 
@@ -22,11 +23,19 @@ const commands = readdirSync(join(repositoryRoot, 'scripts'))
   .concat('k8s render', 'k8s doctor', 'k8s e2e');
 
 describe('every command', () => {
-  it.each(commands)('%s explains itself', async (command) => {
-    const { code, output } = await run(...(command.split(' ') as [string]), '--help');
-    expect(output).toContain(`Usage: ${command}`);
-    expect(code).toBe(0);
-  });
+  let ended: Ended[];
+  beforeAll(async () => {
+    ended = await runCommands(commands.map((command) => [...command.split(' '), '--help']));
+  }, 120_000);
+
+  it.each(commands.map((command, index) => [command, index] as const))(
+    '%s explains itself',
+    (command, index) => {
+      const { code, output } = ended[index]!;
+      expect(output).toContain(`Usage: ${command}`);
+      expect(code).toBe(0);
+    },
+  );
 
   it('that does not exist is refused', async () => {
     const { code, output } = await run('fly');
@@ -35,26 +44,39 @@ describe('every command', () => {
   });
 });
 
+const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+  ['invalid_split', ['--split', '20,10']],
+  ['invalid_split', ['--stages', '31']],
+  ['invalid_config', ['--stages', '0']],
+  ['invalid_config', ['--stages', '3', '--split', '10']],
+  ['invalid_config', ['--replicas', 'stage-9=2']],
+  ['invalid_config', ['--replicas', 'two']],
+  ['invalid_config', ['--precision', 'int3']],
+  ['invalid_config', ['--alias', 'a', '--alias', 'a']],
+  ['invalid_config', ['--wings']],
+  ['model_path_missing', ['--model', './no/such/model.gguf']],
+  ['not_a_checkpoint', ['--model', 'package.json']],
+];
+
 describe('up refuses in one line, and starts nothing', () => {
-  it.each([
-    ['invalid_split', ['--split', '20,10']],
-    ['invalid_split', ['--stages', '31']],
-    ['invalid_config', ['--stages', '0']],
-    ['invalid_config', ['--stages', '3', '--split', '10']],
-    ['invalid_config', ['--replicas', 'stage-9=2']],
-    ['invalid_config', ['--replicas', 'two']],
-    ['invalid_config', ['--precision', 'int3']],
-    ['invalid_config', ['--alias', 'a', '--alias', 'a']],
-    ['invalid_config', ['--wings']],
-    ['model_path_missing', ['--model', './no/such/model.gguf']],
-    ['not_a_checkpoint', ['--model', 'package.json']],
-  ])('%s: %j', async (code, args) => {
-    const [port] = (await freePorts(1)) as [number];
-    const result = await run('up', '--port', String(port), ...args);
-    expect(errorLines(result.output)).toEqual([expect.stringMatching(new RegExp(`^error\\[${code}\\]: `))]);
-    expect(result.code).toBe(1);
-    expect(() => readRunState(new RunFolder(port).state)).toThrow('no local system');
-  });
+  let ports: number[];
+  let ended: Ended[];
+  beforeAll(async () => {
+    ports = await freePorts(REFUSED.length);
+    ended = await runCommands(
+      REFUSED.map(([, args], index) => ['up', '--port', String(ports[index]!), ...args]),
+    );
+  }, 120_000);
+
+  it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
+    '%s: %j',
+    (code, _args, index) => {
+      const result = ended[index]!;
+      expect(errorLines(result.output)).toEqual([expect.stringMatching(new RegExp(`^error\\[${code}\\]: `))]);
+      expect(result.code).toBe(1);
+      expect(() => readRunState(new RunFolder(ports[index]!).state)).toThrow('no local system');
+    },
+  );
 
   it('port_in_use', async () => {
     const server = createServer().listen(0, '127.0.0.1');

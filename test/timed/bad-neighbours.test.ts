@@ -11,9 +11,8 @@ import { packFrames, type ItemFields, type Rows } from '../../services/lib/wire/
 import { SamplingSchema, type Message } from '../../services/lib/wire/gen/stage_pb.js';
 import { eventsOf, post } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { startSystem, type TestSystem } from '../support/local-system.js';
+import { SMALL, SMALL_MODEL, smallPrompt, startSystem, type TestSystem } from '../support/local-system.js';
 
-const HIDDEN = 576;
 const STAGES = [0, 1, 2];
 const CLIENTS = 8;
 
@@ -33,7 +32,7 @@ const badRows = (isFirst: boolean): ((item: ItemFields) => Rows)[] => {
   const rows = (item: ItemFields, value: number): Rows =>
     isFirst
       ? { item, tokens: Array<number>(item.count).fill(value) }
-      : { item, activations: new Float32Array(item.count * HIDDEN).fill(value) };
+      : { item, activations: new Float32Array(item.count * SMALL_MODEL.hidden).fill(value) };
   return [
     (item) => rows(item, isFirst ? 2 ** 31 : NaN),
     (item) => rows({ ...item, count: 0 }, 1),
@@ -114,9 +113,8 @@ interface Told {
 }
 
 async function ask(url: string, client: number): Promise<Told> {
-  const prompt = Array.from({ length: 16 }, (_, index) => 1_000 + client * 501 + index * 7);
   const body = {
-    prompt,
+    prompt: smallPrompt(16, client),
     max_tokens: 40,
     temperature: 0,
     ignore_eos: true,
@@ -140,7 +138,13 @@ async function ask(url: string, client: number): Promise<Told> {
 describe('eight streams beside sequences whose rows are bad, in each stage', () => {
   let system: TestSystem;
   beforeAll(async () => {
-    system = await startSystem({ precision: 'f32', mesh: 'direct', env: { LAYERMESH_SPECULATION: 'off' } });
+    const env = {
+      LAYERMESH_SPECULATION: 'off',
+      // Long enough streams to be disturbed.
+      LAYERMESH_FAULT_STAGE: 'stage-1',
+      LAYERMESH_FAULT_STEP_MS: '20',
+    };
+    system = await startSystem({ model: SMALL, precision: 'f32', mesh: 'direct', env });
   }, 120_000);
   afterAll(() => system.stop());
   const askAll = () => Promise.all(Array.from({ length: CLIENTS }, (_, client) => ask(system.url, client)));

@@ -42,10 +42,10 @@ describe('three stages on one machine', () => {
       { prompt, max_tokens: tokens, temperature: 0, ignore_eos: true, stream: signal !== undefined },
       signal,
     );
-  const allFreed = () =>
-    eventually('all freed', async () =>
-      (await Promise.all(STAGES.map((appId) => openSequences(member(appId))))).every((open) => open === 0),
-    );
+  /** Sequences that are open in the stage that has most of them: its own figure, for a status may be two seconds old. */
+  const mostOpen = async (): Promise<number> =>
+    Math.max(...(await Promise.all(STAGES.map((appId) => openSequences(member(appId))))));
+  const allFreed = () => eventually('all freed', async () => (await mostOpen()) === 0);
 
   it('keep sixteen clients in as few batches as are under way, in every stage', async () => {
     const before = await Promise.all(STAGES.map((appId) => batches(member(appId), 'decode')));
@@ -58,13 +58,14 @@ describe('three stages on one machine', () => {
     }
   }, 60_000);
 
-  it('go on for some when others disconnect in the middle', async () => {
+  it('go on for some when others disconnect in the middle, who are gone within a second', async () => {
     const leaving = Array.from({ length: 6 }, () => new AbortController());
     const left = await Promise.all(leaving.map(({ signal }) => complete(PROMPT, 2_000, signal)));
     const staying = Array.from({ length: 6 }, () => complete(PROMPT, 48));
     const steps = await stepsRun(member('stage-2'));
     await eventually('a few steps', async () => (await stepsRun(member('stage-2'))) > steps + 5);
     for (const client of leaving) client.abort();
+    await eventually('only those who stay', async () => (await mostOpen()) <= staying.length, 1_000);
     await Promise.allSettled(left.map((answer) => answer.text()));
     const answers = await Promise.all(staying);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200]);

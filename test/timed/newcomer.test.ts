@@ -2,9 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import { post, startStream, type RunningStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
-import { startSystem, type TestMember, type TestSystem } from '../support/local-system.js';
+import {
+  SMALL,
+  smallPrompt,
+  startSystem,
+  type TestMember,
+  type TestSystem,
+} from '../support/local-system.js';
 
-const PROMPT = [504, 3575, 282, 4649, 314];
+const PROMPT = smallPrompt(5);
 /** More than a test waits for. */
 const LONG = 3_000;
 /** Running sequences are not moved before. */
@@ -19,7 +25,13 @@ async function unusedFor({ serviceHttpPort }: TestMember): Promise<number> {
 describe('a replica that comes, over Dapr', () => {
   let system: TestSystem;
   beforeAll(async () => {
-    system = await startSystem({ mesh: 'dapr', split: [15], replicas: { 'stage-0': 2 } });
+    const env = {
+      // What is long lasts for a minute.
+      LAYERMESH_SPECULATION: 'off',
+      LAYERMESH_FAULT_STAGE: 'stage-1',
+      LAYERMESH_FAULT_STEP_MS: '20',
+    };
+    system = await startSystem({ model: SMALL, mesh: 'dapr', split: [1], replicas: { 'stage-0': 2 }, env });
   }, 120_000);
   afterAll(() => system.stop());
 

@@ -25,6 +25,8 @@ export interface RandomModelOptions {
   readonly type: TypeName;
   readonly seed: number;
   readonly file: string;
+  /** Jinja; without one it takes no chats. */
+  readonly chatTemplate?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { readonly written: number; readonly total: number }) => void;
 }
@@ -46,10 +48,14 @@ interface PlannedTensor extends GgufTensorInfo {
  * where no file can be made; what is interrupted leaves nothing behind.
  */
 export async function writeRandomModel(options: RandomModelOptions): Promise<void> {
-  const { config, type, seed, file } = options;
+  const { config, type, seed, file, chatTemplate } = options;
   const tensors = planTensors(config, type);
   const header = ggufHeader(
-    { ...metadataOf(config, type), ...vocabularyMetadata(config.vocabulary) },
+    {
+      ...metadataOf(config, type),
+      ...vocabularyMetadata(config.vocabulary),
+      ...(chatTemplate !== undefined && { 'tokenizer.chat_template': chatTemplate }),
+    },
     tensors,
   );
   try {

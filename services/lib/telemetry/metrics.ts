@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry, type OpenMetricsContentType } from 'prom-client';
 import { METRICS } from './names.js';
 
@@ -22,25 +22,39 @@ export function tellEngine(registry: MetricsRegistry, engine: string | null): vo
   }).set({ engine: engine ?? 'onnx' }, 1);
 }
 
-const TEXT = 'text/plain;version=0.0.4';
-const OPENMETRICS = 'application/openmetrics-text;version=1.0.0';
-
 /**
  * `GET /metrics`: OpenMetrics, with exemplars, to who asks for it, as Prometheus does; else the text format, which knows
  * no exemplars and is what every other reader understands.
  */
-export function metricsPage(registry: MetricsRegistry): RequestHandler {
+export function metricsPage(
+  registry: MetricsRegistry,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   return async (request, response) => {
     const page = await registry.metrics();
-    const open = request.accepts([TEXT, OPENMETRICS]) === OPENMETRICS;
+    const open = asksForOpenMetrics(request.headers.accept);
     response.setHeader('vary', 'accept');
     response.setHeader(
       'content-type',
       open ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE,
     );
-    // Not `send`, which would set the parameters of the type in another order.
     response.end(open ? page : asTextFormat(page));
   };
+}
+
+/** Whether a reader with this `Accept` names OpenMetrics, and would not rather have the text format. */
+function asksForOpenMetrics(accept = ''): boolean {
+  const ranges = accept.split(',').map((range) => {
+    const [type, ...parameters] = range.split(';').map((part) => part.trim());
+    const valueOf = (name: string): string | undefined =>
+      parameters.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1);
+    return { type, version: valueOf('version'), quality: Number(valueOf('q') ?? 1) };
+  });
+  const qualityOf = (wanted: string, version: string): number =>
+    ranges
+      .filter((range) => range.type === wanted && (range.version ?? version) === version)
+      .reduce((most, { quality }) => Math.max(most, quality), 0);
+  const quality = qualityOf('application/openmetrics-text', '1.0.0');
+  return quality > 0 && quality >= qualityOf('text/plain', '0.0.4');
 }
 
 /**

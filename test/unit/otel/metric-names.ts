@@ -17,7 +17,8 @@ const OF_OTHERS = [
 export async function scrapedSeries(): Promise<Set<string>> {
   const gateway = createMetricsRegistry();
   const config = { exporting: true, serviceName: 'gateway', decodeInterval: 1, content: false };
-  await startTracing(config, 'replica', gateway).shutdown();
+  const tracing = await startTracing(config, 'replica', gateway);
+  await tracing.shutdown();
   createGatewayMetrics(gateway, new Admission({ maxRunning: 1, maxWaiting: 0 }));
   const zero = (): number => 0;
   const gauges = { queueDepth: zero, sequences: zero, kvUsedRatio: zero };

@@ -23,4 +23,11 @@ describe("a stage's HTTP server", () => {
     expect(await answer.json()).toEqual({ status: 'not ready', reason: 'draining' });
     expect((await get('/health')).status).toBe(200);
   });
+
+  it('has nothing else, and only to be read', async () => {
+    expect((await get('/metrics?format=any')).status).toBe(200);
+    for (const path of ['/', '/nothing']) expect((await get(path)).status).toBe(404);
+    const posted = await fetch(`http://127.0.0.1:${server.port}/health`, { method: 'POST', body: 'x' });
+    expect(posted.status).toBe(404);
+  });
 });

@@ -68,6 +68,8 @@ describe('/metrics', () => {
   test.each([
     'application/openmetrics-text',
     'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1',
+    // What Prometheus 3 sends.
+    'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2',
   ])('is OpenMetrics for "%s"', async (accept) => {
     const { type, page } = await scrape(accept);
     expect(type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');

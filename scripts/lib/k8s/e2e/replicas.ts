@@ -8,7 +8,7 @@ const RETURN_TIMEOUT_MS = 180_000;
 
 /**
  * The only pod of each layer service is deleted by force under load: it has about two seconds from SIGTERM, less than
- * its sequences need. No request fails. (Kills without any goodbye: test/integration/replay.test.ts.)
+ * its sequences need. No request fails. (Kills without any goodbye: test/integration/replicas.test.ts.)
  */
 export async function kills(mesh: DeployedMesh): Promise<string[]> {
   const lines: string[] = [];

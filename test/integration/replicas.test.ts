@@ -1,9 +1,11 @@
 import { Scrape } from '../../scripts/lib/local/metrics-page.js';
 import type { StageTopology } from '../../services/gateway/generation/backend.js';
-import { startStream, type RunningStream } from '../support/completions.js';
+import { errorOf, greedyTokens, post, startStream, type RunningStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
+import { openSequences } from '../support/stage-metrics.js';
 import {
   SMALL,
+  SMALL_MODEL,
   smallPrompt,
   startSystem,
   type TestMember,
@@ -11,6 +13,7 @@ import {
 } from '../support/local-system.js';
 
 const prompts = [5, 8, 40].map((length, index) => smallPrompt(length, index));
+const PROMPT = prompts[0]!;
 
 /** What each step of stage-1 takes at least, ms: streams last long enough for something to happen to them. */
 const PACE = 25;
@@ -21,7 +24,19 @@ const EARLY = 6;
 /** More than a test waits for. */
 const LONG = 3_000;
 
-describe('greedy streams over three stages with two replicas each', () => {
+interface Usage {
+  readonly completion_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
+}
+
+interface Completed {
+  readonly route: string;
+  readonly tokens: number;
+  /** Of its prompt. */
+  readonly cached: number;
+}
+
+describe('three stages with two replicas each, over Dapr', () => {
   let system: TestSystem;
   beforeAll(async () => {
     const replicas = { 'stage-0': 2, 'stage-1': 2, 'stage-2': 2 };
@@ -59,7 +74,81 @@ describe('greedy streams over three stages with two replicas each', () => {
     return new Scrape(await page.text()).total('layermesh_reroutes_total', `reason="${reason}"`);
   };
 
-  describe('go on as if nothing had been', () => {
+  /** So many tokens; what route they took. */
+  const complete = async (count: number, prompt: readonly number[] = PROMPT): Promise<Completed> => {
+    const body = { prompt, max_tokens: count, temperature: 0, ignore_eos: true };
+    const answer = await post(`${system.url}/v1/completions`, body);
+    const { usage } = (await answer.json()) as { usage: Usage };
+    return {
+      route: answer.headers.get('x-layermesh-route')!,
+      tokens: usage.completion_tokens,
+      cached: usage.prompt_tokens_details.cached_tokens,
+    };
+  };
+
+  it('share the sequences, and each sequence keeps its route', async () => {
+    const middle = ({ route }: Completed): string => route.split('>')[1]!;
+    // A stage tells every two seconds which replicas it can reach; the second may have come since.
+    await eventually('both in reach', async () => {
+      const two = await Promise.all([complete(8), complete(8)]);
+      return new Set(two.map(middle)).size === 2;
+    });
+    // Long enough that the first still runs when the last comes, however well its tokens are guessed.
+    const answers = await Promise.all(Array.from({ length: 8 }, () => complete(200)));
+    const counts = new Map<string, number>();
+    for (const answer of answers) {
+      expect(answer.route).toMatch(/^stage-0\/\w+>stage-1\/\w+>stage-2\/\w+$/);
+      expect(answer.tokens).toBe(200);
+      counts.set(middle(answer), (counts.get(middle(answer)) ?? 0) + 1);
+    }
+    expect([...counts.values()]).toEqual([4, 4]);
+  }, 60_000);
+
+  it('are chosen by what they have computed of a prompt', async () => {
+    const shared = [11, 12, 13, 14].map((number) => smallPrompt(100, number));
+    const first: Completed[] = [];
+    for (const prompt of shared) first.push(await complete(8, prompt));
+    for (const [index, prompt] of shared.entries()) {
+      const again = await complete(8, [...prompt, 3]);
+      expect([again.route, again.cached]).toEqual([first[index]!.route, 96]);
+    }
+  }, 60_000);
+
+  it('are all freed when clients disconnect', async () => {
+    const client = new AbortController();
+    const streams = Array.from({ length: 6 }, () => startStream(system.url, PROMPT, LONG, client.signal));
+    const running = await Promise.all(streams);
+    const members = [0, 1, 2].flatMap((stage) => system.members(`stage-${stage}`));
+    const open = async (): Promise<number> =>
+      (await Promise.all(members.map(openSequences))).reduce((sum, count) => sum + count, 0);
+    await eventually('six sequences in each stage', async () => (await open()) === 3 * 6);
+    client.abort();
+    await eventually('none left', async () => (await open()) === 0);
+    await Promise.allSettled(running.map(({ done }) => done));
+  }, 60_000);
+
+  it('answer a prompt of several prefill chunks', async () => {
+    expect(await greedyTokens(system.url, smallPrompt(700, 3), 8)).toHaveLength(8);
+  }, 60_000);
+
+  it('serve on after bad requests', async () => {
+    const before = await greedyTokens(system.url, PROMPT, 8);
+    const bad: [unknown, number, string][] = [
+      ['{"prompt": ', 400, 'invalid_json'],
+      [{ prompt: PROMPT, temperature: 'hot' }, 400, 'invalid_value'],
+      [`{"prompt": "x", "temperature": NaN}`, 400, 'invalid_json'],
+      [{ prompt: PROMPT, model: 'gpt-9' }, 404, 'model_not_found'],
+      [{ prompt: new Array<number>(9_000).fill(5) }, 400, 'context_length_exceeded'],
+      [{ prompt: 'x'.repeat(10 << 20) }, 413, 'request_too_large'],
+      [{ prompt: [SMALL_MODEL.vocabulary] }, 400, 'invalid_value'],
+    ];
+    for (const [body, status, code] of bad) {
+      expect(await errorOf(await post(`${system.url}/v1/completions`, body))).toMatchObject({ status, code });
+    }
+    expect(await greedyTokens(system.url, PROMPT, 8)).toEqual(before);
+  }, 60_000);
+
+  describe('let greedy streams go on as if nothing had been', () => {
     let expected: number[][];
     beforeAll(async () => {
       expected = await undisturbed(COUNT);
@@ -86,7 +175,7 @@ describe('greedy streams over three stages with two replicas each', () => {
     );
   });
 
-  it('live through scaling down, the death of the only replica that is left, and scaling up', async () => {
+  it('let them live through scaling down, the death of the only replica that is left, and scaling up', async () => {
     await eventually('both replicas', async () => (await replicasOf(1)).length === 2, 60_000);
     const client = new AbortController();
     const streams = await begin(LONG, client.signal);

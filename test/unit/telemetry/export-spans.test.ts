@@ -1,6 +1,6 @@
 import { ExportResultCode, type ExportResult } from '@opentelemetry/core';
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
-import { CountedSpans, type SpanOutcome } from '../../../services/lib/telemetry/tracing.js';
+import { CountedSpans, type SpanOutcome } from '../../../services/lib/telemetry/export-spans.js';
 
 /** A collector that answers when the test says so. */
 class HeldExporter {
