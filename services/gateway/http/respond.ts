@@ -41,13 +41,16 @@ async function sendAnswer(response: Response, running: RunningPlan): Promise<rea
   return finished;
 }
 
-/** What is known of a stream's timing comes at its end: in a last event, and as a trailer. */
+/**
+ * What is known of a stream's timing comes at its end: in a last event, and as a trailer. HTTP/1.0 has none, and where one is
+ * announced all the same Node refuses to write this answer and every other to the request.
+ */
 async function streamAnswer(
   response: Response,
   { plan, choices, trace, controller }: RunningPlan,
   limits: HttpLimits,
 ): Promise<readonly Finished[]> {
-  if (plan.timed) response.setHeader('trailer', 'server-timing');
+  if (plan.timed && response.useChunkedEncodingByDefault) response.setHeader('trailer', 'server-timing');
   const events = new EventStream(response, dialectOf(response), controller.signal, limits);
   try {
     const finished = await allOrAbort(
