@@ -39,6 +39,11 @@ export interface Dialect {
   readonly framing: Framing;
   /** Written after the last event of a stream that ends well. */
   readonly end: string;
+  /**
+   * Whether a stream may begin before its sequences have their routes, where these take long. What goes wrong after that has no
+   * status of its own, by which clients of the other dialects try again by themselves.
+   */
+  readonly beginsEarly: boolean;
   errorBody(error: ServingError, requestId: string): object;
   /** Of a stream that has begun, the last event. */
   errorEvent(error: ServingError, requestId: string): StreamEvent;
@@ -70,6 +75,7 @@ const openaiError = (error: ServingError): object => ({
 export const openai: Dialect = {
   framing: sse,
   end: 'data: [DONE]\n\n',
+  beginsEarly: false,
   errorBody: openaiError,
   errorEvent: (error) => ({ data: openaiError(error) }),
 };
@@ -107,6 +113,7 @@ const anthropicError = (error: ServingError, requestId: string): object => ({
 export const anthropic: Dialect = {
   framing: sse,
   end: '',
+  beginsEarly: false,
   errorBody: anthropicError,
   errorEvent: (error, requestId) => ({ event: 'error', data: anthropicError(error, requestId) }),
 };
@@ -117,6 +124,7 @@ const ollamaError = (error: ServingError): object => ({ error: textWithCode(erro
 export const ollama: Dialect = {
   framing: ndjson,
   end: '',
+  beginsEarly: true,
   errorBody: ollamaError,
   errorEvent: (error) => ({ data: ollamaError(error) }),
 };

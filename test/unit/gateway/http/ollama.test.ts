@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Ollama } from 'ollama';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { ollamaFormat } from '../../../../services/lib/ollama/format.js';
 import { usageOf, wholeCalls } from '../../../../services/lib/openai/response-format.js';
 import { eventually } from '../../../support/eventually.js';
@@ -140,6 +142,59 @@ describe("Ollama's API, by the official client", () => {
     client.abort();
     await expect(read).rejects.toThrow(/abort/i);
     await eventually('the sequence is freed', () => gateway.backend.open === 0);
+  });
+});
+
+describe('a stream whose route takes longer than a keep-alive', () => {
+  let open: () => void;
+  beforeEach(() => {
+    const { backend } = gateway;
+    backend.script = tokensOf(say('Hello'));
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const generate = backend.generate.bind(backend);
+    backend.generate = async (request, signal) => {
+      await opened;
+      return generate(request, signal);
+    };
+  });
+
+  it('begins before it, with signs of life that are part of no line', async () => {
+    const response = await gateway.post('/api/chat', asked);
+    expect([response.status, response.headers.get('x-layermesh-route')]).toEqual([200, null]);
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = (await reader.read()).value ?? '';
+    expect(text).toMatch(/^ +$/);
+    open();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+    const lines = text.trimEnd().split('\n');
+    const parts = lines.map((line) => JSON.parse(line) as { message: { content: string }; done: boolean });
+    expect(parts.map(({ message }) => message.content).join('')).toBe('Hello');
+    expect(parts.map(({ done }) => done).indexOf(true)).toBe(parts.length - 1);
+  });
+
+  it('tells in a line why there is none, and leaves nothing behind', async () => {
+    const response = await gateway.post('/api/chat', asked);
+    expect(response.status).toBe(200);
+    gateway.backend.refusal = new ServingError('stage_unavailable', 'stage-1 has no replica');
+    open();
+    expect(JSON.parse(await response.text())).toEqual({
+      error: expect.stringMatching(/^stage-1 has no replica .*\[stage_unavailable\]$/) as string,
+    });
+    expect(gateway.admission.running).toBe(0);
+  });
+
+  it.each([
+    ['/api/chat', { stream: false }],
+    ['/v1/chat/completions', { stream: true }],
+    ['/v1/messages', { stream: true, max_tokens: 5 }],
+  ])('is one of Ollama’s only: %s with %j keeps its status', async (path, fields) => {
+    const asking = gateway.post(path, { ...asked, ...fields });
+    await eventually('it waits for its route', () => gateway.admission.running === 1);
+    await delay(60);
+    gateway.backend.refusal = new ServingError('stage_unavailable', 'stage-1 has no replica');
+    open();
+    const response = await asking;
+    expect([response.status, response.headers.get('x-should-retry')]).toEqual([503, 'true']);
   });
 });
 
