@@ -288,6 +288,21 @@ describe('responses in the background', () => {
     expect(responsesKept()).toEqual([]);
   });
 
+  it('are gone on with when they are over, and not before', async () => {
+    gateway.backend.script = stuckAfter([72]);
+    const { id } = await begin();
+    const goOn = () => client.responses.create({ model, input: 'And?', previous_response_id: id });
+    await expect(goOn()).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_value',
+      param: 'previous_response_id',
+    });
+    await client.responses.cancel(id);
+    gateway.backend.script = tokensOf(say('Hello'));
+    expect((await goOn()).output_text).toBe('Hello');
+    expect(promptText()).toBe('user: Hi\nuser: And?\nassistant: ');
+  });
+
   it('tell why they failed', async () => {
     gateway.backend.script = async function* () {
       yield 72;
