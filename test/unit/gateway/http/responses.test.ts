@@ -82,6 +82,19 @@ describe('POST /v1/responses, by the official client', () => {
     expect(responsesKept()).toEqual([]);
   });
 
+  it('takes back a call that was cut off, which nothing was called with', async () => {
+    const told = { type: 'function_call', call_id: 'c', name: 'add', arguments: '{"a":' } as const;
+    const input = (call: OpenAI.Responses.ResponseFunctionToolCall) => [
+      { role: 'user' as const, content: 'Hi' },
+      call,
+      { type: 'function_call_output' as const, call_id: 'c', output: 'none' },
+    ];
+    await client.responses.create({ model, store: false, input: input({ ...told, status: 'incomplete' }) });
+    expect(promptText()).toBe('user: Hi\nassistant: \ntool: none\nassistant: ');
+    const whole = client.responses.create({ model, input: input({ ...told, status: 'completed' }) });
+    await expect(whole).rejects.toMatchObject({ status: 400, param: 'input[1].arguments' });
+  });
+
   it('streams numbered events in the order of their meaning', async () => {
     gateway.backend.script = tokensOf(say('Hé'));
     const events = [];
