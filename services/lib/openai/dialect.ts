@@ -16,9 +16,12 @@ export interface Framing {
   readonly nothing: string;
 }
 
-/** Server-sent events, whose comments are lines that begin with a colon. */
+/**
+ * Server-sent events, whose comments are lines that begin with a colon. They are UTF-8 whatever the type says, but generic clients
+ * take text of no charset for Latin-1.
+ */
 const sse: Framing = {
-  contentType: 'text/event-stream',
+  contentType: 'text/event-stream; charset=utf-8',
   frame: ({ event, data }) =>
     `${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`,
   nothing: ': keep-alive\n\n',

@@ -80,7 +80,7 @@ describe('a stream', () => {
 
   it('of server-sent events has names where events have them, comments in its pauses, and a mark at its end', async () => {
     const { type, text } = await streamed(openai);
-    expect(type).toBe('text/event-stream');
+    expect(type).toBe('text/event-stream; charset=utf-8');
     expect(text.split('\n\n').filter((block) => block !== ': keep-alive')).toEqual([
       'event: start\ndata: {"text":"a\\nb"}',
       'data: {"text":"\u2028"}',
