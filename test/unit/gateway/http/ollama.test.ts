@@ -4,7 +4,7 @@ import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { ollamaFormat } from '../../../../services/lib/ollama/format.js';
 import { usageOf, wholeCalls } from '../../../../services/lib/openai/response-format.js';
 import { eventually } from '../../../support/eventually.js';
-import { BOS, say } from '../byte-text.js';
+import { BOS, lineTemplate, say } from '../byte-text.js';
 import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
@@ -99,6 +99,33 @@ describe("Ollama's API, by the official client", () => {
       tools,
       messages: [...messages, whole.message, { role: 'tool', content: '2' }],
     });
+  });
+
+  it('hands on the ids of calls and of their results, where a client sends them', async () => {
+    const call = { function: { name: 'add', arguments: { a: 1 } } };
+    const seen: unknown[] = [];
+    const watching = await startTestGateway({
+      chatTemplate: {
+        ...lineTemplate,
+        render: (turns, options) => {
+          seen.push(...turns);
+          return lineTemplate.render(turns, options);
+        },
+      },
+    });
+    watching.backend.script = tokensOf(say('Hello'));
+    const conversation = [
+      ...messages,
+      { role: 'assistant', content: '', tool_calls: [{ id: 'call_1', ...call }, call] },
+      { role: 'tool', content: '2', tool_call_id: 'call_1' },
+    ];
+    await (await watching.post('/api/chat', { model: 'tester', messages: conversation })).text();
+    await watching.close();
+    const called = { type: 'function', ...call };
+    expect(seen.slice(1, 3)).toEqual([
+      { role: 'assistant', content: '', tool_calls: [{ id: 'call_1', ...called }, called] },
+      { role: 'tool', content: '2', tool_call_id: 'call_1' },
+    ]);
   });
 
   it('says that the length ended it', async () => {
