@@ -316,6 +316,22 @@ describe('responses in the background', () => {
     expect(promptText()).toBe('user: Hi\nuser: And?\nassistant: ');
   });
 
+  it('are kept once the store that was away when they ended can be reached again', async () => {
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    gateway.backend.script = async function* () {
+      await ended;
+      yield* say('Hello');
+    };
+    const { id } = await begin();
+    await eventually('it runs', async () => (await statusOf(id)) === 'in_progress');
+    documents.isDown = true;
+    end();
+    await eventually('it is over', () => gateway.admission.running === 0);
+    documents.isDown = false;
+    await eventually('it is kept', async () => (await statusOf(id)) === 'completed');
+  });
+
   it('tell why they failed', async () => {
     gateway.backend.script = async function* () {
       yield 72;
