@@ -11,6 +11,10 @@ import { AnswerStream } from './answer-stream.js';
 import type { Serving } from '../models/serving.js';
 import type { Gateway } from './gateway.js';
 
+/** Choices whose routes are told: with one for each of many prompts the headers would be more than proxies and clients take. */
+const MAX_ROUTES = 8;
+const routesOf = ({ route }: RunningPlan): string => route.split(', ').slice(0, MAX_ROUTES).join(', ');
+
 /**
  * Runs a request and answers it. Until every sequence has its route nothing is sent, so a failure up to there has its own
  * HTTP status; but for a stream that begins early, whose client then learns of it as of any later one.
@@ -26,7 +30,7 @@ export async function respond(
   if (!plan.settings.stream) {
     await runPlan(serving, plan, trace, controller, (running) => {
       tellLimits(response, plan);
-      response.setHeader('x-layermesh-route', running.route);
+      response.setHeader('x-layermesh-route', routesOf(running));
       return sendAnswer(response, running);
     });
     return;
@@ -37,7 +41,7 @@ export async function respond(
   });
   try {
     await runPlan(serving, plan, trace, controller, (running) => {
-      if (!response.headersSent) response.setHeader('x-layermesh-route', running.route);
+      if (!response.headersSent) response.setHeader('x-layermesh-route', routesOf(running));
       return streamAnswer(response, stream.begin(), running);
     });
   } finally {
