@@ -16,14 +16,20 @@ export interface Framing {
   readonly nothing: string;
 }
 
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/**
+ * JSON on one line, whatever a client takes for its end: Python's `splitlines`, and so httpx, takes these characters for it, which
+ * JSON lets stand in a text.
+ */
+const jsonLine = (data: object): string => JSON.stringify(data).replace(/[\u0085\u2028\u2029]/g, escaped);
+
 /**
  * Server-sent events, whose comments are lines that begin with a colon. They are UTF-8 whatever the type says, but generic clients
  * take text of no charset for Latin-1.
  */
 const sse: Framing = {
   contentType: 'text/event-stream; charset=utf-8',
-  frame: ({ event, data }) =>
-    `${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`,
+  frame: ({ event, data }) => `${event === undefined ? '' : `event: ${event}\n`}data: ${jsonLine(data)}\n\n`,
   nothing: ': keep-alive\n\n',
 };
 
@@ -33,7 +39,7 @@ const sse: Framing = {
  */
 const ndjson: Framing = {
   contentType: 'application/x-ndjson',
-  frame: ({ data }) => `${JSON.stringify(data)}\n`,
+  frame: ({ data }) => `${jsonLine(data)}\n`,
   nothing: ' ',
 };
 
