@@ -112,7 +112,8 @@ export function readOllamaGenerate(
   const settings = settingsOf(raw, model);
   if (raw.raw) return { name, request: { texts: { prompts: [raw.prompt], settings } } };
   const system = raw.system ? [{ role: 'system', content: raw.system }] : [];
-  return { name, request: { chat: chatOf([...system, { role: 'user', content: raw.prompt }], settings) } };
+  const chat = chatOf([...system, { role: 'user', content: raw.prompt }], settings);
+  return { name, request: { chat: { ...chat, field: 'prompt' } } };
 }
 
 /** The name of a model in the body of `POST /api/show`; null where it names none. */

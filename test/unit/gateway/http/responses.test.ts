@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type OpenAI from 'openai';
 import { NotFoundError } from 'openai';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { eventually } from '../../../support/eventually.js';
-import { say } from '../byte-text.js';
+import { lineTemplate, say } from '../byte-text.js';
 import { MemoryDocuments } from '../memory-documents.js';
 import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
@@ -440,5 +441,23 @@ describe('what /v1/responses refuses', () => {
     expect(await response.json()).toMatchObject({ error: { param } });
     expect(gateway.backend.requests).toHaveLength(0);
     expect(responsesKept()).toEqual([]);
+  });
+
+  it('names the input where its messages cannot be answered', async () => {
+    const refusal = async (asked: TestGateway, input: string): Promise<object> => {
+      const response = await asked.post('/v1/responses', { input });
+      return ((await response.json()) as { error: object }).error;
+    };
+    expect(await refusal(gateway, 'x'.repeat(300))).toMatchObject({
+      code: 'context_length_exceeded',
+      param: 'input',
+      message: expect.stringContaining('your input resulted in 318 tokens') as string,
+    });
+    const render = () => {
+      throw new ServingError('chat_template_failed', 'no such roles', { param: 'messages' });
+    };
+    const strict = await startTestGateway({ chatTemplate: { ...lineTemplate, render } });
+    expect(await refusal(strict, 'Hi')).toMatchObject({ code: 'chat_template_failed', param: 'input' });
+    await strict.close();
   });
 });
