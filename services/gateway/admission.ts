@@ -51,14 +51,15 @@ export class Admission {
 
   /**
    * All `count` sequences, or none. Rejects at once with `too_many_requests` when the queue is full and with
-   * `invalid_value` when so many can never run; leaves the queue with the signal's reason. Less `priority` is sooner.
+   * `invalid_value` when so many can never run, for which `param` is to blame; leaves the queue with the signal's reason. Less
+   * `priority` is sooner.
    */
-  async acquire(count: number, signal: AbortSignal, priority = 0): Promise<Permit> {
+  async acquire(count: number, signal: AbortSignal, priority = 0, param = 'n'): Promise<Permit> {
     const { maxRunning, maxWaiting } = this.#limits;
     signal.throwIfAborted();
     if (count > maxRunning) {
       const problem = `the request asks for ${count} choices in all; this server runs at most ${maxRunning}`;
-      throw new ServingError('invalid_value', problem, { param: 'n' });
+      throw new ServingError('invalid_value', problem, { param });
     }
     if (this.#queue.length > 0 || this.#running + count > maxRunning) {
       if (this.waiting + count > maxWaiting) {

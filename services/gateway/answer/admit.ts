@@ -29,7 +29,8 @@ export async function admit(
   const settle = tenant?.reserve(cost);
   const leaveQueue = demand.asked(choices);
   try {
-    const permit = await admission.acquire(choices.length, signal, settings.priority);
+    const param = settings.choices === 1 ? 'prompt' : 'n';
+    const permit = await admission.acquire(choices.length, signal, settings.priority, param);
     return {
       release: (running) => {
         permit.release();

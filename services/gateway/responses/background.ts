@@ -1,4 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
+import { setMaxListeners } from 'node:events';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { ResponseObject } from '../../lib/openai/responses/format.js';
@@ -9,8 +10,10 @@ import type { GatewayMetrics } from '../telemetry/metrics.js';
 import { isOver, type KeptResponse, type ResponseStore } from './response-store.js';
 import type { Runners } from './runners.js';
 
-/** Between two looks whether another gateway has ended it, ms. */
+/** Between two looks whether another gateway has ended it, and between two tries to keep its own end, ms. */
 const LOOK_MS = 1_000;
+/** A store that is gone for longer keeps it as running until its time has passed, or this process has ended. */
+const MAX_TRIES = 60;
 
 /**
  * Responses that run with nobody waiting for them at the other end of a connection: what becomes of them is kept, for whoever
@@ -23,6 +26,7 @@ export class BackgroundResponses {
   readonly #log: Pick<Logger, 'error'>;
   readonly #lookMs: number;
   readonly #running = new Map<string, { controller: AbortController; over: Promise<void> }>();
+  readonly #stopped = new AbortController();
 
   constructor(
     store: ResponseStore,
@@ -36,6 +40,8 @@ export class BackgroundResponses {
     this.#metrics = metrics;
     this.#log = log;
     this.#lookMs = lookMs;
+    // Each that cannot keep its end listens; Node warns of a leak above ten.
+    setMaxListeners(0, this.#stopped.signal);
   }
 
   /**
@@ -92,6 +98,7 @@ export class BackgroundResponses {
 
   /** Ends what still runs; that it has failed is kept. */
   async close(): Promise<void> {
+    this.#stopped.abort();
     const stopped = new ServingError('stream_broken', 'the gateway was stopped');
     for (const { controller } of this.#running.values()) controller.abort(stopped);
     await this.finish();
@@ -118,7 +125,7 @@ export class BackgroundResponses {
   async #keepEnd(id: string, ran: Promise<ResponseObject>, controller: AbortController): Promise<void> {
     const looking = setInterval(() => void this.#look(id, controller), this.#lookMs).unref();
     try {
-      await this.#store.change(id, await ran);
+      await this.#keep(id, await ran);
     } catch (reason) {
       if (reason === CANCELLED) this.#metrics.failure.inc({ reason: 'client_disconnected' });
       else await this.#fail(id, ServingError.from(reason));
@@ -141,11 +148,23 @@ export class BackgroundResponses {
     this.#metrics.failure.inc({ reason: code });
     if (kind.http >= 500) this.#log.error({ err: error.cause ?? error, code, response: id }, error.message);
     const message = code === 'internal' ? 'internal error' : error.message;
-    await this.#store
-      .change(id, { status: 'failed', error: { code, message } })
-      .catch((reason: unknown) =>
-        this.#log.error({ err: reason, response: id }, 'what became of a response could not be kept'),
-      );
+    await this.#keep(id, { status: 'failed', error: { code, message } }).catch((reason: unknown) =>
+      this.#log.error({ err: reason, response: id }, 'what became of a response could not be kept'),
+    );
+  }
+
+  /** Its end, as soon as the store can be reached: nobody else could tell that it runs no more. */
+  async #keep(id: string, end: Partial<ResponseObject>): Promise<void> {
+    const { signal } = this.#stopped;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#store.change(id, end);
+        return;
+      } catch (reason) {
+        if (tries === MAX_TRIES || signal.aborted) throw reason;
+        await delay(this.#lookMs, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
   }
 }
 

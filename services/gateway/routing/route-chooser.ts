@@ -40,7 +40,7 @@ export class RouteChooser<Link extends Candidate> {
 
   /**
    * One replica of each stage; null where there is no room for the sequence now. Throws `stage_unavailable`, or
-   * `kv_exhausted` where it would not fit even alone.
+   * `kv_exhausted` where it would not fit even alone, so that to try again is in vain.
    */
   choose({ length, demand, prefix, avoid }: RouteWish<Link>): Link[] | null {
     const occupancy = this.#occupancy();
@@ -53,7 +53,10 @@ export class RouteChooser<Link extends Candidate> {
     const capacity = Math.min(...route.map(({ status }) => status.kvCapacity));
     if (length >= capacity) {
       const problem = `a sequence of ${length} tokens and more needs more than the KV room of ${capacity}`;
-      throw new ServingError('kv_exhausted', problem, { hint: 'raise LAYERMESH_KV_TOKENS' });
+      throw new ServingError('kv_exhausted', problem, {
+        hint: 'raise LAYERMESH_KV_TOKENS',
+        retryAfter: Infinity,
+      });
     }
     const wanted = Math.min(demand, capacity);
     return route.every((link) => occupancy.freeRoom(link) >= wanted) ? route : null;

@@ -54,6 +54,8 @@ interface Slot {
   job: Job | null;
   /** Of the job. */
   deadline?: NodeJS.Timeout;
+  /** Whether its worker is being ended: what that has still said comes before its end, and changes nothing. */
+  ending: boolean;
 }
 
 export function startTextWorker(workerData: TextWorkerData): Worker {
@@ -70,7 +72,7 @@ export class TextPool {
   constructor(start: () => Worker, limits: TextPoolLimits = TEXT_POOL_LIMITS) {
     this.#start = start;
     this.#limits = limits;
-    this.#slots = Array.from({ length: limits.workers }, () => ({ worker: null, job: null }));
+    this.#slots = Array.from({ length: limits.workers }, () => ({ worker: null, job: null, ending: false }));
   }
 
   get waiting(): number {
@@ -118,7 +120,7 @@ export class TextPool {
     settle(job).reject(job.signal.reason);
     const at = this.#queue.indexOf(job);
     if (at >= 0) this.#queue.splice(at, 1);
-    else if (job.size > LONG) void this.#slots.find((slot) => slot.job === job)?.worker?.terminate();
+    else if (job.size > LONG) for (const slot of this.#slots) if (slot.job === job) end(slot);
   }
 
   #assign(): void {
@@ -149,6 +151,7 @@ export class TextPool {
     worker.unref();
     let reason = 'it ended';
     worker.on('message', (reply: TextReply) => {
+      if (slot.ending) return;
       if (reply.type === 'ready') this.#post(slot, worker);
       else this.#done(slot, reply);
     });
@@ -156,6 +159,7 @@ export class TextPool {
     worker.once('exit', () => {
       clearTimeout(slot.deadline);
       slot.worker = null;
+      slot.ending = false;
       if (slot.job !== null)
         settle(slot.job).reject(new ServingError('internal', `the text worker failed: ${reason}`));
       slot.job = null;
@@ -170,7 +174,7 @@ export class TextPool {
     const tooLong = (): void => {
       const problem = `the text takes longer than ${timeoutMs / 1000} s to tokenize`;
       settle(job).reject(new ServingError('request_too_large', problem));
-      void worker.terminate();
+      end(slot);
     };
     slot.deadline = setTimeout(tooLong, timeoutMs).unref();
   }
@@ -192,4 +196,10 @@ export class TextPool {
 function settle(job: Job): Job {
   job.signal.removeEventListener('abort', job.leave);
   return job;
+}
+
+/** Its job, which nobody waits for, is given up with its worker. */
+function end(slot: Slot): void {
+  slot.ending = true;
+  void slot.worker?.terminate();
 }

@@ -1,10 +1,12 @@
 import type { StreamEvent } from '../openai/dialect.js';
 import {
+  asWritten,
   callInput,
   type FinishReason,
   type ResponseFormat,
   type ResponseHead,
   type ToolCall,
+  type ToolCallPiece,
   type Usage,
 } from '../openai/response-format.js';
 
@@ -39,6 +41,17 @@ export function messagesFormat({ key, model }: Pick<ResponseHead, 'key' | 'model
   };
   const more = (type: string, delta: object): StreamEvent =>
     event('content_block_delta', { index: blocks - 1, delta: { type, ...delta } });
+  const say = (text: string): StreamEvent[] => [
+    ...(open === 'text' ? [] : begin('text', { text: '', citations: null })),
+    more('text_delta', { text }),
+  ];
+  const call = ({ id, name, arguments: json }: ToolCallPiece): StreamEvent[] => {
+    called = true;
+    return [
+      ...(id === undefined ? [] : begin('tool_use', { id, name, input: {} })),
+      ...(json === '' ? [] : [more('input_json_delta', { partial_json: json })]),
+    ];
+  };
 
   return {
     response([choice], { usage }) {
@@ -50,19 +63,7 @@ export function messagesFormat({ key, model }: Pick<ResponseHead, 'key' | 'model
       return message(content, endingOf(finishReason, toolCalls.length > 0, stopString), usageOf(usage));
     },
     start: (_choice, begun) => [event('message_start', { message: message([], null, usageOf(begun)) })],
-    delta({ text, toolCalls = [] }) {
-      const events: StreamEvent[] = [];
-      if (text !== '') {
-        if (open !== 'text') events.push(...begin('text', { text: '', citations: null }));
-        events.push(more('text_delta', { text }));
-      }
-      for (const { id, name, arguments: json } of toolCalls) {
-        called = true;
-        if (id !== undefined) events.push(...begin('tool_use', { id, name, input: {} }));
-        if (json !== '') events.push(more('input_json_delta', { partial_json: json }));
-      }
-      return events;
-    },
+    delta: (step) => asWritten(step).flatMap((part) => (typeof part === 'string' ? say(part) : call(part))),
     finish(_index, reason, stopString) {
       ending = endingOf(reason, called, stopString);
       return close();

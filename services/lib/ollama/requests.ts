@@ -35,6 +35,7 @@ const commonFields = {
   format: z.unknown().optional(),
 };
 const rawCall = z.looseObject({
+  id: z.string().nullish(),
   function: z.looseObject({
     name: z.string().min(1),
     arguments: z.record(z.string(), z.unknown()).nullish(),
@@ -111,7 +112,8 @@ export function readOllamaGenerate(
   const settings = settingsOf(raw, model);
   if (raw.raw) return { name, request: { texts: { prompts: [raw.prompt], settings } } };
   const system = raw.system ? [{ role: 'system', content: raw.system }] : [];
-  return { name, request: { chat: chatOf([...system, { role: 'user', content: raw.prompt }], settings) } };
+  const chat = chatOf([...system, { role: 'user', content: raw.prompt }], settings);
+  return { name, request: { chat: { ...chat, field: 'prompt' } } };
 }
 
 /** The name of a model in the body of `POST /api/show`; null where it names none. */
@@ -140,7 +142,7 @@ function chatOf(
   };
 }
 
-/** Calls have no ids: a result is that of the latest. */
+/** Older clients know no ids: a result is that of the latest call. */
 function turnOf({ role, content, tool_calls: calls, ...message }: z.infer<typeof rawMessage>): ChatMessage {
   const { tool_name: name, tool_call_id: id } = message;
   return {
@@ -149,7 +151,8 @@ function turnOf({ role, content, tool_calls: calls, ...message }: z.infer<typeof
     ...(name && { name }),
     ...(id && { tool_call_id: id }),
     ...(calls?.length && {
-      tool_calls: calls.map(({ function: called }) => ({
+      tool_calls: calls.map(({ id: callId, function: called }) => ({
+        ...(callId && { id: callId }),
         type: 'function' as const,
         function: { name: called.name, arguments: called.arguments ?? {} },
       })),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { readForm } from './constraint-fields.js';
+import type { PromptField } from './fit-context.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
 import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
@@ -80,6 +81,8 @@ export const rawChatRequest = z.looseObject({
 
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
+  /** What the request says them in, where that is not `messages`. */
+  readonly field?: PromptField;
   /** Tells of the tools, too. */
   readonly rendering: Rendering;
   readonly toolUse: ToolUse | null;

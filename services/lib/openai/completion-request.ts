@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import { readForm } from './constraint-fields.js';
-import { arrayOf, parseBody } from './parse-body.js';
+import { arrayOf, parseBody, tokenIds } from './parse-body.js';
 import {
   generationFields,
   requireTokenIds,
@@ -12,11 +12,10 @@ import { completionLogprobFields, completionLogprobs } from './logprob-fields.js
 import { refuseFields, refusedInCompletions } from './refused-fields.js';
 import type { ServedModel } from './served-model.js';
 
-const tokenId = z.int().min(0);
 export const rawCompletionRequest = z.looseObject({
   ...generationFields,
   ...completionLogprobFields,
-  prompt: z.union([z.string(), arrayOf(z.string()), arrayOf(tokenId), arrayOf(arrayOf(tokenId))], {
+  prompt: z.union([z.string(), tokenIds, arrayOf(z.string()), arrayOf(tokenIds)], {
     error: 'expected a string, token ids, or an array of either',
   }),
 });

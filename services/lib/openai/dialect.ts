@@ -16,11 +16,20 @@ export interface Framing {
   readonly nothing: string;
 }
 
-/** Server-sent events, whose comments are lines that begin with a colon. */
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/**
+ * JSON on one line, whatever a client takes for its end: Python's `splitlines`, and so httpx, takes these characters for it, which
+ * JSON lets stand in a text.
+ */
+const jsonLine = (data: object): string => JSON.stringify(data).replace(/[\u0085\u2028\u2029]/g, escaped);
+
+/**
+ * Server-sent events, whose comments are lines that begin with a colon. They are UTF-8 whatever the type says, but generic clients
+ * take text of no charset for Latin-1.
+ */
 const sse: Framing = {
-  contentType: 'text/event-stream',
-  frame: ({ event, data }) =>
-    `${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`,
+  contentType: 'text/event-stream; charset=utf-8',
+  frame: ({ event, data }) => `${event === undefined ? '' : `event: ${event}\n`}data: ${jsonLine(data)}\n\n`,
   nothing: ': keep-alive\n\n',
 };
 
@@ -30,7 +39,7 @@ const sse: Framing = {
  */
 const ndjson: Framing = {
   contentType: 'application/x-ndjson',
-  frame: ({ data }) => `${JSON.stringify(data)}\n`,
+  frame: ({ data }) => `${jsonLine(data)}\n`,
   nothing: ' ',
 };
 
@@ -39,6 +48,11 @@ export interface Dialect {
   readonly framing: Framing;
   /** Written after the last event of a stream that ends well. */
   readonly end: string;
+  /**
+   * Whether a stream may begin before its sequences have their routes, where these take long. What goes wrong after that has no
+   * status of its own, by which clients of the other dialects try again by themselves.
+   */
+  readonly beginsEarly: boolean;
   errorBody(error: ServingError, requestId: string): object;
   /** Of a stream that has begun, the last event. */
   errorEvent(error: ServingError, requestId: string): StreamEvent;
@@ -70,6 +84,7 @@ const openaiError = (error: ServingError): object => ({
 export const openai: Dialect = {
   framing: sse,
   end: 'data: [DONE]\n\n',
+  beginsEarly: false,
   errorBody: openaiError,
   errorEvent: (error) => ({ data: openaiError(error) }),
 };
@@ -107,6 +122,7 @@ const anthropicError = (error: ServingError, requestId: string): object => ({
 export const anthropic: Dialect = {
   framing: sse,
   end: '',
+  beginsEarly: false,
   errorBody: anthropicError,
   errorEvent: (error, requestId) => ({ event: 'error', data: anthropicError(error, requestId) }),
 };
@@ -117,6 +133,7 @@ const ollamaError = (error: ServingError): object => ({ error: textWithCode(erro
 export const ollama: Dialect = {
   framing: ndjson,
   end: '',
+  beginsEarly: true,
   errorBody: ollamaError,
   errorEvent: (error) => ({ data: ollamaError(error) }),
 };

@@ -16,7 +16,7 @@ export interface OutputLimits {
 }
 
 /** OpenAI words its errors by what holds the prompt. */
-export type PromptField = 'messages' | 'prompt';
+export type PromptField = 'messages' | 'prompt' | 'input';
 
 export interface FittedPrompt {
   readonly ids: readonly number[];

@@ -12,6 +12,7 @@ import type { ToolUse } from './tools.js';
 /** As many as a client may want, and so few that looking for them costs less than making a token. */
 const MAX_STOPS = 256;
 const MAX_STOP_BYTES = 16 << 10;
+const MAX_STOP_TOKENS = 128;
 
 /** Beyond 2^53 a number of JSON stands for its neighbours too; it is a whole number all the same. */
 export const wholeNumber = (min: number, max = Infinity) =>
@@ -43,17 +44,14 @@ export const generationFields = {
     .nullish(),
   min_tokens: z.int().min(0).nullish(),
   stop: z
-    .union([z.string(), arrayOf(z.string().min(1))], { error: 'expected a string, or several, none empty' })
-    .refine(
-      (stop) => fitsStops(listOf(stop)),
-      `expected up to ${MAX_STOPS} strings of ${MAX_STOP_BYTES} bytes together`,
-    )
+    .union([z.string(), arrayOf(z.string().min(1), MAX_STOPS)], {
+      error: `expected a string, or up to ${MAX_STOPS}, none empty`,
+    })
+    .refine((stop) => fitsStops(listOf(stop)), `expected up to ${MAX_STOP_BYTES} bytes together`)
     .nullish(),
   include_stop_str_in_output: z.boolean().nullish(),
   skip_special_tokens: z.boolean().nullish(),
-  stop_token_ids: arrayOf(z.int().min(0))
-    .refine((ids) => ids.length <= 128, 'expected up to 128 token ids')
-    .nullish(),
+  stop_token_ids: arrayOf(z.int().min(0), MAX_STOP_TOKENS).nullish(),
   ignore_eos: z.boolean().nullish(),
 
   temperature: ranges.temperature.nullish(),
@@ -180,7 +178,6 @@ const listOf = (stop: string | readonly string[]): readonly string[] =>
   typeof stop === 'string' ? [stop].filter((text) => text !== '') : stop;
 
 const fitsStops = (stops: readonly string[]): boolean =>
-  stops.length <= MAX_STOPS &&
   stops.reduce((sum, stop) => sum + Buffer.byteLength(stop), 0) <= MAX_STOP_BYTES;
 
 /** As in vLLM and llama.cpp. */

@@ -24,11 +24,16 @@ function fieldName(path: readonly PropertyKey[]): string {
 }
 
 /**
- * An array that is read up to its first wrong item, which is the only one reported. `z.array` makes an issue of every
- * wrong item and spreads them into the arguments of a call, for which a long array in an array overflows the stack.
+ * An array that is read up to its first wrong item, which is the only one reported, and not at all where it has more than `most`.
+ * `z.array` makes an issue of every wrong item and spreads them into the arguments of a call, for which a long array in an array
+ * overflows the stack.
  */
-export const arrayOf = <Item>(item: z.ZodType<Item>) =>
+export const arrayOf = <Item>(item: z.ZodType<Item>, most = Infinity) =>
   listOf(item).transform((values, context): Item[] => {
+    if (values.length > most) {
+      context.addIssue({ code: 'custom', message: `expected up to ${most}` });
+      return z.NEVER;
+    }
     const items: Item[] = [];
     for (const [index, value] of values.entries()) {
       const parsed = item.safeParse(value);
@@ -66,6 +71,16 @@ function listOf(item: z.ZodType): z.ZodArray<z.ZodUnknown> {
   ITEMS.set(list, item);
   return list;
 }
+
+const tokenId = z.int().min(0);
+/** A body may have millions, so each costs a comparison, and not a schema's work on the event loop. */
+export const tokenIds = listOf(tokenId).transform((values, context): number[] => {
+  const wrong = values.findIndex((value) => !Number.isSafeInteger(value) || (value as number) < 0);
+  if (wrong === -1) return values as number[];
+  const message = tokenId.safeParse(values[wrong]).error?.issues[0]?.message ?? 'expected a token id';
+  context.addIssue({ code: 'custom', path: [wrong], message });
+  return z.NEVER;
+});
 
 /** The JSON Schema (draft 2020-12) of what a schema takes. */
 export function jsonSchemaOf(schema: z.ZodType): z.core.JSONSchema.JSONSchema {

@@ -85,6 +85,19 @@ export function wholeCalls(pieces: Iterable<ToolCallPiece>): ToolCall[] {
   return calls;
 }
 
+/**
+ * What a step brought, in the order in which it was written: the rest of a call that had begun stands before its text, and calls
+ * that begin with it behind.
+ */
+export function asWritten({
+  text,
+  toolCalls = [],
+}: Pick<ChoiceDelta, 'text' | 'toolCalls'>): (string | ToolCallPiece)[] {
+  const rest = toolCalls.filter(({ id }) => id === undefined);
+  const begun = toolCalls.filter(({ id }) => id !== undefined);
+  return [...rest, ...(text === '' ? [] : [text]), ...begun];
+}
+
 /** What a tool is called with, for who wants it as an object; null if the call was cut off within it. */
 export function callInput({ arguments: text }: ToolCall): Readonly<Record<string, unknown>> | null {
   try {

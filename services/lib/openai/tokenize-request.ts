@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
-import { arrayOf, parseBody } from './parse-body.js';
+import { parseBody, tokenIds } from './parse-body.js';
 import { templateFields, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
 import { rawMessages, validateMessages } from './messages.js';
@@ -18,7 +18,7 @@ export const rawTokenizeRequest = z.looseObject({
 });
 export const rawDetokenizeRequest = z.looseObject({
   model: z.string().nullish(),
-  tokens: arrayOf(z.int().min(0)),
+  tokens: tokenIds,
 });
 
 /** Special tokens are added to a text, and not to a rendered chat, which has its own: vLLM's defaults. */

@@ -32,9 +32,7 @@ const rawChoice = z.union(
 
 /** What the model may call, as it is sent. */
 export const toolFields = {
-  tools: arrayOf(rawTool)
-    .refine((tools) => tools.length <= MAX_TOOLS, `expected up to ${MAX_TOOLS}`)
-    .nullish(),
+  tools: arrayOf(rawTool, MAX_TOOLS).nullish(),
   tool_choice: rawChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
 };

@@ -1,5 +1,6 @@
 import { messagesFormat } from '../../../services/lib/anthropic/messages-format.js';
 import { readMessagesRequest } from '../../../services/lib/anthropic/messages-request.js';
+import type { StreamEvent } from '../../../services/lib/openai/dialect.js';
 import { usageOf } from '../../../services/lib/openai/response-format.js';
 import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
 
@@ -49,6 +50,13 @@ describe('a conversation that used tools', () => {
 describe('an answer that calls tools', () => {
   const call = { id: 'call_1', name: 'add', arguments: '{"a":1}' };
   const summary = { usage: usageOf(10, 0, 5), timings: undefined };
+  const short = (events: readonly StreamEvent[]): unknown[] =>
+    events.map(({ data }) => {
+      const { type, index, content_block: block, delta } = data as Record<string, Record<string, unknown>>;
+      return [type, index, block?.id ?? block?.type ?? delta?.text ?? delta?.partial_json].filter(
+        (part) => part !== undefined,
+      );
+    });
 
   it('has a block for each call, but for one that was cut off', () => {
     const choice = { index: 0, text: 'So', finishReason: 'tool_calls' as const };
@@ -77,13 +85,7 @@ describe('an answer that calls tools', () => {
       ...format.finish(0, 'tool_calls'),
       ...format.summary(summary),
     ];
-    const short = events.map(({ data }) => {
-      const { type, index, content_block: block, delta } = data as Record<string, Record<string, unknown>>;
-      return [type, index, block?.id ?? block?.type ?? delta?.text ?? delta?.partial_json].filter(
-        (part) => part !== undefined,
-      );
-    });
-    expect(short).toEqual([
+    expect(short(events)).toEqual([
       ['content_block_start', 0, 'text'],
       ['content_block_delta', 0, 'So'],
       ['content_block_stop', 0],
@@ -95,6 +97,29 @@ describe('an answer that calls tools', () => {
       ['content_block_stop', 2],
       ['message_delta'],
       ['message_stop'],
+    ]);
+  });
+
+  it('ends a call before the text that came in the same step', () => {
+    const format = messagesFormat({ key: 'k', model: 'm' });
+    const first = { index: 0, id: 'c', name: 'add', arguments: '{"a":' };
+    const second = { index: 1, id: 'd', name: 'sub', arguments: '{}' };
+    const events = [
+      ...format.delta({ index: 0, text: '', toolCalls: [first] }),
+      ...format.delta({ index: 0, text: 'And', toolCalls: [{ index: 0, arguments: '1}' }, second] }),
+      ...format.finish(0, 'tool_calls'),
+    ];
+    expect(short(events)).toEqual([
+      ['content_block_start', 0, 'c'],
+      ['content_block_delta', 0, '{"a":'],
+      ['content_block_delta', 0, '1}'],
+      ['content_block_stop', 0],
+      ['content_block_start', 1, 'text'],
+      ['content_block_delta', 1, 'And'],
+      ['content_block_stop', 1],
+      ['content_block_start', 2, 'd'],
+      ['content_block_delta', 2, '{}'],
+      ['content_block_stop', 2],
     ]);
   });
 });

@@ -1,10 +1,11 @@
+import { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { TEXT_POOL_LIMITS, TextPool, type TextPoolLimits } from '../../../services/gateway/text/text-pool.js';
-import type { TextTask } from '../../../services/gateway/text/text-task.js';
+import { sizeOf, type TextTask } from '../../../services/gateway/text/text-task.js';
 import { textLimitOf, TextWork } from '../../../services/gateway/text/text-work.js';
 import { tokenizerFromGguf } from '../../../services/lib/model/gguf/tokenizer.js';
 import { loadTokenizer } from '../../../services/lib/model/text/tokenizer.js';
@@ -121,6 +122,40 @@ describe('the text workers', () => {
       expect(each).toMatchObject({ reason: { message: 'left' } });
     await eventually('its worker is free', () => pool.running === 0);
     expect((await pool.run(prompt('ab'), never)).ids[0]).toHaveLength(2);
+  });
+
+  it('get nothing to do while they are being ended, though what they have said still comes', async () => {
+    let isAtLongOne = false;
+    const worker = (): Worker => {
+      const events = new EventEmitter();
+      const tell = (reply: object): void => void events.emit('message', reply);
+      const done = (): void => tell({ type: 'done', result: { ids: [], text: 'done' } });
+      setImmediate(() => tell({ type: 'ready' }));
+      return Object.assign(events, {
+        unref: () => undefined,
+        postMessage: (task: TextTask) => {
+          if (sizeOf(task) < 100) setImmediate(done);
+          else isAtLongOne = true;
+        },
+        // It had just done the long one when it was given up.
+        terminate: () => {
+          setImmediate(() => {
+            if (isAtLongOne) done();
+            isAtLongOne = false;
+            events.emit('exit');
+          });
+          return Promise.resolve(1);
+        },
+      }) as unknown as Worker;
+    };
+    pool = new TextPool(worker, { ...TEXT_POOL_LIMITS, workers: 1 });
+    const leave = new AbortController();
+    const given = pool.run(prompt('a'.repeat(100_000)), leave.signal);
+    const next = pool.run(prompt('b'), never);
+    await eventually('the first is begun', () => isAtLongOne);
+    leave.abort(new Error('left'));
+    await expect(given).rejects.toThrow('left');
+    expect((await next).text).toBe('done');
   });
 
   it('fail what they cannot begin', async () => {

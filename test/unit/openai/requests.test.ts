@@ -1,8 +1,10 @@
 import fc from 'fast-check';
+import { z } from 'zod';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { readChatRequest } from '../../../services/lib/openai/chat-request.js';
 import { readCompletionRequest } from '../../../services/lib/openai/completion-request.js';
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
+import { arrayOf, parseBody, tokenIds } from '../../../services/lib/openai/parse-body.js';
 import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
 import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
 import { toolFields } from '../../../services/lib/openai/tools.js';
@@ -44,6 +46,34 @@ function expectInRange(sampling: SamplingParams): void {
     expect(Number.isInteger(id) && id >= 0 && id < model.vocabulary).toBe(true);
   }
 }
+
+describe('a list', () => {
+  test('that has too many items is not read', () => {
+    let read = 0;
+    const item = z.unknown().refine(() => (read += 1) > 0);
+    const schema = z.looseObject({ list: arrayOf(item, 3) });
+    expect(() => parseBody(schema, { list: [1, 2, 3, 4] })).toThrow(
+      expect.objectContaining({ code: 'invalid_value', param: 'list' }) as Error,
+    );
+    expect(read).toBe(0);
+    expect(parseBody(schema, { list: [1, 2, 3] })).toEqual({ list: [1, 2, 3] });
+    expect(read).toBe(3);
+  });
+
+  test.each([0, -0, 1, 2 ** 53 - 1, 2 ** 53, -1, 1.5, NaN, Infinity, -Infinity, '1', '', null, true, [1], {}])(
+    'of token ids takes %j where each alone would be taken',
+    (odd) => {
+      const schema = z.looseObject({ ids: tokenIds });
+      const body = { ids: [7, odd, odd] };
+      if (z.int().min(0).safeParse(odd).success) expect(parseBody(schema, body)).toEqual(body);
+      else {
+        expect(() => parseBody(schema, body)).toThrow(
+          expect.objectContaining({ code: 'invalid_value', param: 'ids[1]' }) as Error,
+        );
+      }
+    },
+  );
+});
 
 describe('validating a request', () => {
   test('turns any JSON into checked values or a ServingError of status 400 or 404', () => {

@@ -50,6 +50,22 @@ describe('a response that calls tools', () => {
     ]);
   });
 
+  it('ends a call before the text that came in the same step', () => {
+    const format = new ResponsesFormat(head, {});
+    format.delta({ index: 0, text: '', toolCalls: [{ index: 0, id: 'c', name: 'add', arguments: '{"a":' }] });
+    const events = format.delta({ index: 0, text: 'And', toolCalls: [{ index: 0, arguments: '1}' }] });
+    expect(events[0]).toMatchObject({
+      event: 'response.function_call_arguments.delta',
+      data: { delta: '1}' },
+    });
+    format.finish(0, 'tool_calls');
+    format.summary(summary);
+    expect(format.body.output).toMatchObject([
+      { type: 'function_call', call_id: 'c', arguments: '{"a":1}', status: 'completed' },
+      { type: 'message', content: [{ text: 'And' }] },
+    ]);
+  });
+
   it('is the same whole', () => {
     const choice = {
       index: 0,

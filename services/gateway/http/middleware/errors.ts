@@ -37,6 +37,8 @@ export function respondWithError({
     if (error.kind.http >= 500) {
       log.error({ err: error.cause ?? error, code: error.code, requestId }, error.message);
     }
+    // To write to what has ended would be an error that nobody catches.
+    if (response.writableEnded) return;
     if (response.headersSent) {
       response.end(dialect.framing.frame(dialect.errorEvent(error, requestId)));
       return;

@@ -1,4 +1,5 @@
 import type { RequestHandler, Response } from 'express';
+import { ServingError } from '../../../lib/errors/serving-error.js';
 import type { Rendering } from '../../../lib/model/text/chat-template.js';
 import { toolStyleOf, type ToolStyle } from '../../../lib/model/text/tool-style.js';
 import { readChatRequest, type ChatRequest } from '../../../lib/openai/chat-request.js';
@@ -7,7 +8,12 @@ import { readCompletionRequest, type CompletionRequest } from '../../../lib/open
 import type { GenerationSettings } from '../../../lib/openai/generation-fields.js';
 import { formOfAnswer } from '../../../lib/openai/tools.js';
 import { constraintOf } from '../../../lib/sampling/params.js';
-import { fitContext, outputLimits, type FittedPrompt } from '../../../lib/openai/fit-context.js';
+import {
+  fitContext,
+  outputLimits,
+  type FittedPrompt,
+  type PromptField,
+} from '../../../lib/openai/fit-context.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
 import { newResponseHead, planOf, type GenerationPlan } from '../../answer/choice.js';
 import { callReading } from '../../answer/tool-output.js';
@@ -58,7 +64,7 @@ export async function answerChat(
   gateway: Gateway,
   serving: Serving,
   response: Response,
-  { messages, rendering, toolUse, settings }: ChatRequest,
+  { messages, field = 'messages', rendering, toolUse, settings }: ChatRequest,
   wording: Wording,
   answer: Answering = (plan, trace) => respond(gateway, serving, response, plan, trace),
 ): Promise<void> {
@@ -70,14 +76,22 @@ export async function answerChat(
     // What is to be cut may be as long as it likes.
     const limit = settings.truncatePrompt === null ? serving.textLimit : null;
     const task = { kind: 'chat', messages, options: rendering, limit } as const;
-    const encoded = await tokenize(serving, response, task, trace);
+    const encoded = await tokenize(serving, response, task, trace).catch((reason: unknown) => {
+      throw inField(field, ServingError.from(reason));
+    });
     trace.prompt(encoded.text);
     const limits = outputLimits(settings, Infinity, gateway.maxTokens);
-    const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, 'messages')];
+    const prompts = [fitContext(encoded.ids[0]!, limits, model.contextLength, field)];
     const calls = callReading(toolUse, style, form !== null);
     const bound = await bindToForm(serving, response, { ...settings, form }, trace);
     await answer(planOf(tenantOf(response), { prompts, settings: bound, calls, ...wording }), trace);
   });
+}
+
+/** What is wrong with messages is wrong with what they were made of. */
+function inField(field: PromptField, error: ServingError): ServingError {
+  const { code, message, param, hint, cause } = error;
+  return param === 'messages' ? new ServingError(code, message, { param: field, hint, cause }) : error;
 }
 
 /** Goes on with texts, whichever API they came by; `fallback` is how far where the request does not say. */

@@ -11,7 +11,12 @@ import {
 } from '../../../lib/openai/responses/request.js';
 import { newResponseHead } from '../../answer/choice.js';
 import { abortOnDisconnect } from '../abort-on-disconnect.js';
-import { conversationOf, type KeptResponse } from '../../responses/response-store.js';
+import {
+  conversationOf,
+  isOver,
+  type KeptResponse,
+  type ResponseStore,
+} from '../../responses/response-store.js';
 import type { Serving } from '../../models/serving.js';
 import type { Gateway } from '../gateway.js';
 import { countUntil, tenantOf } from '../middleware/authenticate.js';
@@ -48,8 +53,7 @@ async function answer(
   const { responses, background } = gateway;
   const owner = ownerOf(response);
   const { previous, input, settings } = asked;
-  const before =
-    previous === null ? [] : conversationOf(await responses.find(previous, owner, 'previous_response_id'));
+  const before = previous === null ? [] : await saidBefore(responses, previous, owner);
   if (asked.store) await responses.requireRoom([...before, ...input]);
 
   const format = new ResponsesFormat(newResponseHead(serving.model, settings), asked.echo);
@@ -68,6 +72,13 @@ async function answer(
     const settle = () => responses.put(kept());
     await answerChat(gateway, serving, response, chat, { ...wording, ...(asked.store && { settle }) });
   }
+}
+
+/** The conversation that is gone on with. Throws `response_not_found`, and `invalid_value` where its end is not known yet. */
+async function saidBefore(responses: ResponseStore, previous: string, owner: string | null): Promise<Item[]> {
+  const kept = await responses.find(previous, owner, 'previous_response_id');
+  if (isOver(kept.response)) return conversationOf(kept);
+  throw invalidField('previous_response_id', `is the id of a response that is still ${kept.response.status}`);
 }
 
 type OfResponse = RequestHandler<{ id: string }>;

@@ -1,5 +1,12 @@
 import type { StreamEvent } from '../dialect.js';
-import type { FinishReason, ResponseFormat, ResponseHead, ToolCallPiece, Usage } from '../response-format.js';
+import {
+  asWritten,
+  type FinishReason,
+  type ResponseFormat,
+  type ResponseHead,
+  type ToolCallPiece,
+  type Usage,
+} from '../response-format.js';
 import { newId, outputText, type CallItem, type Item, type ItemStatus, type MessageItem } from './items.js';
 import type { Echo } from './request.js';
 
@@ -81,10 +88,8 @@ export class ResponsesFormat implements ResponseFormat {
     this.#event('response.in_progress', { response: this.body }),
   ];
 
-  delta: ResponseFormat['delta'] = ({ text, toolCalls = [] }) => [
-    ...(text === '' ? [] : this.#say(text)),
-    ...toolCalls.flatMap((piece) => this.#call(piece)),
-  ];
+  delta: ResponseFormat['delta'] = (step) =>
+    asWritten(step).flatMap((part) => (typeof part === 'string' ? this.#say(part) : this.#call(part)));
 
   finish: ResponseFormat['finish'] = (_index, reason) => {
     this.#reason = reason;

@@ -129,9 +129,11 @@ function callItem(item: RawItem, param: string): CallItem {
   if (typeof callId !== 'string') throw invalidField(`${param}.call_id`, 'is missing');
   if (typeof name !== 'string' || name === '') throw invalidField(`${param}.name`, 'is missing');
   if (typeof text !== 'string') throw invalidField(`${param}.arguments`, 'is missing');
-  argumentsOf(text, `${param}.arguments`);
+  // One that was cut off comes back as it was told, with half a text of JSON.
+  const status = item.status === 'incomplete' ? 'incomplete' : 'completed';
+  if (status === 'completed') argumentsOf(text, `${param}.arguments`);
   const call = { call_id: callId, name, arguments: text };
-  return { id: item.id ?? newId('fc'), type: 'function_call', status: 'completed', ...call };
+  return { id: item.id ?? newId('fc'), type: 'function_call', status, ...call };
 }
 
 function outputItem(item: RawItem, param: string): CallOutputItem {

@@ -101,6 +101,7 @@ export function chatOf(request: ResponsesRequest, before: readonly Item[]): Chat
   const system = instructions === null ? [] : [{ role: 'system', content: instructions }];
   return {
     messages: [...system, ...messagesOf([...before, ...input])],
+    field: 'input',
     rendering: {
       addGenerationPrompt: true,
       continueFinalMessage: false,

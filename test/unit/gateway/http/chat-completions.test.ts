@@ -88,7 +88,7 @@ describe('POST /v1/chat/completions', () => {
 
   test('sends headers that keep proxies from buffering, and [DONE] at the end', async () => {
     const response = await gateway.post('/v1/chat/completions', { ...hello, stream: true });
-    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
     expect(response.headers.get('cache-control')).toBe('no-cache');
     expect(response.headers.get('x-accel-buffering')).toBe('no');
     expect(await response.text()).toMatch(/\n\ndata: \[DONE\]\n\n$/);

@@ -94,6 +94,13 @@ describe('POST /v1/completions', () => {
     expect(gateway.backend.requests.map((request) => request.prompt)).toEqual(prompts);
   });
 
+  test('tells the routes of the first choices, as many as headers have room for', async () => {
+    const prompt = Array.from({ length: 12 }, (_, index) => `Once ${index}`);
+    const response = await gateway.post('/v1/completions', { prompt, max_tokens: 2 });
+    const { choices } = (await response.json()) as { choices: unknown[] };
+    expect([choices.length, response.headers.get('x-layermesh-route')!.split(', ').length]).toEqual([12, 8]);
+  });
+
   test('numbers the choices of several prompts one after the other', async () => {
     gateway.backend.script = (request, signal) =>
       tokensOf([...request.prompt.slice(1), ...say(String(request.sampling.seed))])(request, signal);

@@ -122,6 +122,25 @@ describe('a connection', () => {
   });
 
   test.each([
+    [CHAT, 'x-layermesh-timing: true\r\n', /data: \[DONE\]\n\n$/],
+    ['/api/chat', '', /"done":true,[^\n]*\}\n$/],
+  ])('of HTTP/1.0 gets the stream of %s, without its trailer', async (path, headers, end) => {
+    await start();
+    gateway.backend.script = tokensOf(say('well'));
+    const client = await connect();
+    const json = JSON.stringify({ ...body, stream: true });
+    client.send(
+      `POST ${path} HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}` +
+        `content-length: ${json.length}\r\n\r\n${json}`,
+    );
+    await eventually('it is answered and closed', () => client.closed);
+    expect(client.statuses).toEqual([200]);
+    expect(client.received).not.toMatch(/^(trailer|transfer-encoding):/im);
+    expect(client.received).toMatch(end);
+    expect((await fetch(`${gateway.url}/health`)).status).toBe(200);
+  });
+
+  test.each([
     [
       'an upgrade that is not done',
       'GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',

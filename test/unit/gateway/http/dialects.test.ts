@@ -33,6 +33,25 @@ describe('whoever asks', () => {
   });
 });
 
+describe('an answer that has ended', () => {
+  it('is left alone by what goes wrong after it, which is logged', async () => {
+    const logged: string[] = [];
+    const app = express().use(knowDialect, requestId, (_request, response) => {
+      response.json({ a: 1 });
+      throw new ServingError('internal', 'too late');
+    });
+    const log = { error: (_fields: object, message: string) => void logged.push(message) };
+    app.use(respondWithError({ admission: { retryAfterSeconds: () => 1 }, log } as never));
+    const server = await listen(app, '127.0.0.1', 0);
+    for (const times of [1, 2]) {
+      const answer = await fetch(`http://127.0.0.1:${server.port}/`);
+      expect(await answer.json()).toEqual({ a: 1 });
+      await eventually('it is logged', () => logged.length === times);
+    }
+    await server.close();
+  });
+});
+
 describe('a stream of JSON lines', () => {
   let server: Listening;
   const start = async (app: Express): Promise<RawClient> => {

@@ -304,6 +304,11 @@ describe('refusals', () => {
       'invalid_value',
       'n',
     ]);
+    expect(await refusal('/v1/completions', { prompt: Array(17).fill('a') })).toEqual([
+      400,
+      'invalid_value',
+      'prompt',
+    ]);
   });
 
   test('what will repeat says so, what may pass says when', async () => {

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Ollama } from 'ollama';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { ollamaFormat } from '../../../../services/lib/ollama/format.js';
 import { usageOf, wholeCalls } from '../../../../services/lib/openai/response-format.js';
 import { eventually } from '../../../support/eventually.js';
-import { BOS, say } from '../byte-text.js';
+import { BOS, lineTemplate, say } from '../byte-text.js';
 import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
 
@@ -99,6 +101,33 @@ describe("Ollama's API, by the official client", () => {
     });
   });
 
+  it('hands on the ids of calls and of their results, where a client sends them', async () => {
+    const call = { function: { name: 'add', arguments: { a: 1 } } };
+    const seen: unknown[] = [];
+    const watching = await startTestGateway({
+      chatTemplate: {
+        ...lineTemplate,
+        render: (turns, options) => {
+          seen.push(...turns);
+          return lineTemplate.render(turns, options);
+        },
+      },
+    });
+    watching.backend.script = tokensOf(say('Hello'));
+    const conversation = [
+      ...messages,
+      { role: 'assistant', content: '', tool_calls: [{ id: 'call_1', ...call }, call] },
+      { role: 'tool', content: '2', tool_call_id: 'call_1' },
+    ];
+    await (await watching.post('/api/chat', { model: 'tester', messages: conversation })).text();
+    await watching.close();
+    const called = { type: 'function', ...call };
+    expect(seen.slice(1, 3)).toEqual([
+      { role: 'assistant', content: '', tool_calls: [{ id: 'call_1', ...called }, called] },
+      { role: 'tool', content: '2', tool_call_id: 'call_1' },
+    ]);
+  });
+
   it('says that the length ended it', async () => {
     const answer = await client.chat({ ...asked, options: { num_predict: 2 } });
     expect(answer).toMatchObject({ message: { content: 'He' }, done_reason: 'length', eval_count: 2 });
@@ -140,6 +169,59 @@ describe("Ollama's API, by the official client", () => {
     client.abort();
     await expect(read).rejects.toThrow(/abort/i);
     await eventually('the sequence is freed', () => gateway.backend.open === 0);
+  });
+});
+
+describe('a stream whose route takes longer than a keep-alive', () => {
+  let open: () => void;
+  beforeEach(() => {
+    const { backend } = gateway;
+    backend.script = tokensOf(say('Hello'));
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const generate = backend.generate.bind(backend);
+    backend.generate = async (request, signal) => {
+      await opened;
+      return generate(request, signal);
+    };
+  });
+
+  it('begins before it, with signs of life that are part of no line', async () => {
+    const response = await gateway.post('/api/chat', asked);
+    expect([response.status, response.headers.get('x-layermesh-route')]).toEqual([200, null]);
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = (await reader.read()).value ?? '';
+    expect(text).toMatch(/^ +$/);
+    open();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+    const lines = text.trimEnd().split('\n');
+    const parts = lines.map((line) => JSON.parse(line) as { message: { content: string }; done: boolean });
+    expect(parts.map(({ message }) => message.content).join('')).toBe('Hello');
+    expect(parts.map(({ done }) => done).indexOf(true)).toBe(parts.length - 1);
+  });
+
+  it('tells in a line why there is none, and leaves nothing behind', async () => {
+    const response = await gateway.post('/api/chat', asked);
+    expect(response.status).toBe(200);
+    gateway.backend.refusal = new ServingError('stage_unavailable', 'stage-1 has no replica');
+    open();
+    expect(JSON.parse(await response.text())).toEqual({
+      error: expect.stringMatching(/^stage-1 has no replica .*\[stage_unavailable\]$/) as string,
+    });
+    expect(gateway.admission.running).toBe(0);
+  });
+
+  it.each([
+    ['/api/chat', { stream: false }],
+    ['/v1/chat/completions', { stream: true }],
+    ['/v1/messages', { stream: true, max_tokens: 5 }],
+  ])('is one of Ollama’s only: %s with %j keeps its status', async (path, fields) => {
+    const asking = gateway.post(path, { ...asked, ...fields });
+    await eventually('it waits for its route', () => gateway.admission.running === 1);
+    await delay(60);
+    gateway.backend.refusal = new ServingError('stage_unavailable', 'stage-1 has no replica');
+    open();
+    const response = await asking;
+    expect([response.status, response.headers.get('x-should-retry')]).toEqual([503, 'true']);
   });
 });
 

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type OpenAI from 'openai';
 import { NotFoundError } from 'openai';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { eventually } from '../../../support/eventually.js';
-import { say } from '../byte-text.js';
+import { lineTemplate, say } from '../byte-text.js';
 import { MemoryDocuments } from '../memory-documents.js';
 import { pausing, stuckAfter, tokensOf } from '../scripted-backend.js';
 import { startTestGateway, type TestGateway } from '../test-gateway.js';
@@ -80,6 +81,19 @@ describe('POST /v1/responses, by the official client', () => {
     });
     expect(promptText()).toBe('system: D\nuser: U\nassistant: A\ntool: 2\nassistant: ');
     expect(responsesKept()).toEqual([]);
+  });
+
+  it('takes back a call that was cut off, which nothing was called with', async () => {
+    const told = { type: 'function_call', call_id: 'c', name: 'add', arguments: '{"a":' } as const;
+    const input = (call: OpenAI.Responses.ResponseFunctionToolCall) => [
+      { role: 'user' as const, content: 'Hi' },
+      call,
+      { type: 'function_call_output' as const, call_id: 'c', output: 'none' },
+    ];
+    await client.responses.create({ model, store: false, input: input({ ...told, status: 'incomplete' }) });
+    expect(promptText()).toBe('user: Hi\nassistant: \ntool: none\nassistant: ');
+    const whole = client.responses.create({ model, input: input({ ...told, status: 'completed' }) });
+    await expect(whole).rejects.toMatchObject({ status: 400, param: 'input[1].arguments' });
   });
 
   it('streams numbered events in the order of their meaning', async () => {
@@ -288,6 +302,37 @@ describe('responses in the background', () => {
     expect(responsesKept()).toEqual([]);
   });
 
+  it('are gone on with when they are over, and not before', async () => {
+    gateway.backend.script = stuckAfter([72]);
+    const { id } = await begin();
+    const goOn = () => client.responses.create({ model, input: 'And?', previous_response_id: id });
+    await expect(goOn()).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_value',
+      param: 'previous_response_id',
+    });
+    await client.responses.cancel(id);
+    gateway.backend.script = tokensOf(say('Hello'));
+    expect((await goOn()).output_text).toBe('Hello');
+    expect(promptText()).toBe('user: Hi\nuser: And?\nassistant: ');
+  });
+
+  it('are kept once the store that was away when they ended can be reached again', async () => {
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    gateway.backend.script = async function* () {
+      await ended;
+      yield* say('Hello');
+    };
+    const { id } = await begin();
+    await eventually('it runs', async () => (await statusOf(id)) === 'in_progress');
+    documents.isDown = true;
+    end();
+    await eventually('it is over', () => gateway.admission.running === 0);
+    documents.isDown = false;
+    await eventually('it is kept', async () => (await statusOf(id)) === 'completed');
+  });
+
   it('tell why they failed', async () => {
     gateway.backend.script = async function* () {
       yield 72;
@@ -396,5 +441,23 @@ describe('what /v1/responses refuses', () => {
     expect(await response.json()).toMatchObject({ error: { param } });
     expect(gateway.backend.requests).toHaveLength(0);
     expect(responsesKept()).toEqual([]);
+  });
+
+  it('names the input where its messages cannot be answered', async () => {
+    const refusal = async (asked: TestGateway, input: string): Promise<object> => {
+      const response = await asked.post('/v1/responses', { input });
+      return ((await response.json()) as { error: object }).error;
+    };
+    expect(await refusal(gateway, 'x'.repeat(300))).toMatchObject({
+      code: 'context_length_exceeded',
+      param: 'input',
+      message: expect.stringContaining('your input resulted in 318 tokens') as string,
+    });
+    const render = () => {
+      throw new ServingError('chat_template_failed', 'no such roles', { param: 'messages' });
+    };
+    const strict = await startTestGateway({ chatTemplate: { ...lineTemplate, render } });
+    expect(await refusal(strict, 'Hi')).toMatchObject({ code: 'chat_template_failed', param: 'input' });
+    await strict.close();
   });
 });

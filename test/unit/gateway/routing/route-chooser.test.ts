@@ -40,6 +40,17 @@ describe('choosing a route', () => {
     expect(choose([x, y], [occupant(x, 950), occupant(y), occupant(y)])).toBe('y');
   });
 
+  it('refuses for good what would not fit even alone', () => {
+    const chooser = new RouteChooser(
+      () => [[x]],
+      () => [],
+    );
+    const wish = { length: 1_000, demand: 1_000, prefix: [], avoid: new Set<Candidate>() };
+    expect(() => chooser.choose(wish)).toThrow(
+      expect.objectContaining({ code: 'kv_exhausted', retryAfter: Infinity }) as Error,
+    );
+  });
+
   it('prefers who holds the beginning, and forgets it when told so', () => {
     const chooser = new RouteChooser(
       () => [[x, y]],
