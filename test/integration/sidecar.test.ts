@@ -38,7 +38,8 @@ describe('every hop passes a sidecar', () => {
   beforeAll(async () => {
     const env = {
       LAYERMESH_REROUTE_PATIENCE: '20',
-      // So that a stream is still running when something happens to it.
+      // So that a stream is still running when something happens to it, though it has run before.
+      LAYERMESH_SPECULATION: 'own',
       LAYERMESH_FAULT_STAGE: 'stage-1',
       LAYERMESH_FAULT_STEP_MS: '20',
     };
