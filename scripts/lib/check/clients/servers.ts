@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { LocalSystem } from '../../local/local-system.js';
 import { planSystem } from '../../local/plan-system.js';
 
-/** Longer than what a gateway waits before it sends a sign of life, and than what some proxies wait for one. */
-export const PAUSES = { LAYERMESH_FAULT_STAGE: 'stage-1', LAYERMESH_FAULT_STEP_MS: '20000' };
 /** Of random tokens more is guessed right than of another generator's words: who compares figures has none guessed. */
 export const PLAIN = { LAYERMESH_SPECULATION: 'off' };
+/** Longer than what a gateway waits before it sends a sign of life, and than what some proxies wait for one. */
+export const PAUSES = { ...PLAIN, LAYERMESH_FAULT_STAGE: 'stage-1', LAYERMESH_FAULT_STEP_MS: '20000' };
 const KEYS = {
   LAYERMESH_API_KEY: 'sk-clients-0123456789',
   LAYERMESH_LIMITED_KEY: 'sk-limited-0123456789',
