@@ -227,6 +227,17 @@ describe('npm run k8s:render', () => {
     });
   });
 
+  it('refuses every variable that a container says itself, for it would be told in vain', async () => {
+    const objects = await render('--env', 'LAYERMESH_INSECURE=1');
+    const names = ofKind<Deployment>(objects, 'Deployment')
+      .filter(({ metadata }) => metadata.name !== 'redis')
+      .flatMap(({ spec }) => spec.template.spec.containers[0]!.env!.map(({ name }) => name));
+    expect(names).toContain('LAYERMESH_DRAIN_SECONDS');
+    for (const name of new Set(names)) {
+      await expect(render('--env', `${name}=1`)).rejects.toThrow(`--env ${name}: the manifests say`);
+    }
+  });
+
   it.each([
     [['--split', '20,10'], 'boundary 2'],
     [['--replicas', 'stage-3=2'], 'there is no stage-3'],
@@ -234,6 +245,7 @@ describe('npm run k8s:render', () => {
     [['--replicas', 'stage-1=9'], 'more replicas than --max-replicas'],
     [['--cpu', 'lots'], 'must be of the form'],
     [['--namespace', 'No'], 'small letters'],
+    [['--env', 'LAYERMESH_SPLIT=8,20'], 'the manifests say'],
   ])('refuses %j', async (args, problem) => {
     await expect(render(...args)).rejects.toThrow(problem);
   });
