@@ -78,7 +78,12 @@ export class ManagedProcess {
   }
 
   kill(): void {
-    if (this.running) process.kill(-this.pid, 'SIGKILL');
+    if (!this.running) return;
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // It has ended, and nobody has been told yet: others are still to be killed.
+    }
   }
 }
 
