@@ -32,9 +32,11 @@ async function bench(options: BenchOptions): Promise<void> {
   const loads = loadsOf(options);
   const arms = await planArms(options, signal);
   const rounds = options.smoke ? 1 : options.rounds;
+  const engine = engineOf(options);
+  const stretch = engine === null ? 1 : (options.dilate ?? 1);
   const trials: Trial[] = [];
   const versions = await runBench(
-    { arms, loads, rounds, seed: options.seed },
+    { arms, loads, rounds, seed: options.seed, stretch },
     {
       onStart: (arm, round) => console.error(`round ${round} of ${rounds}: ${arm}`),
       onTrial: (trial) => {
@@ -45,8 +47,6 @@ async function bench(options: BenchOptions): Promise<void> {
     signal,
   );
 
-  const engine = engineOf(options);
-  const stretch = engine === null ? 1 : (options.dilate ?? 1);
   const header: RunHeader = {
     date,
     command: commandLine('bench'),

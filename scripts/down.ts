@@ -26,14 +26,14 @@ await runCommand(
 
 /** By its socket; by a signal while it does not take orders yet. */
 async function askToStop(folder: RunFolder, supervisor: number): Promise<void> {
-  try {
-    await giveOrder(folder.socket, { do: 'stop' });
-  } catch (error) {
+  const obeyed = giveOrder(folder.socket, { do: 'stop' }).catch((error: unknown) => {
     if (!(error instanceof ServingError && error.code === 'not_running')) throw error;
     if (folder.owner === supervisor) process.kill(supervisor, 'SIGTERM');
-  }
-  const gone = await waitUntil(() => folder.owner !== supervisor, { every: 50, limit: PATIENCE_MS });
-  if (gone !== null) return;
+  });
+  const gone = waitUntil(() => folder.owner !== supervisor, { every: 50, limit: PATIENCE_MS });
+  // One that hangs takes the order and never answers.
+  await Promise.race([obeyed, gone]);
+  if ((await gone) !== null) return;
   throw new ServingError('process_failed', `the supervisor (pid ${supervisor}) does not stop`, {
     hint: 'kill it, and run npm run down again for what it leaves',
   });

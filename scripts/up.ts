@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { whenAborted } from '../services/lib/process/run-service.js';
 import { cacheDirectory } from './bootstrap/cache.mjs';
@@ -40,26 +41,35 @@ async function serve(options: SystemOptions, signal: AbortSignal): Promise<void>
   const onEvent = (message: string): void => console.error(message);
   const system = await runStep('layer services', () => LocalSystem.start({ ...options, onEvent }, signal));
   const asked = new AbortController();
-  const control = await serveControl(system.folder.socket, {
-    scale: (appId, count) => system.scale(appId, count, signal),
-    stop: () => {
-      asked.abort();
-      return system.stop();
-    },
-  });
-  const telemetry = system.telemetry?.urls ?? null;
-  await announce(system.gateway, telemetry);
-  process.send?.(SERVING);
-  const status = showStatus(system.gateway, process.stdout);
-  const endTraces = watchTraces(telemetry?.jaeger ?? null, (url) => status.say(`Last trace: ${url}`));
+  let control: Server | null = null;
+  // Whatever goes wrong from here on, all is stopped in order.
   try {
-    const stopped = AbortSignal.any([signal, asked.signal]);
+    control = await serveControl(system.folder.socket, {
+      scale: (appId, count) => system.scale(appId, count, signal),
+      stop: () => {
+        asked.abort();
+        return system.stop();
+      },
+    });
+    await announce(system.gateway, system.telemetry?.urls ?? null);
+    process.send?.(SERVING);
+    await show(system, AbortSignal.any([signal, asked.signal]));
+  } finally {
+    await runStep('stopped', () => system.stop());
+    control?.close();
+  }
+}
+
+/** How it goes, on the terminal, until it is told to stop. */
+async function show(system: LocalSystem, stopped: AbortSignal): Promise<void> {
+  const status = showStatus(system.gateway, process.stdout);
+  const jaeger = system.telemetry?.urls.jaeger ?? null;
+  const endTraces = watchTraces(jaeger, (url) => status.say(`Last trace: ${url}`));
+  try {
     await whenAborted(stopped);
   } finally {
     endTraces();
     status.end();
-    await runStep('stopped', () => system.stop());
-    control.close();
   }
 }
 

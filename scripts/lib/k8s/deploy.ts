@@ -13,12 +13,22 @@ import type { RenderOptions } from './render-options.js';
 /** The Secrets of k8s/components/tokens. */
 export const TOKEN_SECRETS = ['dapr-api-token', 'dapr-app-token', 'layermesh-mesh-token'] as const;
 
+/** On namespaces that were made to be removed again; no other is ever removed. */
+export const DISPOSABLE = 'layermesh.io/disposable';
+
 const APPLY_MS = 60_000;
 const TOKEN_BYTES = 32;
 
-/** Applies an overlay with a namespace of its own, into which go first the Secrets that its pods want. */
-export async function applyOverlay(kubectl: Pick<Kubectl, 'run'>, folder: string): Promise<void> {
+/**
+ * Applies an overlay with a namespace that is there for it alone, into which go first the Secrets that its pods want. The mark by
+ * which it is known later comes before all of them: whatever fails after it, the namespace can be removed again.
+ */
+export async function applyOverlay(
+  kubectl: Pick<Kubectl, 'run' | 'namespace'>,
+  folder: string,
+): Promise<void> {
   await kubectl.run(['apply', '--filename', join(folder, 'namespace.yaml')]);
+  await kubectl.run(['label', 'namespace', kubectl.namespace, `${DISPOSABLE}=true`, '--overwrite']);
   await makeTokens(kubectl);
   await kubectl.run(['apply', '--kustomize', folder], { timeoutMs: APPLY_MS });
 }
@@ -35,9 +45,6 @@ async function makeTokens(kubectl: Pick<Kubectl, 'run'>): Promise<void> {
     await kubectl.run(['create', '--filename', '-'], { input: JSON.stringify(secret) });
   }
 }
-
-/** On namespaces that were made to be removed again; no other is ever removed. */
-export const DISPOSABLE = 'layermesh.io/disposable';
 
 const REMOVE_TIMEOUT_MS = 180_000;
 
@@ -94,7 +101,6 @@ export class DeployedMesh {
     const kubectl = new Kubectl(options.namespace, signal);
     await isDisposable(kubectl);
     await apply(kubectl, options);
-    await kubectl.run(['label', 'namespace', options.namespace, `${DISPOSABLE}=true`, '--overwrite']);
     const mesh = new DeployedMesh(kubectl, signal);
     await mesh.#untilReady();
     mesh.#forward = await forwardGateway(options.namespace);

@@ -75,13 +75,37 @@ export function stageFiles(folder: string, options: RenderOptions): Map<string, 
   return files;
 }
 
-/** What every process must be told alike. */
-const sharedVariables = ({ split, precision, env }: RenderOptions): string[] => [
-  `LAYERMESH_SPLIT=${split}`,
-  `LAYERMESH_PRECISION=${precision}`,
-  'LAYERMESH_MESH=dapr',
-  ...env,
-];
+/** What every process must be told alike. Throws `invalid_config` for a variable that would be told in vain. */
+function sharedVariables({ split, precision, env }: RenderOptions): string[] {
+  const vain = env
+    .map((variable) => variable.slice(0, variable.indexOf('=')))
+    .find((name) => SAID_BY_MANIFESTS.has(name));
+  if (vain !== undefined) {
+    throw new ServingError('invalid_config', `--env ${vain}: the manifests say that themselves`, {
+      hint: "patch the Deployments in the overlay's kustomization.yaml, and what goes with it there",
+    });
+  }
+  return [`LAYERMESH_SPLIT=${split}`, `LAYERMESH_PRECISION=${precision}`, 'LAYERMESH_MESH=dapr', ...env];
+}
+
+/** Of a container its own variables go before those that all share. */
+const SAID_BY_MANIFESTS: ReadonlySet<string> = new Set([
+  'APP_ID',
+  'APP_PORT',
+  'APP_API_TOKEN',
+  'DAPR_API_TOKEN',
+  'LAYERMESH_DRAIN_SECONDS',
+  'LAYERMESH_HOST',
+  'LAYERMESH_HTTP_HOST',
+  'LAYERMESH_HTTP_PORT',
+  'LAYERMESH_MESH',
+  'LAYERMESH_MESH_TOKEN',
+  'LAYERMESH_PORT',
+  'LAYERMESH_PRECISION',
+  'LAYERMESH_PREPARED',
+  'LAYERMESH_REPLICA',
+  'LAYERMESH_SPLIT',
+]);
 
 /** What lets the gateway serve everyone who reaches it. */
 export const INSECURE = 'LAYERMESH_INSECURE=1';

@@ -154,11 +154,17 @@ function autoscaler({ appId, replicas }: StageSettings, options: RenderOptions):
           '/spec/triggers/0/metadata/scalerAddress': `gateway-scaler.${options.namespace}.svc:8001`,
           '/spec/triggers/0/metadata/stage': appId,
           '/spec/triggers/1/metadata/query': demandedReplicas(appId, options.namespace),
+          ...(stabilizationWindowSeconds !== undefined && {
+            [`${KEDA_BEHAVIOR}/scaleDown/stabilizationWindowSeconds`]: stabilizationWindowSeconds,
+          }),
         }),
         ...(options.toZero ? [operations('ScaledObject', { '/spec/idleReplicaCount': 0 }, 'add')] : []),
       ];
   }
 }
+
+/** Where KEDA's object says how the autoscaler that it makes behaves. */
+const KEDA_BEHAVIOR = '/spec/advanced/horizontalPodAutoscalerConfig/behavior';
 
 /** As the adapter's rule has it (k8s/adapter/rules.yaml). */
 function demandedReplicas(appId: string, namespace: string): string {

@@ -78,7 +78,12 @@ export class ManagedProcess {
   }
 
   kill(): void {
-    if (this.running) process.kill(-this.pid, 'SIGKILL');
+    if (!this.running) return;
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // It has ended, and nobody has been told yet: others are still to be killed.
+    }
   }
 }
 
@@ -167,7 +172,7 @@ export class KeptProcess {
       const how = await this.#process.ended;
       if (this.#stopping) return never;
       const lines = await this.#process.lastLines().catch(() => []);
-      this.#options.onEvent([`${this.name} ended with ${how}; its last lines:`, ...lines].join('\n  '));
+      this.#tell([`${this.name} ended with ${how}; its last lines:`, ...lines].join('\n  '));
       if (!this.#options.mayRestart()) {
         return new ServingError('process_failed', `${this.name} ended with ${how}`);
       }
@@ -183,11 +188,20 @@ export class KeptProcess {
     const stable = performance.now() - this.#startedAt >= stableMs;
     this.#pauseMs = stable ? firstMs : Math.min(Math.max(firstMs, this.#pauseMs * 2), mostMs);
     if (this.#pauseMs >= TELL_MS) {
-      this.#options.onEvent(`${this.name} is started again in ${(this.#pauseMs / 1000).toFixed(0)} s`);
+      this.#tell(`${this.name} is started again in ${(this.#pauseMs / 1000).toFixed(0)} s`);
     }
     this.#wake = new AbortController();
     await delay(this.#pauseMs, undefined, { signal: this.#wake.signal }).catch(() => undefined);
     return !this.#stopping;
+  }
+
+  /** Whoever is told writes it down, and fails where the disk is full: the process is kept all the same. */
+  #tell(message: string): void {
+    try {
+      this.#options.onEvent(message);
+    } catch (error) {
+      console.error(ServingError.from(error).toLine('warning'));
+    }
   }
 
   /** False when it cannot be started at present. */
@@ -196,10 +210,10 @@ export class KeptProcess {
     try {
       this.#process = new ManagedProcess(this.#spec);
     } catch (error) {
-      this.#options.onEvent(ServingError.from(error).message);
+      this.#tell(ServingError.from(error).message);
       return false;
     }
-    this.#options.onEvent(`${this.name} started again`);
+    this.#tell(`${this.name} started again`);
     return true;
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { within } from '../wait-until.js';
 import type { PlannedRequest, PromptSource, RequestRecord, Schedule, Target } from './types.js';
 
 /** Sends one request and tells what became of it; never rejects, except when the benchmark is stopped. */
@@ -19,20 +20,16 @@ export function createSend(
   return async (planned, onTokens) => {
     const { kind, outputTokens } = planned;
     const prompt = prompts(planned);
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const tokens: number[] = [];
+    const onMore = (count: number): void => {
+      const now = performance.now() - origin;
+      for (let index = 0; index < count; index++) tokens.push(now);
+      onTokens?.(tokens.length);
+    };
     const sent = performance.now() - origin;
     let error: string | null = null;
     try {
-      await target.complete(
-        { prompt, outputTokens },
-        (count) => {
-          const now = performance.now() - origin;
-          for (let index = 0; index < count; index++) tokens.push(now);
-          onTokens?.(tokens.length);
-        },
-        limit,
-      );
+      await within(timeoutMs, signal, (limit) => target.complete({ prompt, outputTokens }, onMore, limit));
       if (tokens.length !== outputTokens) error = `${tokens.length} tokens came, not ${outputTokens}`;
     } catch (reason) {
       signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { applyOverlay, TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
+import { applyOverlay, DISPOSABLE, TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
 
 interface Secret {
   readonly kind: string;
@@ -15,7 +15,7 @@ async function apply(there: readonly string[]): Promise<{ calls: string[]; made:
     if (input !== undefined) made.push(JSON.parse(input) as Secret);
     return Promise.resolve(args[0] === 'get' ? there.map((name) => `secret/${name}\n`).join('') : '');
   };
-  await applyOverlay({ run }, '/overlay');
+  await applyOverlay({ run, namespace: 'mine' }, '/overlay');
   return { calls, made };
 }
 
@@ -31,6 +31,12 @@ describe('an overlay is applied', () => {
     for (const token of tokens) expect(token).toMatch(/^[0-9a-f]{64}$/);
     expect(new Set(tokens).size).toBe(TOKEN_SECRETS.length);
     expect(tokens.filter((token) => calls.join().includes(token))).toEqual([]);
+  });
+
+  it('to a namespace that is marked before anything is in it, so that what fails leaves nothing that cannot be removed', async () => {
+    const { calls } = await apply([]);
+    expect(calls[1]).toBe(`label namespace mine ${DISPOSABLE}=true --overwrite`);
+    expect(calls.findIndex((call) => call.startsWith('create'))).toBeGreaterThan(1);
   });
 
   it('with the tokens that are there', async () => {

@@ -17,6 +17,18 @@ import { environmentOf, k8sFolder, render, renderFurther } from '../../support/r
 const stagesOf = (objects: Awaited<ReturnType<typeof render>>) =>
   ofKind<Deployment>(objects, 'Deployment').filter(({ metadata }) => metadata.name.startsWith('stage-'));
 
+interface ScaleDown {
+  readonly scaleDown: { readonly stabilizationWindowSeconds: number };
+}
+
+/** An autoscaler, or KEDA's object that makes one. */
+interface Scaled extends Manifest {
+  readonly spec: {
+    readonly behavior?: ScaleDown;
+    readonly advanced?: { readonly horizontalPodAutoscalerConfig: { readonly behavior: ScaleDown } };
+  };
+}
+
 describe('npm run k8s:render', () => {
   it.each(['local', 'production'])(
     'wrote the stages of overlays/%s, as its first line says',
@@ -83,6 +95,8 @@ describe('npm run k8s:render', () => {
             {
               type: 'prometheus',
               metadata: {
+                // Of the Prometheus that k8s/README.md installs.
+                serverAddress: 'http://prometheus-server.monitoring.svc',
                 query: expect.stringContaining(`{namespace="mine",stage="stage-${index}"}`) as string,
               },
             },
@@ -102,6 +116,18 @@ describe('npm run k8s:render', () => {
     expect(services).toContain('gateway-scaler');
     const kept = ofKind<Manifest & { spec: object }>(await render('--autoscaler', 'keda'), 'ScaledObject');
     expect(kept.every(({ spec }) => !('idleReplicaCount' in spec))).toBe(true);
+  });
+
+  it('takes replicas away after as long as it is told, whoever scales', async () => {
+    const windows = async (autoscaler: string, kind: string): Promise<(number | undefined)[]> => {
+      const objects = await render('--autoscaler', autoscaler, '--scale-down-after', '45');
+      return ofKind<Scaled>(objects, kind).map(({ spec: { behavior, advanced } }) => {
+        const own = behavior ?? advanced?.horizontalPodAutoscalerConfig.behavior;
+        return own?.scaleDown.stabilizationWindowSeconds;
+      });
+    };
+    expect(await windows('hpa', 'HorizontalPodAutoscaler')).toEqual([45, 45, 45]);
+    expect(await windows('keda', 'ScaledObject')).toEqual([45, 45, 45]);
   });
 
   it('has keys in a new overlay, unless it is to be open', async () => {
@@ -201,6 +227,17 @@ describe('npm run k8s:render', () => {
     });
   });
 
+  it('refuses every variable that a container says itself, for it would be told in vain', async () => {
+    const objects = await render('--env', 'LAYERMESH_INSECURE=1');
+    const names = ofKind<Deployment>(objects, 'Deployment')
+      .filter(({ metadata }) => metadata.name !== 'redis')
+      .flatMap(({ spec }) => spec.template.spec.containers[0]!.env!.map(({ name }) => name));
+    expect(names).toContain('LAYERMESH_DRAIN_SECONDS');
+    for (const name of new Set(names)) {
+      await expect(render('--env', `${name}=1`)).rejects.toThrow(`--env ${name}: the manifests say`);
+    }
+  });
+
   it.each([
     [['--split', '20,10'], 'boundary 2'],
     [['--replicas', 'stage-3=2'], 'there is no stage-3'],
@@ -208,6 +245,7 @@ describe('npm run k8s:render', () => {
     [['--replicas', 'stage-1=9'], 'more replicas than --max-replicas'],
     [['--cpu', 'lots'], 'must be of the form'],
     [['--namespace', 'No'], 'small letters'],
+    [['--env', 'LAYERMESH_SPLIT=8,20'], 'the manifests say'],
   ])('refuses %j', async (args, problem) => {
     await expect(render(...args)).rejects.toThrow(problem);
   });

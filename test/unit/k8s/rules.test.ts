@@ -33,6 +33,20 @@ interface WithSelector extends Manifest {
   };
 }
 
+interface Budget extends Manifest {
+  readonly spec: { readonly maxUnavailable: number; readonly unhealthyPodEvictionPolicy?: string };
+}
+
+interface PolicyRule {
+  readonly from?: readonly object[];
+  readonly to?: readonly object[];
+  readonly ports?: readonly { readonly port: number | string; readonly protocol?: string }[];
+}
+
+interface NetworkPolicy extends Manifest {
+  readonly spec: { readonly ingress?: readonly PolicyRule[]; readonly egress?: readonly PolicyRule[] };
+}
+
 const seconds = (text: string): number => Number(/^(\d+)s?$/.exec(text)![1]);
 
 describe.each(overlays)('%s', (_name, build) => {
@@ -182,6 +196,14 @@ describe.each(overlays)('%s', (_name, build) => {
     }
   });
 
+  it('lets a node be drained of one pod after the other, and of those that are not ready at once', () => {
+    const budgets = ofKind<Budget>(objects, 'PodDisruptionBudget');
+    expect(budgets).toHaveLength(services.length);
+    for (const { spec } of budgets) {
+      expect(spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
+    }
+  });
+
   it('wants tokens between each service and its sidecar, and says none', () => {
     for (const service of services) {
       const { env = [] } = service.spec.template.spec.containers[0]!;
@@ -263,6 +285,15 @@ describe.each(overlays)('%s', (_name, build) => {
       expect(spec.behavior.scaleUp.stabilizationWindowSeconds).toBe(0);
     }
   });
+});
+
+it('network policies let through DNS wherever it answers, and what the doctor asks of sidecars from wherever', async () => {
+  const policies = ofKind<NetworkPolicy>(await overlay('production'), 'NetworkPolicy');
+  const { ingress = [], egress = [] } = policies.find(({ metadata }) => metadata.name === 'mesh')!.spec;
+  const portsOf = (rules: readonly PolicyRule[]): string[] =>
+    rules.flatMap(({ ports = [] }) => ports.map(({ port, protocol = 'TCP' }) => `${protocol} ${port}`));
+  expect(portsOf(egress.filter(({ to }) => to === undefined)).sort()).toEqual(['TCP 53', 'UDP 53']);
+  expect(portsOf(ingress.filter(({ from }) => from === undefined))).toEqual(['TCP 3501']);
 });
 
 it('the adapter makes its metrics of series that a stage has', async () => {

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeptProcess, type ProcessSpec } from '../../../scripts/lib/local/processes.js';
@@ -41,6 +42,20 @@ describe('a kept process', () => {
       message: 'broken ended with exit code 3',
     });
     expect(events).toEqual(['broken ended with exit code 3; its last lines:\n  no such model']);
+  });
+
+  it('is started again also where whoever is told of it fails', async () => {
+    const told = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    const onEvent = (): void => {
+      throw new Error('no space left on device');
+    };
+    const kept = new KeptProcess(nodeProcess('untold', FOREVER), { mayRestart: () => true, onEvent });
+    const first = kept.pid;
+    process.kill(first, 'SIGKILL');
+    await eventually('a second process', () => kept.pid !== first);
+    await kept.stop(5_000);
+    expect(told).toHaveBeenCalledWith(expect.stringContaining('no space left on device'));
+    told.mockRestore();
   });
 
   it('is started again however often it dies far apart, at once', async () => {

@@ -112,7 +112,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .addOption(count('--output-tokens <n>', 'where the workload does not say', 128))
     .addOption(count('--long-prompt-tokens <n>', 'of --workload long-prompt', 2_000))
     .addOption(count('--shared-tokens <n>', 'of --workload shared-prefix', 1_000))
-    .addOption(count('--requests <n>', 'of each client in a closed loop; at least 4 in all', 2))
+    .addOption(count('--requests <n>', 'of each client in a closed loop; at least 12 in all', 2))
     .addOption(count('--rounds <n>', 'times that every arm is started and measured', 3))
     .addOption(seedOption('of prompts and arrivals'))
     .option('--smoke', 'one round of one small load, to see that all of it works', false)

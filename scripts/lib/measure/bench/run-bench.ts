@@ -1,4 +1,4 @@
-import { createSend, promptSeed, runSchedule } from '../drivers.js';
+import { createSend, promptSeed, REQUEST_TIMEOUT_MS, runSchedule } from '../drivers.js';
 import { watch } from '../figures/usage.js';
 import type { Arm, Load, Served, Trial } from '../types.js';
 
@@ -7,6 +7,8 @@ export interface BenchPlan {
   readonly loads: readonly Load[];
   readonly rounds: number;
   readonly seed: number;
+  /** So many times as long as usual everything takes, and may take; 1 where it does not say. */
+  readonly stretch?: number;
 }
 
 export interface BenchEvents {
@@ -20,11 +22,12 @@ export interface BenchEvents {
  * Returns the version of each arm.
  */
 export async function runBench(
-  { arms, loads, rounds, seed }: BenchPlan,
+  { arms, loads, rounds, seed, stretch = 1 }: BenchPlan,
   events: BenchEvents,
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const versions = new Map<string, string>();
+  const timeoutMs = REQUEST_TIMEOUT_MS * stretch;
   for (let round = 1; round <= rounds; round++) {
     for (const arm of rotated(arms, round - 1)) {
       for (const group of groupsOf(arm, loads)) {
@@ -35,7 +38,8 @@ export async function runBench(
           for (const load of group) {
             const { name } = load;
             // The same prompts for every arm of a round, and others in every round and under every load.
-            const seen = await measure(served, load, round, promptSeed(seed, round, name), signal);
+            const own = { round, seed: promptSeed(seed, round, name), timeoutMs };
+            const seen = await measure(served, load, own, signal);
             events.onTrial({ arm: arm.name, load: name, round, ...seen });
           }
         } finally {
@@ -50,14 +54,13 @@ export async function runBench(
 async function measure(
   served: Served,
   load: Load,
-  round: number,
-  seed: number,
+  { round, seed, timeoutMs }: { readonly round: number; readonly seed: number; readonly timeoutMs: number },
   signal: AbortSignal,
 ): Promise<Pick<Trial, 'records' | 'usage'>> {
   const prompts = await load.prompts(seed, signal);
-  await runSchedule(load.warmUp, createSend(served.target, prompts, signal), signal);
+  await runSchedule(load.warmUp, createSend(served.target, prompts, signal, timeoutMs), signal);
   const usage = await watch(served);
-  const send = createSend(served.target, prompts, signal);
+  const send = createSend(served.target, prompts, signal, timeoutMs);
   const records = await runSchedule(load.schedule(round), send, signal);
   return { records, usage: await usage() };
 }

@@ -84,15 +84,23 @@ interface Seen {
   readonly pods: readonly { readonly name: string; readonly counters: StageCounters | null }[];
 }
 
-/** What each pod counted from the first of some observations to the last that has it; one that came later, since its birth. */
+/**
+ * What each pod counted from its first reading in some observations to its last; one that was not there at the first observation, or
+ * whose process began anew, since it began.
+ */
 export function countersOver(observations: readonly Seen[]): { name: string; counters: StageCounters }[] {
-  const before = new Map(observations[0]?.pods.map(({ name, counters }) => [name, counters]));
+  const atStart = new Set(observations[0]?.pods.map(({ name }) => name));
   const last = new Map<string, StageCounters>();
+  const counted = new Map<string, StageCounters>();
   for (const { name, counters } of observations.flatMap(({ pods }) => pods)) {
-    if (counters !== null) last.set(name, counters);
+    if (counters === null) continue;
+    const earlier = last.get(name) ?? (atStart.has(name) ? counters : null);
+    // What counts only up and has fallen is another process's.
+    const isSame = earlier !== null && counters.busySeconds >= earlier.busySeconds;
+    const more = isSame ? difference(counters, earlier) : counters;
+    const known = counted.get(name);
+    counted.set(name, known === undefined ? more : total(known, more));
+    last.set(name, counters);
   }
-  return [...last].map(([name, counters]) => {
-    const earlier = before.get(name);
-    return { name, counters: earlier ? difference(counters, earlier) : counters };
-  });
+  return [...counted].map(([name, counters]) => ({ name, counters }));
 }

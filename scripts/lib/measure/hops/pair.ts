@@ -70,8 +70,11 @@ export class Pair {
     await this.#sender.ask('open', { route: 'direct', grpc: 0, http: 0, app });
     if (daprd === null) return;
     const { stages } = await readRunFile();
-    await this.#startSidecar(daprd, stages[1]!, app);
-    const { grpc, http } = await this.#startSidecar(daprd, stages[0]!, null);
+    // Both have the same files, which no sidecar may read while they are written.
+    const caller = await this.#folder.localize(stages[0]!);
+    const callee = await this.#folder.localize(stages[1]!);
+    await this.#startSidecar(daprd, callee, app);
+    const { grpc, http } = await this.#startSidecar(daprd, caller, null);
     await this.#sender.ask('open', { route: 'dapr', grpc, http, app });
   }
 
@@ -79,12 +82,11 @@ export class Pair {
   async #startSidecar(daprd: string, entry: AppEntry, app: number | null): Promise<SidecarPorts> {
     const [http, grpc, internalGrpc, metrics] = (await freePorts(4)) as [number, number, number, number];
     const ports = { http, grpc, internalGrpc, metrics, app };
-    const local = await this.#folder.localize(entry);
     const name = `${entry.appId}.daprd`;
     this.#sidecars.push(
       new ManagedProcess({
         name,
-        command: [daprd, ...sidecarArguments(local, ports)],
+        command: [daprd, ...sidecarArguments(entry, ports)],
         directory: this.#folder.path,
         env: process.env,
         logPath: this.#folder.log(name),

@@ -2,9 +2,10 @@ import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { freePort } from '../../local/ports.js';
 import { ManagedProcess } from '../../local/processes.js';
 import { repositoryRoot } from '../../repository.js';
-import { waitUntil } from '../../wait-until.js';
+import { waitUntil, within } from '../../wait-until.js';
 
 const START_MS = 15_000;
+const ANSWER_MS = 2_000;
 /** Of a proxy that has started: then it is the cluster that does not answer. */
 const MOST_REFUSALS = 5;
 const STOP_GRACE_MS = 2_000;
@@ -51,8 +52,8 @@ export class ClusterApi {
   async #untilAnswered(signal: AbortSignal): Promise<void> {
     let refusals = 0;
     const look = async (): Promise<'answered' | 'refused' | null> => {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
-      const response = await fetch(`${this.url}/version`, { signal: limit }).catch(() => null);
+      const ask = (limit: AbortSignal): Promise<Response> => fetch(`${this.url}/version`, { signal: limit });
+      const response = await within(ANSWER_MS, signal, ask).catch(() => null);
       if (response?.ok === true) return 'answered';
       if (response !== null) refusals++;
       return !this.#proxy.running || refusals === MOST_REFUSALS ? 'refused' : null;

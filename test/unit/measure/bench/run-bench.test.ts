@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { benchCommand, type BenchOptions } from '../../../../scripts/lib/measure/bench/options.js';
 import { loadsOf } from '../../../../scripts/lib/measure/bench/loads.js';
 import { ownNames } from '../../../../scripts/lib/measure/bench/arms.js';
@@ -60,6 +61,24 @@ const run = async (arms: Arm[], rounds: number, ...args: string[]) => {
 };
 
 describe('a run', () => {
+  it('gives a request so many times as long as everything takes', async () => {
+    const silent: Served = {
+      target: { complete: (_completion, _onTokens, signal) => delay(60_000, undefined, { signal }) },
+      version: '1',
+      processes: [],
+      stages: [],
+      stop: () => Promise.resolve(),
+    };
+    const arms = [fakeArm('silent', [], { start: () => Promise.resolve(silent) })];
+    const trials: Trial[] = [];
+    const events = { onStart: () => undefined, onTrial: (trial: Trial) => trials.push(trial) };
+    const loads = await smallLoads('--concurrency', '4');
+    await runBench({ arms, loads, rounds: 1, seed: 1, stretch: 1 / 20_000 }, events, never);
+    const errors = trials.flatMap(({ records }) => records.map(({ error }) => error));
+    expect(errors.length).toBeGreaterThan(0);
+    expect(new Set(errors)).toEqual(new Set(['not within 0.03 s']));
+  });
+
   it('lets arms take turns, one at a time', async () => {
     const diary: string[] = [];
     const { trials, versions } = await run(

@@ -128,6 +128,14 @@ describe('a completion over HTTP', () => {
     expect(record).toMatchObject({ tokens: [], error: expect.stringContaining('ECONNREFUSED') as string });
   });
 
+  it('that falls silent is recorded with what had come by then', async () => {
+    server = await scriptedSse((response) => void response.write(tokens(1)));
+    const target = new HttpTarget(server.url, openAiDialect('m'));
+    const record = await createSend(target, () => [1], never, 500)(planned);
+    expect(record.tokens).toHaveLength(1);
+    expect(record.error).toBe('not within 0.5 s');
+  });
+
   it('ends with the benchmark', async () => {
     const stop = new AbortController();
     server = await scriptedSse(() => stop.abort());

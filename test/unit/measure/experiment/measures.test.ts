@@ -11,6 +11,7 @@ import {
   percentileOverTime,
   throughputOverTime,
 } from '../../../../scripts/lib/measure/figures/over-time.js';
+import { countersOver } from '../../../../scripts/lib/measure/figures/stage-counters.js';
 import { recordOf } from '../bench/records.js';
 import { lifeOf, podOf, seenAt } from './seen.js';
 
@@ -129,6 +130,44 @@ describe('over time', () => {
   it('latencies count when the request was sent', () => {
     const first = ({ sent, tokens }: (typeof records)[number]) => (tokens[0] ?? null) && tokens[0]! - sent;
     expect(percentileOverTime(records, first, 95, 5)).toEqual([{ at: 2.5, value: 6_100 }]);
+  });
+});
+
+describe('what stages counted in a trial', () => {
+  const seen = (at: number, ...pods: readonly (readonly [name: string, busySeconds: number | null])[]) =>
+    seenAt(at, {
+      pods: pods.map(([name, busySeconds]) =>
+        podOf({
+          name,
+          counters: busySeconds === null ? null : { busySeconds, timedSteps: 10 * busySeconds },
+        }),
+      ),
+    });
+  const counted = (...observations: ReturnType<typeof seen>[]) =>
+    countersOver(observations).map(({ name, counters }) => [name, counters.busySeconds, counters.timedSteps]);
+
+  it('is that of pods that were there from their first reading, and of new ones from their birth', () => {
+    const observations = [
+      seen(0, ['old', 100], ['unread', null]),
+      seen(1, ['old', 101], ['unread', 50], ['new', 2]),
+      seen(2, ['old', 104], ['unread', 53], ['new', 3]),
+    ];
+    expect(counted(...observations)).toEqual([
+      ['old', 4, 40],
+      ['unread', 3, 30],
+      ['new', 3, 30],
+    ]);
+  });
+
+  it('goes on where a process of the same name began anew', () => {
+    const observations = [
+      seen(0, ['killed', 100]),
+      seen(1, ['killed', 104]),
+      seen(2, ['killed', null]),
+      seen(3, ['killed', 1]),
+      seen(4, ['killed', 3]),
+    ];
+    expect(counted(...observations)).toEqual([['killed', 4 + 3, 70]]);
   });
 });
 

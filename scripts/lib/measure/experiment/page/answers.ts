@@ -70,8 +70,9 @@ function meshHop(cells: readonly MapCell[]): MapCell[] {
 const waysText = ({ stages }: MapCell, count: number): string =>
   `${plural(count / stages, 'chain')} of ${stages} stages`;
 
+/** What it takes with hardly any load stands apart from what it carries: at the knee a token takes as long as the limits let it. */
 const served = ({ kneePerDevice, tpotMs }: MapCell, count: number): string =>
-  `${figure(kneePerDevice * count)} requests/s, TPOT ${figure(tpotMs)} ms`;
+  `${figure(kneePerDevice * count)} requests/s (TPOT ${figure(tpotMs)} ms at a twentieth of that)`;
 
 const hopText = ([first]: readonly MapCell[]): string =>
   first === undefined

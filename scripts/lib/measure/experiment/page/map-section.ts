@@ -128,7 +128,7 @@ function mapTable(
     'breaks even at',
     'lists say',
   ];
-  return `${shape}; bold: also run; TPOT and price at the shortest hop:\n\n${table(head, rows)}`;
+  return `${shape}; bold: also run; TPOT (at a twentieth of the knee) and price at the shortest hop:\n\n${table(head, rows)}`;
 }
 
 function paysText(line: MapLine): string {

@@ -34,7 +34,7 @@ export interface MapCell {
   readonly kneePerDevice: number;
   /** Output tokens at the knee. */
   readonly tokensPerDeviceSecond: number;
-  /** Medians at half the knee; null where it does not fit. */
+  /** Medians at a twentieth of the knee; null where it does not fit. */
   readonly ttftMs: number | null;
   readonly tpotMs: number | null;
   /** `kneePerDevice` over that of the whole model on the same device; null where that does not fit. */

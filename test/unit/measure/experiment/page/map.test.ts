@@ -99,6 +99,8 @@ describe('an answer', () => {
     expect(answer).toMatch(/^\*\*split in 2\*\*, × 1\.20\./);
     expect(answer).toContain('4 whole replicas: 4.00 requests/s');
     expect(answer).toContain('2 chains of 2 stages: 4.80 requests/s');
+    // Nobody takes it for what a token takes at that rate.
+    expect(answer).toMatch(/ \(TPOT [\d.]+ ms at a twentieth of that\)/);
   });
 
   it('of one device is whole, and says what more devices would do', () => {
