@@ -115,6 +115,11 @@ describe('a first look at schemas', () => {
       ['{}', '{"n":{"n":{}}}'],
       ['{"n":1}', '[]'],
     ],
+    [
+      { properties: { a: true }, unevaluatedProperties: false, enum: [{ a: 1 }, { a: 1, b: 2 }, {}] },
+      ['{"a":1}', '{}'],
+      ['{"a":1,"b":2}', '{"a": 1, "b": 2}'],
+    ],
     [{ type: 'integer', multipleOf: 7, maximum: 30 }, ['0', '7', '28', '-14'], ['35', '8']],
     [true, ['1', '"x"', '{"a":[null,true]}', '[]', '1.5e10'], ['', 'x', '[1,]']],
   ])('%j', (schema, right, wrong) => {
