@@ -76,6 +76,23 @@ describe('a matcher', () => {
     expect(compileConstraint(source, few).matcher().accept(200)).toBe(false);
   });
 
+  it('says the same again where it has forgotten what it found, and does not grow without end', () => {
+    const names = Array.from({ length: 300 }, (_, index) => `t${index}`);
+    const rules = names.map((name) => `${name} ::= [^<]*`);
+    const grammar = [`root ::= ${names.join(' "<" ')}`, ...rules].join('\n');
+    const constraint = compiled({ kind: 'grammar', grammar });
+    const masksOf = (): number[][] => {
+      const matcher = constraint.matcher();
+      return names.map(() => {
+        const mask = [...matcher.mask()];
+        matcher.accept('<'.charCodeAt(0));
+        return mask;
+      });
+    };
+    expect(masksOf()).toEqual(masksOf());
+    expect(constraint.bytes).toBeLessThan(4 << 20);
+  });
+
   it('says so where the vocabulary has no token that goes on', async () => {
     const letters = createTokenTrie(
       { vocabularySize: 1, bytesOf: () => Uint8Array.of(97), isSpecial: () => false },
