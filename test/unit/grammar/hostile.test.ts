@@ -97,6 +97,8 @@ const schemas: Readonly<Record<string, unknown>> = {
 
 const forms: Readonly<Record<string, Form>> = {
   'nested groups': regex(`${'('.repeat(5_000)}a${')'.repeat(5_000)}`),
+  'classes that do not end': regex('['.repeat(60_000)),
+  'classes that do not end, with half an escape': regex(`${'['.repeat(60_000)}\\`),
   'nested repetitions': regex('((((a{1,60000}){1,60000}){1,60000}){1,60000}){1,60000}'),
   'repetitions of what may be empty': regex('(((a?){1,50000}b?){1,50000}c?){1,50000}'),
   'repetitions of what may be empty, deep within one another': regex(
