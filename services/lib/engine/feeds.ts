@@ -1,13 +1,12 @@
 import ort from 'onnxruntime-node';
 import { type Activations, newActivations } from '../model/activations.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../model/split.js';
+import { ownsEmbedding, ownsHead } from '../model/split.js';
 import type { StepItem } from '../model/step.js';
 import type { ModelConfig } from '../model/types.js';
-import { pastName } from './graph/inputs.js';
 import { rotaryAngles } from './graph/rotary.js';
 import { SHORT_ROWS } from './kv/arrange.js';
 import type { KvBatch } from './kv/kv-cache.js';
-import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
+import type { KvLayout } from './kv/kv-layout.js';
 import type { RowKind, StepInput, StepOutput } from './types.js';
 
 type Feeds = Record<string, ort.Tensor>;
@@ -51,28 +50,6 @@ export function sharedFeeds(run: RunShape, config: ModelConfig, frequencies: Flo
     past_and_new: int64([past, count], [2]),
   };
 }
-
-/** The cache of each layer: views of the arena, or, where fewer rows are wanted than a slot has, copies. */
-export function cacheFeeds(batch: KvBatch, past: number, range: LayerRange, layout: KvLayout): Feeds {
-  const { arena, firstSlot, members } = batch;
-  const feeds: Feeds = {};
-  for (let plane = 0; plane < layout.shape.planes; plane++) {
-    const rows =
-      past === arena.bucket
-        ? arena.view(plane, firstSlot, members.length)
-        : arena.read(plane, firstSlot, past);
-    for (const [index, { name, shape }] of arraysOf(layout, plane).entries()) {
-      const layer = range.start + Math.floor(plane / 2);
-      feeds[pastName(layer, name)] = tensor(rows[index]!, shape(members.length, past));
-    }
-  }
-  return feeds;
-}
-
-const tensor = (values: CacheValues, shape: readonly number[]): ort.Tensor =>
-  values instanceof Float32Array
-    ? new ort.Tensor('float32', values, shape)
-    : new ort.Tensor('int8', values, shape);
 
 /** Query row r, which is token r mod S of its chunk, sees the cached tokens and the chunk's up to its own. */
 function mask({ lengths, past, count }: RunShape, rows: number): ort.Tensor {

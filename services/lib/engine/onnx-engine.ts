@@ -2,8 +2,9 @@ import ort from 'onnxruntime-node';
 import type { ActivationType } from '../model/activations.js';
 import { checkWeightRule, weightRule } from '../model/quantize/weight-rule.js';
 import { openShards, readModelFile } from '../model/shards/open-shards.js';
+import { CacheFeeds } from './cache-feeds.js';
 import { checkStep } from './check-step.js';
-import { cacheFeeds, runShape, sharedFeeds, StepRows } from './feeds.js';
+import { runShape, sharedFeeds, StepRows } from './feeds.js';
 import { inverseFrequencies } from './graph/rotary.js';
 import { filesOf, NEW_ROWS, stageGraph } from './graph/stage-graph.js';
 import { type KvBatch, KvCache } from './kv/kv-cache.js';
@@ -74,6 +75,7 @@ class OnnxEngine implements Engine {
   readonly #sessions: Sessions;
   readonly #rows: RowKind;
   readonly #cache: KvCache;
+  readonly #cacheFeeds: CacheFeeds;
   readonly #frequencies: Float64Array;
   /** Of the last step, while they are not in the cache yet. */
   #unwritten: readonly Finished[] = [];
@@ -83,6 +85,7 @@ class OnnxEngine implements Engine {
     this.#rows = rows;
     this.#frequencies = inverseFrequencies(rows.config);
     this.#cache = cache;
+    this.#cacheFeeds = new CacheFeeds(rows.range, cache.layout);
   }
 
   get kv(): KvUsage {
@@ -99,6 +102,7 @@ class OnnxEngine implements Engine {
   close(sequence: string, prefix?: readonly string[]): void {
     this.#write();
     this.#cache.close(sequence, prefix);
+    this.#cacheFeeds.release();
   }
 
   async dispose(): Promise<void> {
@@ -126,7 +130,7 @@ class OnnxEngine implements Engine {
       const feeds = {
         ...rows.feeds(batch),
         ...sharedFeeds(run, config, this.#frequencies),
-        ...cacheFeeds(batch, run.past, range, layout),
+        ...this.#cacheFeeds.of(batch, run.past),
       };
       const outputs = await session.run(feeds, [...rows.fetches, ...newRows]);
       rows.keep(batch, outputs);

@@ -31,8 +31,10 @@ export interface CompiledConstraint {
   readonly bytes: number;
 }
 
-/** Masks remembered for one grammar, of whole configurations and of the inside of rules. */
+/** Masks remembered for one grammar, of whole configurations and of the inside of rules: as many bytes as so many take. */
 const MASKS = 512;
+/** Of a mask in memory beside its bits, bytes. */
+const MASK_OVERHEAD = 100;
 
 /**
  * `source` is what `writeGrammar` made. Throws `invalid_grammar` for whatever else and for what is beyond the limits.
@@ -97,7 +99,8 @@ class ConfigurationMatcher implements Matcher {
 /** The inside of a rule: the tokens that end in it, and the nodes of the trie at which the rule may be over. */
 interface Inside {
   readonly mask: Uint32Array;
-  readonly exits: readonly number[];
+  /** Of a rule that may be over anywhere, such as `[^<]*`, half the trie. */
+  readonly exits: Int32Array;
 }
 
 /** What configurations let through. */
@@ -105,14 +108,17 @@ class Masks {
   readonly #automaton: Automaton;
   readonly #trie: TokenTrie;
   readonly #classOf: Uint16Array;
-  readonly #masks = new Recent<Configuration, Uint32Array>(MASKS);
-  readonly #insides = new Recent<Configuration, Inside>(MASKS);
+  readonly #masks: Recent<Configuration, Uint32Array>;
+  readonly #insides: Recent<Configuration, Inside>;
   /** Nodes of the trie, for the mask that is being made. */
   #visited = 0;
 
   constructor(automaton: Automaton, trie: TokenTrie) {
     this.#automaton = automaton;
     this.#trie = trie;
+    const most = MASKS * (this.#empty().byteLength + MASK_OVERHEAD);
+    this.#masks = new Recent(most, (mask) => mask.byteLength + MASK_OVERHEAD);
+    this.#insides = new Recent(most, ({ mask, exits }) => mask.byteLength + exits.byteLength + MASK_OVERHEAD);
     this.#classOf = new Uint16Array(256);
     for (let byte = 0, at = 0; byte < 256; byte++) {
       if (automaton.classes[at + 1] === byte) at += 1;
@@ -125,7 +131,7 @@ class Masks {
   }
 
   get bytes(): number {
-    return this.#automaton.bytes + (this.#masks.size + this.#insides.size) * (this.#trie.rows / 8 + 100);
+    return this.#automaton.bytes + this.#masks.bytes + this.#insides.bytes;
   }
 
   after(configuration: Configuration, bytes: Uint8Array): Configuration | null {
@@ -161,7 +167,7 @@ class Masks {
     const mask = this.#empty();
     const exits: number[] = [];
     this.#walk(0, configuration, mask, exits);
-    return { mask, exits };
+    return { mask, exits: Int32Array.from(exits) };
   }
 
   /** Sets the bits of the tokens below a node that can be read from a configuration on; notes where it may be over. */
@@ -199,25 +205,33 @@ class Masks {
   }
 }
 
-/** What was asked for last, up to a number of entries. */
+/** What was asked for last, up to a number of bytes, or one thing alone. */
 class Recent<Key, Value> {
   readonly #most: number;
+  readonly #sizeOf: (value: Value) => number;
   readonly #values = new Map<Key, Value>();
+  #bytes = 0;
 
-  constructor(most: number) {
+  constructor(most: number, sizeOf: (value: Value) => number) {
     this.#most = most;
+    this.#sizeOf = sizeOf;
   }
 
-  get size(): number {
-    return this.#values.size;
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get(key: Key, find: () => Value): Value {
     const known = this.#values.get(key);
     const value = known ?? find();
+    if (known === undefined) this.#bytes += this.#sizeOf(value);
     this.#values.delete(key);
     this.#values.set(key, value);
-    if (this.#values.size > this.#most) this.#values.delete(this.#values.keys().next().value!);
+    for (const [oldest, each] of this.#values) {
+      if (this.#bytes <= this.#most || oldest === key) break;
+      this.#values.delete(oldest);
+      this.#bytes -= this.#sizeOf(each);
+    }
     return value;
   }
 }

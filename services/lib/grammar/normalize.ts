@@ -11,7 +11,7 @@ import {
   type Grammar,
   type Node,
 } from './ir.js';
-import { invalidGrammar } from './limits.js';
+import { invalidGrammar, limits } from './limits.js';
 
 /**
  * The same language without what can never come to an end, so that whoever follows the grammar always can; without rules
@@ -124,9 +124,13 @@ function requireProgress(grammar: Grammar, empty: Holds): void {
   }
 }
 
+/** What is made of a part is kept: it is asked for with and without the empty text, which would double at every depth. */
 function withCountedTurns(grammar: Grammar, empty: Holds): Grammar {
   const rules = new Map<string, Node>();
-  const counted = (node: Node): Node => {
+  /** Rules whose texts but the empty one are named and not made yet: refs go as far as they like. */
+  const waiting: string[] = [];
+  let made = 0;
+  const counted: (node: Node) => Node = remembered((node: Node): Node => {
     if ('seq' in node) return seq(...node.seq.map(counted));
     if ('alt' in node) return alt(...node.alt.map(counted));
     if ('quoted' in node) return { quoted: counted(node.quoted) };
@@ -134,9 +138,9 @@ function withCountedTurns(grammar: Grammar, empty: Holds): Grammar {
     const loose = empty(node.repeat);
     if (node.max === null && node.min <= 1) return repeat(counted(node.repeat), loose ? 0 : node.min, null);
     return loose ? repeat(solid(node.repeat), 0, node.max) : repeat(counted(node.repeat), node.min, node.max);
-  };
+  });
   /** The node without the empty text. */
-  const solid = (node: Node): Node => {
+  const solid: (node: Node) => Node = remembered((node: Node): Node => {
     if (!empty(node)) return counted(node);
     if ('alt' in node) return alt(...node.alt.map(solid));
     if ('quoted' in node) return { quoted: solid(node.quoted) };
@@ -149,14 +153,32 @@ function withCountedTurns(grammar: Grammar, empty: Holds): Grammar {
       const name = `${node.ref}~`;
       if (!rules.has(name)) {
         rules.set(name, NEVER);
-        rules.set(name, solid(grammar.rules.get(node.ref)!));
+        waiting.push(node.ref);
       }
       return ref(name);
     }
     if (!('seq' in node)) return NEVER;
     const parts = node.seq.map(counted);
+    // Before they are made: of a sequence as long as a grammar may be there would be gigabytes of them.
+    made += (parts.length * (parts.length + 1)) / 2;
+    if (made > MOST_MADE) throw invalidGrammar('the grammar becomes too large: shorten it');
     return alt(...node.seq.map((part, index) => seq(solid(part), ...parts.slice(index + 1))));
-  };
+  });
   for (const [name, node] of grammar.rules) rules.set(name, counted(node));
-  return { root: counted(grammar.root), rules };
+  const root = counted(grammar.root);
+  for (let rule = waiting.pop(); rule !== undefined; rule = waiting.pop())
+    rules.set(`${rule}~`, solid(grammar.rules.get(rule)!));
+  return { root, rules };
+}
+
+/** Parts of sequences; a few fewer may remain, of which the limit of a grammar's parts is the bound. */
+const MOST_MADE = 4 * limits.nodes;
+
+function remembered(make: (node: Node) => Node): (node: Node) => Node {
+  const known = new Map<Node, Node>();
+  return (node) => {
+    const found = known.get(node) ?? make(node);
+    known.set(node, found);
+    return found;
+  };
 }

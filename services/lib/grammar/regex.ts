@@ -32,7 +32,9 @@ function parse(pattern: string): AST.Pattern {
   } catch (error) {
     const loose = /[\u{10000}-\u{10ffff}]|\\[pPu]/u.test(pattern) ? null : quietly(() => attempt(false));
     if (loose !== null) return loose;
-    throw invalidGrammar(`the regex ${shown(pattern)} is none: ${(error as Error).message}`);
+    // The parser's message has all of the pattern in it, and ends with what is wrong.
+    const problem = (error as Error).message.split(': ').at(-1)!;
+    throw invalidGrammar(`the regex ${shown(pattern)} is none: ${problem}`);
   }
 }
 
@@ -44,10 +46,10 @@ function quietly<Value>(attempt: () => Value): Value | null {
   }
 }
 
-/** The parser calls itself for every group. */
+/** The parser calls itself for every group. A class that does not end goes to the end here: else each of many would be looked through. */
 function requireShallow(pattern: string): void {
   let depth = 0;
-  for (const [part] of pattern.matchAll(/\\.|\[(?:\\.|[^\]\\])*\]|[()]/gs)) {
+  for (const [part] of pattern.matchAll(/\\.|\[(?:\\.?|[^\]\\])*(?:\]|$)|[()]/gs)) {
     if (part === '(') depth += 1;
     else if (part === ')') depth -= 1;
     if (depth > limits.depth)

@@ -97,8 +97,17 @@ const schemas: Readonly<Record<string, unknown>> = {
 
 const forms: Readonly<Record<string, Form>> = {
   'nested groups': regex(`${'('.repeat(5_000)}a${')'.repeat(5_000)}`),
+  'classes that do not end': regex('['.repeat(60_000)),
+  'classes that do not end, with half an escape': regex(`${'['.repeat(60_000)}\\`),
   'nested repetitions': regex('((((a{1,60000}){1,60000}){1,60000}){1,60000}){1,60000}'),
   'repetitions of what may be empty': regex('(((a?){1,50000}b?){1,50000}c?){1,50000}'),
+  'repetitions of what may be empty, deep within one another': regex(
+    many(30, () => 0).reduce<string>((inner) => `(${inner}b?){0,2}`, 'a?'),
+  ),
+  'a long sequence of what may be empty': regex(`(${'a?'.repeat(15_000)}){0,2}`),
+  'a chain of rules that may be empty': grammar(
+    ['root ::= r0{0,2}', ...many(3_000, (n) => `r${n} ::= r${n + 1}?`), 'r3000 ::= "a"'].join('\n'),
+  ),
   ambiguous: regex('(a|aa|a*|(aa)*){1,60000}b'),
   'a repetition beyond the bound': regex('a{70000}'),
   'no regex': regex('a(b'),

@@ -76,6 +76,23 @@ describe('a matcher', () => {
     expect(compileConstraint(source, few).matcher().accept(200)).toBe(false);
   });
 
+  it('says the same again where it has forgotten what it found, and does not grow without end', () => {
+    const names = Array.from({ length: 300 }, (_, index) => `t${index}`);
+    const rules = names.map((name) => `${name} ::= [^<]*`);
+    const grammar = [`root ::= ${names.join(' "<" ')}`, ...rules].join('\n');
+    const constraint = compiled({ kind: 'grammar', grammar });
+    const masksOf = (): number[][] => {
+      const matcher = constraint.matcher();
+      return names.map(() => {
+        const mask = [...matcher.mask()];
+        matcher.accept('<'.charCodeAt(0));
+        return mask;
+      });
+    };
+    expect(masksOf()).toEqual(masksOf());
+    expect(constraint.bytes).toBeLessThan(4 << 20);
+  });
+
   it('says so where the vocabulary has no token that goes on', async () => {
     const letters = createTokenTrie(
       { vocabularySize: 1, bytesOf: () => Uint8Array.of(97), isSpecial: () => false },
@@ -114,6 +131,11 @@ describe('a first look at schemas', () => {
       { $ref: '#/$defs/n', $defs: { n: { type: 'object', properties: { n: { $ref: '#/$defs/n' } } } } },
       ['{}', '{"n":{"n":{}}}'],
       ['{"n":1}', '[]'],
+    ],
+    [
+      { properties: { a: true }, unevaluatedProperties: false, enum: [{ a: 1 }, { a: 1, b: 2 }, {}] },
+      ['{"a":1}', '{}'],
+      ['{"a":1,"b":2}', '{"a": 1, "b": 2}'],
     ],
     [{ type: 'integer', multipleOf: 7, maximum: 30 }, ['0', '7', '28', '-14'], ['35', '8']],
     [true, ['1', '"x"', '{"a":[null,true]}', '[]', '1.5e10'], ['', 'x', '[1,]']],

@@ -15,12 +15,18 @@ export class KvArena {
   readonly sequences: string[] = [];
   readonly #planes: readonly (readonly SlotArray[])[];
   #capacity = 0;
+  #resizes = 0;
 
   constructor(bucket: number, layout: KvLayout) {
     this.bucket = bucket;
     this.#planes = Array.from({ length: layout.shape.planes }, (_, plane) =>
       arraysOf(layout, plane).map((array) => new SlotArray(array, bucket)),
     );
+  }
+
+  /** How often all slots have moved to other arrays: what was viewed before is no part of the cache any more. */
+  get resizes(): number {
+    return this.#resizes;
   }
 
   /** Slots `[first, first + count)` of a plane, of each array `[count, outer, bucket, inner]`, without copying. */
@@ -95,6 +101,7 @@ export class KvArena {
 
   #resize(slots: number): void {
     this.#capacity = slots;
+    this.#resizes += 1;
     for (const array of this.#planes.flat()) array.resize(slots);
   }
 }

@@ -52,10 +52,13 @@ function fitsList(value: readonly Json[], facts: Facts, schemas: Alternatives): 
 }
 
 function fitsRecord(value: Readonly<Record<string, Json>>, facts: Facts, schemas: Alternatives): boolean {
-  const { types, required, minProperties, maxProperties } = facts;
+  const { types, required, minProperties, maxProperties, closed } = facts;
   const names = Object.keys(value);
   if (!types.includes('object') || names.length < minProperties || names.length > (maxProperties ?? Infinity))
     return false;
   if (!required.every((name) => Object.hasOwn(value, name))) return false;
-  return names.every((name) => fitsAll(value[name]!, schemasOfKey(facts, name), schemas));
+  return names.every((name) => {
+    const spoken = schemasOfKey(facts, name);
+    return !(closed && spoken.length === 0) && fitsAll(value[name]!, spoken, schemas);
+  });
 }

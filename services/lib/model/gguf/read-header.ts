@@ -4,6 +4,7 @@ import { ServingError } from '../../errors/serving-error.js';
 import { checkLayout, readRange, type StoredTensor } from '../checkpoint/stored-tensor.js';
 import { isLfsPointer, lfsPointer } from '../checkpoint/metadata.js';
 import { ggufEncoding } from './blocks.js';
+import { withTokenTexts } from './token-texts.js';
 
 interface GgufHeader {
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -32,7 +33,9 @@ export async function readGgufHeader(file: FileHandle, signal?: AbortSignal): Pr
   const parsed = await parse(file, size, signal);
   const tensors = locate(parsed, file);
   checkLayout(tensors, size);
-  return { metadata: parsed.metadata, tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])) };
+  const [endOfPairs] = parsed.tensorInfoByteRange;
+  const metadata = await withTokenTexts(parsed.metadata, file, [PREAMBLE_BYTES, endOfPairs]);
+  return { metadata, tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])) };
 }
 
 /** The counts are checked here because the parser fills its lists by them before it meets the end. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ServingError } from '../../errors/serving-error.js';
 import type { Warn } from '../checkpoint/opened-model.js';
+import { vocabularySchema } from './tokenizer-json/byte-pairs.js';
 import { tokensAround } from './tokenizer-json/post-processor.js';
 
 /** What a checkpoint is fitted to when its tokens are read. */
@@ -11,9 +12,9 @@ export interface Rows {
 }
 
 /** As much of a tokenizer.json as has ids; whether it can be served is the tokenizer's to say. */
-const vocabularySchema = z.looseObject({
+const fileSchema = z.looseObject({
   added_tokens: z.array(z.looseObject({ id: z.number(), content: z.string() })).nullish(),
-  model: z.looseObject({ vocab: z.record(z.string(), z.number()) }),
+  model: z.looseObject({ vocab: vocabularySchema }),
   post_processor: z.unknown().optional(),
 });
 
@@ -24,7 +25,7 @@ const vocabularySchema = z.looseObject({
  * and `unsupported_tokenizer` where these are put by a step that is not known.
  */
 export function fitVocabulary(tokenizer: unknown, { rows, warn }: Rows): unknown {
-  const { data: file } = vocabularySchema.safeParse(tokenizer);
+  const { data: file } = fileSchema.safeParse(tokenizer);
   if (file === undefined) return tokenizer;
   const beyond = (file.added_tokens ?? []).filter(({ id }) => id >= rows);
   const dropped = new Set(beyond.map(({ content }) => content));

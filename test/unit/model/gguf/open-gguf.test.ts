@@ -104,6 +104,16 @@ describe('a GGUF file', () => {
     ]);
   });
 
+  it('keeps a byte order mark that is a token, or the beginning of one', async () => {
+    const tokens = [...TOKENS.slice(0, 8), '\ufeff', '\ufeffa'];
+    const before = { 'some numbers': [1, 2], 'some texts': ['\ufeff', 'x'], 'a text': '\ufeffx' };
+    const metadata = { ...before, ...tinyMetadata, ...vocabularyOf(tokens) };
+    const checkpoint = await openContent({ ...tinyGguf(), metadata });
+    await checkpoint.close();
+    const tokenizer = loadTokenizer(checkpoint.text);
+    expect(tokens.map((token) => tokenizer.idOf(token))).toEqual([...tokens.keys()]);
+  });
+
   it.each(['layers.1.q', 'layers.1.down', 'embed'] as const)('reads any rows of %s', async (name) => {
     const checkpoint = await openContent(tinyGguf());
     const [rows, columns] = tensorShape(tinyConfig, name) as [number, number];

@@ -103,6 +103,13 @@ describe('a tokenizer.json', () => {
     expect(load({ model: { vocab, merges: ['a b'] } }).encode('abba', bare)).toEqual([2, 1, 0]);
   });
 
+  it('may have the name of what every object has as a token', () => {
+    const model = '{"vocab":{"a":0,"__proto__":1,"constructor":2},"merges":[],"ignore_merges":true}';
+    const tokenizer = load({ model: JSON.parse(model) as unknown });
+    expect(['__proto__', 'constructor'].map((text) => tokenizer.encode(text, bare))).toEqual([[1], [2]]);
+    expect(tokenizer.decode([1, 2])).toBe('__proto__constructor');
+  });
+
   it('finds a token that is a whole word in no other word', () => {
     const added_tokens = [{ id: 4, content: 'HTTP', single_word: true, normalized: true, special: false }];
     const tokenizer = load({ model: { vocab, merges: [] }, added_tokens });

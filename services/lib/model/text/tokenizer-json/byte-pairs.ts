@@ -16,10 +16,22 @@ const flag = z
   .nullish()
   .transform((value) => value ?? false);
 
+const isId = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
+
+/** Ids by token. No record of zod's, which passes over a token that is called `__proto__`. */
+export const vocabularySchema = z.custom<Readonly<Record<string, number>>>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value as Readonly<Record<string, unknown>>).every(isId),
+  'expected ids by token',
+);
+
 /** `model` of a tokenizer.json. Without a type it is a BPE by its merges. */
 export const bytePairSchema = z.looseObject({
   type: z.literal('BPE').default('BPE'),
-  vocab: z.record(z.string(), z.int().min(0)),
+  vocab: vocabularySchema,
   merges: z.array(z.unknown()),
   unk_token: text,
   continuing_subword_prefix: text,
