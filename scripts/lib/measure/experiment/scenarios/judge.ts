@@ -55,7 +55,8 @@ const STRIDE = 1.05;
 const STRIDES = 100;
 
 const NOT_RUN: Verdict = { right: null, seen: 'not run' };
-const NOT_FOUND: Verdict = { right: null, seen: 'neither knee was found at the rates tried' };
+/** Both beyond the rates that were tried, on the same side. */
+export const NOT_FOUND: Verdict = { right: null, seen: 'neither knee is among the rates tried' };
 
 /** Judged by how many times as many requests a device the one cell carries as the other. */
 export const byKnees = (

@@ -5,7 +5,7 @@ import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { mostDevices, slowed, splitAt, type FleetOptions } from '../fleets.js';
-import { by, decided, kneeOfCell, ratioOf, type Cell } from './judge.js';
+import { by, decided, kneeOfCell, NOT_FOUND, ratioOf, type Cell } from './judge.js';
 import { sweeps } from './loads.js';
 
 const LENGTHS: Lengths = { prompt: 192, output: 96 };
@@ -39,8 +39,9 @@ export function bottleneck(options: FleetOptions): Scenario {
   ) =>
     by({ id, text }, (results) => {
       const [from, to] = [before, after].map((arm) => kneeOfCell(results, at(arm), 'measured'));
-      const ratio = from && to && ratioOf(to, from);
-      if (!ratio) return null;
+      if (!from || !to) return null;
+      const ratio = ratioOf(to, from);
+      if (ratio === null) return NOT_FOUND;
       const cost = mostDevices(after) / mostDevices(before);
       const seen = `${kneeText(ratio)} times as many requests/s with ${figure(cost)} times as many devices`;
       return { right: decided(ratio, (times) => isRight(times - 1)), seen };
