@@ -102,6 +102,8 @@ describe('the measures of a window', () => {
     expect(report.predictions[1]!.change).toBe('stage-1 +1 replica');
     expect(report.predictions[3]!.change).toBe('stage-0 and stage-1 merged');
     expect(report.advice.action).toBe('merge');
+    // Nothing began in the window, which is not the same as at once.
+    expect(report.ttft_ms).toBeNull();
   });
 });
 
