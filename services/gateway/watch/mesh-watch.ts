@@ -99,6 +99,9 @@ export class MeshWatch {
       this.#tell(eventText('state', this.#state(now)));
       if (point !== null) this.#tell(eventText('load', point));
       if (this.#ticks % REPORT_EVERY === 0) this.#tell(eventText('report', this.#report()));
+    } else {
+      // A rate is of the time since the last look: who comes next must not be told the mean of an hour.
+      this.#rates.look(this.#options.links());
     }
     this.#ticks++;
   }

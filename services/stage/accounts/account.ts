@@ -234,8 +234,10 @@ export class BusyMeter {
     this.#advance(now);
     const span = Math.min(WINDOW, now - this.#started);
     if (span <= 0) return 0;
-    const busy = this.#buckets.reduce((sum, bucket) => sum + bucket, 0);
-    return Math.min(1, busy / span);
+    const all = this.#buckets.reduce((sum, bucket) => sum + bucket, 0);
+    // The window begins within the oldest second, of which only its part of it counts.
+    const oldest = this.#buckets[(this.#newest + 1) % this.#buckets.length]!;
+    return Math.min(1, (all - oldest * (now - this.#newest)) / span);
   }
 
   #advance(now: number): void {

@@ -86,6 +86,12 @@ describe('the busy meter', () => {
     expect(meter.ratio(130)).toBeCloseTo(1, 5);
   });
 
+  it.each([0.1, 0.5, 0.9])('is half busy when half of all time is booked, %s s into a second', (into) => {
+    const meter = new BusyMeter(100);
+    for (let tick = 1; tick <= 300 + into * 10; tick++) meter.add(0.05, 100 + tick / 10);
+    expect(meter.ratio(130 + into)).toBeCloseTo(0.5, 2);
+  });
+
   it('forgets what is older than its window', () => {
     const meter = new BusyMeter(0);
     meter.add(5, 5);
