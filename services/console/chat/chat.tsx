@@ -37,7 +37,7 @@ export function Chat() {
           onSettings={() => setSetting(!isSetting)}
         />
       </section>
-      <aside class="beside" aria-label="The mesh, live">
+      <aside class="beside" aria-label="The mesh, live" tabIndex={0}>
         <Pipeline upright />
       </aside>
     </div>
@@ -64,7 +64,11 @@ function History({ all, current: open }: { all: readonly Conversation[]; current
                 type="button"
                 class="quiet bare"
                 aria-label={`Delete ${titleOf(one)}`}
-                onClick={() => removeConversation(one.id)}
+                onClick={() => {
+                  // Nobody is left who could stop it.
+                  stop(one.id);
+                  removeConversation(one.id);
+                }}
               >
                 <Icon name="close" />
               </button>

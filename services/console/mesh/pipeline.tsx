@@ -1,5 +1,5 @@
 import { Fragment } from 'preact';
-import { bytes, bytesPerSecond, digits, ms, percent, plural, short } from '../parts/format.js';
+import { bytes, bytesPerSecond, digits, ms, percent, plural, shortReplica } from '../parts/format.js';
 import { Meter, Notice } from '../parts/parts.js';
 import {
   changes,
@@ -38,7 +38,11 @@ export function Pipeline({ upright = false }: { upright?: boolean }) {
   }
   const fresh = happened.filter(({ change }) => state.at - change.at < FRESH_MS);
   return (
-    <ol class={upright ? 'pipeline upright' : 'pipeline'} aria-label="The stages, in the order of the layers">
+    <ol
+      class={upright ? 'pipeline upright' : 'pipeline'}
+      aria-label="The stages, in the order of the layers"
+      tabIndex={upright ? undefined : 0}
+    >
       <GatewayCard state={state} measured={measured} />
       {state.stages.map((stage, index) => (
         <Fragment key={stage.app_id}>
@@ -65,7 +69,7 @@ function GatewayCard({ state, measured }: { state: MeshState; measured: Report |
       <header>
         <h3>gateway</h3>
         <span class="sub" title={state.gateway}>
-          {short(state.gateway)}
+          {shortReplica(state.gateway)}
         </span>
       </header>
       <dl class="pairs">
@@ -169,7 +173,7 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
         ))}
         {gone.map(({ id, change }) => (
           <li key={id} class="replica gone">
-            <span class="name">{'replica' in change ? short(change.replica) : ''}</span>
+            <span class="name">{'replica' in change ? shortReplica(change.replica) : ''}</span>
             <span class="state">gone</span>
           </li>
         ))}
@@ -197,7 +201,7 @@ function ReplicaRow({ replica, isNew, upright }: { replica: Replica; isNew: bool
   return (
     <li class={classes} data-replica={id}>
       <span class="name" title={`${id} on ${host}, pid ${pid}`}>
-        {short(id)}
+        {shortReplica(id)}
       </span>
       <span class="state">
         {state === 'draining' ? 'draining' : isNew ? 'new' : plural(sequences, 'sequence')}

@@ -1,6 +1,6 @@
 import { bodyOf } from '../../../services/console/chat/generate.js';
 import { DEFAULTS, type Message } from '../../../services/console/chat/conversations.js';
-import { apply, changes, mesh, report } from '../../../services/console/state/mesh.js';
+import { apply, changes, load, mesh, report } from '../../../services/console/state/mesh.js';
 import { Store } from '../../../services/console/state/store.js';
 
 const said = (role: Message['role'], text: string): Message => ({ id: text, role, text });
@@ -44,6 +44,12 @@ test('what the gateway tells is kept: the last state, and the changes, the lates
   apply({ event: 'something-newer', data: '{}' });
   apply({ event: 'reset', data: '{}' });
   expect(changes.value).toEqual([]);
+});
+
+test('a point of the load is there once, and in the order of its time', () => {
+  for (const at of [1_000, 6_000, 6_000, 11_000, 4_000]) apply({ event: 'load', data: `{"at":${at}}` });
+  expect(load.value.map(({ at }) => at)).toEqual([1_000, 4_000]);
+  load.set([]);
 });
 
 test('a store tells whoever listens, once for each change', () => {
