@@ -123,6 +123,7 @@ describe('who watches', () => {
     ]);
     mesh.watch.close();
     expect(viewer.ended).toBe(true);
+    expect(() => mesh.join()).toThrow('the gateway is stopping');
   });
 
   it('comes back and hears what it missed, once', () => {
