@@ -16,6 +16,8 @@ type Stage = MeshState['stages'][number];
 type Replica = Stage['replicas'][number];
 type StageReport = Report['stages'][number];
 
+/** Replicas of which there are more are scrolled within their card. */
+const MANY = 12;
 /** How long what has come or gone is marked, ms. */
 const FRESH_MS = 8_000;
 
@@ -130,6 +132,7 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
       change.stage === name &&
       !replicas.some(({ id }) => id === change.replica),
   );
+  const isMany = replicas.length > MANY;
   const isNew = (id: string): boolean =>
     fresh.some(
       ({ change }) => change.kind === 'replica_up' && change.stage === name && change.replica === id,
@@ -167,7 +170,11 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
         </dl>
       )}
       {replicas.length === 0 && gone.length === 0 && <p class="none">no replica</p>}
-      <ul class="replicas" aria-label={`${plural(replicas.length, 'replica')} of ${name}`}>
+      <ul
+        class={isMany ? 'replicas many' : 'replicas'}
+        aria-label={`${plural(replicas.length, 'replica')} of ${name}`}
+        tabIndex={isMany ? 0 : undefined}
+      >
         {replicas.map((replica) => (
           <ReplicaRow key={replica.id} replica={replica} isNew={isNew(replica.id)} upright={upright} />
         ))}

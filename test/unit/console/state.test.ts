@@ -1,5 +1,12 @@
 import { bodyOf } from '../../../services/console/chat/generate.js';
-import { DEFAULTS, type Message } from '../../../services/console/chat/conversations.js';
+import {
+  change,
+  current,
+  DEFAULTS,
+  removeConversation,
+  save,
+  type Message,
+} from '../../../services/console/chat/conversations.js';
 import { apply, changes, load, mesh, report } from '../../../services/console/state/mesh.js';
 import { Store } from '../../../services/console/state/store.js';
 
@@ -44,6 +51,28 @@ test('what the gateway tells is kept: the last state, and the changes, the lates
   apply({ event: 'something-newer', data: '{}' });
   apply({ event: 'reset', data: '{}' });
   expect(changes.value).toEqual([]);
+});
+
+test('what another page of this browser has kept stays, but for what was deleted here', () => {
+  const texts = new Map<string, string>();
+  const localStorage = {
+    getItem: (key: string) => texts.get(key) ?? null,
+    setItem: (key: string, value: string) => void texts.set(key, value),
+  };
+  Object.defineProperty(globalThis, 'localStorage', { value: localStorage, configurable: true });
+  const keptIds = (): string[] =>
+    (JSON.parse(texts.get('layermesh.chats')!) as { id: string }[]).map(({ id }) => id);
+  const own = current.value;
+  change(own, () => [said('user', 'here')]);
+  save();
+  expect(keptIds()).toEqual([own]);
+  const theirs = { id: 'theirs', at: 1, messages: [said('user', 'there')] };
+  const before = JSON.parse(texts.get('layermesh.chats')!) as object[];
+  texts.set('layermesh.chats', JSON.stringify([theirs, ...before]));
+  save();
+  expect(keptIds()).toEqual([own, 'theirs']);
+  removeConversation(own);
+  expect(keptIds()).toEqual(['theirs']);
 });
 
 test('a point of the load is there once, and in the order of its time', () => {
