@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { message, type BodyOf } from '../../../../services/lib/wire/codec.js';
-import { BusyMeter } from '../../../../services/stage/accounts/account.js';
+import { Account, BusyMeter } from '../../../../services/stage/accounts/account.js';
+import { createStageMetrics } from '../../../../services/stage/accounts/metrics.js';
+import { SequenceAccount } from '../../../../services/stage/accounts/sequence-account.js';
 import type { Stage } from '../../../../services/stage/stage.js';
+import type { Part } from '../../../../services/stage/step/part.js';
 import { eventually } from '../../../support/eventually.js';
 import { recordSpans } from '../../../support/spans.js';
 import { FakeEngine } from '../fake-engine.js';
@@ -75,6 +78,22 @@ describe('the account of a stage', () => {
         .slice(before)
         .map(({ name }) => name),
     ).toEqual(['stage.sequence']);
+  });
+
+  it('tells once how long rows waited whose step was tried again', async () => {
+    const gauges = { queueDepth: () => 0, sequences: () => 0, kvUsedRatio: () => 0 };
+    const metrics = createStageMetrics({ stage: '0', layers: '0-3' }, gauges);
+    const account = new Account({ metrics, tracer, labels: { index: 0, layers: '0-3', replica: 'r' } });
+    const sequence = { account: new SequenceAccount(null), isOpen: true };
+    const arrival = account.rowsArrived(sequence.account);
+    const part = { sequence, item: { count: 1, logits: 1 }, arrival } as unknown as Part;
+    account.stepBegan([part]);
+    account.stepFailed();
+    account.stepBegan([part]);
+    account.stepEnded([part], 0.01);
+    const lines = (await metrics.registry.metrics()).split('\n');
+    const waited = lines.filter((line) => line.startsWith('layermesh_stage_queue_seconds_count{'));
+    expect(waited.find((line) => line.includes('phase="decode"'))).toMatch(/ 1$/);
   });
 });
 
