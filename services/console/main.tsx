@@ -8,7 +8,7 @@ import './styles/results.css';
 import { Chat } from './chat/chat.js';
 import { Load } from './load/load.js';
 import { Mesh } from './mesh/mesh.js';
-import { plural, short } from './parts/format.js';
+import { plural, shortReplica } from './parts/format.js';
 import { KeyDialog } from './parts/key-dialog.js';
 import { Icon, Notice } from './parts/parts.js';
 import { Requests } from './requests/requests.js';
@@ -99,7 +99,7 @@ function Standing() {
       <span title={link.kind === 'lost' ? link.reason : undefined}>{words}</span>
       {state !== null && (
         <small title={`This gateway is ${state.gateway}; it shows all replicas`}>
-          gateway {short(state.gateway)}
+          gateway {shortReplica(state.gateway)}
         </small>
       )}
       {link.kind === 'locked' && (

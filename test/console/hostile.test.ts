@@ -272,6 +272,9 @@ test('asks for each key when it is wanted, shows it to the right routes, and kee
     await dialog.getByText('This gateway wants an API key').waitFor();
     await dialog.getByLabel('Key').fill('user-key');
     await dialog.getByRole('button', { name: 'Use it' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const focused = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+    expect(focused).toBe('Your message');
     await page.getByRole('button', { name: 'Retry' }).click();
     await page.locator('.receipt .figures').waitFor();
     const kept = await page.evaluate(() =>
@@ -319,9 +322,11 @@ test('comes back to a gateway that was started again, and forgets what the one b
   server.close();
   await once(server, 'close');
   await page.locator('.standing.lost').waitFor();
+  await page.getByText('This is how it was at').waitFor();
   gatewayName = 'another';
   server.listen(port, '127.0.0.1');
   await page.locator('.standing.live').waitFor({ timeout: 30_000 });
+  await page.getByText('This is how it was at').waitFor({ state: 'detached' });
   await page.getByText('gateway another').waitFor();
   expect(await page.locator('.happenings li').count()).toBe(1);
   gatewayName = EVIL;

@@ -11,7 +11,8 @@ export function reportText(report: Report): string {
   return [
     `${report.model}, split ${report.split.join() || 'none'}, last ${window_s.toFixed(0)} s: ` +
       `${sequences.toFixed(1)} sequences running, ${tokens_per_second} tokens/s, ` +
-      `${ttft_ms} ms to the first token, ${tpot_ms} ms per further one`,
+      (ttft_ms === null ? '' : `${ttft_ms} ms to the first token, `) +
+      `${tpot_ms} ms per further one`,
     timeOfToken(report),
     stageTable(report),
     `Bottleneck: ${report.bottleneck.stage}\n${report.bottleneck.evidence.map((line) => `  ${line}`).join('\n')}`,

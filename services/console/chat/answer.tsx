@@ -1,6 +1,6 @@
 import { memo } from 'preact/compat';
 import { useState } from 'preact/hooks';
-import { digits, ms, plural, short } from '../parts/format.js';
+import { digits, ms, plural, shortReplica } from '../parts/format.js';
 import { Icon } from '../parts/parts.js';
 import { hrefOf } from '../state/place.js';
 import { Markdown } from './markdown.js';
@@ -95,7 +95,7 @@ export function Route({ route }: { route: string }) {
         return (
           <span title={hop}>
             {stage.replace('stage-', 's')}
-            <i>{short(replica)}</i>
+            <i>{shortReplica(replica)}</i>
           </span>
         );
       })}

@@ -18,18 +18,25 @@ import {
 import { retry, say, stop } from './generate.js';
 import { SettingsPanel } from './settings.js';
 
+const SETTINGS_BUTTON = 'settings-button';
+
 /** The conversation in the middle, earlier ones before it and the mesh beside it. */
 export function Chat() {
   const all = useStore(conversations);
   const id = useStore(current);
   const [isSetting, setSetting] = useState(false);
   const conversation = all.find((one) => one.id === id) ?? all[0]!;
+  const closeSettings = (): void => {
+    setSetting(false);
+    // What had the focus is gone with them.
+    document.getElementById(SETTINGS_BUTTON)?.focus();
+  };
   return (
     <div class="chat">
       <History all={all} current={conversation.id} />
       <section class="talk" aria-label="Conversation">
         <Messages conversation={conversation} />
-        {isSetting && <SettingsPanel onClose={() => setSetting(false)} />}
+        {isSetting && <SettingsPanel onClose={closeSettings} />}
         <Composer
           key={conversation.id}
           conversation={conversation}
@@ -37,7 +44,7 @@ export function Chat() {
           onSettings={() => setSetting(!isSetting)}
         />
       </section>
-      <aside class="beside" aria-label="The mesh, live">
+      <aside class="beside" aria-label="The mesh, live" tabIndex={0}>
         <Pipeline upright />
       </aside>
     </div>
@@ -64,7 +71,11 @@ function History({ all, current: open }: { all: readonly Conversation[]; current
                 type="button"
                 class="quiet bare"
                 aria-label={`Delete ${titleOf(one)}`}
-                onClick={() => removeConversation(one.id)}
+                onClick={() => {
+                  // Nobody is left who could stop it.
+                  stop(one.id);
+                  removeConversation(one.id);
+                }}
               >
                 <Icon name="close" />
               </button>
@@ -209,7 +220,13 @@ function Composer({ conversation: { id, messages }, isSetting, onSettings }: Com
         onKeyDown={onKeyDown}
       />
       <div class="tools">
-        <button type="button" class="quiet" aria-expanded={isSetting} onClick={onSettings}>
+        <button
+          id={SETTINGS_BUTTON}
+          type="button"
+          class="quiet"
+          aria-expanded={isSetting}
+          onClick={onSettings}
+        >
           <Icon name="settings" /> Settings
         </button>
         <button type="button" class="quiet only-narrow" onClick={startConversation}>

@@ -81,7 +81,11 @@ export function startConversation(): void {
   current.set(next.id);
 }
 
+/** In this page: what another one has kept of them does not bring them back. */
+const removed = new Set<string>();
+
 export function removeConversation(id: string): void {
+  removed.add(id);
   conversations.update((all) => all.filter((one) => one.id !== id));
   save();
   if (current.value !== id) return;
@@ -100,19 +104,24 @@ export function change(id: string, messages: (all: readonly Message[]) => readon
 export const patch = (id: string, message: string, fields: Partial<Message>): void =>
   change(id, (all) => all.map((one) => (one.id === message ? { ...one, ...fields } : one)));
 
-/** Keeps what fits, the latest first. */
+/** Keeps what fits, the latest first; with what another page of this browser has kept meanwhile. */
 export function save(): void {
   let chars = 0;
   const fits = ({ messages }: Conversation): boolean => {
     const size = messages.reduce((sum, { text }) => sum + text.length, 0);
-    if (messages.length === 0 || chars + size > MAX_CHARS) return false;
+    if (chars + size > MAX_CHARS) return false;
     chars += size;
     return true;
   };
-  const kept = conversations.value.filter(fits);
+  const isKnown = (id: string): boolean =>
+    removed.has(id) || conversations.value.some((one) => one.id === id);
+  const all = [...conversations.value, ...remembered().filter(({ id }) => !isKnown(id))]
+    .filter(({ messages }) => messages.length > 0)
+    .sort((one, other) => other.at - one.at);
+  const kept = all.slice(0, MAX_CONVERSATIONS).filter(fits);
   // What a browser gives to a page is its own to decide.
   while (!keep(KEY, kept) && kept.length > 0) kept.length = Math.floor(kept.length / 2);
-  isKept.set(kept.length === conversations.value.filter(({ messages }) => messages.length > 0).length);
+  isKept.set(kept.length === Math.min(all.length, MAX_CONVERSATIONS));
 }
 
 export const titleOf = ({ messages }: Conversation): string => messages[0]?.text.slice(0, 80) ?? 'New chat';

@@ -80,7 +80,8 @@ async function stream(
   const response = await call('v1/chat/completions', { right: 'use', body, headers, signal });
   let text = '';
   let tokens = 0;
-  let first = 0;
+  /** When the first came, and how many with it, which took no time. */
+  let [first, early] = [0, 0];
   let ending: Ending = 'running';
   const guessed: (readonly [number, number])[] = [];
   let receipt: Receipt = {
@@ -105,14 +106,14 @@ async function stream(
       const came = choice?.token_ids?.length ?? 0;
       if (came > 0) {
         const last = performance.now();
-        if (tokens === 0) first = last;
+        if (tokens === 0) [first, early] = [last, came];
         tokens += came;
         if (came > 1) guessed.push([text.length, text.length + piece.length]);
         receipt = {
           ...receipt,
           tokens,
           ttftMs: receipt.ttftMs ?? last - asked,
-          tokensPerSecond: last > first ? ((tokens - 1) / (last - first)) * 1000 : null,
+          tokensPerSecond: last > first ? ((tokens - early) / (last - first)) * 1000 : null,
         };
       }
       text += piece;

@@ -28,12 +28,15 @@ export function Chart({ title, unit, at, series, of }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const data = [at, ...series.map(({ values }) => values)] as unknown as uPlot.AlignedData;
+  // Drawn anew in other colours, it has what came since.
+  const latest = useRef(data);
+  latest.current = data;
   const shape = series.map(({ label }) => label).join();
   useEffect(() => {
     const element = box.current!;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsOf(element, series, of), data, element);
+      plot.current = new uPlot(optionsOf(element, series, of), latest.current, element);
     };
     draw();
     const resized = new ResizeObserver(() =>

@@ -1,4 +1,5 @@
 import { Notice } from '../parts/parts.js';
+import { Stale } from '../parts/stale.js';
 import { connection, load, mesh, type LoadPoint } from '../state/mesh.js';
 import { useStore } from '../state/store.js';
 import { Chart } from './chart.js';
@@ -24,7 +25,13 @@ export function Load() {
       {link.kind === 'locked' && (
         <Notice title="The load is for operators">It is shown with an operator's key.</Notice>
       )}
-      {points.length < 2 && link.kind !== 'locked' && (
+      <Stale />
+      {state === null && link.kind === 'lost' && (
+        <Notice title="No word from the gateway" tone="bad">
+          {link.reason}
+        </Notice>
+      )}
+      {points.length < 2 && (link.kind === 'live' || link.kind === 'connecting') && (
         <Notice title="The first points are on their way">There is one every {STEP_SECONDS} seconds.</Notice>
       )}
       {points.length >= 2 && (

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Notice, Trouble } from '../parts/parts.js';
 import { call } from '../state/api.js';
 import { usePolled } from '../state/polled.js';
@@ -33,15 +33,20 @@ export function Results() {
   const [chosen, setChosen] = useState('');
   const [opened, setOpened] = useState<Measured | null>(null);
   const [problem, setProblem] = useState('');
+  const turns = useRef(0);
   const kept = value?.results.filter(({ name }) => !name.endsWith('/plan.json')) ?? [];
   const map = kept.find(({ name }) => name.endsWith('/map.json'));
 
   const open = async (title: string, sources: readonly Source[]): Promise<void> => {
+    // What was chosen before may come later.
+    const turn = ++turns.current;
     setChosen(title);
     setProblem('');
     try {
-      setOpened(await read(title, sources));
+      const measured = await read(title, sources);
+      if (turn === turns.current) setOpened(measured);
     } catch (reason) {
+      if (turn !== turns.current) return;
       setOpened(null);
       setProblem((reason as Error).message);
     }

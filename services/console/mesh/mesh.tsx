@@ -1,5 +1,6 @@
 import { clock, digits, ms, percent, plural } from '../parts/format.js';
 import { Figure, Notice } from '../parts/parts.js';
+import { Stale } from '../parts/stale.js';
 import { changes, mesh, report, type Happened, type Report } from '../state/mesh.js';
 import { useModels } from '../state/models.js';
 import { useStore } from '../state/store.js';
@@ -21,6 +22,7 @@ export function Mesh() {
         )}
         <OtherModels shown={state?.model ?? ''} />
       </header>
+      <Stale />
       {measured !== null && (
         <dl class="figures-row">
           <Figure label="tokens per second" value={digits(measured.tokens_per_second)} />
@@ -119,7 +121,7 @@ function Happenings() {
           Replicas that come, drain or go, and sequences that move, are told here.
         </Notice>
       ) : (
-        <ol class="happenings" aria-live="polite">
+        <ol class="happenings" aria-live="polite" aria-labelledby="happenings" tabIndex={0}>
           {all.slice(0, 40).map(({ id, change }) => (
             <li key={id} class={change.kind}>
               <time dateTime={new Date(change.at).toISOString()}>{clock(change.at)}</time>

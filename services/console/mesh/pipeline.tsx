@@ -1,5 +1,5 @@
 import { Fragment } from 'preact';
-import { bytes, bytesPerSecond, digits, ms, percent, plural, short } from '../parts/format.js';
+import { bytes, bytesPerSecond, digits, ms, percent, plural, shortReplica } from '../parts/format.js';
 import { Meter, Notice } from '../parts/parts.js';
 import {
   changes,
@@ -16,6 +16,8 @@ type Stage = MeshState['stages'][number];
 type Replica = Stage['replicas'][number];
 type StageReport = Report['stages'][number];
 
+/** Replicas of which there are more are scrolled within their card. */
+const MANY = 12;
 /** How long what has come or gone is marked, ms. */
 const FRESH_MS = 8_000;
 
@@ -38,7 +40,11 @@ export function Pipeline({ upright = false }: { upright?: boolean }) {
   }
   const fresh = happened.filter(({ change }) => state.at - change.at < FRESH_MS);
   return (
-    <ol class={upright ? 'pipeline upright' : 'pipeline'} aria-label="The stages, in the order of the layers">
+    <ol
+      class={upright ? 'pipeline upright' : 'pipeline'}
+      aria-label="The stages, in the order of the layers"
+      tabIndex={upright ? undefined : 0}
+    >
       <GatewayCard state={state} measured={measured} />
       {state.stages.map((stage, index) => (
         <Fragment key={stage.app_id}>
@@ -65,7 +71,7 @@ function GatewayCard({ state, measured }: { state: MeshState; measured: Report |
       <header>
         <h3>gateway</h3>
         <span class="sub" title={state.gateway}>
-          {short(state.gateway)}
+          {shortReplica(state.gateway)}
         </span>
       </header>
       <dl class="pairs">
@@ -126,6 +132,7 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
       change.stage === name &&
       !replicas.some(({ id }) => id === change.replica),
   );
+  const isMany = replicas.length > MANY;
   const isNew = (id: string): boolean =>
     fresh.some(
       ({ change }) => change.kind === 'replica_up' && change.stage === name && change.replica === id,
@@ -163,13 +170,17 @@ function StageCard({ stage, measured, isBottleneck, fresh, upright }: StageCardP
         </dl>
       )}
       {replicas.length === 0 && gone.length === 0 && <p class="none">no replica</p>}
-      <ul class="replicas" aria-label={`${plural(replicas.length, 'replica')} of ${name}`}>
+      <ul
+        class={isMany ? 'replicas many' : 'replicas'}
+        aria-label={`${plural(replicas.length, 'replica')} of ${name}`}
+        tabIndex={isMany ? 0 : undefined}
+      >
         {replicas.map((replica) => (
           <ReplicaRow key={replica.id} replica={replica} isNew={isNew(replica.id)} upright={upright} />
         ))}
         {gone.map(({ id, change }) => (
           <li key={id} class="replica gone">
-            <span class="name">{'replica' in change ? short(change.replica) : ''}</span>
+            <span class="name">{'replica' in change ? shortReplica(change.replica) : ''}</span>
             <span class="state">gone</span>
           </li>
         ))}
@@ -197,7 +208,7 @@ function ReplicaRow({ replica, isNew, upright }: { replica: Replica; isNew: bool
   return (
     <li class={classes} data-replica={id}>
       <span class="name" title={`${id} on ${host}, pid ${pid}`}>
-        {short(id)}
+        {shortReplica(id)}
       </span>
       <span class="state">
         {state === 'draining' ? 'draining' : isNew ? 'new' : plural(sequences, 'sequence')}

@@ -2,7 +2,8 @@
 
 export function ms(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
-  if (value >= 60_000) return `${Math.floor(value / 60_000)} min ${Math.round((value % 60_000) / 1000)} s`;
+  const seconds = Math.round(value / 1000);
+  if (value >= 60_000) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   if (value >= 1_000) return `${digits(value / 1000)} s`;
   return `${digits(value)} ms`;
 }
@@ -41,6 +42,10 @@ export const clock = (at: number): string => new Date(at).toLocaleTimeString('en
 
 /** What a person can tell apart of an id. */
 export const short = (id: string, length = 6): string => (id.length > length + 2 ? id.slice(0, length) : id);
+
+/** Of replicas, whose names in a cluster are those of pods: all of one stage begin alike, and differ at the end. */
+export const shortReplica = (id: string): string =>
+  id.includes('-') && id.length > 8 ? id.slice(-6).replace(/^-+/, '') : short(id);
 
 export const plural = (number: number, one: string, more = `${one}s`): string =>
   `${count(number)} ${number === 1 ? one : more}`;

@@ -18,17 +18,18 @@ export function KeyDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
   const [key, setKey] = useState('');
   useEffect(() => {
-    if (right === null) dialog.current?.close();
-    else if (dialog.current?.open === false) dialog.current.showModal();
+    if (right !== null && dialog.current?.open === false) dialog.current.showModal();
   }, [right]);
   if (right === null) return null;
   const { title, text } = WORDS[right];
-  const close = (): void => {
+  // The browser gives the focus back to where it was; of a dialog that is only taken away it does not.
+  const close = (): void => dialog.current?.close();
+  const closed = (): void => {
     setKey('');
     wanted.set(null);
   };
   return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="key-title">
+    <dialog ref={dialog} onClose={closed} aria-labelledby="key-title">
       <form
         method="dialog"
         onSubmit={(event) => {

@@ -46,11 +46,13 @@ export function partsOf(timings: Timings): Part[] {
 /**
  * A lane for the gateway and one for each stage. A round's stages told what they took by their own clocks; what is left of it
  * was on the way, and is drawn in equal pieces before, between and after them, for where it was is not known.
+ * `skipped`: rounds in the middle that were not kept, in whose place nothing is drawn.
  */
 export function lanesOf(
   timings: Timings,
   rounds: readonly RoundView[],
   routes: readonly RouteView[],
+  skipped = 0,
 ): Lane[] {
   const stages = Math.max(
     0,
@@ -59,19 +61,42 @@ export function lanesOf(
   );
   const nameOf = (index: number): string => routes.at(-1)?.hops[index]?.appId ?? `stage-${index}`;
   const bars: Bar[][] = Array.from({ length: stages + 1 }, () => []);
-  bars[0]!.push(...phases(timings, rounds[0]?.start_ms ?? timings.total_ms));
+  bars[0]!.push(...beforeRounds(timings, rounds[0], routes));
   for (const [number, round] of rounds.entries()) {
     const before = rounds[number - 1];
-    const idle = before === undefined ? 0 : round.start_ms - (before.start_ms + before.total_ms);
-    // Rounds in the middle may not have been kept.
-    if (before !== undefined && idle > 0) {
-      const label = 'the gateway or its client has the token';
-      bars[0]!.push({ kind: 'gateway', start: round.start_ms - idle, length: idle, label });
-    }
+    const isNext = skipped === 0 || number !== rounds.length / 2;
+    if (before !== undefined && isNext) bars[0]!.push(...between(before, round));
     place(round, bars, nameOf);
   }
   return bars.map((each, index) => ({ name: index === 0 ? 'gateway' : nameOf(index - 1), bars: each }));
 }
+
+/** Which of all rounds the one at `index` is, where `skipped` between two halves of those kept were not kept. */
+export const numberOf = (index: number, kept: number, skipped: number): number =>
+  index < kept / 2 ? index : index + skipped;
+
+/** The first round may have been asked for on a later route than the first: what broke before it was no parsing. */
+function beforeRounds(timings: Timings, first: RoundView | undefined, routes: readonly RouteView[]): Bar[] {
+  const end = first?.start_ms ?? timings.total_ms;
+  const routed = first !== undefined && first.route > 0 ? (routes[0]?.start_ms ?? end) : end;
+  const start = Math.min(routed, end);
+  return [...phases(timings, start), ...(end > start ? [rerouted(start, end)] : [])];
+}
+
+function between(before: RoundView, round: RoundView): Bar[] {
+  const start = before.start_ms + before.total_ms;
+  const length = round.start_ms - start;
+  if (length <= 0) return [];
+  if (round.route !== before.route) return [rerouted(start, round.start_ms)];
+  return [{ kind: 'gateway', start, length, label: 'the gateway or its client has the token' }];
+}
+
+const rerouted = (start: number, end: number): Bar => ({
+  kind: 'reroute',
+  start,
+  length: end - start,
+  label: 'it goes over to another route',
+});
 
 /** What comes before the first round, one after the other. */
 function phases(timings: Timings, until: number): Bar[] {

@@ -1,6 +1,6 @@
 import type { RequestRecord } from '../../gateway/telemetry/request-record.js';
 import type { RouteView } from '../../gateway/telemetry/round-trail.js';
-import { clock, count, ms, percent, plural, short } from '../parts/format.js';
+import { clock, count, ms, percent, plural, short, shortReplica } from '../parts/format.js';
 import { Figure, Icon, Notice, Trouble } from '../parts/parts.js';
 import { ApiError } from '../state/api.js';
 import { hrefOf } from '../state/place.js';
@@ -35,6 +35,7 @@ export function Opened({ id, traceUrl }: { id: string; traceUrl: string | null }
         </Notice>
       )}
       {error !== null && !isMissing && <Trouble what="Requests" error={error} />}
+      {error === null && value === null && <Notice title="Looking at the request …" />}
       {value !== null && <Details record={value} traceUrl={traceUrl} />}
     </div>
   );
@@ -46,7 +47,10 @@ function Details({ record, traceUrl }: { record: RequestRecord; traceUrl: string
   return (
     <>
       <dl class="figures-row">
-        <Figure label="ended" value={ending === 'abandoned' ? 'client left' : ending} />
+        <Figure
+          label={state === 'running' ? 'state' : 'ended'}
+          value={ending === 'abandoned' ? 'client left' : ending}
+        />
         <Figure
           label={cached_tokens ? `prompt tokens, ${cached_tokens} cached` : 'prompt tokens'}
           value={prompt_tokens === null ? '–' : count(prompt_tokens)}
@@ -123,7 +127,7 @@ function Routes({ routes }: { routes: readonly RouteView[] }) {
             {hops.map(({ appId, replica }) => (
               <span title={`${appId}/${replica}`}>
                 {appId}
-                <i>{short(replica)}</i>
+                <i>{shortReplica(replica)}</i>
               </span>
             ))}
           </span>

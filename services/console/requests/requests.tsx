@@ -26,6 +26,7 @@ export function Requests() {
         <p class="sub">The last that this gateway has answered: figures, and nothing of what was said.</p>
       </header>
       {error !== null && <Trouble what="Requests" error={error} />}
+      {error === null && value === null && <Notice title="Looking at the requests …" />}
       {value !== null && value.requests.length === 0 && (
         <Notice title="None yet">Ask something in the chat, or with any client of the API.</Notice>
       )}

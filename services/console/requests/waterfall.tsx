@@ -4,7 +4,7 @@ import type { RoundView, TrailView } from '../../gateway/telemetry/round-trail.j
 import type { Timings } from '../../gateway/telemetry/timings.js';
 import { digits, ms, plural } from '../parts/format.js';
 import { Notice } from '../parts/parts.js';
-import { chunkRows, lanesOf, type Lane } from './layout.js';
+import { chunkRows, lanesOf, numberOf, type Lane } from './layout.js';
 
 const ZOOMS = [1, 4, 16, 64] as const;
 const TICKS = 5;
@@ -21,11 +21,18 @@ export function Waterfall({ timings, trail }: WaterfallProps) {
   if (rounds.length === 0) return <Notice title="No round has come back yet" />;
   const end = rounds.at(-1)!;
   const total = Math.max(timings.total_ms, end.start_ms + end.total_ms);
+  const lanes = lanesOf(timings, rounds, routes, skipped);
+  const isRerouted = lanes.some(({ bars }) => bars.some(({ kind }) => kind === 'reroute'));
   return (
     <figure class="waterfall">
       <figcaption>
         <span class="key">
           <i class="compute" /> computing <i class="queue" /> waiting <i class="gateway" /> gateway{' '}
+          {isRerouted && (
+            <>
+              <i class="reroute" /> another route{' '}
+            </>
+          )}
           <span class="only-wide">— what is left between the lanes is on the way</span>
         </span>
         <span class="zoom" role="group" aria-label="Zoom">
@@ -39,7 +46,7 @@ export function Waterfall({ timings, trail }: WaterfallProps) {
       <div class="lanes-box">
         <div class="lane-names" aria-hidden="true">
           <span class="axis-space" />
-          {lanesOf(timings, rounds, routes).map(({ name }) => (
+          {lanes.map(({ name }) => (
             <span>{name}</span>
           ))}
         </div>
@@ -57,7 +64,7 @@ export function Waterfall({ timings, trail }: WaterfallProps) {
                 </span>
               ))}
             </div>
-            <Lanes lanes={lanesOf(timings, rounds, routes)} total={total} />
+            <Lanes lanes={lanes} total={total} />
           </div>
         </div>
       </div>
@@ -86,7 +93,7 @@ const Lanes = memo(function Lanes({ lanes, total }: { lanes: readonly Lane[]; to
 });
 
 /** The same in figures. */
-function Table({ trail: { rounds, routes } }: { trail: TrailView }) {
+function Table({ trail: { rounds, routes, skipped_rounds: skipped } }: { trail: TrailView }) {
   const stages = routes.at(-1)?.hops ?? [];
   return (
     <details>
@@ -123,7 +130,7 @@ function Table({ trail: { rounds, routes } }: { trail: TrailView }) {
                     <td />
                   </tr>
                 ))}
-                <RoundRow round={round} index={index} />
+                <RoundRow round={round} number={numberOf(index, rounds.length, skipped)} />
               </>
             ))}
           </tbody>
@@ -133,12 +140,12 @@ function Table({ trail: { rounds, routes } }: { trail: TrailView }) {
   );
 }
 
-function RoundRow({ round, index }: { round: RoundView; index: number }) {
+function RoundRow({ round, number }: { round: RoundView; number: number }) {
   const { phase, start_ms, total_ms, tokens, stages } = round;
   const taken = stages.reduce((sum, each) => sum + each.queue_ms + each.compute_ms, 0);
   return (
     <tr class="round">
-      <th scope="row">{phase === 'prefill' ? 'prompt' : index}</th>
+      <th scope="row">{phase === 'prefill' ? 'prompt' : number}</th>
       <td>{digits(start_ms)}</td>
       <td>{digits(total_ms)}</td>
       <td>{tokens}</td>

@@ -48,6 +48,10 @@ export function apply(event: { event?: string | undefined; id?: string | undefin
   }
 }
 
+/** In the order of their times, each once: the last of those that were asked for may come by the stream, too. */
+const withPoint = (points: readonly LoadPoint[], point: LoadPoint): LoadPoint[] =>
+  [...points.filter(({ at }) => at < point.at), point].slice(-MAX_POINTS);
+
 /**
  * Listens while the page is looked at: a browser has few connections for all pages of one gateway. Comes back after every end,
  * each time a little later, and hears what it missed.
@@ -90,7 +94,8 @@ export async function listen(): Promise<never> {
         continue;
       }
       const reason = silence.signal.aborted ? 'The gateway has gone silent.' : (error as Error).message;
-      connection.set({ kind: 'lost', reason });
+      // While nobody looks it is the page that does not listen.
+      connection.set(document.hidden ? { kind: 'connecting' } : { kind: 'lost', reason });
     } finally {
       document.removeEventListener('visibilitychange', hidden);
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import type { MergePrediction } from './better-merge.js';
+import type { SplitPrediction } from './better-split.js';
 import type { Prediction } from './predict.js';
 
 /** KV room as it is now, in tokens, stage by stage. */
@@ -23,6 +24,8 @@ export interface Findings {
   /** Of one replica more of each stage. */
   readonly replicas: readonly Prediction[];
   readonly merge: MergePrediction | null;
+  /** Of as many stages; null where the present one is the best. */
+  readonly split: SplitPrediction | null;
 }
 
 /** Share of a stage's KV room from which it is what limits. */
@@ -39,7 +42,7 @@ const times = (gain: number): string => `× ${gain.toFixed(2)}`;
  * Room first, for without it nothing else is gained; then what costs no device; then what costs one. It knows nothing of
  * prices, nor of what another split would be on other devices: that is what the map in docs/experiment.md is for.
  */
-export function adviceOf({ stages, room, replicas, merge }: Findings): Advice {
+export function adviceOf({ stages, room, replicas, merge, split }: Findings): Advice {
   const shares = room.stages.map(({ kvUsed, kvCapacity }) => kvUsed / Math.max(1, kvCapacity));
   const fullest = Math.max(0, ...shares);
   if (room.waiting > 0 && fullest >= FULL) {
@@ -65,8 +68,22 @@ export function adviceOf({ stages, room, replicas, merge }: Findings): Advice {
   if (gain >= WORTH) {
     return { action: 'replica', text: `Add a replica of ${stages[best]!}: ${times(gain)}.` };
   }
-  return {
-    action: 'keep',
-    text: `Keep it as it is: neither a replica (${times(gain)} at best) nor a stage fewer would help by a tenth.`,
-  };
+  return { action: 'keep', text: keepText(gain, { merge, split }, fullest) };
+}
+
+/** The predictions stand beside it: what they promise and is not advised is told with the reason. */
+function keepText(
+  gain: number,
+  { merge, split }: Pick<Findings, 'merge' | 'split'>,
+  fullest: number,
+): string {
+  const replica = `a replica (${times(gain)} at best)`;
+  const why =
+    merge !== null && merge.gain >= WORTH
+      ? `${replica} would not help by a tenth, and a stage fewer (${times(merge.gain)}) needs KV room, ` +
+        `of which the fullest stage has ${percent(fullest)} used.`
+      : `neither ${replica} nor a stage fewer would help by a tenth.`;
+  if (split === null || split.gain < WORTH) return `Keep it as it is: ${why}`;
+  const moved = `split ${split.split.join()}, ${times(split.gain)} with no device more`;
+  return `Keep the stages and their replicas: ${why} Other boundaries would help: ${moved}.`;
 }

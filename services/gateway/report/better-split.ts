@@ -24,43 +24,46 @@ export function predictSplit(
 ): SplitPrediction | null {
   const works = worksOf(present, costs);
   const pace = measured.stages.map(({ utilisation }, stage) => utilisation / works[stage]!);
-  let best = { split: [...present], busiest: Math.max(...pace.map((each, stage) => each * works[stage]!)) };
-  for (const split of neighbours(present, costs.layers)) {
-    const busiest = Math.max(...worksOf(split, costs).map((work, stage) => work * pace[stage]!));
-    if (busiest < best.busiest * (1 - 1e-9)) best = { split, busiest };
-  }
-  if (best.split.join() === present.join()) return null;
+  const busiest = Math.max(...measured.stages.map(({ utilisation }) => utilisation));
+  const best = leastBusy(pace, costs);
+  if (best.busiest >= busiest * (1 - 1e-9)) return null;
   const after = worksOf(best.split, costs);
   const changes = works.map((work, stage) => ({ replicas: 0, work: after[stage]! / work }));
   return { split: best.split, ...predict(measured, changes) };
 }
 
-function worksOf(split: readonly number[], { layers, layer, head }: LayerCosts): number[] {
-  return stageRanges(split, layers).map(
-    ({ start, end }) => (end - start) * layer + (end === layers ? head : 0),
-  );
+function worksOf(split: readonly number[], costs: LayerCosts): number[] {
+  return stageRanges(split, costs.layers).map(({ start, end }) => workOf(start, end, costs));
 }
 
-/** All splits of as many stages, where they are few; else those that move one boundary. */
-function* neighbours(split: readonly number[], layers: number): Generator<number[]> {
-  if (split.length <= 3) {
-    yield* splitsFrom(1, split.length, layers);
-    return;
-  }
-  for (const [index, boundary] of split.entries()) {
-    const [low, high] = [split[index - 1] ?? 0, split[index + 1] ?? layers];
-    for (let moved = low + 1; moved < high; moved++) {
-      if (moved !== boundary) yield split.with(index, moved);
+const workOf = (start: number, end: number, { layers, layer, head }: LayerCosts): number =>
+  (end - start) * layer + (end === layers ? head : 0);
+
+/** The first stages, and how busy the busiest of them is. */
+interface FirstStages {
+  readonly split: readonly number[];
+  readonly busiest: number;
+}
+
+/**
+ * Of all splits into as many stages as have a pace, the one whose busiest stage is the least busy. Stage by stage only the best
+ * way to end at each layer is gone on with: all splits of a deep model into many stages would keep a gateway from its answers.
+ */
+function leastBusy(pace: readonly number[], costs: LayerCosts): FirstStages {
+  let ways = new Map<number, FirstStages>([[0, { split: [], busiest: 0 }]]);
+  for (const [stage, each] of pace.entries()) {
+    const further = pace.length - 1 - stage;
+    const longer = new Map<number, FirstStages>();
+    for (const [start, { split, busiest }] of ways) {
+      // Each further stage has a layer at least, and the last has all that are left.
+      const first = further === 0 ? costs.layers : start + 1;
+      for (let end = first; end <= costs.layers - further; end++) {
+        const busy = Math.max(busiest, workOf(start, end, costs) * each);
+        if (busy >= (longer.get(end)?.busiest ?? Infinity)) continue;
+        longer.set(end, { split: stage === 0 ? split : [...split, start], busiest: busy });
+      }
     }
+    ways = longer;
   }
-}
-
-function* splitsFrom(start: number, boundaries: number, layers: number): Generator<number[]> {
-  if (boundaries === 0) {
-    yield [];
-    return;
-  }
-  for (let boundary = start; boundary <= layers - boundaries; boundary++) {
-    for (const rest of splitsFrom(boundary + 1, boundaries - 1, layers)) yield [boundary, ...rest];
-  }
+  return ways.get(costs.layers)!;
 }

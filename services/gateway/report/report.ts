@@ -14,8 +14,8 @@ export interface Report {
   /** Sequences that were decoding, on average. */
   readonly sequences: number;
   readonly tokens_per_second: number;
-  /** Mean time to the first token as the gateway sees it, and mean time per further token. */
-  readonly ttft_ms: number;
+  /** Mean time to the first token as the gateway sees it, null where none came in the window; and per further token. */
+  readonly ttft_ms: number | null;
   readonly tpot_ms: number;
   readonly stages: readonly StageReport[];
   readonly hops: { readonly prefill_ms: number; readonly decode_ms: number; readonly tpot_share: number };
@@ -76,7 +76,7 @@ export function reportOf(
     window_s: round(measured.seconds, 1),
     sequences: round(measured.sequences, 2),
     tokens_per_second: round(measured.tokenRate, 1),
-    ttft_ms: round(meanFirst(rounds.prefill) * 1000, 2),
+    ttft_ms: rounds.prefill.rounds === 0 ? null : round(meanFirst(rounds.prefill) * 1000, 2),
     tpot_ms: toMs(rounds.decode.roundTrip / rounds.decode.tokens),
     stages: stages.map((stage, index) =>
       stageReport(stage, measured, {
@@ -97,7 +97,7 @@ export function reportOf(
       ...(merge === null ? [] : [mergeReport(merge, stages)]),
       ...(better === null ? [] : [predictionReport(`split ${better.split.join()}`, better, false)]),
     ],
-    advice: adviceOf({ stages: names, room, replicas, merge }),
+    advice: adviceOf({ stages: names, room, replicas, merge, split: better }),
   };
 }
 

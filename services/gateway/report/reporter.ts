@@ -52,14 +52,11 @@ export class Reporter {
     this.#totals.add(this.#options.totals(), now());
     const totals = this.#totals.window(seconds);
     if (totals === null) throw nothing('the replicas have just changed');
-    const rounds = this.#rounds.window(Math.round(totals.seconds), now());
-    if (rounds.decode.rounds === 0)
-      throw nothing(`no tokens in the last ${totals.seconds.toFixed(0)} seconds`);
-    return reportOf(
-      measure(model.stages, totals.seconds, rounds, totals.replicas),
-      model,
-      this.#options.room(),
-    );
+    // Rounds are summed by whole seconds, so their rates are of as many; the stages' are of their own clocks.
+    const whole = Math.max(1, Math.round(totals.seconds));
+    const rounds = this.#rounds.window(whole, now());
+    if (rounds.decode.rounds === 0) throw nothing(`no tokens in the last ${whole} seconds`);
+    return reportOf(measure(model.stages, whole, rounds, totals.replicas), model, this.#options.room());
   }
 
   close(): void {

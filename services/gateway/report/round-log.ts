@@ -2,13 +2,14 @@ import { RoundSums, type Phase, type Round } from '../telemetry/rounds.js';
 
 /** The rounds of one phase in a window. */
 export interface PhaseRounds extends Readonly<Omit<RoundSums, 'add' | 'merge'>> {
-  /** Seconds of the window in which some ended. */
+  /** Seconds of the window in which some were under way. */
   readonly activeSeconds: number;
 }
 
 export type Rounds = Readonly<Record<Phase, PhaseRounds>>;
 
-type Bucket = Readonly<Record<Phase, RoundSums>>;
+/** Of a second: the rounds that ended in it, and whether others were under way. */
+type Bucket = Readonly<Record<Phase, { readonly ended: RoundSums; underWay: boolean }>>;
 
 /** The longest window, seconds. */
 export const LONGEST_WINDOW = 600;
@@ -21,7 +22,11 @@ export class RoundLog {
   readonly #buckets = new Map<number, Bucket>();
 
   add(round: Round, now: number): void {
-    this.#bucket(Math.floor(now))[round.phase].add(round);
+    const end = Math.floor(now);
+    // A round may be longer than a second: a large model on few processors, or a prompt that is computed again.
+    const start = Math.max(Math.floor(now - round.roundTrip), end - LONGEST_WINDOW);
+    for (let second = start; second < end; second++) this.#bucket(second)[round.phase].underWay = true;
+    this.#bucket(end)[round.phase].ended.add(round);
   }
 
   /** Of the last so many whole seconds before now. */
@@ -34,10 +39,9 @@ export class RoundLog {
     let activeSeconds = 0;
     const end = Math.floor(now);
     for (let second = end - seconds; second < end; second++) {
-      const rounds = this.#buckets.get(second)?.[phase];
-      if (rounds === undefined || rounds.rounds === 0) continue;
-      sum.merge(rounds);
-      activeSeconds += 1;
+      const { ended, underWay } = this.#buckets.get(second)?.[phase] ?? NOTHING;
+      sum.merge(ended);
+      if (underWay || ended.rounds > 0) activeSeconds += 1;
     }
     return Object.assign(sum, { activeSeconds });
   }
@@ -49,8 +53,12 @@ export class RoundLog {
       if (old >= second - LONGEST_WINDOW) break;
       this.#buckets.delete(old);
     }
-    const bucket = { prefill: new RoundSums(), decode: new RoundSums() };
+    const bucket = { prefill: nothing(), decode: nothing() };
     this.#buckets.set(second, bucket);
     return bucket;
   }
 }
+
+const nothing = (): Bucket[Phase] => ({ ended: new RoundSums(), underWay: false });
+
+const NOTHING = nothing();

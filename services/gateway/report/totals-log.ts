@@ -23,6 +23,9 @@ interface Reading {
   readonly replicas: readonly ReplicaTotals[];
 }
 
+/** Readings that are closer are one: whoever asks for reports all the time would fill the log. Seconds. */
+const CLOSEST = 0.5;
+
 /**
  * Readings of all replicas' totals, once a second, for differences over a window. A status may be seconds old, so
  * the time that a difference spans is that of the replica's own clock. Pure; seconds.
@@ -30,8 +33,21 @@ interface Reading {
 export class TotalsLog {
   readonly #readings: Reading[] = [];
 
+  /** Of readings that are kept. */
+  get length(): number {
+    return this.#readings.length;
+  }
+
   add(replicas: readonly ReplicaTotals[], now: number): void {
-    this.#readings.push({ at: now, replicas });
+    const reading = { at: now, replicas };
+    const [last, before] = [this.#readings.at(-1), this.#readings.at(-2)];
+    if (last !== undefined && !isContinued(last, reading)) {
+      // No window that ends from now on begins before this.
+      this.#readings.length = 0;
+    } else if (before !== undefined && now - before.at < CLOSEST) {
+      this.#readings.pop();
+    }
+    this.#readings.push(reading);
     while (this.#readings[0]!.at < now - LONGEST_WINDOW - 1) this.#readings.shift();
   }
 
@@ -42,16 +58,13 @@ export class TotalsLog {
   window(seconds: number): { readonly seconds: number; readonly replicas: readonly ReplicaWindow[] } | null {
     const last = this.#readings.at(-1);
     if (last === undefined) return null;
-    let first = last;
-    for (const reading of [...this.#readings].reverse()) {
-      if (reading.at < last.at - seconds || !isContinued(reading, first)) break;
-      first = reading;
-    }
+    const first = this.#readings.find(({ at }) => at >= last.at - seconds)!;
     if (first === last) return null;
+    const before = byName(first.replicas);
     return {
       seconds: last.at - first.at,
       replicas: last.replicas.map((now) => {
-        const then = find(first, now)!;
+        const then = before.get(nameOf(now))!;
         return {
           ...now,
           ever: { prefill: now.prefill, decode: now.decode },
@@ -63,15 +76,19 @@ export class TotalsLog {
   }
 }
 
-const find = ({ replicas }: Reading, { appId, replica }: ReplicaTotals): ReplicaTotals | undefined =>
-  replicas.find((other) => other.appId === appId && other.replica === replica);
+const nameOf = ({ appId, replica }: ReplicaTotals): string => `${appId}/${replica}`;
+
+const byName = (replicas: readonly ReplicaTotals[]): ReadonlyMap<string, ReplicaTotals> =>
+  new Map(replicas.map((each) => [nameOf(each), each]));
 
 /** The same replicas, none of which has started again: a container that did keeps its name. */
-const isContinued = (before: Reading, after: Reading): boolean =>
-  before.replicas.length === after.replicas.length &&
-  before.replicas.every(
-    (then) => then.decode.uptimeSeconds <= (find(after, then)?.decode.uptimeSeconds ?? -Infinity),
+function isContinued(before: Reading, after: Reading): boolean {
+  if (before.replicas.length !== after.replicas.length) return false;
+  const now = byName(after.replicas);
+  return before.replicas.every(
+    (then) => then.decode.uptimeSeconds <= (now.get(nameOf(then))?.decode.uptimeSeconds ?? -Infinity),
   );
+}
 
 const FIELDS = Object.keys(NO_STEPS) as (keyof Totals)[];
 

@@ -68,7 +68,7 @@ export class BackgroundResponses {
       throw error;
     }
     begun(queued);
-    const over = this.#keepEnd(id, ran, controller);
+    const over = this.#keepEnd(id, ran, trace, controller);
     this.#running.set(id, { controller, over });
     await over;
     this.#running.delete(id);
@@ -122,13 +122,24 @@ export class BackgroundResponses {
     return body;
   }
 
-  async #keepEnd(id: string, ran: Promise<ResponseObject>, controller: AbortController): Promise<void> {
+  async #keepEnd(
+    id: string,
+    ran: Promise<ResponseObject>,
+    trace: RequestTrace,
+    controller: AbortController,
+  ): Promise<void> {
     const looking = setInterval(() => void this.#look(id, controller), this.#lookMs).unref();
     try {
       await this.#keep(id, await ran);
     } catch (reason) {
-      if (reason === CANCELLED) this.#metrics.failure.inc({ reason: 'client_disconnected' });
-      else await this.#fail(id, ServingError.from(reason));
+      // Whoever began it hears of no error, so it is told here how it ended.
+      if (reason === CANCELLED) {
+        trace.abandon();
+        this.#metrics.failure.inc({ reason: 'client_disconnected' });
+      } else {
+        trace.end(reason);
+        await this.#fail(id, ServingError.from(reason));
+      }
     } finally {
       clearInterval(looking);
     }

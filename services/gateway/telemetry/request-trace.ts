@@ -206,7 +206,9 @@ export class RequestTrace {
     });
   }
 
+  /** With what went wrong. Once it has ended, for whatever reason, nothing more is told of it. */
   end(error?: unknown): void {
+    if (this.#state !== 'running') return;
     if (error !== undefined) {
       this.#error = ServingError.from(error).code;
       markFailed(this.#span, error);
@@ -216,6 +218,7 @@ export class RequestTrace {
 
   /** Nobody reads the answer any more, which is no fault of ours. */
   abandon(): void {
+    if (this.#state !== 'running') return;
     this.#span.setAttribute(ATTRIBUTES.errorType, 'client_disconnected');
     this.#end('abandoned');
   }

@@ -29,11 +29,11 @@ const HOUR = 3_600;
 /** Of each kind, in a step: far more than percentiles need. */
 const MAX_SAMPLES = 2_048;
 
-/** The load of the last hour in steps of five seconds. Pure: times are passed in. */
+/** The load of the last hour in steps of five seconds. Times are passed in. */
 export class LoadLog {
   readonly #points: LoadPoint[] = [];
-  #firsts: number[] = [];
-  #betweens: number[] = [];
+  #firsts = new Samples();
+  #betweens = new Samples();
   #tokens = 0;
   #finished = 0;
   #failed = 0;
@@ -46,30 +46,32 @@ export class LoadLog {
 
   round({ phase, before, roundTrip, tokens }: Round): void {
     this.#tokens += tokens;
-    const samples = phase === 'prefill' ? this.#firsts : this.#betweens;
-    if (samples.length === MAX_SAMPLES) return;
-    samples.push((phase === 'prefill' ? before + roundTrip : roundTrip / Math.max(1, tokens)) * 1000);
+    if (phase === 'prefill') this.#firsts.add((before + roundTrip) * 1000);
+    else this.#betweens.add((roundTrip / Math.max(1, tokens)) * 1000);
   }
 
   /** Called often; returns the point of a step that has just ended. `at`: Unix time, ms. */
   tick(at: number, now: () => LoadNow): LoadPoint | null {
-    this.#since ??= at;
+    // A clock that is set back would keep the step from ending until it is where it was.
+    this.#since = Math.min(this.#since ?? at, at);
     const seconds = (at - this.#since) / 1000;
     if (seconds < STEP_SECONDS) return null;
     const point: LoadPoint = {
       at,
-      ttft_p50: quantile(this.#firsts, 0.5),
-      ttft_p95: quantile(this.#firsts, 0.95),
-      itl_p50: quantile(this.#betweens, 0.5),
-      itl_p95: quantile(this.#betweens, 0.95),
+      ttft_p50: this.#firsts.quantile(0.5),
+      ttft_p95: this.#firsts.quantile(0.95),
+      itl_p50: this.#betweens.quantile(0.5),
+      itl_p95: this.#betweens.quantile(0.95),
       tokens_per_second: Math.round((this.#tokens / seconds) * 10) / 10,
       finished: this.#finished,
       failed: this.#failed,
       ...now(),
     };
+    // They are drawn in the order of their times.
+    while ((this.#points.at(-1)?.at ?? -Infinity) >= at) this.#points.pop();
     this.#points.push(point);
     if (this.#points.length > HOUR / STEP_SECONDS) this.#points.shift();
-    [this.#firsts, this.#betweens] = [[], []];
+    [this.#firsts, this.#betweens] = [new Samples(), new Samples()];
     [this.#tokens, this.#finished, this.#failed, this.#since] = [0, 0, 0, at];
     return point;
   }
@@ -79,8 +81,21 @@ export class LoadLog {
   }
 }
 
-function quantile(samples: readonly number[], share: number): number | null {
-  if (samples.length === 0) return null;
-  const sorted = [...samples].sort((one, other) => one - other);
-  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]! * 100) / 100;
+/** So many as percentiles need, each of all that came as likely as any other: the first would not tell of a pause after them. */
+class Samples {
+  readonly #kept: number[] = [];
+  #came = 0;
+
+  add(value: number): void {
+    const place = this.#came < MAX_SAMPLES ? this.#came : Math.floor(Math.random() * (this.#came + 1));
+    if (place < MAX_SAMPLES) this.#kept[place] = value;
+    this.#came++;
+  }
+
+  /** Null where none came. */
+  quantile(share: number): number | null {
+    const sorted = this.#kept.toSorted((one, other) => one - other);
+    const at = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+    return at === undefined ? null : Math.round(at * 100) / 100;
+  }
 }

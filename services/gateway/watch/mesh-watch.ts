@@ -64,6 +64,7 @@ export class MeshWatch {
   #stages: readonly StageTopology[] = [];
   #count = 0;
   #ticks = 0;
+  #closed = false;
 
   constructor(options: MeshWatchOptions) {
     this.#options = options;
@@ -99,15 +100,20 @@ export class MeshWatch {
       this.#tell(eventText('state', this.#state(now)));
       if (point !== null) this.#tell(eventText('load', point));
       if (this.#ticks % REPORT_EVERY === 0) this.#tell(eventText('report', this.#report()));
+    } else {
+      // A rate is of the time since the last look: who comes next must not be told the mean of an hour.
+      this.#rates.look(this.#options.links());
     }
     this.#ticks++;
   }
 
   /**
    * Streams to this response until its client goes or the gateway stops: the state at once, and the changes after
-   * `lastEventId`, or all that are kept where it is not one of ours. Throws `too_many_requests`.
+   * `lastEventId`, or all that are kept where it is not one of ours. Throws `too_many_requests`, and `stage_unavailable` once the
+   * gateway stops: who was sent away comes back at once, and a stream that nobody ends would keep it from stopping.
    */
   watch(response: ServerResponse, lastEventId: string | undefined): void {
+    if (this.#closed) throw new ServingError('stage_unavailable', 'the gateway is stopping');
     if (this.#viewers.size >= MAX_VIEWERS) {
       throw new ServingError('too_many_requests', `${MAX_VIEWERS} watch this gateway already`);
     }
@@ -123,6 +129,7 @@ export class MeshWatch {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#ticking);
     for (const response of this.#viewers) response.end();
     this.#viewers.clear();

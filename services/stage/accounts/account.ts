@@ -52,8 +52,8 @@ export class Account {
   #meanStep: number | null = null;
   /** Since when it waits to be used for the first time; null before it serves, and once it has been. */
   #unusedSince: number | null = null;
-  /** The step that runs: when it began, and what its parts had waited, in all. */
-  #running: { readonly began: number; readonly queued: number } | null = null;
+  /** The step that runs: when it began, and what each of its parts had waited. */
+  #running: { readonly began: number; readonly waits: readonly number[] } | null = null;
 
   constructor(options: AccountOptions) {
     this.#options = options;
@@ -119,15 +119,11 @@ export class Account {
 
   stepBegan(parts: readonly Part[]): void {
     const began = now();
-    const phase = phaseOfStep(parts);
-    let queued = 0;
-    for (const { sequence, arrival } of parts) {
-      const waited = began - sequence.account.waitingSince(arrival.at);
-      sequence.account.begin(began);
-      this.#options.metrics.queueSeconds.observe({ phase }, waited);
-      queued += waited;
-    }
-    this.#running = { began, queued };
+    const waits = parts.map(({ sequence: { account }, arrival }) => {
+      account.begin(began);
+      return began - account.waitingSince(arrival.at);
+    });
+    this.#running = { began, waits };
   }
 
   /** The engine has thrown. The clocks of the parts run on: they are tried again, or fail. */
@@ -145,16 +141,19 @@ export class Account {
     overshoot: number | null = null,
   ): { readonly ended: number; readonly times: PartTime[] } {
     const { metrics } = this.#options;
-    const { began: started, queued } = this.#running!;
+    const { began: started, waits } = this.#running!;
     this.#running = null;
     const ended = now();
     const phase = phaseOfStep(parts);
+    // Not when it began: what is tried again would be told twice.
+    for (const waited of waits) metrics.queueSeconds.observe({ phase }, waited);
     metrics.batchSize.observe({ phase }, parts.length);
     metrics.stepSeconds.observe({ phase }, busy);
     metrics.busySeconds.inc(busy);
     if (overshoot !== null) metrics.stepOvershoot.observe(overshoot);
     this.#busy.add(busy, ended);
     this.#meanStep = movingAverage(this.#meanStep, busy, SLOW);
+    const queued = waits.reduce((sum, waited) => sum + waited, 0);
     addStep(this.#totals[phase], parts.length, busy, queued);
     const run = { started, ended, batchSize: parts.length, step: ++this.#steps };
     return { ended, times: parts.map((part) => partTime(part, run)) };
@@ -234,8 +233,10 @@ export class BusyMeter {
     this.#advance(now);
     const span = Math.min(WINDOW, now - this.#started);
     if (span <= 0) return 0;
-    const busy = this.#buckets.reduce((sum, bucket) => sum + bucket, 0);
-    return Math.min(1, busy / span);
+    const all = this.#buckets.reduce((sum, bucket) => sum + bucket, 0);
+    // The window begins within the oldest second, of which only its part of it counts.
+    const oldest = this.#buckets[(this.#newest + 1) % this.#buckets.length]!;
+    return Math.min(1, (all - oldest * (now - this.#newest)) / span);
   }
 
   #advance(now: number): void {

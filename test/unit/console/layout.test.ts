@@ -1,4 +1,4 @@
-import { chunkRows, lanesOf, partsOf } from '../../../services/console/requests/layout.js';
+import { chunkRows, lanesOf, numberOf, partsOf } from '../../../services/console/requests/layout.js';
 import type { RoundView } from '../../../services/gateway/telemetry/round-trail.js';
 import type { Timings } from '../../../services/gateway/telemetry/timings.js';
 
@@ -65,6 +65,40 @@ test('a round is drawn in the order of the stages, with what was on the way in e
 
 test('a request that never ran has a lane for the gateway alone', () => {
   expect(lanesOf({ ...timings, total_ms: 10 }, [], [])).toMatchObject([{ name: 'gateway' }]);
+});
+
+test('where rounds in the middle were not kept nothing is drawn, and those after them keep their numbers', () => {
+  const rounds = [round(20, 'prefill'), round(32), round(900), round(912)];
+  const [gateway] = lanesOf(timings, rounds, routes, 10);
+  expect(gateway!.bars.filter(({ start }) => start >= 20)).toEqual([]);
+  expect(rounds.map((_, index) => numberOf(index, rounds.length, 10))).toEqual([0, 1, 12, 13]);
+  expect(rounds.map((_, index) => numberOf(index, rounds.length, 0))).toEqual([0, 1, 2, 3]);
+});
+
+test('the time between a route that broke and the next is no time of the gateway or its client', () => {
+  const moved = [...routes, { start_ms: 3_020, hops, reason: 'step_timeout' }];
+  const [gateway] = lanesOf(timings, [round(20, 'prefill'), { ...round(3_032), route: 1 }], moved);
+  expect(gateway!.bars.at(-1)).toEqual({
+    kind: 'reroute',
+    start: 32,
+    length: 3_000,
+    label: 'it goes over to another route',
+  });
+});
+
+test('a route that broke before the first token is no parsing', () => {
+  const moved = [
+    { ...routes[0]!, start_ms: 20 },
+    { start_ms: 3_020, hops, reason: 'replica_lost' },
+  ];
+  const [gateway] = lanesOf(timings, [{ ...round(3_020, 'prefill'), route: 1 }], moved);
+  expect(gateway!.bars.map(({ kind, start, length }) => [kind, start, length])).toEqual([
+    ['gateway', 0, 10],
+    ['gateway', 10, 2],
+    ['queue', 12, 3],
+    ['gateway', 15, 5],
+    ['reroute', 20, 3_000],
+  ]);
 });
 
 test('the chunks of a prompt stand where they were computed, before the last came or while it waited', () => {

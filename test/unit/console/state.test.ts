@@ -1,6 +1,13 @@
 import { bodyOf } from '../../../services/console/chat/generate.js';
-import { DEFAULTS, type Message } from '../../../services/console/chat/conversations.js';
-import { apply, changes, mesh, report } from '../../../services/console/state/mesh.js';
+import {
+  change,
+  current,
+  DEFAULTS,
+  removeConversation,
+  save,
+  type Message,
+} from '../../../services/console/chat/conversations.js';
+import { apply, changes, load, mesh, report } from '../../../services/console/state/mesh.js';
 import { Store } from '../../../services/console/state/store.js';
 
 const said = (role: Message['role'], text: string): Message => ({ id: text, role, text });
@@ -44,6 +51,34 @@ test('what the gateway tells is kept: the last state, and the changes, the lates
   apply({ event: 'something-newer', data: '{}' });
   apply({ event: 'reset', data: '{}' });
   expect(changes.value).toEqual([]);
+});
+
+test('what another page of this browser has kept stays, but for what was deleted here', () => {
+  const texts = new Map<string, string>();
+  const localStorage = {
+    getItem: (key: string) => texts.get(key) ?? null,
+    setItem: (key: string, value: string) => void texts.set(key, value),
+  };
+  Object.defineProperty(globalThis, 'localStorage', { value: localStorage, configurable: true });
+  const keptIds = (): string[] =>
+    (JSON.parse(texts.get('layermesh.chats')!) as { id: string }[]).map(({ id }) => id);
+  const own = current.value;
+  change(own, () => [said('user', 'here')]);
+  save();
+  expect(keptIds()).toEqual([own]);
+  const theirs = { id: 'theirs', at: 1, messages: [said('user', 'there')] };
+  const before = JSON.parse(texts.get('layermesh.chats')!) as object[];
+  texts.set('layermesh.chats', JSON.stringify([theirs, ...before]));
+  save();
+  expect(keptIds()).toEqual([own, 'theirs']);
+  removeConversation(own);
+  expect(keptIds()).toEqual(['theirs']);
+});
+
+test('a point of the load is there once, and in the order of its time', () => {
+  for (const at of [1_000, 6_000, 6_000, 11_000, 4_000]) apply({ event: 'load', data: `{"at":${at}}` });
+  expect(load.value.map(({ at }) => at)).toEqual([1_000, 4_000]);
+  load.set([]);
 });
 
 test('a store tells whoever listens, once for each change', () => {

@@ -40,4 +40,6 @@ test('a report shows the bottleneck with the longest bar, and what would help', 
   expect(text).toContain('Bottleneck: stage-1\n  its engine computed 50 %');
   expect(text).toMatch(/stage-1 \+1 replica +130\.0 tokens\/s +31\.0 ms per token +x 1\.30 at most/);
   expect(text).toMatch(/\n\nAdd a replica of stage-1: × 1\.30\. .*docs\/experiment\.md\.$/);
+  expect(text).toContain('100 tokens/s, 80 ms to the first token, 40 ms per further one');
+  expect(reportText({ ...report, ttft_ms: null })).toContain('100 tokens/s, 40 ms per further one');
 });

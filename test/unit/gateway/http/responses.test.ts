@@ -343,6 +343,30 @@ describe('responses in the background', () => {
     expect(await client.responses.retrieve(id)).toMatchObject({ error: { code: 'stream_broken' } });
   });
 
+  it('are told among the requests as what they were, not as done', async () => {
+    const told = async () => {
+      const { requests } = (await (await fetch(`${gateway.url}/requests`)).json()) as {
+        requests: { state: string; error: string | null }[];
+      };
+      return requests;
+    };
+    gateway.backend.script = async function* () {
+      yield 72;
+      await delay(20);
+    };
+    const failed = await begin();
+    await eventually('it has failed', async () => (await statusOf(failed.id)) === 'failed');
+    gateway.backend.script = stuckAfter([72]);
+    const cancelled = await begin();
+    await eventually('it runs', async () => (await statusOf(cancelled.id)) === 'in_progress');
+    await client.responses.cancel(cancelled.id);
+    await eventually('both are over', async () => (await told()).every(({ state }) => state !== 'running'));
+    expect(await told()).toMatchObject([
+      { state: 'abandoned', error: null },
+      { state: 'failed', error: 'stream_broken' },
+    ]);
+  });
+
   it('are told at once that there is no place for them', async () => {
     const full = await startTestGateway({ documents, admission: { maxRunning: 1, maxWaiting: 0 } });
     full.backend.script = stuckAfter([72]);

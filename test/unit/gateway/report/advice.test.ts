@@ -15,6 +15,7 @@ const given = (what: Partial<Findings>) =>
     room: room(0.2),
     replicas: [prediction(1), prediction(1.05)],
     merge: { stage: 0, ...prediction(1) },
+    split: null,
     ...what,
   });
 
@@ -22,6 +23,20 @@ describe('advice', () => {
   it('is to keep what nothing would help', () => {
     expect(given({}).action).toBe('keep');
     expect(given({ merge: null, replicas: [prediction(1)] }).action).toBe('keep');
+    expect(given({}).text).toBe(
+      'Keep it as it is: neither a replica (× 1.05 at best) nor a stage fewer would help by a tenth.',
+    );
+  });
+
+  it('denies nothing that the predictions beside it promise: a stage fewer without room, other boundaries', () => {
+    const merge = { stage: 0, ...prediction(1.3) };
+    const full = given({ merge, room: room(0.6) });
+    expect(full.action).toBe('keep');
+    expect(full.text).toContain('a stage fewer (× 1.30) needs KV room, of which the fullest stage has 60 %');
+    const moved = given({ split: { split: [9, 18], ...prediction(1.25) } });
+    expect(moved.action).toBe('keep');
+    expect(moved.text).toMatch(/^Keep the stages and their replicas: .* split 9,18, × 1\.25 with no device/);
+    expect(given({ split: { split: [9, 18], ...prediction(1.05) } }).text).toMatch(/^Keep it as it is/);
   });
 
   it('is a finer split where sequences wait for KV room that is full, whatever else would help', () => {

@@ -29,7 +29,18 @@ describe('the log of rounds', () => {
     expect(prefill.rounds).toBe(0);
     expect(decode).toMatchObject({ rounds: 2, tokens: 4, roundTrip: 40 });
     expect(decode.stages.get('stage-1')).toEqual({ queue: 6, compute: 12, rounds: 2 });
-    expect(decode.activeSeconds).toBe(2);
+  });
+
+  it('counts every second in which a round was under way, so that one of three seconds is one sequence', () => {
+    const log = new RoundLog();
+    for (let end = 3; end <= 30; end += 3) log.add({ ...round('b', 5), roundTrip: 3 }, end);
+    const { decode, prefill } = log.window(30, 30.5);
+    expect([decode.roundTrip, decode.activeSeconds]).toEqual([27, 30]);
+    expect(prefill.activeSeconds).toBe(0);
+    // Of two that were half a second each, in seconds of their own, the rest was idle.
+    log.add({ ...round('b', 5), roundTrip: 0.5 }, 40.9);
+    log.add({ ...round('b', 5), roundTrip: 0.5 }, 45.9);
+    expect(log.window(10, 50).decode.activeSeconds).toBe(2);
   });
 
   it('forgets what no window reaches', () => {
@@ -78,6 +89,14 @@ describe('the log of totals', () => {
     const window = log.window(60)!;
     expect(window.seconds).toBe(2);
     expect(window.replicas.map(({ decode }) => decode.steps)).toEqual(after.map(() => 2));
+  });
+
+  it('keeps no more for whoever asks all the time, and windows are as long', () => {
+    const log = new TotalsLog();
+    for (let tick = 0; tick <= 100_000; tick++) log.add([replica('a', 0, tick / 100)], tick / 100);
+    expect(log.length).toBeLessThanOrEqual(2_500);
+    expect(log.window(60)!.seconds).toBeGreaterThan(59);
+    expect(log.window(60)!.seconds).toBeLessThanOrEqual(60);
   });
 
   it('is none before two readings', () => {

@@ -102,6 +102,8 @@ describe('the measures of a window', () => {
     expect(report.predictions[1]!.change).toBe('stage-1 +1 replica');
     expect(report.predictions[3]!.change).toBe('stage-0 and stage-1 merged');
     expect(report.advice.action).toBe('merge');
+    // Nothing began in the window, which is not the same as at once.
+    expect(report.ttft_ms).toBeNull();
   });
 });
 
@@ -151,6 +153,36 @@ describe('a better split', () => {
     const [first, second] = better.split as [number, number];
     expect(second - first).toBeLessThan(4);
     expect(better.gain).toBeGreaterThan(1);
+  });
+
+  it('is the best of all there are', () => {
+    const measured = run({ seconds: [0.01, 0.04, 0.02, 0.01], sequences: 16, hops: 0.01 });
+    const uneven = { layers: 9, layer: 1, head: 2 };
+    const present = [2, 4, 6];
+    const worksOf = (split: readonly number[]): number[] =>
+      [...split, 9].map((end, stage) => end - (split[stage - 1] ?? 0) + (end === 9 ? 2 : 0));
+    const busiestOf = (split: readonly number[]): number =>
+      Math.max(
+        ...worksOf(split).map(
+          (work, stage) => (measured.stages[stage]!.utilisation * work) / worksOf(present)[stage]!,
+        ),
+      );
+    const all: number[] = [];
+    for (let one = 1; one < 7; one++)
+      for (let two = one + 1; two < 8; two++)
+        for (let three = two + 1; three < 9; three++) all.push(busiestOf([one, two, three]));
+    expect(busiestOf(predictSplit(measured, present, uneven)!.split)).toBeCloseTo(Math.min(...all), 9);
+  });
+
+  it('is found of a deep model in many stages', () => {
+    const seconds = Array.from({ length: 12 }, (_, stage) => (stage === 5 ? 0.004 : 0.002));
+    const present = Array.from({ length: 11 }, (_, boundary) => (boundary + 1) * 10);
+    const measured = run({ seconds, sequences: 16, hops: 0.002 });
+    const { split, gain } = predictSplit(measured, present, { layers: 120, layer: 1, head: 0 })!;
+    expect(split).toHaveLength(11);
+    expect([...split, 120].every((end, stage) => end > (split[stage - 1] ?? 0))).toBe(true);
+    expect(split[5]! - split[4]!).toBeLessThan(10);
+    expect(gain).toBeGreaterThan(1);
   });
 
   it('is none where all are as busy as can be', () => {

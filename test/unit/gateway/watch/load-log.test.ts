@@ -48,3 +48,19 @@ test('an hour is kept, and of a step so many samples as percentiles need', () =>
   expect(load.points).toHaveLength(720);
   expect(load.points.at(-1)!.at).toBe(5_000_000);
 });
+
+test('percentiles are of the whole step, however much came at its beginning', () => {
+  const load = new LoadLog();
+  load.tick(0, now);
+  for (let sample = 0; sample < 5_000; sample++) load.round(round('decode', 0.01));
+  for (let sample = 0; sample < 15_000; sample++) load.round(round('decode', 0.5));
+  expect(load.tick(5_000, now)).toMatchObject({ itl_p50: 500, itl_p95: 500 });
+});
+
+test('a clock that is set back costs no more than the step, and points stay in order', () => {
+  const load = new LoadLog();
+  for (const at of [3_600_000, 3_605_000, 3_610_000, 7_000]) load.tick(at, now);
+  expect(load.points).toHaveLength(2);
+  expect(load.tick(12_000, now)).not.toBeNull();
+  expect(load.points.map(({ at }) => at)).toEqual([12_000]);
+});

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { ReplicaTopology, StageTopology } from '../../../../services/gateway/generation/backend.js';
+import type { ReplicaLink } from '../../../../services/gateway/generation/mesh-view.js';
 import { changesBetween } from '../../../../services/gateway/watch/changes.js';
 import { LoadLog } from '../../../../services/gateway/watch/load-log.js';
 import { MeshWatch } from '../../../../services/gateway/watch/mesh-watch.js';
@@ -66,13 +67,14 @@ class Viewer extends EventEmitter {
 function watching(stages: StageTopology[]) {
   let looks = 0;
   let reports = 0;
+  const links: ReplicaLink[] = [];
   const watch = new MeshWatch({
     gateway: 'g1',
     topology: () => {
       looks++;
       return { model: 'm', precision: 'f32', split: [], stages: [...stages] };
     },
-    links: () => [],
+    links: () => links,
     report: () => {
       reports++;
       throw new ServingError('nothing_measured', 'nothing');
@@ -85,7 +87,7 @@ function watching(stages: StageTopology[]) {
     watch.watch(viewer as unknown as ServerResponse, lastId);
     return viewer;
   };
-  return { watch, stages, join, looks: () => looks, reports: () => reports };
+  return { watch, stages, links, join, looks: () => looks, reports: () => reports };
 }
 
 describe('changes between two looks', () => {
@@ -121,6 +123,7 @@ describe('who watches', () => {
     ]);
     mesh.watch.close();
     expect(viewer.ended).toBe(true);
+    expect(() => mesh.join()).toThrow('the gateway is stopping');
   });
 
   it('comes back and hears what it missed, once', () => {
@@ -174,6 +177,23 @@ describe('who watches', () => {
     expect(viewers[0]!.destroyed).toBe(true);
     expect(mesh.watch.viewers).toBe(127);
     expect(mesh.join().events('state')).toHaveLength(1);
+    mesh.watch.close();
+  });
+
+  it('is told the rates of now, not their mean since somebody watched last', () => {
+    const mesh = watching([stage(replica('a'))]);
+    const told = (uptimeSeconds: number, bytesIn: number): void => {
+      const hops = { fromGateway: 0, toNext: 0 };
+      mesh.links[0] = { appId: 'stage-0', replica: 'a', ...hops, bytesIn, bytesOut: 0, uptimeSeconds };
+    };
+    told(1, 0);
+    mesh.join().destroy();
+    told(100, 1_000_000);
+    mesh.watch.look();
+    told(102, 1_000_000);
+    mesh.watch.look();
+    const [state] = mesh.join().events('state');
+    expect(state).toMatchObject({ stages: [{ links: [{ bytes_in_per_second: 0 }] }] });
     mesh.watch.close();
   });
 

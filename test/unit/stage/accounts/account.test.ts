@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { message, type BodyOf } from '../../../../services/lib/wire/codec.js';
-import { BusyMeter } from '../../../../services/stage/accounts/account.js';
+import { Account, BusyMeter } from '../../../../services/stage/accounts/account.js';
+import { createStageMetrics } from '../../../../services/stage/accounts/metrics.js';
+import { SequenceAccount } from '../../../../services/stage/accounts/sequence-account.js';
 import type { Stage } from '../../../../services/stage/stage.js';
+import type { Part } from '../../../../services/stage/step/part.js';
 import { eventually } from '../../../support/eventually.js';
 import { recordSpans } from '../../../support/spans.js';
 import { FakeEngine } from '../fake-engine.js';
@@ -76,6 +79,22 @@ describe('the account of a stage', () => {
         .map(({ name }) => name),
     ).toEqual(['stage.sequence']);
   });
+
+  it('tells once how long rows waited whose step was tried again', async () => {
+    const gauges = { queueDepth: () => 0, sequences: () => 0, kvUsedRatio: () => 0 };
+    const metrics = createStageMetrics({ stage: '0', layers: '0-3' }, gauges);
+    const account = new Account({ metrics, tracer, labels: { index: 0, layers: '0-3', replica: 'r' } });
+    const sequence = { account: new SequenceAccount(null), isOpen: true };
+    const arrival = account.rowsArrived(sequence.account);
+    const part = { sequence, item: { count: 1, logits: 1 }, arrival } as unknown as Part;
+    account.stepBegan([part]);
+    account.stepFailed();
+    account.stepBegan([part]);
+    account.stepEnded([part], 0.01);
+    const lines = (await metrics.registry.metrics()).split('\n');
+    const waited = lines.filter((line) => line.startsWith('layermesh_stage_queue_seconds_count{'));
+    expect(waited.find((line) => line.includes('phase="decode"'))).toMatch(/ 1$/);
+  });
 });
 
 describe('the busy meter', () => {
@@ -84,6 +103,12 @@ describe('the busy meter', () => {
     expect(meter.ratio(100)).toBe(0);
     for (let now = 100.5; now <= 130; now += 0.5) meter.add(0.5, now);
     expect(meter.ratio(130)).toBeCloseTo(1, 5);
+  });
+
+  it.each([0.1, 0.5, 0.9])('is half busy when half of all time is booked, %s s into a second', (into) => {
+    const meter = new BusyMeter(100);
+    for (let tick = 1; tick <= 300 + into * 10; tick++) meter.add(0.05, 100 + tick / 10);
+    expect(meter.ratio(130 + into)).toBeCloseTo(0.5, 2);
   });
 
   it('forgets what is older than its window', () => {
