@@ -40,7 +40,7 @@ export function apply(event: { event?: string | undefined; id?: string | undefin
   const data: unknown = JSON.parse(event.data);
   if (event.event === 'state') mesh.set(data as MeshState);
   else if (event.event === 'report') report.set(data as Report | null);
-  else if (event.event === 'load') load.update((points) => [...points, data as LoadPoint].slice(-MAX_POINTS));
+  else if (event.event === 'load') load.update((points) => withPoint(points, data as LoadPoint));
   else if (event.event === 'reset') changes.set([]);
   else if (event.event === 'change') {
     const known = { id: event.id ?? '', change: data as Happened };
