@@ -234,7 +234,8 @@ export class MeshBackend implements Backend {
 
   /** Draining replicas are left as soon as others can take what runs on them. */
   #handOver(): void {
-    for (const generation of this.#routes.leaving([...this.#generations.values()])) generation.move('draining');
+    for (const generation of this.#routes.leaving([...this.#generations.values()]))
+      generation.move('draining');
   }
 
   #linkTo(appId: string): LinkManager {

@@ -60,19 +60,33 @@ describe('a list', () => {
     expect(read).toBe(3);
   });
 
-  test.each([0, -0, 1, 2 ** 53 - 1, 2 ** 53, -1, 1.5, NaN, Infinity, -Infinity, '1', '', null, true, [1], {}])(
-    'of token ids takes %j where each alone would be taken',
-    (odd) => {
-      const schema = z.looseObject({ ids: tokenIds });
-      const body = { ids: [7, odd, odd] };
-      if (z.int().min(0).safeParse(odd).success) expect(parseBody(schema, body)).toEqual(body);
-      else {
-        expect(() => parseBody(schema, body)).toThrow(
-          expect.objectContaining({ code: 'invalid_value', param: 'ids[1]' }) as Error,
-        );
-      }
-    },
-  );
+  test.each([
+    0,
+    -0,
+    1,
+    2 ** 53 - 1,
+    2 ** 53,
+    -1,
+    1.5,
+    NaN,
+    Infinity,
+    -Infinity,
+    '1',
+    '',
+    null,
+    true,
+    [1],
+    {},
+  ])('of token ids takes %j where each alone would be taken', (odd) => {
+    const schema = z.looseObject({ ids: tokenIds });
+    const body = { ids: [7, odd, odd] };
+    if (z.int().min(0).safeParse(odd).success) expect(parseBody(schema, body)).toEqual(body);
+    else {
+      expect(() => parseBody(schema, body)).toThrow(
+        expect.objectContaining({ code: 'invalid_value', param: 'ids[1]' }) as Error,
+      );
+    }
+  });
 });
 
 describe('validating a request', () => {
