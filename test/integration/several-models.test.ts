@@ -17,7 +17,8 @@ describe.each(['direct', 'dapr'] as const)('two models behind one gateway over a
   beforeAll(async () => {
     const furtherModels = [{ name: 'tiny', split: [1] }];
     const env = { LAYERMESH_REROUTE_PATIENCE: '2' };
-    system = await startSystem({ model: SMALL, mesh, stages: 2, furtherModels, env });
+    // In int8 a last bit may depend on what shares a step, such as guesses.
+    system = await startSystem({ model: SMALL, precision: 'f32', mesh, stages: 2, furtherModels, env });
   }, 180_000);
   afterAll(() => system.stop());
 
@@ -79,7 +80,7 @@ describe.each(['direct', 'dapr'] as const)('two models behind one gateway over a
   it('tells of both to the official client', async () => {
     const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
     const { data } = await client.models.list();
-    expect(data).toMatchObject(MODELS.map((id) => ({ id, max_model_len: 4_096, precision: 'int8' })));
+    expect(data).toMatchObject(MODELS.map((id) => ({ id, max_model_len: 4_096, precision: 'f32' })));
     await expect(client.completions.create({ model: 'huge', prompt: 'x' })).rejects.toMatchObject({
       status: 404,
       message: expect.stringContaining(`there is ${MODELS.join(', ')}`) as string,
