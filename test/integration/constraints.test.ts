@@ -74,7 +74,8 @@ interface Choice {
 describe('answers that have to be of a form', () => {
   let system: TestSystem;
   beforeAll(async () => {
-    system = await startSystem({ mesh: 'direct', split: [15] });
+    // In int8 it depends on what shares a step which of so few answers end by themselves.
+    system = await startSystem({ mesh: 'direct', split: [15], precision: isFull ? 'int8' : 'f32' });
   }, 120_000);
   afterAll(() => system.stop());
 
