@@ -1,6 +1,6 @@
 import { TestEnvironment } from 'jest-environment-node';
 
-// Test files that run at once start their systems on ports of their own (scripts/lib/ports.ts).
+// Test files that run at once start their systems on ports of their own (scripts/lib/local/ports.ts).
 const PORTS = 3_000;
 const first = 20_000 + PORTS * ((Number(process.env['JEST_WORKER_ID'] ?? 1) - 1) % 4);
 process.env['LAYERMESH_PORT_RANGE'] = `${first}-${first + PORTS}`;

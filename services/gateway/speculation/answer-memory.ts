@@ -11,8 +11,8 @@ const TOKENS = 1 << 16;
 /** Places are kept as 32-bit integers: before they run out, a memory begins anew. */
 const MAX_PLACES = 1 << 30;
 
-/** The answers of one salt, one after the other, and how often what they say next was right. */
-interface Answers {
+/** Where guesses come from, and what they have been worth. Of a memory: the answers of one salt, one after the other. */
+export interface Source {
   readonly index: DraftIndex;
   readonly acceptance: Acceptance;
 }
@@ -25,10 +25,10 @@ interface Answers {
  */
 export class AnswerMemory {
   /** By salt, the latest last. */
-  readonly #answers = new Map<string, Answers>();
+  readonly #answers = new Map<string, Source>();
 
   /** What was answered to those with this salt; null where nothing was, of late. */
-  of(salt: string): Answers | null {
+  of(salt: string): Source | null {
     return this.#answers.get(salt) ?? null;
   }
 

@@ -1,7 +1,7 @@
 import type { Counter } from 'prom-client';
 import { MAX_DRAFT } from '../../lib/model/step.js';
 import { Acceptance } from './acceptance.js';
-import { untilEnd, type AnswerMemory } from './answer-memory.js';
+import { untilEnd, type AnswerMemory, type Source } from './answer-memory.js';
 import { DraftIndex, LONGEST_MATCH, type Match } from './draft-index.js';
 
 /** What all drafters have in common. */
@@ -18,12 +18,6 @@ export interface DrafterOptions {
   readonly maxTokens: number;
   /** Who has the same may share answers. */
   readonly cacheSalt?: string | undefined;
-}
-
-/** Where guesses come from, and what they have been worth. */
-interface Source {
-  readonly index: DraftIndex;
-  readonly acceptance: Acceptance;
 }
 
 interface Guess {
@@ -86,9 +80,10 @@ export class Drafter {
     this.#tried = null;
   }
 
-  /** The sequence is over: what it answered may be guessed again, and how it began. */
+  /** The sequence is over: what it answered, if anything, may be guessed again, and how that began. */
   end(): void {
     const { prompt, cacheSalt = '' } = this.#options;
+    if (this.#own.length === prompt.length) return;
     this.#speculation.answers?.learn(cacheSalt, this.#own.from(Math.max(0, prompt.length - LONGEST_MATCH)));
   }
 

@@ -43,6 +43,12 @@ describe('what was answered lately', () => {
     expect(drafterOn(answers, 'one').draft(20)).not.toEqual([]);
   });
 
+  it('is nothing where nothing was', () => {
+    const answers = new AnswerMemory();
+    answer(drafterOn(answers), []);
+    expect(answers.of('')).toBeNull();
+  });
+
   it('does not run from one answer into the next', () => {
     const answers = new AnswerMemory();
     answers.learn('', [1, 2, 3]);
