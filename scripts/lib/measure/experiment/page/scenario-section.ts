@@ -16,6 +16,7 @@ import type { RequestRecord } from '../../types.js';
 import type { Arm } from '../arm.js';
 import { scaledResults } from '../scaled-results.js';
 import { LIMITS, type Outcome, type ScenarioLoad, type ScenarioResults } from '../scenario.js';
+import { REASONS } from './reasons.js';
 import { scalingSection } from './scaling-section.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
 
@@ -31,6 +32,7 @@ export function scenarioSection(results: ScenarioResults): PageSection {
     scenario.question,
     armsTable(results),
     expectationsTable(results),
+    reasonsText(results),
     ...swept.map(kneeTable),
     ...shown(figures),
     ...groups.filter((group) => !swept.includes(group)).map(levelTable),
@@ -113,6 +115,13 @@ function expectationsTable(results: ScenarioResults): string {
   return rows.length === 0 ? '' : table(head, rows);
 }
 
+/** What is thought of those that came out wrong. */
+function reasonsText(results: ScenarioResults): string {
+  const wrong = results.scenario.expectations.filter((each) => each.judge(results).right === false);
+  const lines = wrong.flatMap(({ id }) => (REASONS.has(id) ? [`- **${id}**: ${REASONS.get(id)!}`] : []));
+  return lines.length === 0 ? '' : `Why (written after the runs):\n\n${lines.join('\n')}`;
+}
+
 const oneCell = (content: string): string => content.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
 type Side = 'measured' | 'simulated';
@@ -178,10 +187,10 @@ const agreement = (simulated: Knee | undefined, measured: Knee | undefined): str
     ? NONE
     : figure(simulated.rate / measured.rate);
 
-/** What each level of a load that is no sweep was like, in the order in which they come. */
+/** What each level of a load that is no sweep was like, in the order in which they come; prompts that are alone, by their length. */
 function levelTable({ name, arms, levels }: LoadGroup): string {
   const rows = arms.flatMap(({ arm, outcomes }) =>
-    levels.map((level) => {
+    partsOf(levels, outcomes).map((level) => {
       const at = (side: Side): RequestRecord[] =>
         outcomes.flatMap((outcome) => outcome[side].records.filter(({ kind }) => kind === level.name));
       const [measured, simulated] = [at('measured'), at('simulated')];
@@ -206,6 +215,13 @@ function levelTable({ name, arms, levels }: LoadGroup): string {
     'failed',
   ];
   return paragraphs(`**${name}**, all seeds together:`, table(head, rows));
+}
+
+/** The levels by which requests are told apart; where they are not, their kinds, which all come at the one level's rate. */
+function partsOf(levels: ScenarioLoad['levels'], outcomes: readonly Outcome[]): ScenarioLoad['levels'] {
+  const kinds = [...new Set(outcomes.flatMap(({ load }) => load.arrivals.map(({ kind }) => kind)))];
+  const level = levels[0]!;
+  return levels.some(({ name }) => kinds.includes(name)) ? levels : kinds.map((name) => ({ ...level, name }));
 }
 
 function tokensPerDevice(arm: Arm, knee: Knee | undefined, records: readonly RequestRecord[]): number | null {

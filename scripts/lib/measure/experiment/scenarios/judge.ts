@@ -50,6 +50,10 @@ export function decided({ rate, outside }: Knee, isRight: (value: number) => boo
   return beyond.every((value) => isRight(value) === first) ? first : null;
 }
 
+/** Whether all are right: false as soon as one is wrong, null where what is left is not decided. */
+export const all = (verdicts: readonly (boolean | null)[]): boolean | null =>
+  verdicts.includes(false) ? false : verdicts.includes(null) ? null : true;
+
 /** How finely, and up to a hundredfold, it is looked for what lies beyond a bound. */
 const STRIDE = 1.05;
 const STRIDES = 100;

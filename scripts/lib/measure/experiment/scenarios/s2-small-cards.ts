@@ -1,10 +1,11 @@
 import { figure } from '../../../cli/tables.js';
+import { kneeText } from '../../figures/goodput.js';
 import { priceRatios } from '../prices.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { CONTEXTS } from '../lengths.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
-import { by, byKnees, carried, ttftOf, type Cell } from './judge.js';
+import { all, by, byKnees, carried, decided, NOT_FOUND, ratioOf, ttftOf, type Cell } from './judge.js';
 import { LOWEST, sweeps } from './loads.js';
 
 const LENGTHS = CONTEXTS.middle;
@@ -41,17 +42,21 @@ export function smallCards(options: FleetOptions): Scenario {
             carried(results, at(arm)),
           );
           if (!two || !four || !large) return null;
-          const ratios = [large.rate / two.rate, large.rate / four.rate];
-          const seen = `${figure(ratios[0]!)} in two, ${figure(ratios[1]!)} in four`;
-          return { right: ratios.every((ratio) => 13 <= ratio && ratio <= 24), seen };
+          const ratios = [ratioOf(large, two), ratioOf(large, four)].filter((ratio) => ratio !== null);
+          if (ratios.length < 2) return NOT_FOUND;
+          const seen = ratios.map((ratio, index) => `${kneeText(ratio)} in ${['two', 'four'][index]!}`);
+          const right = all(ratios.map((ratio) => decided(ratio, (times) => 13 <= times && times <= 24)));
+          return { right, seen: seen.join(', ') };
         },
       ),
       by({ id: 's2-b', text: 'By every price list a request costs more on the split L4.' }, (results) => {
         const [four, large] = [carried(results, at(arms.four)), carried(results, at(arms.large))];
         if (!four || !large) return null;
-        const dearer = priceRatios('l4', 'a100-80g').map((price) => (price * large.rate) / four.rate);
-        const seen = `${dearer.map(figure).join(' and ')} times`;
-        return { right: dearer.every((ratio) => ratio > 1), seen };
+        const ratio = ratioOf(large, four);
+        if (ratio === null) return NOT_FOUND;
+        const dearer = priceRatios('l4', 'a100-80g').map((price) => ({ ...ratio, rate: price * ratio.rate }));
+        const seen = `${dearer.map(kneeText).join(' and ')} times`;
+        return { right: all(dearer.map((each) => decided(each, (times) => times > 1))), seen };
       }),
       by(
         {
