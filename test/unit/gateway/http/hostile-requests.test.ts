@@ -67,8 +67,8 @@ const FIELDS = [
 ];
 
 /**
- * Of fields that are read alike, one. The check puts long values into these alone, each into every third, for each takes a server tens of
- * milliseconds; with LAYERMESH_FUZZ=full they are put into all.
+ * Of fields that are read alike, one. The check puts long values into these alone, and each value into a third of them,
+ * for each takes a server tens of milliseconds; with LAYERMESH_FUZZ=full they are put into all.
  */
 const READ_UNLIKE = [...new Map(FIELDS.map((field) => [wayToRead(field), field])).values()];
 const LONG = 10_000;
