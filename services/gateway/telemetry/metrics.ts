@@ -46,7 +46,13 @@ export interface ModelLoad {
   readonly waiting: number;
 }
 
-export const REROUTE_REASONS = ['replica_lost', 'step_timeout', 'draining', 'rebalanced', 'preempted'] as const;
+export const REROUTE_REASONS = [
+  'replica_lost',
+  'step_timeout',
+  'draining',
+  'rebalanced',
+  'preempted',
+] as const;
 /** Why a running sequence has left its route. */
 export type RerouteReason = (typeof REROUTE_REASONS)[number];
 

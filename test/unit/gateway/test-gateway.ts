@@ -213,9 +213,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     async metric(line) {
       const text = await (await fetch(`${url}/metrics`)).text();
       const [, name, labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(line)!;
+      const wanted = labels === '' ? [] : labels.split(',');
       const found = [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].filter(
-        ([, named, has = '']) =>
-          named === name && labels.split(',').every((label) => label === '' || has.split(',').includes(label)),
+        ([, named, has = '']) => named === name && wanted.every((label) => has.split(',').includes(label)),
       );
       return found.length === 0 ? undefined : found.reduce((sum, [, , , value]) => sum + Number(value), 0);
     },
