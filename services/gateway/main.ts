@@ -44,8 +44,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const servings: OpenServing[] = [];
   const metrics = createGatewayMetrics(
     registry,
-    admission,
-    () => servings.reduce((sum, { backend }) => sum + backend.waiting, 0),
+    () => servings.map((serving) => serving.loadNow()),
     () => new Map(servings.flatMap(({ demand }) => [...demand.demanded()])),
   );
   const tracing = await startTracing(config.telemetry, config.replica, registry);
@@ -57,7 +56,7 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
   const models = new ModelDirectory(servings[0]!, ...servings.slice(1));
   const runners = new Runners(mesh.registry);
   const responses = new ResponseStore(mesh.documents(config.responsesTtlSeconds), runners);
-  const background = new BackgroundResponses(responses, runners, metrics, log);
+  const background = new BackgroundResponses(responses, runners, log);
   const app = createApp({
     host: config.host,
     allowedHosts: config.allowedHosts,

@@ -67,7 +67,7 @@ interface Chunk {
 
 const metric = async (url: string, name: string): Promise<number> => {
   const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)![1]);
+  return Number(new RegExp(`^${name}\\{[^}]*\\} (.*)$`, 'm').exec(text)![1]);
 };
 
 describe('the prefix cache', () => {

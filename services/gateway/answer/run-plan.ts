@@ -39,7 +39,7 @@ export async function runPlan(
   const permit = await trace.measure('admission', () => admit(runner, plan, asked, controller.signal));
   const choices: RunningChoice[] = [];
   try {
-    runner.metrics.queueTime.observe(trace.seconds);
+    runner.metrics.admitted(trace.seconds);
     choices.push(...asked.map((choice) => new RunningChoice(runner, choice, trace, controller.signal)));
     await trace.measure('route', () => untilRouted(choices, controller));
     const route = choices.flatMap(({ generation }) => generation?.route ?? []).join(', ');

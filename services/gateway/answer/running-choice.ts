@@ -4,7 +4,7 @@ import type { Backend, Generation } from '../generation/backend.js';
 import type { Choice } from './choice.js';
 import { ChoiceDecoder, type Piece } from './decoder.js';
 import type { ModelText } from '../../lib/model/text/encode-chat.js';
-import { ChoiceMeter, type GatewayMetrics } from '../telemetry/metrics.js';
+import { ChoiceMeter, type ModelMetrics } from '../telemetry/model-metrics.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 
 /** How long the choices of a request that have a route wait for those that have none, ms. */
@@ -14,7 +14,7 @@ const SIBLINGS_MS = 1_000;
 export interface ChoiceRunner {
   readonly backend: Pick<Backend, 'generate'>;
   readonly text: Pick<ModelText, 'tokenizer'>;
-  readonly metrics: GatewayMetrics;
+  readonly metrics: ModelMetrics;
 }
 
 /** A choice whose sequence has been asked for; its pieces begin when it has a route. */
@@ -33,9 +33,7 @@ export class RunningChoice {
       .generate({ ...choice, trace: trace.sequence() }, signal)
       .then((generation) => {
         this.generation = generation;
-        runner.metrics.promptTokens.inc(choice.prompt.length);
-        runner.metrics.prefixCacheQueries.inc(choice.prompt.length);
-        runner.metrics.prefixCacheHits.inc(generation.cachedTokens);
+        runner.metrics.began(choice.prompt.length, generation.cachedTokens);
         return generation;
       });
     this.pieces = this.#run(runner, trace);

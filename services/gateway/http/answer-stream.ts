@@ -4,12 +4,13 @@ import type { HttpLimits } from './gateway.js';
 import { dialectOf } from './middleware/dialects.js';
 
 /**
- * The stream that an answer will be. It begins when its sequences have their routes, or, where the dialect lets it, once its client
- * has waited as long as between two keep-alives: from then on it is shown that somebody is there.
+ * The stream that an answer will be. It begins when its sequences have their routes, or once its client has waited as long as
+ * between two keep-alives: from then on it is shown that somebody is there. What goes wrong after that is an event, for a status by
+ * which the client could try again has been sent; what is known at once, or within that time, keeps its own.
  */
 export class AnswerStream {
   readonly #open: () => EventStream;
-  readonly #early: NodeJS.Timeout | undefined;
+  readonly #early: NodeJS.Timeout;
   #events: EventStream | null = null;
 
   /** `signal` must abort when the client goes away; `onBegin` is called before the headers are sent. */
@@ -19,7 +20,7 @@ export class AnswerStream {
       onBegin();
       return new EventStream(response, dialect, signal, limits);
     };
-    if (dialect.beginsEarly) this.#early = setTimeout(() => this.begin(), limits.keepAliveMs).unref();
+    this.#early = setTimeout(() => this.begin(), limits.keepAliveMs).unref();
   }
 
   /** Sends the headers, if that has not been done. */

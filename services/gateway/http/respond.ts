@@ -17,7 +17,7 @@ const routesOf = ({ route }: RunningPlan): string => route.split(', ').slice(0, 
 
 /**
  * Runs a request and answers it. Until every sequence has its route nothing is sent, so a failure up to there has its own
- * HTTP status; but for a stream that begins early, whose client then learns of it as of any later one.
+ * HTTP status; but for a stream that has begun because its client had waited long, which learns of it as of any later one.
  */
 export async function respond(
   { limits }: Gateway,

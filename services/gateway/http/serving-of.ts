@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import { namesOf, type ModelDirectory } from '../models/model-directory.js';
 import type { Serving } from '../models/serving.js';
+import { tellModel } from './middleware/asked-model.js';
 import { requireAllowed, tenantOf } from './middleware/authenticate.js';
 import type { Gateway } from './gateway.js';
 
@@ -23,6 +24,7 @@ export function servingNamed(models: ModelDirectory, name: string | null, respon
       hint: names.length === 0 ? 'your key may use none' : `there is ${names.join(', ')}`,
     });
   }
+  tellModel(response, found.model.id);
   requireAllowed(found.model, response);
   return found;
 }

@@ -18,13 +18,15 @@ import { DemandMeter } from '../demand/demand-meter.js';
 import { MeshBackend } from '../generation/mesh-backend.js';
 import { Reporter } from '../report/reporter.js';
 import { AnswerMemory } from '../speculation/answer-memory.js';
-import type { GatewayMetrics } from '../telemetry/metrics.js';
+import type { GatewayMetrics, ModelLoad } from '../telemetry/metrics.js';
+import { ModelMetrics } from '../telemetry/model-metrics.js';
 import type { RequestWatcher } from '../telemetry/request-trace.js';
 import { ConstraintSources } from '../text/constraint-sources.js';
 import { startTextWorker, TextPool } from '../text/text-pool.js';
 import { textLimitOf, TextWork } from '../text/text-work.js';
 import { LoadLog } from '../watch/load-log.js';
 import { MeshWatch } from '../watch/mesh-watch.js';
+import { ModelPlaces } from './model-places.js';
 import type { Serving } from './serving.js';
 
 /** What the models of a gateway share. */
@@ -47,6 +49,8 @@ export interface OpenServing extends Serving {
   readonly demand: DemandMeter;
   readonly load: LoadLog;
   readonly watch: MeshWatch;
+  /** Its share of the gateway's. */
+  loadNow(): ModelLoad;
   /** App-ids, stage 0 first. */
   readonly stages: readonly string[];
   /** What its stages and the gateway must agree on. */
@@ -61,7 +65,7 @@ export async function openServing(
   { model, plan, ranges }: ModelPlan,
   shared: SharedParts,
 ): Promise<OpenServing> {
-  const { config, mesh, admission, metrics, tracer, watcher, log } = shared;
+  const { config, mesh, tracer, watcher, log } = shared;
   const { specialTokensInContent } = config;
   const { served, meshName } = hosted;
   const { vocabulary, maxPositions } = model.config;
@@ -77,7 +81,8 @@ export async function openServing(
   const textPool = new TextPool(() => startTextWorker({ prepared, vocabulary, specialTokensInContent }));
   const textWork = new TextWork(text, textPool);
 
-  const drafts = { draftTokens: metrics.draftTokens, acceptedTokens: metrics.acceptedTokens };
+  const metrics = new ModelMetrics(shared.metrics, id);
+  const places = new ModelPlaces(shared.admission);
   const answers = config.speculation === 'auto' ? { answers: new AnswerMemory() } : {};
   const backend: MeshBackend = new MeshBackend({
     mesh,
@@ -97,13 +102,13 @@ export async function openServing(
     patienceMs: config.reroutePatienceSeconds * 1000,
     startPatienceMs: config.startPatienceSeconds * 1000,
     reroutes: {
-      inc: (labels) => {
-        metrics.reroutes.inc(labels);
-        watch.moved(labels.reason);
+      inc: ({ reason }) => {
+        metrics.rerouted(reason);
+        watch.moved(reason);
       },
     },
     // How many guesses would be right is nothing that an engine can tell which computes nothing.
-    speculation: config.speculation === 'off' || engine !== null ? null : { ...drafts, ...answers },
+    speculation: config.speculation === 'off' || engine !== null ? null : { ...metrics.drafts, ...answers },
     prefixCache: config.prefixCache,
     log,
     tracer,
@@ -163,7 +168,7 @@ export async function openServing(
     textWork,
     constraintSources: new ConstraintSources(textWork),
     textLimit: textLimitOf(files, text.tokenizer, maxPositions),
-    admission,
+    admission: places,
     metrics,
     demand,
     inferences: {
@@ -181,6 +186,11 @@ export async function openServing(
     reporter,
     watch,
     load,
+    loadNow: () => ({
+      model: id,
+      running: places.running - backend.waiting,
+      waiting: places.waiting + backend.waiting,
+    }),
     stages,
     plan,
     close: async () => {

@@ -12,7 +12,7 @@ import type { MeshWatch } from '../watch/mesh-watch.js';
 
 /**
  * A model that is served, and everything that is about it alone: its mesh with all that is known of it, its texts, its demand.
- * Models share the places for requests and the metrics of their gateway, and nothing else.
+ * Models share the places for requests of their gateway and its metrics, which tell them apart, and nothing else.
  */
 export interface Serving extends PlanRunner {
   readonly model: ServedModel;

@@ -6,7 +6,6 @@ import type { ResponseObject } from '../../lib/openai/responses/format.js';
 import type { GenerationPlan } from '../answer/choice.js';
 import { runPlan, wholeAnswer, type PlanRunner } from '../answer/run-plan.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
-import type { GatewayMetrics } from '../telemetry/metrics.js';
 import { isOver, type KeptResponse, type ResponseStore } from './response-store.js';
 import type { Runners } from './runners.js';
 
@@ -22,7 +21,6 @@ const MAX_TRIES = 60;
 export class BackgroundResponses {
   readonly #store: ResponseStore;
   readonly #runners: Pick<Runners, 'id' | 'list'>;
-  readonly #metrics: Pick<GatewayMetrics, 'failure'>;
   readonly #log: Pick<Logger, 'error'>;
   readonly #lookMs: number;
   readonly #running = new Map<string, { controller: AbortController; over: Promise<void> }>();
@@ -31,13 +29,11 @@ export class BackgroundResponses {
   constructor(
     store: ResponseStore,
     runners: Pick<Runners, 'id' | 'list'>,
-    metrics: Pick<GatewayMetrics, 'failure'>,
     log: Pick<Logger, 'error'>,
     { lookMs = LOOK_MS } = {},
   ) {
     this.#store = store;
     this.#runners = runners;
-    this.#metrics = metrics;
     this.#log = log;
     this.#lookMs = lookMs;
     // Each that cannot keep its end listens; Node warns of a leak above ten.
@@ -68,7 +64,7 @@ export class BackgroundResponses {
       throw error;
     }
     begun(queued);
-    const over = this.#keepEnd(id, ran, trace, controller);
+    const over = this.#keepEnd(model, id, ran, trace, controller);
     this.#running.set(id, { controller, over });
     await over;
     this.#running.delete(id);
@@ -123,6 +119,7 @@ export class BackgroundResponses {
   }
 
   async #keepEnd(
+    model: PlanRunner,
     id: string,
     ran: Promise<ResponseObject>,
     trace: RequestTrace,
@@ -135,10 +132,10 @@ export class BackgroundResponses {
       // Whoever began it hears of no error, so it is told here how it ended.
       if (reason === CANCELLED) {
         trace.abandon();
-        this.#metrics.failure.inc({ reason: 'client_disconnected' });
+        model.metrics.failed('client_disconnected');
       } else {
         trace.end(reason);
-        await this.#fail(id, ServingError.from(reason));
+        await this.#fail(model, id, ServingError.from(reason));
       }
     } finally {
       clearInterval(looking);
@@ -154,9 +151,9 @@ export class BackgroundResponses {
     if (status === null || isOver({ status })) controller.abort(CANCELLED);
   }
 
-  async #fail(id: string, error: ServingError): Promise<void> {
+  async #fail({ metrics }: PlanRunner, id: string, error: ServingError): Promise<void> {
     const { code, kind } = error;
-    this.#metrics.failure.inc({ reason: code });
+    metrics.failed(code);
     if (kind.http >= 500) this.#log.error({ err: error.cause ?? error, code, response: id }, error.message);
     const message = code === 'internal' ? 'internal error' : error.message;
     await this.#keep(id, { status: 'failed', error: { code, message } }).catch((reason: unknown) =>

@@ -1,13 +1,17 @@
-import type { Counter } from 'prom-client';
 import { MAX_DRAFT } from '../../lib/model/step.js';
 import { Acceptance } from './acceptance.js';
 import { untilEnd, type AnswerMemory, type Source } from './answer-memory.js';
 import { DraftIndex, LONGEST_MATCH, type Match } from './draft-index.js';
 
+/** What a counter does here, whatever its labels. */
+export interface Count {
+  inc(value?: number): void;
+}
+
 /** What all drafters have in common. */
 export interface Speculation {
-  readonly draftTokens: Counter;
-  readonly acceptedTokens: Counter;
+  readonly draftTokens: Count;
+  readonly acceptedTokens: Count;
   /** What was answered lately; left out: each sequence is guessed from itself alone. */
   readonly answers?: AnswerMemory;
 }

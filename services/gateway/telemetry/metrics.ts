@@ -3,8 +3,6 @@ import type { ErrorCode } from '../../lib/errors/catalogue.js';
 import type { FinishReason } from '../../lib/openai/response-format.js';
 import type { MetricsRegistry } from '../../lib/telemetry/metrics.js';
 import { METRICS } from '../../lib/telemetry/names.js';
-import type { Admission } from '../admission.js';
-import type { RequestTrace } from './request-trace.js';
 
 // vLLM's bucket lists, seconds, so that its dashboards compare.
 const FIRST_TOKEN_BUCKETS = [
@@ -18,31 +16,53 @@ const REQUEST_BUCKETS = [
   0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680,
 ];
 
+type OfModel = 'model_name';
+
+/** Of all models that a gateway serves; `ModelMetrics` counts in them for one. */
 export interface GatewayMetrics {
   readonly registry: MetricsRegistry;
-  readonly success: Counter<'finished_reason'>;
-  readonly failure: Counter<'reason'>;
+  readonly success: Counter<OfModel | 'finished_reason'>;
+  /** With the model `''` where a request was refused before its model was known. */
+  readonly failure: Counter<OfModel | 'reason'>;
   readonly timeToFirstToken: Histogram;
   readonly interTokenLatency: Histogram;
   readonly endToEndLatency: Histogram;
   readonly queueTime: Histogram;
-  readonly promptTokens: Counter;
-  readonly prefixCacheQueries: Counter;
-  readonly prefixCacheHits: Counter;
-  readonly generationTokens: Counter;
-  readonly draftTokens: Counter;
-  readonly acceptedTokens: Counter;
-  readonly reroutes: Counter<'reason'>;
+  readonly promptTokens: Counter<OfModel>;
+  readonly prefixCacheQueries: Counter<OfModel>;
+  readonly prefixCacheHits: Counter<OfModel>;
+  readonly generationTokens: Counter<OfModel>;
+  readonly draftTokens: Counter<OfModel>;
+  readonly acceptedTokens: Counter<OfModel>;
+  readonly reroutes: Counter<OfModel | 'reason'>;
 }
 
-const REROUTE_REASONS = ['replica_lost', 'step_timeout', 'draining', 'rebalanced', 'preempted'] as const;
+/** Sequences of one model. */
+export interface ModelLoad {
+  readonly model: string;
+  /** That were admitted, have room and are not finished. */
+  readonly running: number;
+  /** That wait for admission, or for KV room. */
+  readonly waiting: number;
+}
+
+export const REROUTE_REASONS = [
+  'replica_lost',
+  'step_timeout',
+  'draining',
+  'rebalanced',
+  'preempted',
+] as const;
 /** Why a running sequence has left its route. */
 export type RerouteReason = (typeof REROUTE_REASONS)[number];
 
-const FINISH_REASONS: readonly FinishReason[] = ['stop', 'length', 'tool_calls'];
+export const FINISH_REASONS: readonly FinishReason[] = ['stop', 'length', 'tool_calls'];
+
+/** Why a request was not answered to its end. */
+export type FailureReason = ErrorCode | 'client_disconnected';
 
 /** Those that alerts and dashboards are about; others appear when they first happen. */
-const FAILURE_REASONS: readonly (ErrorCode | 'client_disconnected')[] = [
+export const FAILURE_REASONS: readonly FailureReason[] = [
   'client_disconnected',
   'invalid_api_key',
   'rate_limit_exceeded',
@@ -56,33 +76,39 @@ const FAILURE_REASONS: readonly (ErrorCode | 'client_disconnected')[] = [
   'internal',
 ];
 
-/** Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own. */
+/**
+ * Registers the gateway's metrics. As in vLLM, each choice of a request counts as a request of its own, and `model_name` is the
+ * model's. `loads` and `demanded` are read whenever the metrics are.
+ */
 export function createGatewayMetrics(
   registry: MetricsRegistry,
-  admission: Pick<Admission, 'running' | 'waiting'>,
-  waitingForRoom: () => number = () => 0,
+  loads: () => readonly ModelLoad[] = () => [],
   demanded: () => ReadonlyMap<string, number> = () => new Map(),
 ): GatewayMetrics {
   const registers = [registry];
-  const histogram = (name: string, help: string, buckets: number[]): Histogram =>
-    new Histogram({ name, help, buckets, registers });
+  const counter = (name: string, help: string): Counter<OfModel> =>
+    new Counter({ name, help, labelNames: ['model_name'], registers });
+  const histogram = (name: string, help: string, buckets: number[], enableExemplars = false): Histogram =>
+    new Histogram({ name, help, labelNames: ['model_name'], buckets, registers, enableExemplars });
   const withExemplars = (name: string, help: string, buckets: number[]): Histogram =>
-    new Histogram({ name, help, buckets, registers, enableExemplars: true });
+    histogram(name, help, buckets, true);
 
   new Gauge({
     name: METRICS.requestsRunning,
     help: 'Requests that were admitted, have room and are not finished',
+    labelNames: ['model_name'],
     registers,
     collect() {
-      this.set(admission.running - waitingForRoom());
+      for (const { model, running } of loads()) this.set({ model_name: model }, running);
     },
   });
   new Gauge({
     name: METRICS.requestsWaiting,
     help: 'Requests that wait for admission, or for KV room',
+    labelNames: ['model_name'],
     registers,
     collect() {
-      this.set(admission.waiting + waitingForRoom());
+      for (const { model, waiting } of loads()) this.set({ model_name: model }, waiting);
     },
   });
 
@@ -103,13 +129,13 @@ export function createGatewayMetrics(
     success: new Counter({
       name: METRICS.requestSuccess,
       help: 'Requests that were answered to their end, by what ended them',
-      labelNames: ['finished_reason'],
+      labelNames: ['model_name', 'finished_reason'],
       registers,
     }),
     failure: new Counter({
       name: METRICS.requestFailure,
       help: 'HTTP requests that were refused or broke off, by error code or client_disconnected',
-      labelNames: ['reason'],
+      labelNames: ['model_name', 'reason'],
       registers,
     }),
     timeToFirstToken: withExemplars(
@@ -132,87 +158,29 @@ export function createGatewayMetrics(
       'From the arrival of a request to its admission',
       REQUEST_BUCKETS,
     ),
-    promptTokens: new Counter({
-      name: METRICS.promptTokens,
-      help: 'Prompt tokens of requests that were started',
-      registers,
-    }),
-    prefixCacheQueries: new Counter({
-      name: METRICS.prefixCacheQueries,
-      help: 'Prompt tokens that were looked for in the prefix cache',
-      registers,
-    }),
-    prefixCacheHits: new Counter({
-      name: METRICS.prefixCacheHits,
-      help: 'Prompt tokens that were found in the prefix cache of every stage of a route',
-      registers,
-    }),
-    generationTokens: new Counter({
-      name: METRICS.generationTokens,
-      help: 'Tokens that were generated',
-      registers,
-    }),
-    draftTokens: new Counter({
-      name: METRICS.draftTokens,
-      help: 'Tokens that were guessed, to be verified together with the next one',
-      registers,
-    }),
-    acceptedTokens: new Counter({
-      name: METRICS.acceptedTokens,
-      help: 'Guessed tokens that were right',
-      registers,
-    }),
+    promptTokens: counter(METRICS.promptTokens, 'Prompt tokens of requests that were started'),
+    prefixCacheQueries: counter(
+      METRICS.prefixCacheQueries,
+      'Prompt tokens that were looked for in the prefix cache',
+    ),
+    prefixCacheHits: counter(
+      METRICS.prefixCacheHits,
+      'Prompt tokens that were found in the prefix cache of every stage of a route',
+    ),
+    generationTokens: counter(METRICS.generationTokens, 'Tokens that were generated'),
+    draftTokens: counter(
+      METRICS.draftTokens,
+      'Tokens that were guessed, to be verified together with the next one',
+    ),
+    acceptedTokens: counter(METRICS.acceptedTokens, 'Guessed tokens that were right'),
     reroutes: new Counter({
       name: METRICS.reroutes,
       help: 'Running sequences that left their route for another, by the reason',
-      labelNames: ['reason'],
+      labelNames: ['model_name', 'reason'],
       registers,
     }),
   };
-  // There before they happen: the first one would otherwise be no increase.
-  for (const finished_reason of FINISH_REASONS) metrics.success.inc({ finished_reason }, 0);
-  for (const reason of FAILURE_REASONS) metrics.failure.inc({ reason }, 0);
-  for (const reason of REROUTE_REASONS) metrics.reroutes.inc({ reason }, 0);
+  // There before they happen: the first one would otherwise be no increase. Those of a model are there with it.
+  for (const reason of FAILURE_REASONS) metrics.failure.inc({ model_name: '', reason }, 0);
   return metrics;
-}
-
-/** What a meter needs of the request's trace: the seconds since it came, and what its exemplars name. */
-export type MeteredRequest = Pick<RequestTrace, 'seconds' | 'traceId' | 'firstToken'>;
-
-/** Observes one choice as its tokens come. */
-export class ChoiceMeter {
-  readonly #metrics: GatewayMetrics;
-  readonly #request: MeteredRequest;
-  #lastStep: number | null = null;
-
-  constructor(metrics: GatewayMetrics, request: MeteredRequest) {
-    this.#metrics = metrics;
-    this.#request = request;
-  }
-
-  /** Those of a step: guesses that were right come together, and have no time between them. */
-  tokens(count: number): void {
-    const now = performance.now();
-    const { timeToFirstToken, interTokenLatency, generationTokens } = this.#metrics;
-    if (this.#lastStep === null) {
-      this.#request.firstToken();
-      this.#observe(timeToFirstToken, this.#request.seconds);
-    } else {
-      this.#observe(interTokenLatency, (now - this.#lastStep) / 1000);
-    }
-    this.#lastStep = now;
-    generationTokens.inc(count);
-  }
-
-  finish(reason: FinishReason): void {
-    this.#observe(this.#metrics.endToEndLatency, this.#request.seconds);
-    this.#metrics.success.inc({ finished_reason: reason });
-  }
-
-  /** With the trace as an exemplar, so that a dashboard's outlier leads to the request that was one. */
-  #observe(histogram: Histogram, value: number): void {
-    const { traceId } = this.#request;
-    const exemplarLabels = traceId === null ? {} : { trace_id: traceId };
-    histogram.observe({ value, labels: {}, exemplarLabels });
-  }
 }

@@ -33,6 +33,9 @@ const sse: Framing = {
   nothing: ': keep-alive\n\n',
 };
 
+/** The same, but for what means nothing: an event of which the API's description tells, and which its clients pass over anywhere. */
+const sseWithPings: Framing = { ...sse, nothing: 'event: ping\ndata: {"type":"ping"}\n\n' };
+
 /**
  * A JSON document a line. There are no comments, and clients parse empty lines too; but a space that a document begins
  * with is JSON's own nothing.
@@ -48,11 +51,6 @@ export interface Dialect {
   readonly framing: Framing;
   /** Written after the last event of a stream that ends well. */
   readonly end: string;
-  /**
-   * Whether a stream may begin before its sequences have their routes, where these take long. What goes wrong after that has no
-   * status of its own, by which clients of the other dialects try again by themselves.
-   */
-  readonly beginsEarly: boolean;
   errorBody(error: ServingError, requestId: string): object;
   /** Of a stream that has begun, the last event. */
   errorEvent(error: ServingError, requestId: string): StreamEvent;
@@ -84,7 +82,6 @@ const openaiError = (error: ServingError): object => ({
 export const openai: Dialect = {
   framing: sse,
   end: 'data: [DONE]\n\n',
-  beginsEarly: false,
   errorBody: openaiError,
   errorEvent: (error) => ({ data: openaiError(error) }),
 };
@@ -120,9 +117,8 @@ const anthropicError = (error: ServingError, requestId: string): object => ({
 
 /** Anthropic's, of `/v1/messages`: its events have names, and a stream ends with its last. */
 export const anthropic: Dialect = {
-  framing: sse,
+  framing: sseWithPings,
   end: '',
-  beginsEarly: false,
   errorBody: anthropicError,
   errorEvent: (error, requestId) => ({ event: 'error', data: anthropicError(error, requestId) }),
 };
@@ -133,7 +129,6 @@ const ollamaError = (error: ServingError): object => ({ error: textWithCode(erro
 export const ollama: Dialect = {
   framing: ndjson,
   end: '',
-  beginsEarly: true,
   errorBody: ollamaError,
   errorEvent: (error) => ({ data: ollamaError(error) }),
 };

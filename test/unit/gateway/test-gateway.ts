@@ -6,13 +6,15 @@ import { Admission, type AdmissionLimits } from '../../../services/gateway/admis
 import { createApp } from '../../../services/gateway/http/app.js';
 import { limitsFor, type HttpLimits } from '../../../services/gateway/http/gateway.js';
 import { ModelDirectory } from '../../../services/gateway/models/model-directory.js';
+import { ModelPlaces } from '../../../services/gateway/models/model-places.js';
 import type { Serving } from '../../../services/gateway/models/serving.js';
 import { BackgroundResponses } from '../../../services/gateway/responses/background.js';
 import { ResponseStore } from '../../../services/gateway/responses/response-store.js';
 import { Runners } from '../../../services/gateway/responses/runners.js';
 import { parseKeyList } from '../../../services/gateway/keys/key-list.js';
 import { KeyRing } from '../../../services/gateway/keys/key-ring.js';
-import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
+import { createGatewayMetrics, type GatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
+import { ModelMetrics } from '../../../services/gateway/telemetry/model-metrics.js';
 import { ConstraintSources } from '../../../services/gateway/text/constraint-sources.js';
 import type { TextPool } from '../../../services/gateway/text/text-pool.js';
 import type { TextLimit } from '../../../services/gateway/text/text-task.js';
@@ -50,7 +52,7 @@ export interface TestGateway {
   readonly watch: MeshWatch;
   readonly client: OpenAI;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
-  /** The value of one line of /metrics. */
+  /** A name with labels or none: the sum of its series on /metrics that have these labels; undefined where there is none. */
   metric(line: string): Promise<number | undefined>;
   close(): Promise<void>;
 }
@@ -96,12 +98,14 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const { chatTemplate = lineTemplate } = options;
   const text: ModelText = { tokenizer, chatTemplate, specialTokensInContent: 'text' };
   const limits = { ...limitsFor(32_768), ...options.limits };
-  const metrics = createGatewayMetrics(createMetricsRegistry(), admission);
+  const metrics: GatewayMetrics = createGatewayMetrics(createMetricsRegistry(), () =>
+    servings.map(({ model: { id }, admission: { running, waiting } }) => ({ model: id, running, waiting })),
+  );
   const log = options.log ?? pino({ level: 'silent' });
   const documents = options.documents ?? new MemoryDocuments();
   const runners = new Runners(new DocumentRegistry(documents, { renewMs: expireMs / 4, expireMs }));
   const responses = new ResponseStore(documents, runners);
-  const background = new BackgroundResponses(responses, runners, metrics, log, { lookMs: 5 });
+  const background = new BackgroundResponses(responses, runners, log, { lookMs: 5 });
   const keys = options.keys === undefined ? null : new KeyRing(parseKeyList(options.keys));
   const tracer = options.tracer ?? trace.getTracer('test');
   const requests = new RequestLog((record) => models.find(record.model)?.load.ended(record));
@@ -127,6 +131,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   };
   const servingOf = (differing: Partial<ServedModel>) => {
     const backend = new ScriptedBackend(differing.id);
+    const served = { ...model, ...differing };
     const textWork = new TextWork(text, options.textPool ?? null);
     const load = new LoadLog();
     const watch = new MeshWatch({
@@ -138,14 +143,14 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       load,
     });
     return {
-      model: { ...model, ...differing },
+      model: served,
       backend,
       text,
       textWork,
       constraintSources: new ConstraintSources(textWork),
       textLimit: options.textLimit ?? null,
-      admission,
-      metrics,
+      admission: new ModelPlaces(admission),
+      metrics: new ModelMetrics(metrics, served.id),
       demand: { asked: () => noop, began: noop, ended: noop },
       inferences: {
         tracer,
@@ -207,8 +212,12 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       }),
     async metric(line) {
       const text = await (await fetch(`${url}/metrics`)).text();
-      const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
-      return found === undefined ? undefined : Number(found.slice(line.length));
+      const [, name, labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(line)!;
+      const wanted = labels === '' ? [] : labels.split(',');
+      const found = [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].filter(
+        ([, named, has = '']) => named === name && wanted.every((label) => has.split(',').includes(label)),
+      );
+      return found.length === 0 ? undefined : found.reduce((sum, [, , , value]) => sum + Number(value), 0);
     },
     close: async () => {
       for (const serving of servings) serving.watch.close();

@@ -89,7 +89,10 @@ describe('a stream', () => {
       '',
     ]);
     expect(text).toContain(': keep-alive\n\n: keep-alive\n\n');
-    expect((await streamed(anthropic)).text).toMatch(/data: {"done":true}\n\n$/);
+    const { text: named } = await streamed(anthropic);
+    expect(named).toMatch(/data: {"done":true}\n\n$/);
+    expect(named).toContain('event: ping\ndata: {"type":"ping"}\n\nevent: ping\n');
+    expect(named).not.toContain(': keep-alive');
   });
 
   it('of JSON lines has a document on every line, pauses or none', async () => {

@@ -1,6 +1,5 @@
 import { createMetricsRegistry } from '../../../services/lib/telemetry/metrics.js';
 import { startTracing } from '../../../services/lib/telemetry/tracing.js';
-import { Admission } from '../../../services/gateway/admission.js';
 import { createGatewayMetrics } from '../../../services/gateway/telemetry/metrics.js';
 import { createStageMetrics } from '../../../services/stage/accounts/metrics.js';
 
@@ -19,7 +18,7 @@ export async function scrapedSeries(): Promise<Set<string>> {
   const config = { exporting: true, serviceName: 'gateway', decodeInterval: 1, content: false };
   const tracing = await startTracing(config, 'replica', gateway);
   await tracing.shutdown();
-  createGatewayMetrics(gateway, new Admission({ maxRunning: 1, maxWaiting: 0 }));
+  createGatewayMetrics(gateway);
   const zero = (): number => 0;
   const gauges = { queueDepth: zero, sequences: zero, kvUsedRatio: zero };
   const { registry: stage } = createStageMetrics({ stage: 'stage-0', layers: '0-9' }, gauges);

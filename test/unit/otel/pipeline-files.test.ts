@@ -26,6 +26,8 @@ describe('what Prometheus is told of a system', () => {
   it('has every process, with the labels that the rules rely on', () => {
     const targets = targetsOf(processes, 'smollm', { spanMetrics: 7, metrics: 8 });
     expect(addresses(targets.gateway)).toEqual(['127.0.0.1:1']);
+    // Its series name their models themselves.
+    expect(targets.gateway[0]!.labels).toEqual({ app_id: 'gateway', replica: 'gateway.1' });
     expect(addresses(targets.stage)).toEqual(['127.0.0.1:3', '127.0.0.1:5']);
     expect(targets.stage[1]!.labels).toEqual({
       app_id: 'stage-0',

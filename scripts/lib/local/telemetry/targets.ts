@@ -45,7 +45,7 @@ export interface Scraped {
   readonly replica: number;
   readonly metricsPort: number;
   readonly sidecarMetricsPort: number | null;
-  /** Of a stage; left out where there is one model. */
+  /** Of a stage; left out where there is one model. A gateway names in its series the model that each is of. */
   readonly modelName?: string;
 }
 
@@ -61,9 +61,10 @@ export function targetsOf(
   const services = (isGateway: boolean): TargetGroup[] =>
     processes
       .filter(({ appId }) => (appId === 'gateway') === isGateway)
-      .map((each) =>
-        group(each.metricsPort, { ...identityOf(each), model_name: each.modelName ?? modelName }),
-      );
+      .map((each) => {
+        const model = isGateway ? {} : { model_name: each.modelName ?? modelName };
+        return group(each.metricsPort, { ...identityOf(each), ...model });
+      });
   const sidecars = processes.flatMap((each) =>
     each.sidecarMetricsPort === null ? [] : [group(each.sidecarMetricsPort, identityOf(each))],
   );

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { ServingError } from '../../../lib/errors/serving-error.js';
 import type { Gateway } from '../gateway.js';
+import { askedModel } from './asked-model.js';
 import { dialectOf } from './dialects.js';
 import { requestIdOf } from './request-id.js';
 
@@ -12,11 +13,11 @@ export const noRoute: RequestHandler = (request) => {
   throw new ServingError('route_not_found', `${request.method} ${request.path} does not exist`);
 };
 
-/** Counts what goes wrong with a request by its error code, and hands it on. */
+/** Counts what goes wrong with a request by its error code, for its model as far as that is known, and hands it on. */
 export function countFailures({ metrics }: Pick<Gateway, 'metrics'>): ErrorRequestHandler {
   return (reason: unknown, _request, response, next) => {
     const code = response.destroyed ? 'client_disconnected' : ServingError.from(reason).code;
-    metrics.failure.inc({ reason: code });
+    metrics.failure.inc({ model_name: askedModel(response), reason: code });
     next(reason);
   };
 }

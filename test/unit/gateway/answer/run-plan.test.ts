@@ -3,6 +3,7 @@ import { Admission } from '../../../../services/gateway/admission.js';
 import { newResponseHead, type GenerationPlan } from '../../../../services/gateway/answer/choice.js';
 import { runPlan, wholeAnswer, type PlanRunner } from '../../../../services/gateway/answer/run-plan.js';
 import { createGatewayMetrics } from '../../../../services/gateway/telemetry/metrics.js';
+import { ModelMetrics } from '../../../../services/gateway/telemetry/model-metrics.js';
 import { RequestTrace } from '../../../../services/gateway/telemetry/request-trace.js';
 import { validateGeneration } from '../../../../services/lib/openai/generation-fields.js';
 import { completionFormat } from '../../../../services/lib/openai/response-format.js';
@@ -41,7 +42,7 @@ function unattended(script: Script, n: number) {
     backend,
     admission,
     text: { tokenizer: byteTokenizer },
-    metrics: createGatewayMetrics(createMetricsRegistry(), admission),
+    metrics: new ModelMetrics(createGatewayMetrics(createMetricsRegistry()), model.id),
     demand: {
       asked: () => {
         told.push('asked');

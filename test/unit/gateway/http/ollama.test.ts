@@ -212,9 +212,9 @@ describe('a stream whose route takes longer than a keep-alive', () => {
 
   it.each([
     ['/api/chat', { stream: false }],
-    ['/v1/chat/completions', { stream: true }],
-    ['/v1/messages', { stream: true, max_tokens: 5 }],
-  ])('is one of Ollama’s only: %s with %j keeps its status', async (path, fields) => {
+    ['/v1/chat/completions', { stream: false }],
+    ['/v1/messages', { stream: false, max_tokens: 5 }],
+  ])('is the only answer that begins before it: %s with %j keeps its status', async (path, fields) => {
     const asking = gateway.post(path, { ...asked, ...fields });
     await eventually('it waits for its route', () => gateway.admission.running === 1);
     await delay(60);

@@ -64,6 +64,62 @@ describe('a gateway of two models', () => {
     expect(asked()).toEqual([0, 3]);
   });
 
+  it('counts what each does in its own name, whatever a client calls it', async () => {
+    await start({ admission: { maxRunning: 1 } });
+    await gateway.client.chat.completions.create({ model: 'two', messages });
+    expect((await gateway.post('/v1/chat/completions', { model: 'made-up', messages })).status).toBe(404);
+    expect((await gateway.post('/v1/chat/completions', { model: 'two', messages, n: 0 })).status).toBe(400);
+    const page = await (await fetch(`${gateway.url}/metrics`)).text();
+    expect(new Set(Array.from(page.matchAll(/model_name="([^"]*)"/g), ([, name]) => name))).toEqual(
+      new Set(['', 'test/model', 'test/second']),
+    );
+    const failed = 'layermesh_request_failure_total';
+    for (const [name, value] of [
+      ['layermesh_generation_tokens_total{model_name="test/second"}', 5],
+      ['layermesh_generation_tokens_total{model_name="test/model"}', 0],
+      ['layermesh_request_success_total{model_name="test/second"}', 1],
+      ['layermesh_request_success_total{model_name="test/model"}', 0],
+      ['layermesh_time_to_first_token_seconds_count{model_name="test/second"}', 1],
+      ['layermesh_request_queue_time_seconds_count{model_name="test/model"}', 0],
+      [`${failed}{model_name="",reason="model_not_found"}`, 1],
+      [`${failed}{model_name="test/second",reason="invalid_value"}`, 1],
+      [`${failed}{model_name="test/model"}`, 0],
+    ] as const) {
+      expect([name, await gateway.metric(name)]).toEqual([name, value]);
+    }
+  });
+
+  it('tells of each how many of its sequences run and wait, out of the places that both share', async () => {
+    await start({ admission: { maxRunning: 1 } });
+    for (const backend of gateway.backends) backend.script = stuckAfter([]);
+    const leave = new AbortController();
+    const ask = (model: string): void =>
+      void fetch(`${gateway.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model, messages }),
+        signal: leave.signal,
+      }).catch(() => undefined);
+    const loads = (): Promise<(number | undefined)[]> =>
+      Promise.all(
+        ['test/model', 'test/second'].flatMap((name) =>
+          ['running', 'waiting'].map((what) =>
+            gateway.metric(`layermesh_requests_${what}{model_name="${name}"}`),
+          ),
+        ),
+      );
+    expect(await loads()).toEqual([0, 0, 0, 0]);
+    ask('tester');
+    await eventually('one runs', () => gateway.admission.running === 1);
+    ask('two');
+    ask('two');
+    await eventually('two wait', () => gateway.admission.waiting === 2);
+    expect(await loads()).toEqual([1, 0, 0, 2]);
+    leave.abort();
+    await eventually('all have left', () => gateway.admission.running + gateway.admission.waiting === 0);
+    expect(await loads()).toEqual([0, 0, 0, 0]);
+  });
+
   it('checks a request by what its own model can do', async () => {
     await start();
     const prompt = 'x'.repeat(100);
