@@ -1,6 +1,5 @@
-import type { Histogram } from 'prom-client';
+import type { Counter, Histogram } from 'prom-client';
 import type { FinishReason } from '../../lib/openai/response-format.js';
-import type { Count } from '../speculation/drafter.js';
 import {
   FAILURE_REASONS,
   FINISH_REASONS,
@@ -17,7 +16,7 @@ export type MeteredRequest = Pick<RequestTrace, 'seconds' | 'traceId' | 'firstTo
 /** The gateway's metrics as requests to one model count in them: with its name, by which alone they are told apart. */
 export class ModelMetrics {
   /** Of tokens that were guessed, and of those that were right. */
-  readonly drafts: Readonly<Record<'draftTokens' | 'acceptedTokens', Count>>;
+  readonly drafts: Readonly<Record<'draftTokens' | 'acceptedTokens', Counter.Internal>>;
   readonly #metrics: GatewayMetrics;
   readonly #model: { readonly model_name: string };
 

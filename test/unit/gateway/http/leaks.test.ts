@@ -89,7 +89,7 @@ describe('keys and prompts', () => {
     const metrics = await (await fetch(`${gateway.url}/metrics`, { headers: bearer(OPERATOR) })).text();
     expect(lines.length).toBeGreaterThan(1);
     expect(spans.length).toBeGreaterThan(20);
-    expect(metrics).toContain('layermesh_request_failure_total{reason="invalid_api_key"');
+    expect(metrics).toContain('layermesh_request_failure_total{model_name="",reason="invalid_api_key"');
     for (const text of [...errors, ...lines, ...spans, metrics]) expect(text).not.toMatch(SECRET);
   });
 });

@@ -59,7 +59,7 @@ describe('a stream whose request waits for longer than a keep-alive', () => {
     let text = '';
     for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
     expect(text).toContain(end);
-    expect(text).not.toContain('"error"');
+    expect(text).not.toMatch(/"error":(?!null)/);
   });
 
   it.each([

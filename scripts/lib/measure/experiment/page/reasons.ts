@@ -27,10 +27,7 @@ export const REASONS: ReadonlyMap<string, string> = new Map([
     's2-c',
     'chunks of a prompt are computed by all four stages at a time, as the simulation has it too (about 310 ms); one after the other they would take longer.',
   ],
-  [
-    's3-a',
-    'one run of each, and the autoscaler looks every 15 s: a difference of this size can be chance.',
-  ],
+  ['s3-a', 'one run of each, and the autoscaler looks every 15 s: a difference of this size can be chance.'],
   [
     's3-b',
     'one replica of each of two stages is two devices, one whole replica is one: the split meets the step with twice as many.',
