@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ChatMessage, TextPart } from '../../model/text/chat-template.js';
 import type { ToolCall } from '../../model/text/tool-turns.js';
-import { argumentsOf } from '../messages.js';
+import { argumentsOf } from '../fields/messages.js';
 import { arrayOf, invalidField, unsupportedType } from '../parse-body.js';
 
 const rawPart = z.looseObject({ type: z.string() });
