@@ -28,7 +28,7 @@ import { MeshWatch } from '../watch/mesh-watch.js';
 import type { Serving } from './serving.js';
 
 /** What the models of a gateway share. */
-export interface SharedParts {
+interface SharedParts {
   readonly config: GatewayConfig;
   readonly mesh: Mesh;
   readonly admission: Admission;

@@ -72,7 +72,7 @@ export const generationFields = {
   priority: z.int().nullish(),
 };
 
-export type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
+type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
 
 /** How to generate and how to answer, checked, with the defaults filled in. */
 export interface GenerationSettings {

@@ -22,7 +22,7 @@ export const rawDetokenizeRequest = z.looseObject({
 });
 
 /** Special tokens are added to a text, and not to a rendered chat, which has its own: vLLM's defaults. */
-export type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
+type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
   { readonly prompt: string } | { readonly messages: readonly ChatMessage[]; readonly rendering: Rendering }
 );
 

@@ -39,7 +39,7 @@ interface TextItemPart {
   readonly text: string;
 }
 
-export interface OutputTextPart {
+interface OutputTextPart {
   readonly type: 'output_text';
   readonly text: string;
   readonly annotations: readonly [];
@@ -63,7 +63,7 @@ export interface CallItem {
   readonly arguments: string;
 }
 
-export interface CallOutputItem {
+interface CallOutputItem {
   readonly id: string;
   readonly type: 'function_call_output';
   readonly status: ItemStatus;

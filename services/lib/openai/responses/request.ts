@@ -40,7 +40,7 @@ export const rawResponsesRequest = z.looseObject({
   ...{ model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt },
   ...{ presence_penalty, frequency_penalty, repetition_penalty },
 });
-export type RawResponsesRequest = z.infer<typeof rawResponsesRequest>;
+type RawResponsesRequest = z.infer<typeof rawResponsesRequest>;
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 const never = (): boolean => false;

@@ -56,7 +56,7 @@ const WHOLE_INT8 = 'whole, int8';
 /** A device that the others are priced against. */
 const PRICED = 'a100-80g';
 
-export interface NamedHop {
+interface NamedHop {
   readonly name: string;
   readonly hop: Hop;
 }
