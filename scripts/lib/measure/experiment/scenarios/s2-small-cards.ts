@@ -1,7 +1,7 @@
 import { figure } from '../../../cli/tables.js';
 import { priceRatios } from '../prices.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
-import { CONTEXTS } from '../lengths.js';
+import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, byKnees, carried, ttftOf, type Cell } from './judge.js';

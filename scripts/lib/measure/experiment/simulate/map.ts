@@ -2,7 +2,7 @@ import { ServingError } from '../../../../../services/lib/errors/serving-error.j
 import { deviceProfile } from '../../../../../services/lib/engine/timed/device-profile.js';
 import type { Arm } from '../arm.js';
 import { split, whole } from '../fleets.js';
-import { CONTEXTS } from '../lengths.js';
+import { CONTEXTS } from '../settings.js';
 import { LIMITS } from '../scenario.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import { type Hop, hopOf, MESH_HOPS } from './hop.js';
