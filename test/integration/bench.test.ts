@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { runCommands, type Ended } from '../support/run-commands.js';
+import { itRefuses, type Refusal } from '../support/refusals.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
@@ -13,7 +13,7 @@ interface Document {
   readonly rows: readonly { readonly error: string | null; readonly token_ms: readonly number[] }[];
 }
 
-const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+const REFUSED: readonly Refusal[] = [
   ['not_running', ['--url', 'http://127.0.0.1:9']],
   ['invalid_config', ['--compare', 'openvino']],
   ['invalid_config', ['--compare', 'llama-server', '--peer-model', 'model.gguf']],
@@ -41,24 +41,10 @@ describe('npm run bench', () => {
   }, 60_000);
 
   describe('fails in one line', () => {
-    let ended: Ended[];
-    beforeAll(async () => {
+    itRefuses('bench', REFUSED, {
       // No peer is on this path, nor in this cache.
-      const env = { ...process.env, PATH: '/usr/bin', LAYERMESH_CACHE: folder.path };
-      ended = await runCommands(
-        REFUSED.map(([, args]) => ['bench', ...args]),
-        env,
-      );
-    }, 120_000);
-
-    it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
-      'with %s: %j',
-      (expected, _args, index) => {
-        const { code, output } = ended[index]!;
-        const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('round '));
-        expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
-        expect(code).toBe(1);
-      },
-    );
+      env: () => ({ ...process.env, PATH: '/usr/bin', LAYERMESH_CACHE: folder.path }),
+      isAside: (line) => line.startsWith('round '),
+    });
   });
 });

@@ -7,8 +7,8 @@ import type { Engine, Precision } from '../../services/lib/engine/types.js';
 import type { CheckpointReader } from '../../services/lib/model/checkpoint/checkpoint-reader.js';
 import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
 import { weightRule } from '../../services/lib/model/quantize/weight-rule.js';
-import { largestDifference, stepThrough } from '../support/engine-steps.js';
-import { createReferenceEngine } from '../support/reference-engine.js';
+import { largestDifference, stepThrough } from '../support/model/engine-steps.js';
+import { createReferenceEngine } from '../support/model/reference-engine.js';
 
 /** The demo model's logits are between about -20 and 30. */
 const TOLERANCE = 1e-3;

@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { runCommands, type Ended } from '../support/run-commands.js';
+import { itRefuses, type Refusal } from '../support/refusals.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
@@ -12,7 +12,7 @@ interface Rows {
   readonly observations: readonly { readonly pods: readonly { readonly service: object | null }[] }[];
 }
 
-const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+const REFUSED: readonly Refusal[] = [
   ['cluster_failed', ['--rows', 'rows']],
   ['invalid_config', ['--arms', 'd']],
   ['invalid_config', ['--scenario', 's7']],
@@ -64,25 +64,10 @@ describe('npm run experiment', () => {
   }, 240_000);
 
   describe('fails in one line', () => {
-    let ended: Ended[];
-    beforeAll(async () => {
-      ended = await runCommands(
-        REFUSED.map(([, args]) => [
-          'experiment',
-          ...args.map((arg) => (['rows', 'other'].includes(arg) ? join(folder.path, arg) : arg)),
-        ]),
-        environment(),
-      );
-    }, 120_000);
-
-    it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
-      'with %s: %j',
-      (expected, _args, index) => {
-        const { code, output } = ended[index]!;
-        const errors = output.split('\n').filter((line) => line !== '' && !line.includes(': deploying '));
-        expect(errors).toEqual([expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `))]);
-        expect(code).toBe(1);
-      },
-    );
+    itRefuses('experiment', REFUSED, {
+      args: (own) => own.map((arg) => (['rows', 'other'].includes(arg) ? join(folder.path, arg) : arg)),
+      env: environment,
+      isAside: (line) => line.includes(': deploying '),
+    });
   });
 });

@@ -3,7 +3,7 @@ import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { greedyTokens } from '../support/completions.js';
 import { startSystem } from '../support/local-system.js';
-import { runCommands } from '../support/run-commands.js';
+import { itRefuses, type Refusal } from '../support/refusals.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const VOCABULARY = 1_000;
@@ -16,6 +16,12 @@ const SMALL = {
   vocabulary: VOCABULARY,
   'max-positions': 256,
 };
+
+const REFUSED: readonly Refusal[] = [
+  ['checkpoint_invalid', ['--heads', '3', '--out', 'model.gguf']],
+  ['invalid_config', ['--hidden', '100', '--out', 'model.gguf']],
+  ['invalid_config', []],
+];
 
 describe('npm run random-model', () => {
   const folder = temporaryFolder();
@@ -43,18 +49,7 @@ describe('npm run random-model', () => {
     }
   }, 120_000);
 
-  it('fails in one line for what can be no model', async () => {
-    const refused = await runCommands([
-      ['random-model', '--heads', '3', '--out', 'model.gguf'],
-      ['random-model', '--hidden', '100', '--out', 'model.gguf'],
-      ['random-model'],
-    ]);
-    for (const [index, expected] of ['checkpoint_invalid', 'invalid_config', 'invalid_config'].entries()) {
-      const { code, output } = refused[index]!;
-      expect(output.trim().split('\n')).toEqual([
-        expect.stringMatching(new RegExp(`^error\\[${expected}\\]: `)),
-      ]);
-      expect(code).toBe(1);
-    }
-  }, 60_000);
+  describe('fails in one line for what can be no model', () => {
+    itRefuses('random-model', REFUSED);
+  });
 });

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
 import type { ScaleFigures } from '../../scripts/lib/measure/scale/page.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { runCommands, type Ended } from '../support/run-commands.js';
+import { isNoError, itRefuses, type Refusal } from '../support/refusals.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
 
-const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+const REFUSED: readonly Refusal[] = [
   ['invalid_config', ['--sizes', '0x3']],
   ['invalid_config', ['--simulate', 'many']],
   ['process_failed', ['--sizes', '40x64']],
@@ -57,20 +57,9 @@ describe('npm run scale-study', () => {
   }, 240_000);
 
   describe('fails in one line', () => {
-    let ended: Ended[];
-    beforeAll(async () => {
-      const others = ['--mesh', 'direct', '--json', join(folder.path, 'none.json')];
-      ended = await runCommands(REFUSED.map(([, args]) => ['scale-study', ...args, ...others]));
-    }, 120_000);
-
-    it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
-      'with %s: %j',
-      (expected, _args, index) => {
-        const { code, output } = ended[index]!;
-        const errors = output.split('\n').filter((line) => line.startsWith('error['));
-        expect(errors).toEqual([expect.stringContaining(`error[${expected}]: `)]);
-        expect(code).toBe(1);
-      },
-    );
+    itRefuses('scale-study', REFUSED, {
+      args: (own) => [...own, '--mesh', 'direct', '--json', join(folder.path, 'none.json')],
+      isAside: isNoError,
+    });
   });
 });

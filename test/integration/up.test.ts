@@ -10,6 +10,7 @@ import { RunFolder } from '../../scripts/lib/local/run-folder.js';
 import { isStillRunning, readRunState } from '../../scripts/lib/local/run-state.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
 import { eventually } from '../support/eventually.js';
+import { isNoError, itRefuses, type Refusal } from '../support/refusals.js';
 import { runCommands, type Ended } from '../support/run-commands.js';
 
 const door = join(repositoryRoot, 'scripts', 'run.mjs');
@@ -44,7 +45,7 @@ describe('every command', () => {
   });
 });
 
-const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
+const REFUSED: readonly Refusal[] = [
   ['invalid_split', ['--split', '20,10']],
   ['invalid_split', ['--stages', '31']],
   ['invalid_config', ['--stages', '0']],
@@ -60,23 +61,19 @@ const REFUSED: readonly (readonly [code: string, args: readonly string[]])[] = [
 
 describe('up refuses in one line, and starts nothing', () => {
   let ports: number[];
-  let ended: Ended[];
   beforeAll(async () => {
     ports = await freePorts(REFUSED.length);
-    ended = await runCommands(
-      REFUSED.map(([, args], index) => ['up', '--port', String(ports[index]!), ...args]),
-    );
-  }, 120_000);
+  });
 
-  it.each(REFUSED.map(([code, args], index) => [code, args, index] as const))(
-    '%s: %j',
-    (code, _args, index) => {
-      const result = ended[index]!;
-      expect(errorLines(result.output)).toEqual([expect.stringMatching(new RegExp(`^error\\[${code}\\]: `))]);
-      expect(result.code).toBe(1);
-      expect(() => readRunState(new RunFolder(ports[index]!).state)).toThrow('no local system');
-    },
-  );
+  itRefuses('up', REFUSED, {
+    args: (own, index) => ['--port', String(ports[index]!), ...own],
+    isAside: isNoError,
+  });
+
+  it('leaves no state of a run behind', () => {
+    for (const port of ports)
+      expect(() => readRunState(new RunFolder(port).state)).toThrow('no local system');
+  });
 
   it('port_in_use', async () => {
     const server = createServer().listen(0, '127.0.0.1');
@@ -87,9 +84,6 @@ describe('up refuses in one line, and starts nothing', () => {
     expect(result.output).toMatch(/^error\[port_in_use\]: .*--port/);
     expect(result.code).toBe(1);
   });
-
-  const errorLines = (output: string): string[] =>
-    output.split('\n').filter((line) => line.startsWith('error['));
 });
 
 describe('a running system', () => {

@@ -2,12 +2,26 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { kustomize } from '../../scripts/lib/k8s/kubectl.js';
-import { ofKind, type Manifest, type PodTemplate } from '../../scripts/lib/k8s/objects.js';
+import type { Manifest, PodTemplate } from '../../scripts/lib/k8s/objects.js';
 import { parseRenderOptions } from '../../scripts/lib/k8s/render-options.js';
 import { writeOverlay } from '../../scripts/lib/k8s/overlay.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 
 export const k8sFolder = join(repositoryRoot, 'k8s');
+
+/** The objects of a kind. */
+export const ofKind = <Kind extends Manifest>(objects: readonly Manifest[], kind: string): Kind[] =>
+  objects.filter((object): object is Kind => object.kind === kind);
+
+export interface DaprConfiguration extends Manifest {
+  readonly spec: {
+    readonly accessControl: {
+      readonly defaultAction: string;
+      readonly policies?: readonly { readonly appId: string; readonly namespace: string }[];
+    };
+    readonly tracing: { readonly samplingRate: string; readonly otel?: object };
+  };
+}
 
 /** The objects of a new overlay. */
 export const render = (...args: string[]): Promise<Manifest[]> => renderWith([], ...args);
@@ -59,6 +73,7 @@ async function built(args: readonly string[], then: (folder: string) => Promise<
 interface WithData extends Manifest {
   readonly data: Readonly<Record<string, string>>;
 }
+
 /** The variables that a container of this template starts with. */
 export function environmentOf(
   template: PodTemplate,

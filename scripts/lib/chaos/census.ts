@@ -3,7 +3,7 @@ import { readProcess } from '../measure/figures/usage.js';
 import type { LocalSystem } from '../local/local-system.js';
 
 /** Of one process: its open handles by what they are, and its threads. */
-export interface Holdings {
+interface Holdings {
   readonly sockets: number;
   readonly pipes: number;
   readonly files: number;

@@ -6,7 +6,7 @@ import { within } from '../wait-until.js';
 import { described, postPatiently } from './requests.js';
 
 /** Something to ask, and what is answered when nothing is disturbed. */
-export interface KnownAnswer {
+interface KnownAnswer {
   readonly path: string;
   readonly body: object;
   readonly text: string;

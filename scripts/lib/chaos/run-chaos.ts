@@ -12,7 +12,7 @@ import { planFaults, type FaultKind, type PlannedFault } from './plan.js';
 import { disturbProcess, type ProcessFault } from './process-faults.js';
 import { Ledger, type Observed } from './report.js';
 
-export interface Chaos {
+interface Chaos {
   readonly seed: number;
   /** Seconds. */
   readonly duration: number;
@@ -141,7 +141,7 @@ const PERIOD_MS = 100;
 /** A liveness probe waits no longer. */
 const TIMEOUT_MS = 5_000;
 
-export interface Health {
+interface Health {
   /** How long each answer took, milliseconds. */
   readonly times: readonly number[];
   /** How often none came in time. */
@@ -149,7 +149,7 @@ export interface Health {
 }
 
 /** Asks for `/health` ten times a second, each time over a connection of its own as a probe does, until told to stop. */
-export async function watchHealth(url: string, stop: AbortSignal): Promise<Health> {
+async function watchHealth(url: string, stop: AbortSignal): Promise<Health> {
   const times: number[] = [];
   let failures = 0;
   while (!stop.aborted) {

@@ -83,7 +83,7 @@ export function topologyTable({ stages }: Topology): string {
 const PERIOD_MS = 1_000;
 const CLEAR = '\r\x1b[K';
 
-export interface StatusLine {
+interface StatusLine {
   /** Prints a line that stays. */
   say(line: string): void;
   end(): void;

@@ -49,7 +49,7 @@ async function makeTokens(kubectl: Pick<Kubectl, 'run'>): Promise<void> {
 const REMOVE_TIMEOUT_MS = 180_000;
 
 /** False where there is no such namespace. Throws `cluster_failed` for one that somebody else has made. */
-export async function isDisposable(kubectl: Kubectl): Promise<boolean> {
+async function isDisposable(kubectl: Kubectl): Promise<boolean> {
   const all = await kubectl.list('namespaces');
   const found = all.find(({ metadata }) => metadata.name === kubectl.namespace);
   if (found === undefined) return false;

@@ -8,7 +8,7 @@ import { locateModel, prepare } from '../model/prepare.js';
 import { repositoryRoot } from '../repository.js';
 import { Kubectl } from './kubectl.js';
 
-export interface ImageOptions {
+interface ImageOptions {
   readonly tag: string;
   /** Folder of the prepared model, which goes into the images. */
   readonly prepared: string;

@@ -15,11 +15,7 @@ export interface Manifest extends Named {
   readonly kind: string;
 }
 
-/** The objects of a kind. */
-export const ofKind = <Kind extends Manifest>(objects: readonly Manifest[], kind: string): Kind[] =>
-  objects.filter((object): object is Kind => object.kind === kind);
-
-export interface Container {
+interface Container {
   readonly name: string;
   readonly image: string;
   readonly env?: readonly {
@@ -45,7 +41,7 @@ export interface Container {
   };
 }
 
-export interface Probe {
+interface Probe {
   readonly httpGet?: { readonly path: string; readonly port: string };
   readonly tcpSocket?: { readonly port: string };
   readonly periodSeconds: number;
@@ -140,16 +136,6 @@ export interface MetricList {
 export const metricPath = (namespace: string, path: string): string =>
   `/apis/custom.metrics.k8s.io/v1beta2/namespaces/${namespace}/${path}`;
 
-export interface DaprConfiguration extends Manifest {
-  readonly spec: {
-    readonly accessControl: {
-      readonly defaultAction: string;
-      readonly policies?: readonly { readonly appId: string; readonly namespace: string }[];
-    };
-    readonly tracing: { readonly samplingRate: string; readonly otel?: object };
-  };
-}
-
 /** `700m` is 0.7, `2` is 2: what Kubernetes calls a quantity, as far as metrics and CPUs use it. */
 export function quantity(text: string): number {
   const [, digits = '', unit = ''] = /^(-?[\d.]+)(n|u|m|k|M|G)?$/.exec(text) ?? [];
@@ -185,7 +171,7 @@ export type LiveContainer = Pick<Container, 'name' | 'env'> & {
   readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
 };
 
-export interface Condition {
+interface Condition {
   readonly type: string;
   readonly status: string;
   readonly reason?: string;

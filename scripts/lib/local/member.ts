@@ -4,7 +4,7 @@ import { KeptProcess, type KeepOptions } from './processes.js';
 import type { AppEntry } from './run-file.js';
 import type { RunFolder } from './run-folder.js';
 
-export interface MemberOptions extends Pick<KeepOptions, 'onEvent'> {
+interface MemberOptions extends Pick<KeepOptions, 'onEvent'> {
   readonly app: AppEntry;
   /** Counts the replicas of the app from 1. */
   readonly replica: number;

@@ -103,7 +103,7 @@ export interface KeepOptions {
   readonly onEvent: (message: string) => void;
 }
 
-export interface RestartTiming {
+interface RestartTiming {
   /** Before the first restart, ms; doubled by each death that follows soon. */
   readonly firstMs: number;
   readonly mostMs: number;

@@ -125,7 +125,7 @@ function isResource(document: unknown): boolean {
  * The document with the SQLite files in it moved into `folder`: a configuration names one under the key
  * `connectionString`, a component in a metadata item of that name.
  */
-export function withOwnFiles(value: unknown, folder: string): unknown {
+function withOwnFiles(value: unknown, folder: string): unknown {
   if (Array.isArray(value)) return value.map((item) => withOwnFiles(item, folder));
   if (value === null || typeof value !== 'object') return value;
   const isNamed = 'name' in value && value.name === 'connectionString';
@@ -153,7 +153,7 @@ const SAMPLING_RATE = '0.000000000001';
  * The sidecar's configuration, exporting the spans of what arrives sampled to an OTLP endpoint (host and port of gRPC);
  * unchanged without one.
  */
-export function withTracing(configuration: unknown, endpoint: string | null): unknown {
+function withTracing(configuration: unknown, endpoint: string | null): unknown {
   if (endpoint === null) return configuration;
   const { spec, ...rest } = configuration as { spec: object };
   const otel = { endpointAddress: endpoint, isSecure: false, protocol: 'grpc' };

@@ -9,7 +9,7 @@ import type { TelemetryUrls } from './telemetry/local-telemetry.js';
 import { telemetryPrograms } from './telemetry/programs.js';
 
 /** What a run writes down of itself, so that another command finds it, and cleans up if its supervisor was killed. */
-export interface RunState {
+interface RunState {
   readonly version: 1;
   readonly url: string;
   readonly supervisor: number;
@@ -19,7 +19,7 @@ export interface RunState {
 }
 
 /** The kinds of processes in the order in which they stop: no new requests, then no stages, then what they need. */
-export const stopOrder = ['gateway', 'stage', 'sidecar', ...telemetryPrograms] as const;
+const stopOrder = ['gateway', 'stage', 'sidecar', ...telemetryPrograms] as const;
 
 export interface RecordedProcess {
   readonly name: string;

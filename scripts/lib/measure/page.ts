@@ -98,9 +98,6 @@ export function withSection(page: string, title: string, text: string): string {
   return `${before}${heading}\n${text.trim()}\n${after}`;
 }
 
-/** `withSection` of what scripts write last. */
-export const withResults = (page: string, results: string): string => withSection(page, 'Results', results);
-
 export const writeSection = (title: string, text: string, path = RESULTS_PAGE): void =>
   writeWhole(path, withSection(readFileSync(path, 'utf8'), title, text));
 

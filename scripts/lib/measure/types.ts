@@ -58,7 +58,7 @@ export interface WatchedProcess {
   readonly pid: number;
 }
 
-export interface WatchedStage {
+interface WatchedStage {
   /** Its app-id and replica, such as `stage-1.1`. */
   readonly name: string;
   readonly metricsUrl: string;

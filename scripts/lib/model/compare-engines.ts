@@ -3,7 +3,7 @@ import type { Engine, KvUsage, StepInput, StepOutput } from '../../../services/l
 // Looked up once: in a loop over a vocabulary, the global object of a test's realm is slow to ask.
 const { abs, exp, log, max } = Math;
 
-export interface Comparison {
+interface Comparison {
   /** Tokens that were predicted. */
   readonly tokens: number;
   readonly perplexity: { readonly reference: number; readonly candidate: number };

@@ -2,7 +2,7 @@
 export type GgufValue =
   string | boolean | number | bigint | GgufFloat | Int32Array | readonly string[] | readonly number[];
 
-export interface GgufFloat {
+interface GgufFloat {
   readonly f32: number;
 }
 

@@ -19,7 +19,7 @@ import {
   type TypeName,
 } from './random-weights.js';
 
-export interface RandomModelOptions {
+interface RandomModelOptions {
   readonly config: ModelConfig;
   /** Of every matrix; norms are F32. */
   readonly type: TypeName;

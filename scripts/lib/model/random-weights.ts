@@ -6,7 +6,7 @@ export const WEIGHTS_IN_BLOCK = 32;
 const SCALE_BYTES = 2;
 
 /** How random bytes become weights: a block is a scale, which is the same for all of a matrix, and then levels. */
-export interface RandomEncoding {
+interface RandomEncoding {
   readonly type: GGMLQuantizationType;
   /** llama.cpp's number for a file that is mostly of this type. */
   readonly fileType: number;

@@ -10,7 +10,7 @@ export interface MapShape {
 }
 
 /** A way to serve it on one kind of device: for each prompt, and each hop. */
-export interface MapRow {
+interface MapRow {
   readonly device: string;
   readonly arm: string;
   readonly cells: readonly (readonly MapCell[])[];

@@ -7,7 +7,7 @@ import { Store } from './store.js';
 export type { Happened, LoadPoint, MeshState, Report };
 
 /** How the page hears of the mesh: `locked` waits for a key. */
-export type Connection =
+type Connection =
   { readonly kind: 'connecting' | 'live' | 'locked' } | { readonly kind: 'lost'; readonly reason: string };
 
 export interface KnownChange {

@@ -9,7 +9,7 @@ export interface Place {
   readonly item: string;
 }
 
-export function placeOf(hash: string): Place {
+function placeOf(hash: string): Place {
   const [, view = '', item = ''] = hash.split('/');
   const known = VIEWS.find((each) => each === view) ?? 'chat';
   return { view: known, item: safely(item) };

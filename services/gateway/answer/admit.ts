@@ -5,7 +5,7 @@ import type { Choice, GenerationPlan } from './choice.js';
 import type { RunningChoice } from './running-choice.js';
 
 /** The right of a request to run its choices, until released: then its tenant is charged for what they have taken. */
-export interface RequestPermit {
+interface RequestPermit {
   release(running: readonly Pick<RunningChoice, 'generation' | 'generated'>[]): void;
 }
 

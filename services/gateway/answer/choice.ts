@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { FittedPrompt } from '../../lib/openai/fit-context.js';
 import type { GenerationSettings } from '../../lib/openai/generation-fields.js';
-import { scoreOf } from '../../lib/openai/logprob-fields.js';
+import { scoreOf } from '../../lib/openai/fields/logprobs.js';
 import {
   usageOf,
   type FinishReason,

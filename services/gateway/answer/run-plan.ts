@@ -60,7 +60,7 @@ export async function runPlan(
 }
 
 /** An answer that has come whole. */
-export interface WholeAnswer {
+interface WholeAnswer {
   readonly finished: readonly Finished[];
   /** As the plan's format has it. */
   readonly body: object;

@@ -14,7 +14,7 @@ export interface Occupation {
   readonly kvTokens: number;
 }
 
-export interface DemandMeterOptions {
+interface DemandMeterOptions {
   /** App-ids, stage 0 first. */
   readonly stages: readonly string[];
   readonly totals: () => readonly ReplicaTotals[];

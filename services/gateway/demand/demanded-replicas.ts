@@ -24,7 +24,7 @@ export interface Demand {
 }
 
 /** Of one stage. */
-export interface StageCapacity {
+interface StageCapacity {
   readonly costs: TokenCosts;
   readonly replicas: number;
   /** KV room of a replica, tokens; 0 where there is none to tell. */

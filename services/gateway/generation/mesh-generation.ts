@@ -14,7 +14,7 @@ import type { RoomQueue } from '../routing/room-queue.js';
 import type { RouteChooser } from '../routing/route-chooser.js';
 import type { RouteProgress } from '../routing/route-progress.js';
 
-export interface MeshGenerationOptions extends Omit<
+interface MeshGenerationOptions extends Omit<
   LegOptions,
   'epoch' | 'route' | 'tokens' | 'prefix' | 'scores'
 > {

@@ -30,7 +30,7 @@ import { ModelPlaces } from './model-places.js';
 import type { Serving } from './serving.js';
 
 /** What the models of a gateway share. */
-export interface SharedParts {
+interface SharedParts {
   readonly config: GatewayConfig;
   readonly mesh: Mesh;
   readonly admission: Admission;

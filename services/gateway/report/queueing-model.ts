@@ -12,7 +12,7 @@ export interface ClosedNetwork {
   readonly machines: readonly Machine[];
 }
 
-export interface Station {
+interface Station {
   /** Of one group. */
   readonly service: number;
   /** Groups that it can serve at once. */

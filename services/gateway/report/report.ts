@@ -40,14 +40,14 @@ export interface StageReport {
 }
 
 /** Of a mean round. */
-export interface StageTimes {
+interface StageTimes {
   /** On the way into the stage: the part of all hops that its link has of all links' round trips. */
   readonly hop_ms: number;
   readonly queue_ms: number;
   readonly compute_ms: number;
 }
 
-export interface PredictionReport {
+interface PredictionReport {
   /** Such as `stage-1 +1 replica`, `stage-1 and stage-2 merged` or `split 9,18`. */
   readonly change: string;
   readonly tokens_per_second: number;

@@ -7,7 +7,7 @@ import { reportOf, type Report } from './report.js';
 import { RoundLog } from './round-log.js';
 import { TotalsLog, type ReplicaTotals } from './totals-log.js';
 
-export interface ReporterOptions {
+interface ReporterOptions {
   readonly model: {
     readonly name: string;
     /** App-ids, stage 0 first. */

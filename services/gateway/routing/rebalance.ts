@@ -11,7 +11,7 @@ export interface Movable<Link> extends Occupant<Link> {
   readonly settledMs: number;
 }
 
-export interface Move<Link, Sequence> {
+interface Move<Link, Sequence> {
   readonly sequence: Sequence;
   readonly from: Link;
 }

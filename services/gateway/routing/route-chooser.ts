@@ -4,7 +4,7 @@ import { Occupancy, type Occupant } from './occupancy.js';
 import { PrefixIndex } from './prefix-index.js';
 import { loadOf, pickRoute, type Candidate } from './router.js';
 
-export interface RouteWish<Link> {
+interface RouteWish<Link> {
   /** Tokens that the sequence has. */
   readonly length: number;
   /** KV room that it is likely to take up, tokens. */

@@ -16,7 +16,7 @@ export interface Speculation {
   readonly answers?: AnswerMemory;
 }
 
-export interface DrafterOptions {
+interface DrafterOptions {
   readonly prompt: readonly number[];
   /** Of the output, at most. */
   readonly maxTokens: number;

@@ -1,4 +1,4 @@
-import type { AskedForm } from '../../lib/openai/constraint-fields.js';
+import type { AskedForm } from '../../lib/openai/fields/constraints.js';
 import type { TextWork } from './text-work.js';
 
 /** Programs send the same few schemas again and again. */

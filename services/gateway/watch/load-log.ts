@@ -22,7 +22,7 @@ export interface LoadPoint {
 }
 
 /** What is read at the end of each step. */
-export type LoadNow = Pick<LoadPoint, 'running' | 'waiting' | 'replicas' | 'busy'>;
+type LoadNow = Pick<LoadPoint, 'running' | 'waiting' | 'replicas' | 'busy'>;
 
 export const STEP_SECONDS = 5;
 const HOUR = 3_600;

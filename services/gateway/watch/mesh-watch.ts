@@ -22,7 +22,7 @@ export interface MeshState extends Omit<Topology, 'stages'> {
 /** A change, and when. */
 export type Happened = Change & { readonly at: number };
 
-export interface MeshWatchOptions {
+interface MeshWatchOptions {
   readonly gateway: string;
   readonly topology: () => Topology;
   readonly links: () => readonly ReplicaLink[];

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 /** What a measuring command has written. */
-export interface ResultFile {
+interface ResultFile {
   /** Its folder's name and its own, such as `s1/whole-a40x2.json`. */
   readonly name: string;
   readonly bytes: number;

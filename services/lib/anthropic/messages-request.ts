@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { ChatMessage, TextPart } from '../model/text/chat-template.js';
 import type { ToolCall } from '../model/text/tool-turns.js';
 import type { ChatRequest } from '../openai/chat-request.js';
-import { formOfFormat, type AskedForm } from '../openai/constraint-fields.js';
+import { formOfFormat, type AskedForm } from '../openai/fields/constraints.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
 import { arrayOf, invalidField, parseBody, unsupportedType } from '../openai/parse-body.js';
-import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
+import { refuseFields, type RefusedFields } from '../openai/fields/refused.js';
 import { readTools, type ToolUse } from '../openai/tools.js';
 import type { ServedModel } from '../openai/served-model.js';
 

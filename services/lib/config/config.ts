@@ -99,7 +99,6 @@ const refusedSecret = (why: string): ServingError =>
 
 /** Which model is served, by which engine, and how it is cut. */
 export type ServedConfig = ReturnType<typeof readServed>;
-export type OnnxServed = Extract<ServedConfig, { engine: 'onnx' }>;
 export type TimedServed = Extract<ServedConfig, { engine: 'timed' }>;
 
 /** `ending` is that of the model's variables; the engine is the same for all models of a process. */

@@ -1,6 +1,6 @@
 import { catalogue, isErrorCode, type ErrorCode, type ErrorKind } from './catalogue.js';
 
-export interface ServingErrorOptions {
+interface ServingErrorOptions {
   /** The request field at fault, as OpenAI's `param`. */
   readonly param?: string;
   /** Replaces the catalogue's hint where the place knows better. */

@@ -14,7 +14,7 @@ export interface Frame {
 }
 
 /** One way to read what has been read: a state that takes a symbol, and what follows at its rule's end. */
-export interface Thread {
+interface Thread {
   readonly state: number;
   readonly stack: Frame | null;
 }

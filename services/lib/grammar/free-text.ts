@@ -2,7 +2,7 @@ import { charactersOf, complementOf, intersectionOf } from './characters.js';
 import { alt, chars, EMPTY, ref, seq, text, type Node, type Rules } from './ir.js';
 
 /** A text that changes what comes next. */
-export interface Trigger {
+interface Trigger {
   readonly begin: string;
   /** What follows it; for calls that may come again, this ends with a ref to the whole. */
   readonly then: Node;

@@ -44,7 +44,7 @@ export function compileConstraint(source: string, trie: TokenTrie): CompiledCons
   return compileGrammar(readGrammar(source), trie);
 }
 
-export function compileGrammar(grammar: Grammar, trie: TokenTrie): CompiledConstraint {
+function compileGrammar(grammar: Grammar, trie: TokenTrie): CompiledConstraint {
   const masks = new Masks(new Automaton(normalize(grammar), { plain: asUtf8, quoted: asQuoted }), trie);
   return {
     matcher: () => new ConfigurationMatcher(masks, trie),

@@ -19,7 +19,7 @@ export interface InviteOptions {
 }
 
 /** What became of it, for a log. */
-export interface Invited {
+interface Invited {
   /** Callers that it had in the end, and those that it still lacked. */
   readonly callers: number;
   readonly missing: number;

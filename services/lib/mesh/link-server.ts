@@ -24,7 +24,7 @@ interface ServerOptions {
   readonly wants?: Tokens;
 }
 
-export interface LinkServerOptions extends ServerOptions, CalleeLinkEvents {
+interface LinkServerOptions extends ServerOptions, CalleeLinkEvents {
   /** Read for every `Welcome` and `Pong`. */
   status(): StatusFields;
 }

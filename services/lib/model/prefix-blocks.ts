@@ -6,7 +6,7 @@ export const PREFIX_BLOCK = 32;
 const NAME_BYTES = 16;
 
 /** What names depend on beside the tokens. */
-export interface NamingOptions {
+interface NamingOptions {
   /** Names of leading blocks, which need not be computed again. */
   readonly known?: readonly string[];
   /** Who gives another salt shares no block; empty for all who give none. */

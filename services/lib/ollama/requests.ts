@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { ChatMessage } from '../model/text/chat-template.js';
 import type { ChatRequest } from '../openai/chat-request.js';
 import type { CompletionRequest } from '../openai/completion-request.js';
-import { readForm } from '../openai/constraint-fields.js';
+import { readForm } from '../openai/fields/constraints.js';
 import { generationFields, validateGeneration, wholeNumber } from '../openai/generation-fields.js';
 import { arrayOf, parseBody } from '../openai/parse-body.js';
-import { refuseFields, type RefusedFields } from '../openai/refused-fields.js';
+import { refuseFields, type RefusedFields } from '../openai/fields/refused.js';
 import { toolFields, validateTools, type ToolUse } from '../openai/tools.js';
 import type { ServedModel } from '../openai/served-model.js';
 

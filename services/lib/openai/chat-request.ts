@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
-import { readForm } from './constraint-fields.js';
+import { readForm } from './fields/constraints.js';
 import type { PromptField } from './fit-context.js';
 import { generationFields, validateGeneration, type GenerationSettings } from './generation-fields.js';
-import { chatLogprobFields, chatLogprobs } from './logprob-fields.js';
-import { rawMessages, validateMessages } from './messages.js';
+import { chatLogprobFields, chatLogprobs } from './fields/logprobs.js';
+import { rawMessages, validateMessages } from './fields/messages.js';
 import { parseBody } from './parse-body.js';
-import { refuseFields, refusedInChat } from './refused-fields.js';
+import { refuseFields, refusedInChat } from './fields/refused.js';
 import type { ServedModel } from './served-model.js';
 import { toolFields, validateTools, type ToolUse } from './tools.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
-import { readForm } from './constraint-fields.js';
+import { readForm } from './fields/constraints.js';
 import { arrayOf, parseBody, tokenIds } from './parse-body.js';
 import {
   generationFields,
@@ -8,8 +8,8 @@ import {
   validateGeneration,
   type GenerationSettings,
 } from './generation-fields.js';
-import { completionLogprobFields, completionLogprobs } from './logprob-fields.js';
-import { refuseFields, refusedInCompletions } from './refused-fields.js';
+import { completionLogprobFields, completionLogprobs } from './fields/logprobs.js';
+import { refuseFields, refusedInCompletions } from './fields/refused.js';
 import type { ServedModel } from './served-model.js';
 
 export const rawCompletionRequest = z.looseObject({

@@ -8,7 +8,7 @@ export interface StreamEvent {
 }
 
 /** How a stream's events are told apart on the wire. */
-export interface Framing {
+interface Framing {
   readonly contentType: string;
   /** One event, whole. */
   frame(event: StreamEvent): string;

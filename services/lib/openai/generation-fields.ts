@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { ServingError } from '../errors/serving-error.js';
 import { samplingDefaults } from '../model/sampling-defaults.js';
 import type { SamplingParams } from '../sampling/params.js';
-import { NO_LOGPROBS, type LogprobSettings } from './logprob-fields.js';
+import { NO_LOGPROBS, type LogprobSettings } from './fields/logprobs.js';
 import { arrayOf } from './parse-body.js';
-import type { AskedForm } from './constraint-fields.js';
+import type { AskedForm } from './fields/constraints.js';
 import { requireLogits, type ServedModel } from './served-model.js';
 import type { ToolUse } from './tools.js';
 
@@ -72,7 +72,7 @@ export const generationFields = {
   priority: z.int().nullish(),
 };
 
-export type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
+type RawGeneration = z.infer<z.ZodObject<typeof generationFields>>;
 
 /** How to generate and how to answer, checked, with the defaults filled in. */
 export interface GenerationSettings {

@@ -28,7 +28,7 @@ export interface Summary {
 }
 
 /** Milliseconds, of what else there may be to tell. */
-export interface SummedTimes {
+interface SummedTimes {
   readonly total_ms: number;
   /** The prompt's rounds. */
   readonly prefill_ms: number;
@@ -37,12 +37,12 @@ export interface SummedTimes {
 }
 
 /** One choice as far as the client sees it. Token ids are given where it asked for them. */
-export interface ChoiceStart {
+interface ChoiceStart {
   readonly index: number;
   readonly promptTokenIds?: readonly number[];
 }
 
-export interface ChoiceDelta {
+interface ChoiceDelta {
   readonly index: number;
   readonly text: string;
   /** At least one, where there are any. */

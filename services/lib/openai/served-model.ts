@@ -2,7 +2,7 @@ import { ServingError } from '../errors/serving-error.js';
 import type { SamplingDefaults } from '../model/sampling-defaults.js';
 
 /** What a model is made of. */
-export interface CheckpointFacts {
+interface CheckpointFacts {
   /** SHA-256 in hexadecimal digits, of all that it is made of. */
   readonly digest: string;
   readonly architecture: string;

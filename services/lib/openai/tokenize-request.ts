@@ -4,7 +4,7 @@ import type { ChatMessage, Rendering } from '../model/text/chat-template.js';
 import { parseBody, tokenIds } from './parse-body.js';
 import { templateFields, validateTemplateFields } from './chat-request.js';
 import { requireTokenIds } from './generation-fields.js';
-import { rawMessages, validateMessages } from './messages.js';
+import { rawMessages, validateMessages } from './fields/messages.js';
 import type { ServedModel } from './served-model.js';
 import { toolFields, validateTools } from './tools.js';
 
@@ -22,7 +22,7 @@ export const rawDetokenizeRequest = z.looseObject({
 });
 
 /** Special tokens are added to a text, and not to a rendered chat, which has its own: vLLM's defaults. */
-export type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
+type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
   { readonly prompt: string } | { readonly messages: readonly ChatMessage[]; readonly rendering: Rendering }
 );
 

@@ -3,7 +3,7 @@ import { ServingError } from '../errors/serving-error.js';
 import type { PlainForm } from '../grammar/source.js';
 import type { CallStyle } from '../grammar/tools.js';
 import type { Tool } from '../model/text/tool-turns.js';
-import type { AskedForm } from './constraint-fields.js';
+import type { AskedForm } from './fields/constraints.js';
 import { arrayOf, parseBody } from './parse-body.js';
 
 /** As many as OpenAI takes. */

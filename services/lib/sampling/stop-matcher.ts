@@ -1,4 +1,4 @@
-export interface StopResult {
+interface StopResult {
   /** What may be shown now: no part of a stop string, and nothing that may yet become one. */
   readonly text: string;
   readonly stopped: boolean;

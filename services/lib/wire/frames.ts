@@ -104,7 +104,7 @@ export function rowsCost(rows: Rows): number {
 }
 
 /** A frame's items: those that are right, and those that are not, whose sequences cannot go on. */
-export interface Unpacked {
+interface Unpacked {
   readonly rows: readonly Rows[];
   readonly refused: readonly { readonly item: ItemFields; readonly reason: ServingError }[];
 }

@@ -5,7 +5,7 @@ import { openSession } from '../../../services/lib/engine/onnx-engine.js';
 import { Int8Matrix } from '../../../services/lib/model/quantize/int8-matrix.js';
 import { weightRule } from '../../../services/lib/model/quantize/weight-rule.js';
 import { writeShard } from '../../../services/lib/model/shards/write-shard.js';
-import { generator } from '../../support/random-checkpoint.js';
+import { generator } from '../../support/model/random-checkpoint.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

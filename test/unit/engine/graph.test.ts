@@ -1,8 +1,8 @@
 import type { Engine } from '../../../services/lib/engine/types.js';
 import type { ModelConfig } from '../../../services/lib/model/types.js';
-import { largestDifference, relativeDifference, stepThrough } from '../../support/engine-steps.js';
-import { smallModels } from '../../support/engines.js';
-import { randomTokens } from '../../support/random-checkpoint.js';
+import { largestDifference, relativeDifference, stepThrough } from '../../support/model/engine-steps.js';
+import { smallModels } from '../../support/model/engines.js';
+import { randomTokens } from '../../support/model/random-checkpoint.js';
 
 const openModel = smallModels();
 

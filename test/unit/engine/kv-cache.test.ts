@@ -7,7 +7,7 @@ import {
   type CacheValues,
   type KvLayout,
 } from '../../../services/lib/engine/kv/kv-layout.js';
-import { cachedRows } from '../../support/cached-rows.js';
+import { cachedRows } from '../../support/model/cached-rows.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const SHAPE = { planes: 2, kvHeads: 2, headDim: 3 };

@@ -3,10 +3,10 @@ import { KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
 import { plainLayout } from '../../../services/lib/engine/kv/kv-layout.js';
 import type { Engine, Precision } from '../../../services/lib/engine/types.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../../services/lib/model/prefix-blocks.js';
-import { cachedRows } from '../../support/cached-rows.js';
-import { largestDifference, stepThrough } from '../../support/engine-steps.js';
-import { smallModels } from '../../support/engines.js';
-import { randomTokens } from '../../support/random-checkpoint.js';
+import { cachedRows } from '../../support/model/cached-rows.js';
+import { largestDifference, stepThrough } from '../../support/model/engine-steps.js';
+import { smallModels } from '../../support/model/engines.js';
+import { randomTokens } from '../../support/model/random-checkpoint.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 describe('the KV cache', () => {

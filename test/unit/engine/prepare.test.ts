@@ -4,7 +4,7 @@ import { createOnnxEngine } from '../../../services/lib/engine/onnx-engine.js';
 import { prepareCheckpoint } from '../../../services/lib/engine/prepare/prepare-model.js';
 import { openShards, readModelFile, verifyShard } from '../../../services/lib/model/shards/open-shards.js';
 import type { Checkpoint } from '../../../services/lib/model/types.js';
-import { randomCheckpoint, smallConfig } from '../../support/random-checkpoint.js';
+import { randomCheckpoint, smallConfig } from '../../support/model/random-checkpoint.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { thrownBy } from '../../support/thrown-by.js';
 

@@ -3,9 +3,9 @@ import ort from 'onnxruntime-node';
 import { argmax } from '../../../services/lib/sampling/logits.js';
 import { KvCache } from '../../../services/lib/engine/kv/kv-cache.js';
 import type { Engine, Precision, StepInput } from '../../../services/lib/engine/types.js';
-import { largestDifference, stepThrough } from '../../support/engine-steps.js';
-import { smallModels } from '../../support/engines.js';
-import { randomTokens, smallConfig } from '../../support/random-checkpoint.js';
+import { largestDifference, stepThrough } from '../../support/model/engine-steps.js';
+import { smallModels } from '../../support/model/engines.js';
+import { randomTokens, smallConfig } from '../../support/model/random-checkpoint.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const openModel = smallModels();

@@ -2,7 +2,7 @@ import { ConstraintSources } from '../../../services/gateway/text/constraint-sou
 import { runTextTask, type TextTask } from '../../../services/gateway/text/text-task.js';
 import { TextWork } from '../../../services/gateway/text/text-work.js';
 import { compileConstraint } from '../../../services/lib/grammar/matcher.js';
-import type { AskedForm } from '../../../services/lib/openai/constraint-fields.js';
+import type { AskedForm } from '../../../services/lib/openai/fields/constraints.js';
 import { smallTrie } from '../../support/vocabulary.js';
 import { takes } from '../../support/grammar.js';
 import { thrownBy } from '../../support/thrown-by.js';

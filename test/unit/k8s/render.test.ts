@@ -2,17 +2,17 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
 import { readGatewayConfig, readStageConfig } from '../../../services/lib/config/config.js';
-import {
-  ofKind,
-  type Autoscaler,
-  type DaprConfiguration,
-  type Deployment,
-  type Manifest,
-  type PodTemplate,
-} from '../../../scripts/lib/k8s/objects.js';
+import type { Autoscaler, Deployment, Manifest, PodTemplate } from '../../../scripts/lib/k8s/objects.js';
 import { parseRenderOptions } from '../../../scripts/lib/k8s/render-options.js';
 import { stageFiles } from '../../../scripts/lib/k8s/overlay.js';
-import { environmentOf, k8sFolder, render, renderFurther } from '../../support/rendered.js';
+import {
+  environmentOf,
+  k8sFolder,
+  ofKind,
+  render,
+  renderFurther,
+  type DaprConfiguration,
+} from '../../support/rendered.js';
 
 const stagesOf = (objects: Awaited<ReturnType<typeof render>>) =>
   ofKind<Deployment>(objects, 'Deployment').filter(({ metadata }) => metadata.name.startsWith('stage-'));

@@ -6,16 +6,14 @@ import { createStageMetrics } from '../../../services/stage/accounts/metrics.js'
 import { TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
 import { kustomize } from '../../../scripts/lib/k8s/kubectl.js';
 import {
-  ofKind,
   quantity,
   scalingMetrics,
   type Autoscaler,
-  type DaprConfiguration,
   type Deployment,
   type Manifest,
 } from '../../../scripts/lib/k8s/objects.js';
 import { repositoryRoot } from '../../../scripts/lib/repository.js';
-import { environmentOf, k8sFolder, render } from '../../support/rendered.js';
+import { environmentOf, k8sFolder, ofKind, render, type DaprConfiguration } from '../../support/rendered.js';
 
 const overlay = (name: string) => kustomize(join(k8sFolder, 'overlays', name));
 const overlays: [string, () => Promise<Manifest[]>][] = [

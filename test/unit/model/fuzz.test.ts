@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
 import { tensorNames } from '../../../services/lib/model/tensor-names.js';
-import { writeGguf } from '../../support/gguf-writer.js';
-import { writeSafetensors } from '../../support/safetensors-writer.js';
+import { writeGguf } from '../../support/model/gguf-writer.js';
+import { writeSafetensors } from '../../support/model/safetensors-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, tinyJson, tinySafetensors, writeTinyFolder } from '../../support/tiny-model.js';
+import { tinyGguf, tinyJson, tinySafetensors, writeTinyFolder } from '../../support/model/tiny-model.js';
 
 const folder = temporaryFolder();
 

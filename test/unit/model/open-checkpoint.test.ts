@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
-import { writeGguf } from '../../support/gguf-writer.js';
+import { writeGguf } from '../../support/model/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, tinyTokenizer, writeTinyFolder } from '../../support/tiny-model.js';
+import { tinyGguf, tinyTokenizer, writeTinyFolder } from '../../support/model/tiny-model.js';
 
 const folder = temporaryFolder();
 

@@ -7,7 +7,7 @@ import {
   stageRanges,
 } from '../../../services/lib/model/split.js';
 import { thrownBy } from '../../support/thrown-by.js';
-import { tinyConfig } from '../../support/tiny-model.js';
+import { tinyConfig } from '../../support/model/tiny-model.js';
 
 describe('parseSplit', () => {
   it('cuts at the boundaries', () => {

@@ -5,7 +5,7 @@ import { readChatRequest } from '../../../services/lib/openai/chat-request.js';
 import { readCompletionRequest } from '../../../services/lib/openai/completion-request.js';
 import { generationFields } from '../../../services/lib/openai/generation-fields.js';
 import { arrayOf, parseBody, tokenIds } from '../../../services/lib/openai/parse-body.js';
-import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/refused-fields.js';
+import { refusedInChat, refusedInCompletions } from '../../../services/lib/openai/fields/refused.js';
 import { samplingOver, type ServedModel } from '../../../services/lib/openai/served-model.js';
 import { toolFields } from '../../../services/lib/openai/tools.js';
 import type { SamplingParams } from '../../../services/lib/sampling/params.js';

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { withLock } from '../../../scripts/bootstrap/lock.mjs';
 import { prepare } from '../../../scripts/lib/model/prepare.js';
 import { openCheckpoint } from '../../../services/lib/model/open-checkpoint.js';
-import { writeGguf } from '../../support/gguf-writer.js';
+import { writeGguf } from '../../support/model/gguf-writer.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGguf, tinyMetadata, writeTinyFolder } from '../../support/tiny-model.js';
+import { tinyGguf, tinyMetadata, writeTinyFolder } from '../../support/model/tiny-model.js';
 
 const folder = temporaryFolder();
 const outer = process.env['LAYERMESH_CACHE'];

@@ -99,7 +99,7 @@ async function checkMetric(
 }
 
 /** What the autoscaler would see of a metric: a value for each pod, or one of the Deployment. */
-export interface MetricValue {
+interface MetricValue {
   readonly of: string;
   readonly value: number;
 }

@@ -17,7 +17,7 @@ import {
   type TelemetryPorts,
 } from './targets.js';
 
-export interface TelemetryOptions {
+interface TelemetryOptions {
   readonly programs: TelemetryPrograms;
   readonly folder: RunFolder;
   readonly modelName: string;

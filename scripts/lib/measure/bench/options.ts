@@ -17,11 +17,11 @@ import {
 } from '../../cli/options.js';
 import { runningUrl } from '../../local/running.js';
 
-export const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
+const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];
 
 export const PEERS = ['llama-server', 'openvino-genai'] as const;
-export type PeerName = (typeof PEERS)[number];
+type PeerName = (typeof PEERS)[number];
 
 /** What `--workload` takes; docs/benchmarks.md describes each. */
 export const WORKLOADS = [

@@ -2,7 +2,7 @@ import { createSend, promptSeed, REQUEST_TIMEOUT_MS, runSchedule } from '../driv
 import { watch } from '../figures/usage.js';
 import type { Arm, Load, Served, Trial } from '../types.js';
 
-export interface BenchPlan {
+interface BenchPlan {
   readonly arms: readonly Arm[];
   readonly loads: readonly Load[];
   readonly rounds: number;
@@ -11,7 +11,7 @@ export interface BenchPlan {
   readonly stretch?: number;
 }
 
-export interface BenchEvents {
+interface BenchEvents {
   onStart(arm: string, round: number): void;
   onTrial(trial: Trial): void;
 }

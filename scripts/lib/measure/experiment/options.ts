@@ -8,9 +8,9 @@ import { SCENARIOS, type ScenarioName } from './scenario.js';
 
 /** The scenarios of emulated GPUs, and the model that is computed on processors. */
 const PARTS = [...SCENARIOS, 'cpu'] as const;
-export type PartName = ScenarioName | 'cpu';
+type PartName = ScenarioName | 'cpu';
 
-export const SITES = ['cluster', 'local'] as const;
+const SITES = ['cluster', 'local'] as const;
 
 export interface ExperimentOptions {
   readonly scenario: readonly PartName[];

@@ -1,7 +1,7 @@
 import references from './references.json' with { type: 'json' };
 
 /** Time of a 13B model whose every layer is spread over some devices of one machine: published, not run here. */
-export interface TensorParallel {
+interface TensorParallel {
   readonly devices: number;
   /** Milliseconds of a prompt of n tokens alone: a + b n + c n². */
   readonly prefill: readonly number[];

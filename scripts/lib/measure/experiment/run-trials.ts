@@ -26,7 +26,7 @@ export interface PlannedTrial {
   readonly of?: string;
 }
 
-export interface Kill {
+interface Kill {
   readonly stage: string;
   /** Seconds. */
   readonly at: number;

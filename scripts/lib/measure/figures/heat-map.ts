@@ -1,7 +1,7 @@
 import { AXIS, px, svgFile, text } from './svg.js';
 
 /** Ratios by row and column, a panel beside another. */
-export interface HeatMap {
+interface HeatMap {
   readonly title: string;
   /** Of all panels, before the first. */
   readonly rows: readonly string[];
@@ -9,7 +9,7 @@ export interface HeatMap {
   readonly panels: readonly HeatPanel[];
 }
 
-export interface HeatPanel {
+interface HeatPanel {
   readonly title: string;
   readonly columns: readonly string[];
   /** By row and column; null where nothing is known. */

@@ -46,9 +46,9 @@ export function percentileOverTime(
 }
 
 /** Seconds over which the offered load is averaged. */
-export const LOAD_WINDOW = 5;
+const LOAD_WINDOW = 5;
 
-export interface IdealPoint {
+interface IdealPoint {
   /** Seconds since the load began. */
   readonly at: number;
   readonly replicas: number;

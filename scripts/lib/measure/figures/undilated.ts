@@ -19,7 +19,7 @@ export function undilated(trial: Trial, dilation: number): Trial {
 }
 
 /** The same of what clients saw, whose times count from the beginning. */
-export const undilatedRecords = (records: readonly RequestRecord[], dilation: number): RequestRecord[] =>
+const undilatedRecords = (records: readonly RequestRecord[], dilation: number): RequestRecord[] =>
   records.map((record) => ({
     ...record,
     sent: record.sent / dilation,

@@ -62,7 +62,7 @@ export function watchMachine(): () => {
 }
 
 /** What a process has used so far. */
-export interface ProcessReading {
+interface ProcessReading {
   readonly cpuSeconds: number;
   /** Of its first thread alone: in Node, of the event loop. */
   readonly mainThreadSeconds: number;

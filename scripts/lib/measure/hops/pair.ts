@@ -11,7 +11,7 @@ import { RunFolder } from '../../local/run-folder.js';
 import { readProcess } from '../figures/usage.js';
 import type { Orders, Transfers } from './peer.js';
 
-export interface PairOptions {
+interface PairOptions {
   /** The compiled checkout whose links are measured. */
   readonly root: string;
   /** Path of the sidecars' program; null for the direct route alone. */

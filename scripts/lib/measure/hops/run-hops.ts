@@ -4,7 +4,7 @@ import { sum } from '../figures/statistics.js';
 import { Pair, type Sample } from './pair.js';
 import type { Arm, HopsRun, Load, Trial } from './report.js';
 
-export interface HopsOptions {
+interface HopsOptions {
   /** Compiled checkouts: ours, and the one that it is measured against. */
   readonly roots: readonly string[];
   /** Path of the sidecars' program; null for the direct route alone. */

@@ -26,7 +26,7 @@ export function randomTokens(seed: number): (count: number) => number[] {
   return (count) => Array.from({ length: count }, () => IDS.first + Math.floor(random() * IDS.count));
 }
 
-export interface SharedPrefixOptions {
+interface SharedPrefixOptions {
   /** Of the prompts that two requests have in common. */
   readonly sharedTokens: number;
   /** Of each prompt besides. */

@@ -6,7 +6,7 @@ import { gamma, type Random } from './arrivals.js';
  * How a generated trace is fitted to a small machine. The shapes are of the Azure LLM inference trace 2023 (CC-BY;
  * Patel et al., "Splitwise", ISCA '24), measured over its two files of one hour each.
  */
-export interface TraceOptions {
+interface TraceOptions {
   /** Mean requests a second; gaps are stretched or pressed together to reach it. */
   readonly rate: number;
   /** Seconds. */

@@ -11,7 +11,7 @@ export interface OverheadRow {
   readonly on: Cost;
 }
 
-export interface Cost {
+interface Cost {
   readonly tokensPerSecond: number;
   /** Of the services and sidecars, and of the collector and all behind it, for a thousand output tokens. */
   readonly serving: number;

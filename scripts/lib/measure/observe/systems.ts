@@ -7,7 +7,7 @@ import { HttpTarget, openAiDialect } from '../http-target.js';
 import { randomPrompts } from '../loads/prompts.js';
 
 /** The delays that a fault puts into one stage. Milliseconds. */
-export interface SlowStage {
+interface SlowStage {
   readonly stage: string;
   readonly perStep: number;
   readonly perSequence?: number;

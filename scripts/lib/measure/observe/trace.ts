@@ -10,7 +10,7 @@ import { waitUntil } from '../../wait-until.js';
 import { load, withSystem } from './systems.js';
 
 /** What the request waited for from `start` to `end`: a span's work, or, without one, what lies between two. */
-export interface Segment {
+interface Segment {
   readonly span: JaegerSpan | null;
   readonly start: number;
   readonly end: number;

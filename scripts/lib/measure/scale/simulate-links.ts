@@ -18,7 +18,7 @@ import { identityOf, plan, SimulatedMesh, type SimulatedReplica } from './simula
 import { VirtualTime } from './virtual-time.js';
 
 /** What it takes to find somebody. */
-export interface SearchFigures {
+interface SearchFigures {
   /** Streams that were opened for it. */
   readonly opened: number;
   /** Until it was done, s; null where that took over ten minutes. */

@@ -11,7 +11,7 @@ import type { Arm, StageBounds } from '../experiment/arm.js';
 import { EXPERIMENT_SETTINGS } from '../experiment/settings.js';
 import { emulatedEnvironment } from './emulated.js';
 
-export interface OverlayOptions {
+interface OverlayOptions {
   readonly namespace: string;
   /** Of the images. */
   readonly tag: string;

@@ -15,7 +15,7 @@ import { wakeDevicesFirst } from './device-threads.js';
 import { delayPods } from './pod-delays.js';
 import { PodWatch } from './pod-watch.js';
 
-export interface ClusterOptions {
+interface ClusterOptions {
   readonly namespace: string;
   readonly tag: string;
   /** Null for the experiment's own. */

@@ -12,7 +12,7 @@ import { waitUntil } from '../../wait-until.js';
 import { HttpTarget, llamaDialect } from '../http-target.js';
 import type { Arm, Completion, Target } from '../types.js';
 
-export interface PeerOptions {
+interface PeerOptions {
   /** Path of the GGUF file that it serves. */
   readonly model: string;
   readonly threads: number;

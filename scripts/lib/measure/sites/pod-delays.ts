@@ -10,7 +10,7 @@ const START_MS = 10_000;
 const STOP_MS = 5_000;
 const OWN_PROGRAM = join(repositoryRoot, 'scripts', 'lib', 'measure', 'sites', 'pod-delay.py');
 
-export interface DelayOptions {
+interface DelayOptions {
   /** A program and its first arguments; see pod-delay.py for those that follow. Null takes that one, on this machine. */
   readonly command: string | null;
   readonly pods: readonly { readonly app: string; readonly address: string }[];

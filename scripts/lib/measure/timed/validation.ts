@@ -13,13 +13,13 @@ import {
 } from './predict.js';
 
 /** A published figure and the cost model's. */
-export interface Compared {
+interface Compared {
   readonly published: number;
   readonly modelled: number;
 }
 
 /** What the cost model says of one model beside what was published of it; times in milliseconds. */
-export interface Validation {
+interface Validation {
   readonly shape: string;
   readonly decode: readonly (DecodeCase & Compared & { readonly fits: boolean })[];
   /** `inOneStep` is the modelled time of one step over the whole prompt. */

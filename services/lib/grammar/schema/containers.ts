@@ -23,7 +23,7 @@ export const COMMA = seq(text(','), SPACE);
 export const COLON = seq(text(':'), SPACE);
 
 /** The node of a value of which all these schemas speak; of none of them, of any value. */
-export type NodeOf = (schemas: readonly Located[]) => Node;
+type NodeOf = (schemas: readonly Located[]) => Node;
 
 /** A list: items of a prefix each as its own schema says, then others. */
 export function listNode(rules: Rules, facts: Facts, nodeOf: NodeOf): Node {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ChatMessage, TextPart } from '../../model/text/chat-template.js';
 import type { ToolCall } from '../../model/text/tool-turns.js';
-import { argumentsOf } from '../messages.js';
+import { argumentsOf } from '../fields/messages.js';
 import { arrayOf, invalidField, unsupportedType } from '../parse-body.js';
 
 const rawPart = z.looseObject({ type: z.string() });
@@ -39,7 +39,7 @@ interface TextItemPart {
   readonly text: string;
 }
 
-export interface OutputTextPart {
+interface OutputTextPart {
   readonly type: 'output_text';
   readonly text: string;
   readonly annotations: readonly [];
@@ -63,7 +63,7 @@ export interface CallItem {
   readonly arguments: string;
 }
 
-export interface CallOutputItem {
+interface CallOutputItem {
   readonly id: string;
   readonly type: 'function_call_output';
   readonly status: ItemStatus;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ChatRequest } from '../chat-request.js';
-import { formOfFormat } from '../constraint-fields.js';
+import { formOfFormat } from '../fields/constraints.js';
 import { generationFields, validateGeneration, wholeNumber } from '../generation-fields.js';
 import { arrayOf, invalidField, parseBody, unsupportedType } from '../parse-body.js';
-import { refuseFields, type RefusedFields } from '../refused-fields.js';
+import { refuseFields, type RefusedFields } from '../fields/refused.js';
 import { readTools, type ToolUse } from '../tools.js';
 import type { ServedModel } from '../served-model.js';
 import { itemsOf, messagesOf, rawInput, type Item } from './items.js';
@@ -40,7 +40,7 @@ export const rawResponsesRequest = z.looseObject({
   ...{ model, stream, temperature, top_p, top_k, min_p, seed, stop, cache_salt },
   ...{ presence_penalty, frequency_penalty, repetition_penalty },
 });
-export type RawResponsesRequest = z.infer<typeof rawResponsesRequest>;
+type RawResponsesRequest = z.infer<typeof rawResponsesRequest>;
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 const never = (): boolean => false;

@@ -4,7 +4,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { generationFields } from '../../../../services/lib/openai/generation-fields.js';
-import { refusedInChat, refusedInCompletions } from '../../../../services/lib/openai/refused-fields.js';
+import { refusedInChat, refusedInCompletions } from '../../../../services/lib/openai/fields/refused.js';
 import { templateFields } from '../../../../services/lib/openai/chat-request.js';
 import { toolFields } from '../../../../services/lib/openai/tools.js';
 import { say } from '../byte-text.js';

@@ -1,4 +1,4 @@
-import { decidingFlags, processorKind, withResults } from '../../../../scripts/lib/measure/page.js';
+import { decidingFlags, processorKind, withSection } from '../../../../scripts/lib/measure/page.js';
 import { rawRows, unpublishableReason, type RunHeader } from '../../../../scripts/lib/measure/bench/rows.js';
 import { latenciesOf, ratioOf, summarize } from '../../../../scripts/lib/measure/bench/summarize.js';
 import { figure, table } from '../../../../scripts/lib/cli/tables.js';
@@ -100,9 +100,9 @@ describe('results are published', () => {
 
   it('in place of the earlier ones', () => {
     const page = '# Benchmarks\n\nMethod.\n';
-    const first = withResults(page, 'one');
+    const first = withSection(page, 'Results', 'one');
     expect(first).toBe('# Benchmarks\n\nMethod.\n\n## Results\n\none\n');
-    expect(withResults(first, 'two')).toBe('# Benchmarks\n\nMethod.\n\n## Results\n\ntwo\n');
+    expect(withSection(first, 'Results', 'two')).toBe('# Benchmarks\n\nMethod.\n\n## Results\n\ntwo\n');
   });
 });
 

@@ -9,12 +9,12 @@ import { writeArmOverlay } from '../../../../scripts/lib/measure/sites/arm-overl
 import type { Arm } from '../../../../scripts/lib/measure/experiment/arm.js';
 import { kustomize } from '../../../../scripts/lib/k8s/kubectl.js';
 import {
-  ofKind,
   quantity,
   type Autoscaler,
   type Deployment,
   type Manifest,
 } from '../../../../scripts/lib/k8s/objects.js';
+import { ofKind } from '../../../support/rendered.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 
 const folder = temporaryFolder();

@@ -9,9 +9,9 @@ import {
   type GgufTensor,
   type GgufValue,
   writeGguf,
-} from '../../../support/gguf-writer.js';
+} from '../../../support/model/gguf-writer.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
-import { tinyConfig, tinyGguf, tinyMetadata, tinyWeights } from '../../../support/tiny-model.js';
+import { tinyConfig, tinyGguf, tinyMetadata, tinyWeights } from '../../../support/model/tiny-model.js';
 
 const folder = temporaryFolder();
 

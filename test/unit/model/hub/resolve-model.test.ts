@@ -4,11 +4,11 @@ import type { Environment } from '../../../../services/lib/config/environment.js
 import type { DownloadProgress } from '../../../../services/lib/model/hub/fetch-model.js';
 import { openCheckpoint } from '../../../../services/lib/model/open-checkpoint.js';
 import { resolveModel } from '../../../../services/lib/model/hub/resolve-model.js';
-import { FAKE_COMMIT, startFakeHub, type FakeFile, type FakeHub } from '../../../support/fake-hub.js';
-import { writeGguf } from '../../../support/gguf-writer.js';
-import { writeSafetensors } from '../../../support/safetensors-writer.js';
+import { FAKE_COMMIT, startFakeHub, type FakeFile, type FakeHub } from '../../../support/model/fake-hub.js';
+import { writeGguf } from '../../../support/model/gguf-writer.js';
+import { writeSafetensors } from '../../../support/model/safetensors-writer.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
-import { tinyGguf, tinyJson, tinySafetensors, tinyTokenizer } from '../../../support/tiny-model.js';
+import { tinyGguf, tinyJson, tinySafetensors, tinyTokenizer } from '../../../support/model/tiny-model.js';
 
 const folder = temporaryFolder();
 let homes = 0;

@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { openCheckpoint } from '../../../../services/lib/model/open-checkpoint.js';
 import { tensorNames } from '../../../../services/lib/model/tensor-names.js';
 import type { ModelConfig } from '../../../../services/lib/model/types.js';
-import { type SafetensorsTensor, withHeader, writeSafetensors } from '../../../support/safetensors-writer.js';
+import {
+  type SafetensorsTensor,
+  withHeader,
+  writeSafetensors,
+} from '../../../support/model/safetensors-writer.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 import {
   tinyConfig,
@@ -12,7 +16,7 @@ import {
   tinyTokenizer,
   tinyWeights,
   writeTinyFolder,
-} from '../../../support/tiny-model.js';
+} from '../../../support/model/tiny-model.js';
 
 const folder = temporaryFolder();
 const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n';

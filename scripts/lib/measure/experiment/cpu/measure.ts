@@ -23,7 +23,7 @@ export interface ArmResults {
 /** Of one replica's capacity, what is asked for at ×1: at ×4 it is twice what it can. */
 const LOW_SHARE = 0.5;
 
-export interface WhatToMeasure {
+interface WhatToMeasure {
   readonly arms: readonly ArmName[];
   readonly loads: readonly LoadName[];
   /** Null takes half of what one replica of each stage carries. */

@@ -20,8 +20,8 @@ export interface ExperimentResults {
 }
 
 /** The sections of `experiment.md` that are written here; the rest of the page is by hand. */
-export const MAP_SECTION = 'The map';
-export const SCENARIOS_SECTION = 'The scenarios';
+const MAP_SECTION = 'The map';
+const SCENARIOS_SECTION = 'The scenarios';
 
 /** Puts the map and the scenarios into `experiment.md` of a folder, and their figures beside it. */
 export function writeExperimentPage(results: ExperimentResults, docs: string): void {

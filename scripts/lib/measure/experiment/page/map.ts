@@ -42,7 +42,7 @@ export function linesOf(map: readonly MapCell[]): MapLine[] {
 }
 
 /** Up to which hop a split serves as much per device as the whole model, by straight lines between the cells. */
-export type PaysUpTo =
+type PaysUpTo =
   | { readonly hop: 'any'; readonly why: 'whole does not fit' }
   | { readonly hop: 'none' | 'beyond' }
   | { readonly hop: number };

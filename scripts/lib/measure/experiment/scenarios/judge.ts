@@ -88,7 +88,7 @@ export const by = (
 ): Expectation => ({ id, text, judge: (results) => judge(results) ?? NOT_RUN });
 
 /** Median of a latency over requests of a kind, of all seeds, milliseconds. */
-export function medianOf(results: ScenarioResults, cell: Cell, of: Latency, kind?: string): number | null {
+function medianOf(results: ScenarioResults, cell: Cell, of: Latency, kind?: string): number | null {
   const records = outcomesOf(results, cell).flatMap(({ measured }) => measured.records);
   const own = records.filter((record) => kind === undefined || record.kind === kind);
   return percentile(

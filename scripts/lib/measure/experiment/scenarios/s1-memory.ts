@@ -3,7 +3,7 @@ import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
-import { CONTEXTS } from '../lengths.js';
+import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { by, byKnees, kneeOfCell, tpotOf, type Cell } from './judge.js';
 import { LOWEST, sweeps } from './loads.js';

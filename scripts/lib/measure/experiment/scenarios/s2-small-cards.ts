@@ -2,7 +2,7 @@ import { figure } from '../../../cli/tables.js';
 import { kneeText } from '../../figures/goodput.js';
 import { priceRatios } from '../prices.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
-import { CONTEXTS } from '../lengths.js';
+import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { all, by, byKnees, carried, decided, NOT_FOUND, ratioOf, ttftOf, type Cell } from './judge.js';

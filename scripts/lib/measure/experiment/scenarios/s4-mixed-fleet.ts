@@ -1,6 +1,6 @@
 import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
-import { CONTEXTS } from '../lengths.js';
+import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, splitAt, whole, wholeMixed, type FleetOptions } from '../fleets.js';
 import { byKnees, type Cell } from './judge.js';

@@ -12,7 +12,7 @@ import type { Hop } from './hop.js';
 import type { Leg, Part, Replica } from './replica.js';
 import { Sequence } from './sequence.js';
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly clock: Clock;
   readonly hop: Hop;
   /** App-ids, stage 0 first. */

@@ -2,7 +2,7 @@ import { ServingError } from '../../../../../services/lib/errors/serving-error.j
 import { deviceProfile } from '../../../../../services/lib/engine/timed/device-profile.js';
 import type { Arm } from '../arm.js';
 import { split, whole } from '../fleets.js';
-import { CONTEXTS } from '../lengths.js';
+import { CONTEXTS } from '../settings.js';
 import { LIMITS } from '../scenario.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import { type Hop, hopOf, MESH_HOPS } from './hop.js';
@@ -56,7 +56,7 @@ const WHOLE_INT8 = 'whole, int8';
 /** A device that the others are priced against. */
 const PRICED = 'a100-80g';
 
-export interface NamedHop {
+interface NamedHop {
   readonly name: string;
   readonly hop: Hop;
 }

@@ -36,7 +36,7 @@ interface Pod {
   replica: Replica | null;
 }
 
-export interface MeshOptions {
+interface MeshOptions {
   readonly clock: Clock;
   readonly hop: Hop;
   readonly scale: number;

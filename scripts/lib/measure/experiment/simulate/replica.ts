@@ -27,7 +27,7 @@ export interface Part extends Work {
   readonly from: Link | null;
 }
 
-export interface ReplicaOptions {
+interface ReplicaOptions {
   readonly name: string;
   readonly appId: string;
   /** Of its stage; 0 is where batches are formed. */

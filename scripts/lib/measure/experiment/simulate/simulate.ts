@@ -6,7 +6,7 @@ import { Gateway } from './gateway.js';
 import type { Hop } from './hop.js';
 import { Mesh, type ReplicaLife } from './mesh.js';
 
-export interface SimulationOptions {
+interface SimulationOptions {
   readonly hop: Hop;
   /** All that the cost model says takes so many times as long; 1 where it does not say. */
   readonly scale?: number;

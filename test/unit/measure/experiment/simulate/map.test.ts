@@ -1,4 +1,4 @@
-import { CONTEXTS } from '../../../../../scripts/lib/measure/experiment/lengths.js';
+import { CONTEXTS } from '../../../../../scripts/lib/measure/experiment/settings.js';
 import {
   nameOfPlace,
   PLACES,

@@ -1,11 +1,11 @@
-import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
-import { prepareCheckpoint } from '../../services/lib/engine/prepare/prepare-model.js';
+import { createOnnxEngine } from '../../../services/lib/engine/onnx-engine.js';
+import { prepareCheckpoint } from '../../../services/lib/engine/prepare/prepare-model.js';
 import { createReferenceEngine } from './reference-engine.js';
-import type { Engine, Precision } from '../../services/lib/engine/types.js';
-import type { ActivationType } from '../../services/lib/model/activations.js';
-import type { ModelConfig } from '../../services/lib/model/types.js';
+import type { Engine, Precision } from '../../../services/lib/engine/types.js';
+import type { ActivationType } from '../../../services/lib/model/activations.js';
+import type { ModelConfig } from '../../../services/lib/model/types.js';
 import { randomCheckpoint, smallConfig } from './random-checkpoint.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../temporary-folder.js';
 
 export interface SmallModel {
   readonly config?: Partial<ModelConfig>;

@@ -1,4 +1,4 @@
-import { ServingError } from '../errors/serving-error.js';
+import { ServingError } from '../../errors/serving-error.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 

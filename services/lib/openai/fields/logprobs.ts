@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { ServingError } from '../errors/serving-error.js';
-import { MAX_LOGPROBS } from '../sampling/logits.js';
-import { requireLogits, type ServedModel } from './served-model.js';
+import { ServingError } from '../../errors/serving-error.js';
+import { MAX_LOGPROBS } from '../../sampling/logits.js';
+import { requireLogits, type ServedModel } from '../served-model.js';
 
 /** How many of the likeliest tokens are told beside each, as vLLM bounds it. */
 const likeliest = z.int().min(0).max(MAX_LOGPROBS);

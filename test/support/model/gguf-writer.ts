@@ -1,4 +1,9 @@
-import { alignmentOf, ggufHeader, paddingOf, type GgufValue } from '../../scripts/lib/model/gguf-header.js';
+import {
+  alignmentOf,
+  ggufHeader,
+  paddingOf,
+  type GgufValue,
+} from '../../../scripts/lib/model/gguf-header.js';
 
 export type { GgufValue };
 

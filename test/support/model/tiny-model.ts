@@ -1,8 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { llama } from '../../services/lib/model/architectures/llama.js';
-import { storedName, tensorKind, tensorNames, tensorShape } from '../../services/lib/model/tensor-names.js';
-import type { ModelConfig, TensorName } from '../../services/lib/model/types.js';
+import { llama } from '../../../services/lib/model/architectures/llama.js';
+import {
+  storedName,
+  tensorKind,
+  tensorNames,
+  tensorShape,
+} from '../../../services/lib/model/tensor-names.js';
+import type { ModelConfig, TensorName } from '../../../services/lib/model/types.js';
 import type { GgufContent, GgufTensor, GgufValue } from './gguf-writer.js';
 import { writeSafetensors, type SafetensorsTensor } from './safetensors-writer.js';
 

@@ -1,5 +1,5 @@
-import { tensorNames, tensorShape } from '../../services/lib/model/tensor-names.js';
-import type { Checkpoint, ModelConfig, TensorName } from '../../services/lib/model/types.js';
+import { tensorNames, tensorShape } from '../../../services/lib/model/tensor-names.js';
+import type { Checkpoint, ModelConfig, TensorName } from '../../../services/lib/model/types.js';
 
 /** A small llama with grouped-query attention; tests change what they are about. */
 export const smallConfig: ModelConfig = {

@@ -1,5 +1,5 @@
-import { ChainedEngine } from '../../scripts/lib/model/compare-engines.js';
-import type { Engine } from '../../services/lib/engine/types.js';
+import { ChainedEngine } from '../../../scripts/lib/model/compare-engines.js';
+import type { Engine } from '../../../services/lib/engine/types.js';
 
 /** Tokens of one sequence in a step. */
 export interface Part {

@@ -1,5 +1,5 @@
-import type { KvBatch } from '../../services/lib/engine/kv/kv-cache.js';
-import type { KvLayout } from '../../services/lib/engine/kv/kv-layout.js';
+import type { KvBatch } from '../../../services/lib/engine/kv/kv-cache.js';
+import type { KvLayout } from '../../../services/lib/engine/kv/kv-layout.js';
 
 /** The first `length` rows of a head that a batch's member has in a plane, `[length * headDim]`, as numbers again. */
 export function cachedRows(

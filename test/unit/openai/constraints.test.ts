@@ -1,4 +1,4 @@
-import { formOfFormat, readForm } from '../../../services/lib/openai/constraint-fields.js';
+import { formOfFormat, readForm } from '../../../services/lib/openai/fields/constraints.js';
 import { thrownBy } from '../../support/thrown-by.js';
 
 const schema = { type: 'object' };

@@ -1,9 +1,9 @@
-import { checkStep } from '../../services/lib/engine/check-step.js';
-import { inverseFrequencies } from '../../services/lib/engine/graph/rotary.js';
-import type { Engine, KvUsage, StepInput, StepOutput } from '../../services/lib/engine/types.js';
-import { ServingError } from '../../services/lib/errors/serving-error.js';
-import { type LayerRange, ownsEmbedding, ownsHead } from '../../services/lib/model/split.js';
-import type { Checkpoint, LayerTensor, ModelConfig } from '../../services/lib/model/types.js';
+import { checkStep } from '../../../services/lib/engine/check-step.js';
+import { inverseFrequencies } from '../../../services/lib/engine/graph/rotary.js';
+import type { Engine, KvUsage, StepInput, StepOutput } from '../../../services/lib/engine/types.js';
+import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { type LayerRange, ownsEmbedding, ownsHead } from '../../../services/lib/model/split.js';
+import type { Checkpoint, LayerTensor, ModelConfig } from '../../../services/lib/model/types.js';
 
 type Layer = Readonly<Record<LayerTensor, Float32Array>>;
 

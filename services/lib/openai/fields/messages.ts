@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { ServingError } from '../errors/serving-error.js';
-import type { ChatMessage, TextPart } from '../model/text/chat-template.js';
-import type { ToolCall } from '../model/text/tool-turns.js';
-import { arrayOf, isDeeperThan, MAX_DEPTH } from './parse-body.js';
+import { ServingError } from '../../errors/serving-error.js';
+import type { ChatMessage, TextPart } from '../../model/text/chat-template.js';
+import type { ToolCall } from '../../model/text/tool-turns.js';
+import { arrayOf, isDeeperThan, MAX_DEPTH } from '../parse-body.js';
 
 const rawPart = z.looseObject({
   type: z.string(),

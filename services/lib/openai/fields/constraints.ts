@@ -1,5 +1,5 @@
-import { ServingError } from '../errors/serving-error.js';
-import type { Form } from '../grammar/source.js';
+import { ServingError } from '../../errors/serving-error.js';
+import type { Form } from '../../grammar/source.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
