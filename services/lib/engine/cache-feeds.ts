@@ -7,7 +7,7 @@ import { arraysOf, type CacheValues, type KvLayout } from './kv/kv-layout.js';
 
 type Feeds = Readonly<Record<string, ort.Tensor>>;
 
-/** What the last run that copied nothing was given, and of which slots. */
+/** What a run that copied nothing was given, and of which slots. */
 interface Views {
   readonly arena: KvArena;
   /** Those of the arena when the views were made. */
@@ -17,15 +17,19 @@ interface Views {
   readonly feeds: Feeds;
 }
 
+/** Of how many runs the views are kept: groups take turns, and each may have sequences in more than one arena. */
+const KEPT = 4;
+
 /**
  * The cache of each layer as a run takes it: views of the arena, or, where fewer rows are wanted than a slot has, copies.
- * A run of the same slots as the one before gets the same tensors, which show what has been written since: so do nearly
- * all steps of a lone sequence, and of thirty layers there are up to 120.
+ * A run of the same slots as one shortly before gets the same tensors, which show what has been written since: so do nearly
+ * all steps of a lone sequence, and of groups that take turns; and of thirty layers there are up to 120.
  */
 export class CacheFeeds {
   readonly #range: LayerRange;
   readonly #layout: KvLayout;
-  #last: Views | null = null;
+  /** The one used last first. */
+  #kept: readonly Views[] = [];
 
   constructor(range: LayerRange, layout: KvLayout) {
     this.#range = range;
@@ -38,17 +42,23 @@ export class CacheFeeds {
     const sequences = members.length;
     if (past !== arena.bucket)
       return this.#tensors(sequences, past, (plane) => arena.read(plane, firstSlot, past));
-    const last = this.#last;
-    if (last?.arena === arena && last.firstSlot === firstSlot && last.sequences === sequences)
-      return last.feeds;
-    const feeds = this.#tensors(sequences, past, (plane) => arena.view(plane, firstSlot, sequences));
-    this.#last = { arena, resizes: arena.resizes, firstSlot, sequences, feeds };
-    return feeds;
+    const same = this.#kept.find(
+      (views) => views.arena === arena && views.firstSlot === firstSlot && views.sequences === sequences,
+    );
+    const views = same ?? {
+      arena,
+      resizes: arena.resizes,
+      firstSlot,
+      sequences,
+      feeds: this.#tensors(sequences, past, (plane) => arena.view(plane, firstSlot, sequences)),
+    };
+    this.#kept = [views, ...this.#kept.filter((each) => each !== views)].slice(0, KEPT);
+    return views.feeds;
   }
 
   /** Lets go of views of arrays that the cache itself holds no more: they would keep their memory. */
   release(): void {
-    if (this.#last?.resizes !== this.#last?.arena.resizes) this.#last = null;
+    this.#kept = this.#kept.filter(({ arena, resizes }) => arena.resizes === resizes);
   }
 
   #tensors(sequences: number, past: number, rowsOf: (plane: number) => readonly CacheValues[]): Feeds {

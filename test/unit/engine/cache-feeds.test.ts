@@ -57,6 +57,22 @@ describe.each([plainLayout(SHAPE), int8Layout(SHAPE)])('the cache of a run, in $
     expect(feeds.of(batchOf('a'), BUCKET)).toBe(given);
   });
 
+  test('is the same again of groups that take turns, until there have been many others', () => {
+    for (const sequence of ['b', 'c', 'd', 'e']) cache.open(sequence, 500);
+    const first = feeds.of(batchOf('a'), BUCKET);
+    const second = feeds.of(batchOf('b'), BUCKET);
+    expect(second).not.toBe(first);
+    const batch = batchOf('b');
+    cache.append(batch, sevens(layout, batch));
+    expect(feeds.of(batchOf('a'), BUCKET)).toBe(first);
+    expect(feeds.of(batchOf('b'), BUCKET)).toBe(second);
+    expect(valuesOf(first)).not.toContain(7);
+    expect(valuesOf(second)).toContain(7);
+    for (const sequence of ['c', 'd', 'e']) feeds.of(batchOf(sequence), BUCKET);
+    expect(feeds.of(batchOf('b'), BUCKET)).toBe(second);
+    expect(feeds.of(batchOf('a'), BUCKET)).not.toBe(first);
+  });
+
   test('is another one of other slots, and when the arena has moved', () => {
     const first = batchOf('a');
     const alone = feeds.of(first, BUCKET);

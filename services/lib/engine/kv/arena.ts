@@ -68,10 +68,17 @@ export class KvArena {
     }
   }
 
-  /** Writes the first `count` of a slot's new rows, of each array of a plane, from `position` on. */
-  append(plane: number, slot: number, position: number, rows: readonly NewRows[], count: number): void {
-    for (const [index, array] of this.#planes[plane]!.entries()) {
-      array.append(slot, position, rows[index]!, count);
+  /** Writes a slot's new rows, of each array of a plane out of what the model returned of it, from `position` on. */
+  append(
+    plane: number,
+    slot: number,
+    position: number,
+    returned: readonly CacheValues[],
+    rows: NewRows,
+  ): void {
+    const arrays = this.#planes[plane]!;
+    for (let index = 0; index < arrays.length; index++) {
+      arrays[index]!.append(slot, position, returned[index]!, rows);
     }
   }
 

@@ -147,8 +147,7 @@ export class KvCache {
       const entry = this.#entry(sequence);
       for (let plane = 0; plane < planes; plane++) {
         const member = plane * members.length + index;
-        const ofMember = newRows.map((values) => ({ values, member, rows }));
-        entry.arena.append(plane, entry.slot, position, ofMember, count);
+        entry.arena.append(plane, entry.slot, position, newRows, { member, rows, count });
       }
       this.#used += count;
       entry.length = position + count;

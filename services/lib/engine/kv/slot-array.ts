@@ -1,10 +1,10 @@
 import type { CacheArray, CacheValues } from './kv-layout.js';
 
-/** Where the rows of one sequence are in an output of the model, `[members, heads, rows, width]`. */
+/** Which rows of an output of the model, `[members, heads, rows, width]`, are a sequence's: its member's first `count`. */
 export interface NewRows {
-  readonly values: CacheValues;
   readonly member: number;
   readonly rows: number;
+  readonly count: number;
 }
 
 /**
@@ -37,19 +37,13 @@ export class SlotArray {
     return this.#values.subarray(first * this.#slotSize, (first + count) * this.#slotSize);
   }
 
-  /** Writes the first `count` of a member's new rows, as the model returns them, from `position` of a slot on. */
-  append(slot: number, position: number, { values, member, rows }: NewRows, count: number): void {
+  /** Writes a sequence's new rows, out of `values` as the model returns them, from `position` of a slot on. */
+  append(slot: number, position: number, values: CacheValues, { member, rows, count }: NewRows): void {
     const { heads, width, transposed } = this.#array;
     const source = { values, start: member * heads * rows * width, stride: rows * width };
-    if (!transposed) {
-      copyRuns(source, this.#runs(slot, position), count * width, heads);
-      return;
-    }
-    for (let head = 0; head < heads; head++) {
-      const from = { values, start: source.start + head * source.stride, stride: width };
-      const to = { ...this.#runs(slot, position), start: this.#start(slot, head * width, position) };
-      transposeRows(from, to, width, count);
-    }
+    const target = this.#runs(slot, position);
+    if (transposed) transposeRows(source, target, { heads, width, rows: count });
+    else copyRuns(source, target, count * width, heads);
   }
 
   /** Writes `count` rows, `[outer, count, inner]`, from `position` of a slot on. */
@@ -122,12 +116,22 @@ export class SlotArray {
   }
 }
 
-/** `rows` rows of `width` values become columns, one by one: each is written in one piece, and columns are far apart. */
-function transposeRows(source: Runs, target: Runs, width: number, rows: number): void {
+/**
+ * Of each head `rows` rows of `width` values become columns, one by one: each is written in one piece, and columns are
+ * far apart. A step has hundreds of such copies of a row, so that nothing is made for a head of its own.
+ */
+function transposeRows(
+  source: Runs,
+  target: Runs,
+  { heads, width, rows }: { readonly heads: number; readonly width: number; readonly rows: number },
+): void {
   const [from, to] = [source.values, target.values];
-  for (let column = 0; column < width; column++) {
-    const start = target.start + column * target.stride;
-    for (let row = 0; row < rows; row++) to[start + row] = from[source.start + row * width + column]!;
+  for (let head = 0; head < heads; head++) {
+    const first = source.start + head * source.stride;
+    for (let column = 0; column < width; column++) {
+      const start = target.start + (head * width + column) * target.stride;
+      for (let row = 0; row < rows; row++) to[start + row] = from[first + row * width + column]!;
+    }
   }
 }
 
