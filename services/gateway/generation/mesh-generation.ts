@@ -14,10 +14,7 @@ import type { RoomQueue } from '../routing/room-queue.js';
 import type { RouteChooser } from '../routing/route-chooser.js';
 import type { RouteProgress } from '../routing/route-progress.js';
 
-interface MeshGenerationOptions extends Omit<
-  LegOptions,
-  'epoch' | 'route' | 'tokens' | 'prefix' | 'scores'
-> {
+interface MeshGenerationOptions extends Omit<LegOptions, 'epoch' | 'route' | 'tokens' | 'prefix' | 'scores'> {
   /** Counts generations in the order in which they came. */
   readonly order: number;
   readonly routes: RouteChooser<CallerLink>;
