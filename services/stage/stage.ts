@@ -68,14 +68,17 @@ export class Stage {
     this.#runner = new StepRunner(engine, this.#sequences, this.#account);
   }
 
+  /** Parts that wait for a step. */
   get queueDepth(): number {
     return this.#scheduler.depth;
   }
 
+  /** Sequences that are open. */
   get sequences(): number {
     return this.#sequences.size;
   }
 
+  /** What this replica tells of itself over every link: at its beginning, with each pong, and when its ways on change. */
   status(): StatusFields {
     const { engine } = this.#options;
     const links = this.#nextLinks;
@@ -120,10 +123,12 @@ export class Stage {
     else if (body.case === 'close') this.#sequences.close(link, body.value);
   }
 
+  /** A previous stage's replica, or a gateway, is gone: its sequences fail. */
   onCallerEnd(link: CalleeLink): void {
     this.#sequences.onCallerEnd(link);
   }
 
+  /** A replica of the next stage can only tell that a sequence has failed there, which fails here too. */
   onNextMessage(link: CallerLink, { body }: Message): void {
     if (body.case !== 'failed') return;
     const { code, message } = body.value;
@@ -134,6 +139,7 @@ export class Stage {
     this.#tellCallers();
   }
 
+  /** A replica of the next stage is gone: what went on to it fails, so that the gateway looks for another route. */
   onNextEnd(link: CallerLink): void {
     this.#sequences.onLinkEnd(link);
     this.#tellCallers();

@@ -13,12 +13,15 @@ export interface Backend {
   notReadyReason(): string | null;
   /** What does not keep requests from being served yet, such as a registry that cannot be reached. */
   warnings(): string[];
+  /** Its stages and their replicas, as these last told; a stage that nobody serves has no replicas. */
   topology(): Topology;
 }
 
 export interface GenerateRequest {
+  /** Token ids. */
   readonly prompt: readonly number[];
   readonly sampling: SamplingParams;
+  /** Tokens to be sampled, at most. */
   readonly maxTokens: number;
   /** The prompt's own tokens are scored, with so many of the likeliest beside each. */
   readonly score?: number;
@@ -40,6 +43,7 @@ export interface Generation {
   readonly tokens: AsyncIterable<StepTokens>;
 }
 
+/** A mesh as clients of `/topology` read it, whose names it has. */
 export interface Topology {
   readonly model: string;
   /** All of the gateway, where it serves several; one is asked for by `?model=`. */
@@ -47,12 +51,14 @@ export interface Topology {
   /** Only where it only takes time: `timed (…)`. */
   readonly engine?: string;
   readonly precision: string;
+  /** Boundaries between the stages: the first layer of each but the first. */
   readonly split: readonly number[];
   readonly stages: readonly StageTopology[];
 }
 
 export interface StageTopology {
   readonly app_id: string;
+  /** Its layers, from `start` up to `end`, which is the next stage's. */
   readonly start: number;
   readonly end: number;
   readonly head: boolean;
@@ -65,8 +71,11 @@ export interface ReplicaTopology {
   readonly pid: number;
   readonly state: 'ready' | 'draining';
   readonly sequences: number;
+  /** KV room, tokens. */
   readonly kv_used: number;
   readonly kv_capacity: number;
+  /** Share of the last seconds in which its engine computed, 0 to 1. */
   readonly busy_ratio: number;
+  /** Memory of its process. */
   readonly rss_bytes: number;
 }

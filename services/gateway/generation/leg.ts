@@ -35,9 +35,7 @@ export class Leg {
   readonly epoch: number;
   readonly route: readonly CallerLink[];
   readonly #options: LegOptions;
-  /** When the whole route agreed, a reading of `performance.now()`; null while it has not. */
   #openSince: number | null = null;
-  /** Leading tokens that every stage of the route began with. */
   #cachedTokens = 0;
   #sampledHere = false;
   #closed = false;
@@ -55,10 +53,12 @@ export class Leg {
     return this.#owed?.since ?? null;
   }
 
+  /** Since when the whole route has agreed, a reading of `performance.now()`; null while it has not. */
   get openSince(): number | null {
     return this.#openSince;
   }
 
+  /** Leading tokens that every stage of the route began with; 0 until it has agreed. */
   get cachedTokens(): number {
     return this.#cachedTokens;
   }
@@ -192,6 +192,7 @@ export class Leg {
 export class Outbox {
   readonly #rows = new Map<CallerLink, Rows[]>();
 
+  /** Rows for the stage 0 at the other end of `link`. They leave after this turn, in the order in which they were added. */
   add(link: CallerLink, rows: Rows): void {
     if (this.#rows.size === 0) setImmediate(() => this.#flush());
     const waiting = this.#rows.get(link);

@@ -104,23 +104,28 @@ export class MeshGeneration implements Movable<CallerLink> {
     }
   }
 
+  /** A link for each stage, from the leg that is asked for or open; empty between two legs. */
   get route(): readonly CallerLink[] {
     return this.#leg?.route ?? [];
   }
 
+  /** KV room that it is taken to need, tokens (`routing/occupancy.ts`). */
   get demand(): number {
     return demandOf(this.length, this.maxLength);
   }
 
+  /** The prompt and what has been sampled, tokens. */
   get length(): number {
     return this.#all.length;
   }
 
+  /** Tokens that it has at the most when it ends. */
   get maxLength(): number {
     const { prompt, maxTokens } = this.#options.request;
     return prompt.length + maxTokens;
   }
 
+  /** For how long its route has been open, ms; 0 while none is. */
   get settledMs(): number {
     const since = this.#leg?.openSince ?? null;
     return since === null ? 0 : performance.now() - since;

@@ -58,6 +58,7 @@ export interface ReplicaLink {
   readonly uptimeSeconds: number;
 }
 
+/** What passes the replica at the other end of a link, as it last told; no uptime before it has told any. */
 export const linkOf = ({ appId, replica, status, hopSeconds }: CallerLink): ReplicaLink => ({
   appId,
   replica,

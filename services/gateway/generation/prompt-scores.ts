@@ -16,10 +16,12 @@ export class PromptScores {
     this.#tokens = promptTokens;
   }
 
+  /** Whether every token of the prompt has its score. */
   get complete(): boolean {
     return this.#missing === 0;
   }
 
+  /** All that has been told so far, as the first step brings it to whoever asked. */
   get scored(): NonNullable<StepTokens['scored']> {
     return { from: 1, logprobs: this.#logprobs };
   }

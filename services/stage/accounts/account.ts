@@ -89,6 +89,7 @@ export class Account {
     this.#unusedSince = now();
   }
 
+  /** The clock of a sequence from now on, and its spans under the link's `traceparent`, where it is traced. */
   sequenceOpened(open: Open, link: { readonly traceparent: string }): SequenceAccount {
     const { tracer, labels, metrics } = this.#options;
     if (this.#unusedSince !== null) metrics.firstSequenceSeconds.set(now() - this.#unusedSince);
@@ -96,6 +97,7 @@ export class Account {
     return new SequenceAccount(spansOf(tracer, labels, open, link));
   }
 
+  /** `reason`: why it failed; none where it was closed. */
   sequenceEnded({ spans }: SequenceAccount, reason?: ServingError): void {
     spans?.end(reason);
   }
@@ -112,11 +114,13 @@ export class Account {
     this.#options.metrics.linkBytes.inc({ direction: 'out' }, bytes);
   }
 
+  /** To be asked when rows come, for from then on they wait. */
   rowsArrived(sequence: SequenceAccount): Arrival {
     const at = now();
     return { at, computed: sequence.computed(at) };
   }
 
+  /** The engine is given a step of these parts: they wait no more. */
   stepBegan(parts: readonly Part[]): void {
     const began = now();
     const waits = parts.map(({ sequence: { account }, arrival }) => {

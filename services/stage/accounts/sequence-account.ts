@@ -42,6 +42,7 @@ export class SequenceAccount {
     this.#began = now;
   }
 
+  /** The step with its rows is over. */
   end(now: number): void {
     this.#computed += now - (this.#began ?? now);
     this.#began = null;
@@ -158,6 +159,10 @@ export class SequenceSpans {
     return seen ? this.#record(step, parent, {}) : '';
   }
 
+  /**
+   * Ends the sequence's span with the sums of its steps, as failed where there is a `reason`. The slowest decode step gets
+   * a span even where nobody asked for one.
+   */
   end(reason?: ServingError): void {
     if (this.#slowest?.seen === false) {
       this.#record(this.#slowest.step, this.#span.spanContext().spanId, { [ATTRIBUTES.slowest]: true });

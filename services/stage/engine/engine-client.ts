@@ -34,6 +34,7 @@ export interface EngineClientOptions {
 /** What the worker's clock is ahead of this process's. */
 const MACHINE_TIME = machineTime() - performance.now() / 1000;
 
+/** The engine's thread, which begins at once to load what `data` names. `EngineClient` asks it, and ends it. */
 export function startEngineWorker(data: EngineWorkerData): Worker {
   // What the worker sets in a copy of the environment, ONNX Runtime would not see.
   return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data, env: SHARE_ENV });
@@ -143,6 +144,7 @@ export class EngineClient {
     return { result: result!, seconds, overshoot };
   }
 
+  /** Ends the worker once it has answered what it was asked before. Rejects with `stage_unavailable` where it has died. */
   async stop(): Promise<void> {
     await this.#ask({ type: 'stop' });
     this.#stopped = true;

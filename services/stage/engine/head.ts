@@ -44,6 +44,7 @@ export class Head {
     this.#sequences.set(sequence, { spec, sampler, matcher });
   }
 
+  /** Of one that is not open there is nothing to close. */
   close(sequence: string): void {
     this.#sequences.get(sequence)?.matcher?.dispose();
     this.#sequences.delete(sequence);
@@ -132,6 +133,7 @@ function rowsOf({ best, logits }: Exclude<StepOutput, { hidden: Activations }>, 
   return { sample: (sampler, row) => sampler.sample(rowAt(row)), logits: rowAt };
 }
 
+/** What crosses to another thread of an error, whose class a copy would lose. */
 export function failureOf(reason: unknown): EngineFailure {
   const { code, message } = ServingError.from(reason);
   return { code, message };

@@ -6,6 +6,7 @@ export interface Scheduler<Part extends Work> {
   readonly depth: number;
   /** When to ask for a step again, if nothing happens before; null where nothing would have changed. */
   readonly deadline: number | null;
+  /** A part has come, and waits from now on. */
   enqueue(part: Part, now: number): void;
   /** The parts of the next step; none while it is better to wait, or when `mayRun` allows none. */
   next(mayRun: (part: Part) => boolean, now: number): Part[];

@@ -43,6 +43,10 @@ export class StepCosts {
     return Math.min(1, Math.max(0, low - growth * 2 ** small) / this.#mean);
   }
 
+  /**
+   * Learns from a step that ran. One with prompts tells what their rows cost only where it is known what the rest of it
+   * would have taken.
+   */
   observe({ decodes, promptRows, depth, seconds }: StepCost): void {
     this.#mean = movingAverage(this.#mean, seconds, SLOW);
     if (promptRows === 0) {

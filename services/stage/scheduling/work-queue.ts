@@ -49,6 +49,7 @@ export class WorkQueue<Part extends Work> {
     this.#divide = divide;
   }
 
+  /** Parts that wait. */
   get depth(): number {
     return this.#waiting.length;
   }
@@ -58,6 +59,7 @@ export class WorkQueue<Part extends Work> {
     return this.#waiting;
   }
 
+  /** It waits behind all that wait already. */
   enqueue(part: Part): void {
     this.#waiting.push(part);
   }
@@ -135,6 +137,7 @@ export class WorkQueue<Part extends Work> {
 
 const isScored = ({ item: { score = 0 } }: Work): boolean => score > 0;
 
+/** Whether it is a running sequence's next rows, and no piece of a prompt. */
 export const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';
 
 function firstOfEach<Part extends Work>(parts: readonly Part[]): Part[] {

@@ -43,6 +43,7 @@ export class Sequences {
     this.#options = options;
   }
 
+  /** Sequences that are open. */
   get size(): number {
     return this.#open.size;
   }
@@ -52,10 +53,12 @@ export class Sequences {
     return [...this.#open.values()];
   }
 
+  /** Whether it takes no new ones any more. */
   get draining(): boolean {
     return this.#draining;
   }
 
+  /** Links of the previous stage's replicas and of gateways, oldest first. */
   get callers(): ReadonlySet<CalleeLink> {
     return this.#callers;
   }
@@ -71,6 +74,7 @@ export class Sequences {
     this.#callers.add(link);
   }
 
+  /** What came over the link fails, and what the head sends back over it. */
   onCallerEnd(link: CalleeLink): void {
     this.#callers.delete(link);
     this.onLinkEnd(link);
@@ -124,6 +128,10 @@ export class Sequences {
     }
   }
 
+  /**
+   * Ends a sequence that its caller wants no more, and keeps of the blocks that it names those that are verified; of one that
+   * is not found nothing is left to close.
+   */
   close(link: CalleeLink, close: Close): void {
     const sequence = this.findFrom(link, close);
     if (sequence !== undefined) this.#end(sequence, sequence.verified(close.prefix));

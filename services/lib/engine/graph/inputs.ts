@@ -34,6 +34,7 @@ export interface StepInputs {
   readonly pastAndNew: Value;
 }
 
+/** Adds these inputs to a graph. */
 export function stepInputs(graph: GraphBuilder, { headDim }: ModelConfig): StepInputs {
   return {
     rowsOfPlaces: graph.input('rows_of_places', 'i64', ['B', 'S']),

@@ -2,7 +2,7 @@ import { ServingError } from '../../errors/serving-error.js';
 import type { FileRecord, TensorRecord } from '../../model/shards/format.js';
 import type { GraphBuilder, Value } from '../onnx/graph-builder.js';
 
-/** The tensors of one shard file, as values of a graph. */
+/** The tensors of one shard file, as values of a graph. Throws `shards_invalid` for one that the file does not have. */
 export class Weights {
   readonly #graph: GraphBuilder;
   readonly #file: FileRecord;
@@ -16,6 +16,7 @@ export class Weights {
     return name in this.#file.tensors;
   }
 
+  /** As it is stored, outermost first. */
   shape(name: string): readonly number[] {
     return this.#tensor(name).shape;
   }

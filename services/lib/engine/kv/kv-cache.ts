@@ -50,6 +50,7 @@ export class KvCache {
     this.#prefixes = new PrefixStore(blocks, () => this.#arena(SMALLEST_BUCKET).emptyBlock(PREFIX_BLOCK));
   }
 
+  /** Tokens that open sequences have cached, of those that there is room for. */
   get usage(): KvUsage {
     return { used: this.#used, capacity: this.#capacity };
   }

@@ -72,6 +72,7 @@ export class GraphBuilder {
     }
   }
 
+  /** An input of the model; a dimension with a name may be another in every run. */
   input(name: string, dtype: DataTypeName, shape: readonly Dimension[]): Value {
     this.#graph.input.push(valueInfo(name, dtype, shape));
     return name;
@@ -83,6 +84,7 @@ export class GraphBuilder {
     this.#graph.output.push(valueInfo(name, dtype, shape));
   }
 
+  /** A constant that stays in its file, of which the model names the place; `name` in the scope that is open. */
   weight(name: string, tensor: ExternalTensor): Value {
     const scoped = this.#scope + name;
     this.#graph.initializer.push(
@@ -101,6 +103,7 @@ export class GraphBuilder {
     return scoped;
   }
 
+  /** A constant of no dimension; equal ones are the same value. */
   scalar(dtype: 'f32' | 'u8' | 'i8', value: number): Value {
     const typed = { f32: Float32Array, u8: Uint8Array, i8: Int8Array }[dtype].of(value);
     return this.#constant(`${dtype}:${value}`, dtype, [], new Uint8Array(typed.buffer));
