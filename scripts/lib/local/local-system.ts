@@ -9,6 +9,7 @@ import type { KeptProcess } from './processes.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import type { RedisStore } from './state-store.js';
 import { gatewayVariables, modelOf, modelsOf, stageVariables, type SystemModels } from './system-models.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
@@ -21,6 +22,8 @@ export interface SystemOptions extends SystemModels {
   readonly daprd: string | null;
   /** Where the gateway takes HTTP requests on 127.0.0.1; a free port where it is not said. */
   readonly port?: number;
+  /** Behind the sidecars; a file of this run's own where there is none. */
+  readonly state?: RedisStore | null;
   /** The programs that take traces and metrics; null for a run without them. */
   readonly telemetry?: TelemetryPrograms | null;
   /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
@@ -118,7 +121,7 @@ export class LocalSystem {
 
   async #start(signal: AbortSignal): Promise<void> {
     await this.folder.renew();
-    const { telemetry, modelName } = this.#options;
+    const { telemetry, modelName, state = null } = this.#options;
     if (telemetry) {
       const { folder } = this;
       const started = { programs: telemetry, folder, modelName, onEvent: this.#onEvent };
@@ -127,12 +130,12 @@ export class LocalSystem {
     this.#record();
     const otlpGrpc = this.#telemetry?.otlpGrpc ?? null;
     const { gateway, stages } = await readRunFile();
-    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc)));
+    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc, state)));
     this.#stageApps = modelsOf(this.#options).flatMap(({ meshName, split }) =>
       entriesOfStages(localStages, split.length + 1, meshName),
     );
     await this.#startMembers([
-      { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
+      { app: await this.folder.localize(gateway, otlpGrpc, state), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
     ]);
     await this.waitUntilComplete(signal);

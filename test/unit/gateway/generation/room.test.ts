@@ -215,7 +215,8 @@ describe('sequences that do not all fit', () => {
     first.status = { kvCapacity: CAPACITY, kvUsed: CAPACITY };
     const used = (): number => backend.topology().stages[0]!.replicas[0]!.kv_used;
     await eventually('the word of it', () => used() === CAPACITY);
-    first.send({ case: 'failed', value: { sequence: 'g-1', epoch: 1, code: 'kv_exhausted', message: 'full' } });
+    const gives = { sequence: 'g-1', epoch: 1, code: 'kv_exhausted', message: 'full' };
+    first.send({ case: 'failed', value: gives });
     await eventually('it waits', () => backend.waiting === 1);
     expect((await thrownBy(() => generate('later'))).code).toBe('kv_exhausted');
     expect(backend.waiting).toBe(1);
