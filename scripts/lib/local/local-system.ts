@@ -173,7 +173,13 @@ export class LocalSystem {
     const shared = { folder: this.folder, daprd: this.#options.daprd, onEvent: this.#onEvent };
     const starts = replicas.map(async ({ app, replica }) => {
       const env = { ...this.#environment(app), ...this.#options.ownEnv?.(app.appId, replica) };
-      this.#members.push(await Member.start({ app, replica, ...shared, env }));
+      const member = await Member.start({ app, replica, ...shared, env });
+      // It was told to stop while this looked for ports, and knows nothing of what has just been started.
+      if (this.#stopped !== null) {
+        await member.stop(STOP_GRACE_MS);
+        return;
+      }
+      this.#members.push(member);
       this.#record();
     });
     const results = await Promise.allSettled(starts);
@@ -231,6 +237,8 @@ export class LocalSystem {
 
   /** After every change, so that `down` finds all processes even if this one is killed, and Prometheus all metrics. */
   #record(): void {
+    // A change that was under way when it was told to stop; what was recorded before is more, and is removed at the end.
+    if (this.#stopped !== null) return;
     const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
       const kind: RecordedProcess['kind'] = appId === GATEWAY ? 'gateway' : 'stage';
       return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];
