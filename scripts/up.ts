@@ -4,7 +4,8 @@ import { whenAborted } from '../services/lib/process/run-service.js';
 import { cacheDirectory } from './bootstrap/cache.mjs';
 import { runStep } from './bootstrap/step.mjs';
 import { runCommand, stopSignal } from './lib/cli/command.js';
-import { runDetached, serveControl, SERVING } from './lib/local/supervisor.js';
+import { boundLog } from './lib/local/bounded-log.js';
+import { runDetached, serveControl, SERVING, supervisorLog } from './lib/local/supervisor.js';
 import { GatewayClient } from './lib/local/gateway-client.js';
 import { LocalSystem, type SystemOptions } from './lib/local/local-system.js';
 import { planSystem } from './lib/local/plan-system.js';
@@ -22,7 +23,11 @@ async function up(options: UpOptions): Promise<void> {
   const signal = stopSignal();
   const planned = await planSystem(options, signal);
   const system = { ...planned, env: { LAYERMESH_RESULTS: resultFolders(), ...planned.env } };
-  if (!options.detach) return serve(system, signal);
+  if (!options.detach) {
+    // Somebody waits to hear that it serves: this is the detached one, and writes a log.
+    if (process.send !== undefined) boundLog(supervisorLog(options.port));
+    return serve(system, signal);
+  }
   const args = process.argv.slice(2).filter((argument) => argument !== '--detach');
   await runStep('layer services', () => runDetached(args, options.port, signal));
   const { url, telemetry } = readRunState(new RunFolder(options.port).state);

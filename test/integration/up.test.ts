@@ -54,6 +54,8 @@ const REFUSED: readonly Refusal[] = [
   ['invalid_config', ['--replicas', 'two']],
   ['invalid_config', ['--precision', 'int3']],
   ['invalid_config', ['--alias', 'a', '--alias', 'a']],
+  ['invalid_config', ['--state', 'postgres']],
+  ['invalid_config', ['--state', 'redis://127.0.0.1:1']],
   ['invalid_config', ['--wings']],
   ['model_path_missing', ['--model', './no/such/model.gguf']],
   ['not_a_checkpoint', ['--model', 'package.json']],

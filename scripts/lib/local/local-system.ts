@@ -9,6 +9,7 @@ import type { KeptProcess } from './processes.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import type { RedisStore } from './state-store.js';
 import { gatewayVariables, modelOf, modelsOf, stageVariables, type SystemModels } from './system-models.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
@@ -21,6 +22,8 @@ export interface SystemOptions extends SystemModels {
   readonly daprd: string | null;
   /** Where the gateway takes HTTP requests on 127.0.0.1; a free port where it is not said. */
   readonly port?: number;
+  /** Behind the sidecars; a file of this run's own where there is none. */
+  readonly state?: RedisStore | null;
   /** The programs that take traces and metrics; null for a run without them. */
   readonly telemetry?: TelemetryPrograms | null;
   /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
@@ -118,7 +121,7 @@ export class LocalSystem {
 
   async #start(signal: AbortSignal): Promise<void> {
     await this.folder.renew();
-    const { telemetry, modelName } = this.#options;
+    const { telemetry, modelName, state = null } = this.#options;
     if (telemetry) {
       const { folder } = this;
       const started = { programs: telemetry, folder, modelName, onEvent: this.#onEvent };
@@ -127,12 +130,12 @@ export class LocalSystem {
     this.#record();
     const otlpGrpc = this.#telemetry?.otlpGrpc ?? null;
     const { gateway, stages } = await readRunFile();
-    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc)));
+    const localStages = await Promise.all(stages.map((app) => this.folder.localize(app, otlpGrpc, state)));
     this.#stageApps = modelsOf(this.#options).flatMap(({ meshName, split }) =>
       entriesOfStages(localStages, split.length + 1, meshName),
     );
     await this.#startMembers([
-      { app: await this.folder.localize(gateway, otlpGrpc), replica: 1 },
+      { app: await this.folder.localize(gateway, otlpGrpc, state), replica: 1 },
       ...this.#stageApps.flatMap((app) => replicasOf(app, 1, this.#options.replicas.get(app.appId) ?? 1)),
     ]);
     await this.waitUntilComplete(signal);
@@ -170,7 +173,13 @@ export class LocalSystem {
     const shared = { folder: this.folder, daprd: this.#options.daprd, onEvent: this.#onEvent };
     const starts = replicas.map(async ({ app, replica }) => {
       const env = { ...this.#environment(app), ...this.#options.ownEnv?.(app.appId, replica) };
-      this.#members.push(await Member.start({ app, replica, ...shared, env }));
+      const member = await Member.start({ app, replica, ...shared, env });
+      // It was told to stop while this looked for ports, and knows nothing of what has just been started.
+      if (this.#stopped !== null) {
+        await member.stop(STOP_GRACE_MS);
+        return;
+      }
+      this.#members.push(member);
       this.#record();
     });
     const results = await Promise.allSettled(starts);
@@ -228,6 +237,8 @@ export class LocalSystem {
 
   /** After every change, so that `down` finds all processes even if this one is killed, and Prometheus all metrics. */
   #record(): void {
+    // A change that was under way when it was told to stop; what was recorded before is more, and is removed at the end.
+    if (this.#stopped !== null) return;
     const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
       const kind: RecordedProcess['kind'] = appId === GATEWAY ? 'gateway' : 'stage';
       return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];

@@ -17,6 +17,7 @@ import { locateModel, prepare } from '../model/prepare.js';
 import { engineEnvironment, parseReplicaCounts, requireStages, type ReplicaCounts } from '../cli/options.js';
 import { readRunFile, type RunFile } from './run-file.js';
 import { requireFreePort } from './run-state.js';
+import { requireStateStore, type RedisStore } from './state-store.js';
 import { findTelemetryPrograms, missingPrograms, type TelemetryPrograms } from './telemetry/programs.js';
 import type { UpOptions } from './up-options.js';
 
@@ -29,8 +30,9 @@ export async function planSystem(
   options: Partial<Omit<UpOptions, 'detach'>>,
   signal: AbortSignal,
 ): Promise<SystemOptions> {
-  const { port, precision = 'int8' } = options;
+  const { port, precision = 'int8', state = null } = options;
   if (port !== undefined) await requireFreePort(port);
+  if (state !== null) await requireUsable(state, options.mesh, signal);
   const replicas = parseReplicaCounts(options.replicas ?? []);
   const env = environmentOf(options);
   const runFile = await readRunFile();
@@ -42,7 +44,7 @@ export async function planSystem(
     });
   }
   const [daprd, found] = await Promise.all([
-    options.mesh === 'direct' ? null : findDaprd(signal),
+    options.mesh === 'direct' ? null : findDaprd(signal, state !== null),
     options.engine === 'timed' ? findShape(engine) : findModel(model, precision, signal),
   ]);
   const systemModel = ({ config, served, path }: FoundModel, cut: Cut): SystemModel => ({
@@ -71,6 +73,7 @@ export async function planSystem(
     replicas,
     daprd,
     ...(port !== undefined && { port }),
+    state,
     telemetry: options.trace === true ? findTelemetry() : null,
     env,
   };
@@ -158,8 +161,28 @@ function longestStart(
   return dilation * Math.max(...costs.map((cost) => cost.startSeconds(start, pods, storage)));
 }
 
-async function findDaprd(signal: AbortSignal): Promise<string | null> {
+/** Throws `invalid_config` for a Redis that nothing would use, or that cannot be. */
+async function requireUsable(
+  store: RedisStore,
+  mesh: UpOptions['mesh'] | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (mesh === 'direct') {
+    throw new ServingError('invalid_config', 'a direct mesh has no state store', {
+      hint: 'leave --state away, or take --mesh dapr',
+    });
+  }
+  await requireStateStore(store, signal);
+}
+
+/** Null where there is none; throws `sidecar_missing` where the mesh cannot do without. */
+async function findDaprd(signal: AbortSignal, required: boolean): Promise<string | null> {
   const daprd = await ensureDaprdStep(signal);
+  if (daprd === null && required) {
+    throw new ServingError('sidecar_missing', 'a Redis is reached through Dapr, and there is no daprd 1.18', {
+      hint: 'install it (https://docs.dapr.io) or Go, or leave --state away',
+    });
+  }
   if (daprd === null) {
     console.error(
       'warning[sidecar_missing]: serving with --mesh direct, for there is no daprd 1.18 and no Go to build it ' +

@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { boundLog, type LogBounds } from './bounded-log.js';
 
 export interface ProcessSpec {
   /** For messages and the log file, such as `stage-1.2`. */
@@ -12,6 +13,8 @@ export interface ProcessSpec {
   readonly directory: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logPath: string;
+  /** How long the log may grow while the process is kept. */
+  readonly logBounds?: LogBounds;
 }
 
 const TAIL_BYTES = 8192;
@@ -129,6 +132,7 @@ export class KeptProcess {
   #pauseMs = 0;
   #stopping = false;
   #wake = new AbortController();
+  readonly #unbindLog: () => void;
 
   /** Starts it; throws `process_failed` when that is impossible. */
   constructor(spec: ProcessSpec, options: KeepOptions, timing: RestartTiming = TIMING) {
@@ -136,6 +140,7 @@ export class KeptProcess {
     this.#options = options;
     this.#timing = timing;
     this.#process = new ManagedProcess(spec);
+    this.#unbindLog = boundLog(spec.logPath, spec.logBounds);
     this.lost = this.#keep().catch((error: unknown) => ServingError.from(error));
   }
 
@@ -165,6 +170,7 @@ export class KeptProcess {
     this.#stopping = true;
     this.#wake.abort();
     await this.#process.stop(graceMs);
+    this.#unbindLog();
   }
 
   async #keep(): Promise<ServingError> {
@@ -174,6 +180,7 @@ export class KeptProcess {
       const lines = await this.#process.lastLines().catch(() => []);
       this.#tell([`${this.name} ended with ${how}; its last lines:`, ...lines].join('\n  '));
       if (!this.#options.mayRestart()) {
+        this.#unbindLog();
         return new ServingError('process_failed', `${this.name} ended with ${how}`);
       }
       do {
@@ -184,6 +191,8 @@ export class KeptProcess {
 
   /** False when it was stopped meanwhile. */
   async #pause(): Promise<boolean> {
+    // While its last lines were read: what wakes it up has been by already.
+    if (this.#stopping) return false;
     const { firstMs, mostMs, stableMs } = this.#timing;
     const stable = performance.now() - this.#startedAt >= stableMs;
     this.#pauseMs = stable ? firstMs : Math.min(Math.max(firstMs, this.#pauseMs * 2), mostMs);

@@ -1,10 +1,12 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { cacheDirectory } from '../../bootstrap/cache.mjs';
 import { lockHolder, tryLock } from '../../bootstrap/lock.mjs';
 import type { AppEntry } from './run-file.js';
+import { inRedis, isStateStore, type RedisStore } from './state-store.js';
 
 /** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
 export class RunFolder {
@@ -73,9 +75,14 @@ export class RunFolder {
 
   /**
    * Copies the app's Dapr files with the SQLite files of this run in them, and returns the app as it runs from
-   * the copies. Its sidecar exports spans to `otlpGrpc`, a host and a port, where that is not null.
+   * the copies. Its sidecar exports spans to `otlpGrpc`, a host and a port, and keeps its state in the Redis `state`,
+   * where these are not null.
    */
-  async localize(app: AppEntry, otlpGrpc: string | null = null): Promise<AppEntry> {
+  async localize(
+    app: AppEntry,
+    otlpGrpc: string | null = null,
+    state: RedisStore | null = null,
+  ): Promise<AppEntry> {
     const configPath = join(this.path, 'config.yaml');
     const resources = join(this.path, 'resources');
     await mkdir(resources, { recursive: true });
@@ -84,10 +91,16 @@ export class RunFolder {
     for (const folder of app.resourcesPaths) {
       for (const name of await readdir(folder)) {
         const document = name.endsWith('.yaml') ? await readYaml(join(folder, name)) : null;
-        if (isResource(document)) await writeYaml(join(resources, name), withOwnFiles(document, this.path));
+        if (isResource(document)) await writeYaml(join(resources, name), this.#localized(document, state));
       }
     }
     return { ...app, configPath, resourcesPaths: [resources] };
+  }
+
+  /** What is in a Redis outlives the run, and is found again by the next one of this machine and port. */
+  #localized(document: unknown, state: RedisStore | null): unknown {
+    if (state === null || !isStateStore(document)) return withOwnFiles(document, this.path);
+    return inRedis(document, state, `layermesh-${hostname()}-${this.#port}`);
   }
 }
 
@@ -141,7 +154,9 @@ function withOwnFiles(value: unknown, folder: string): unknown {
 
 const readYaml = async (path: string): Promise<unknown> => parse(await readFile(path, 'utf8'));
 
-const writeYaml = (path: string, document: unknown): Promise<void> => writeFile(path, stringify(document));
+/** For this user alone: the password of a store may be in it. */
+const writeYaml = (path: string, document: unknown): Promise<void> =>
+  writeFile(path, stringify(document), { mode: 0o600 });
 
 /**
  * Of how many streams that arrive unsampled Dapr begins a trace of its own: practically none. It must not be 0, which

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -58,6 +58,9 @@ export async function giveOrder(socketPath: string, wanted: Order): Promise<unkn
   throw new ServingError(code in catalogue ? (code as ErrorCode) : 'internal', message, { hint });
 }
 
+/** What a detached supervisor tells: that processes died, and why. */
+export const supervisorLog = (port: number): string => join(runsDirectory(), `${port}.log`);
+
 /** Sent by a supervisor to the command that started it. */
 export const SERVING = 'serving';
 
@@ -67,8 +70,10 @@ export const SERVING = 'serving';
  */
 export async function runDetached(args: readonly string[], port: number, signal: AbortSignal): Promise<void> {
   mkdirSync(runsDirectory(), { recursive: true });
-  const logPath = join(runsDirectory(), `${port}.log`);
-  const log = openSync(logPath, 'w');
+  const logPath = supervisorLog(port);
+  writeFileSync(logPath, '');
+  // To append, for it is cut when it grows too long.
+  const log = openSync(logPath, 'a');
   const child = spawn(process.execPath, [process.argv[1]!, ...args], {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
+import { parseStateStore, type RedisStore } from './state-store.js';
 import {
   callerPath,
   collect,
@@ -25,6 +26,8 @@ export interface UpOptions extends EngineOptions {
   readonly precision: Precision;
   readonly mesh: 'dapr' | 'direct';
   readonly port: number;
+  /** Null for a file of the run's own. */
+  readonly state: RedisStore | null;
   readonly kvTokens?: number;
   readonly threads?: number;
   /** Path of the list of keys. */
@@ -50,7 +53,11 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
     .addOption(precisionOption().env('LAYERMESH_PRECISION'))
     .addOption(meshOption().env('LAYERMESH_MESH'))
     .addOption(portOption())
-    .addOption(new Option('--state <store>', 'state store of the mesh').choices(['sqlite']).default('sqlite'))
+    .addOption(
+      new Option('--state <store>', 'state store behind Dapr: sqlite, or a Redis, redis://host:port')
+        .argParser(parseStateStore)
+        .default(null, 'sqlite'),
+    )
     .addOption(
       count('--kv-tokens <n>', 'KV room of each replica', undefined, [64, 1 << 30]).env(
         'LAYERMESH_KV_TOKENS',

@@ -218,9 +218,10 @@ export class MeshGeneration implements Movable<CallerLink> {
 
   /** A leg on the best route, once there is room for it and nobody has waited longer; null where there is no route now. */
   async #takeRoute(): Promise<Leg | null> {
-    const { queue, order } = this.#options;
+    const { queue, order, request } = this.#options;
+    const turn = { order, begun: this.length > request.prompt.length };
     try {
-      return await queue.enter(order, () => this.#choose(), this.#over.signal);
+      return await queue.enter(turn, () => this.#choose(), this.#over.signal);
     } catch (error) {
       const reason = ServingError.from(error);
       if (!canReplay(reason) || this.#over.signal.aborted) throw reason;

@@ -1,16 +1,23 @@
 import { ServingError } from '../../lib/errors/serving-error.js';
 
-/** A sequence that waits for KV room. */
-interface Seeker {
+/** Whose turn it is: of two that wait, who has begun goes first, then who came first. */
+export interface Turn {
+  /** Counts sequences in the order in which they came. */
   readonly order: number;
+  /** Some of its answer is there: it has had to give way, and is never refused for want of room. */
+  readonly begun: boolean;
+}
+
+/** A sequence that waits for KV room. */
+interface Seeker extends Turn {
   /** Goes in if there is room; false where there is none. */
   enter(): boolean;
   giveUp(reason: ServingError): void;
 }
 
 /**
- * Sequences without a route, which are given one in the order in which they came: so those that had to give way go
- * before those that have not begun, and nobody is overtaken by one that needs less. Whoever comes last of those that
+ * Sequences without a route, which are given one in the order in which they came, those that had to give way before
+ * those that have not begun, and nobody is overtaken by one that needs less. Whoever comes last of those that
  * run gives way when room runs out, so the first always gets on.
  */
 export class RoomQueue {
@@ -21,7 +28,7 @@ export class RoomQueue {
   #movedAt: number;
   #entering = false;
 
-  /** How long the first one waits while nothing moves, ms; `now`: a monotonic clock. */
+  /** How long the first that has not begun waits while nothing moves, ms; `now`: a monotonic clock. */
   constructor(patienceMs: number, now: () => number = () => performance.now()) {
     this.#patienceMs = patienceMs;
     this.#now = now;
@@ -33,10 +40,12 @@ export class RoomQueue {
   }
 
   /**
-   * Resolves with what `take` gives as soon as that is not null, for no room, and nobody of a lower `order` waits.
-   * Rejects with what it throws, with the signal's reason, or with `kv_exhausted` when nothing has moved for too long.
+   * Resolves with what `take` gives as soon as that is not null, for no room, and nobody waits whose turn is before.
+   * Rejects with what it throws, with the signal's reason, or, where it has not begun, with `kv_exhausted` when nothing
+   * has moved for too long. One that has begun waits as long as its signal lets it: the room may be that of other
+   * gateways' sequences, whose moves nobody hears of here, and its client has been promised the rest.
    */
-  enter<Place>(order: number, take: () => Place | null, signal: AbortSignal): Promise<Place> {
+  enter<Place>({ order, begun }: Turn, take: () => Place | null, signal: AbortSignal): Promise<Place> {
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         this.#remove(seeker);
@@ -44,6 +53,7 @@ export class RoomQueue {
       };
       const seeker: Seeker = {
         order,
+        begun,
         enter: () => {
           try {
             const place = take();
@@ -71,7 +81,7 @@ export class RoomQueue {
     this.#movedAt = this.#now();
   }
 
-  /** Lets in as many as there is room for; the first one gives up where nothing has moved for too long. */
+  /** Lets in as many as there is room for; the first that has not begun gives up where nothing has moved for too long. */
   admit(): void {
     if (this.#entering) return; // Whoever fails while it enters leaves room: the loop goes on by itself.
     this.#entering = true;
@@ -79,20 +89,28 @@ export class RoomQueue {
       this.#waiting.shift();
       if (first.enter()) {
         this.moved();
-      } else if (this.#now() - this.#movedAt >= this.#patienceMs) {
-        this.moved();
-        first.giveUp(new ServingError('kv_exhausted', 'no room has become free for its keys and values'));
       } else {
         this.#waiting.unshift(first);
-        break;
+        if (!this.#giveUpOne()) break;
       }
     }
     this.#entering = false;
   }
 
+  /** False where nobody's patience is over. */
+  #giveUpOne(): boolean {
+    if (this.#now() - this.#movedAt < this.#patienceMs) return false;
+    const index = this.#waiting.findIndex(({ begun }) => !begun);
+    if (index === -1) return false;
+    const [impatient] = this.#waiting.splice(index, 1);
+    this.moved();
+    impatient!.giveUp(new ServingError('kv_exhausted', 'no room has become free for its keys and values'));
+    return true;
+  }
+
   #add(seeker: Seeker): void {
     if (this.#waiting.length === 0) this.#movedAt = this.#now();
-    const after = this.#waiting.findIndex(({ order }) => order > seeker.order);
+    const after = this.#waiting.findIndex((other) => isBefore(seeker, other));
     this.#waiting.splice(after === -1 ? this.#waiting.length : after, 0, seeker);
     this.admit();
   }
@@ -102,3 +120,6 @@ export class RoomQueue {
     if (index !== -1) this.#waiting.splice(index, 1);
   }
 }
+
+const isBefore = (one: Turn, other: Turn): boolean =>
+  one.begun === other.begun ? one.order < other.order : one.begun;

@@ -4,7 +4,7 @@ import { LONGEST_MATCH } from './draft-index.js';
 /** Of the newest outcome in the measured rate: it forgets half of what was in three tokens. */
 const WEIGHT = 0.2;
 
-/** Where drafting does not pay, every nth look-up drafts one token nevertheless, to see if it would now. */
+/** Where drafting does not pay, every nth look-up without a draft drafts one token nevertheless, to see if it would now. */
 const PROBE_INTERVAL = 32;
 
 /**
@@ -19,13 +19,17 @@ export class Acceptance {
    * Tokens to draft while `running` sequences share the steps. A token is accepted if all before it are, so the
    * k-th with probability rate^k. It costs a row, where a plain token costs a row and its part of the
    * step: 1 + ROWS_PER_STEP / running rows. So it pays while rate^k is more than the ratio of the two; many
-   * sequences fill a step by themselves, and only near certainties are drafted.
+   * sequences fill a step by themselves, and only near certainties are drafted. `lookedUp` has to be told what came of it.
    */
   draftLength(match: number, running: number): number {
     const cost = running / (running + ROWS_PER_STEP);
     const length = Math.floor(Math.log(cost) / Math.log(this.#rates[match]!));
-    this.#idle[match] = length > 0 ? 0 : this.#idle[match]! + 1;
-    return this.#idle[match] % PROBE_INTERVAL === PROBE_INTERVAL - 1 ? 1 : length;
+    return length <= 0 && this.#idle[match]! >= PROBE_INTERVAL - 1 ? 1 : length;
+  }
+
+  /** So many tokens are tried after a match of this length. One that another source was preferred to is no look-up. */
+  lookedUp(match: number, drafted: number): void {
+    this.#idle[match] = drafted > 0 ? 0 : this.#idle[match]! + 1;
   }
 
   /** Of `drafted` tokens the first `accepted` were right; what follows the first wrong one tells nothing. */

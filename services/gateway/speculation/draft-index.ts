@@ -37,6 +37,11 @@ export class DraftIndex {
     this.#latest = new Int32Array(2 ** Math.ceil(Math.log2(capacity + 1))).fill(NONE);
   }
 
+  /** Tokens that are kept, at most. */
+  get capacity(): number {
+    return this.#tokens.length;
+  }
+
   /** Tokens that were ever added. */
   get length(): number {
     return this.#length;

@@ -1,7 +1,7 @@
 import { MAX_DRAFT } from '../../lib/model/step.js';
 import { Acceptance } from './acceptance.js';
 import { untilEnd, type AnswerMemory, type Source } from './answer-memory.js';
-import { DraftIndex, LONGEST_MATCH, type Match } from './draft-index.js';
+import { DraftIndex, LONGEST_MATCH } from './draft-index.js';
 
 /** What a counter does here, whatever its labels. */
 export interface Count {
@@ -26,9 +26,11 @@ interface DrafterOptions {
 
 interface Guess {
   readonly source: Source;
-  readonly match: Match;
-  /** Tokens that are worth trying. */
-  readonly length: number;
+  /** Tokens that agreed. */
+  readonly match: number;
+  /** Tokens that would be worth trying, if there were room for so many. */
+  readonly expected: number;
+  readonly tokens: readonly number[];
 }
 
 /**
@@ -42,7 +44,7 @@ export class Drafter {
   readonly #speculation: Speculation;
   readonly #running: () => number;
   /** What is being tried. */
-  #tried: (Guess & { readonly drafted: number }) | null = null;
+  #tried: Guess | null = null;
 
   /** `running` says how many sequences share the steps now. */
   constructor(options: DrafterOptions, speculation: Speculation, running: () => number) {
@@ -59,22 +61,26 @@ export class Drafter {
 
   /** The tokens to try next, at most `room`. */
   draft(room: number): number[] {
-    const guess = this.#best();
-    if (guess === null) return [];
-    const most = Math.min(guess.length, room, MAX_DRAFT);
-    const draft = untilEnd(guess.source.index.following(guess.match, most));
-    this.#tried = { ...guess, drafted: draft.length };
-    this.#speculation.draftTokens.inc(draft.length);
-    return draft;
+    if (room <= 0) return [];
+    const guesses = this.#sources.flatMap((source) => this.#guess(source, Math.min(room, MAX_DRAFT)) ?? []);
+    // That of which most is expected; of the sequence itself where it is the same.
+    const best = guesses.toSorted((one, other) => other.expected - one.expected)[0];
+    if (best === undefined) return [];
+    // Where nothing is tried, none of them was passed over for another.
+    const passed = best.tokens.length > 0 ? [best] : guesses;
+    for (const { source, match, tokens } of passed) source.acceptance.lookedUp(match, tokens.length);
+    this.#tried = best.tokens.length > 0 ? best : null;
+    this.#speculation.draftTokens.inc(best.tokens.length);
+    return [...best.tokens];
   }
 
   /** What a step sampled: the accepted tokens of the draft, if there was one, and one more. */
   sampled(tokens: readonly number[]): void {
     for (const token of tokens) this.#own.add(token);
     if (this.#tried === null) return;
-    const { source, match, drafted } = this.#tried;
+    const { source, match, tokens: drafted } = this.#tried;
     const accepted = tokens.length - 1;
-    source.acceptance.observe(match.length, drafted, accepted);
+    source.acceptance.observe(match, drafted.length, accepted);
     this.#speculation.acceptedTokens.inc(accepted);
     this.#tried = null;
   }
@@ -91,15 +97,16 @@ export class Drafter {
     this.#speculation.answers?.learn(cacheSalt, this.#own.from(Math.max(0, prompt.length - LONGEST_MATCH)));
   }
 
-  /** That of which most is expected; of the sequence itself where it is the same. */
-  #best(): Guess | null {
-    let best: Guess | null = null;
-    for (const source of this.#sources) {
-      const match = source.index.find(this.#own);
-      if (match === null) continue;
-      const length = source.acceptance.draftLength(match.length, this.#running());
-      if (best === null || length > best.length) best = { source, match, length };
-    }
-    return best;
+  /** What a source expects, `most` tokens or less; null where it knows no place that is like the end of the text. */
+  #guess(source: Source, most: number): Guess | null {
+    const { index, acceptance } = source;
+    const match = index.find(this.#own);
+    if (match === null) return null;
+    const worth = Math.max(0, acceptance.draftLength(match.length, this.#running()));
+    const length = Math.min(worth, most);
+    const tokens = untilEnd(index.following(match, length));
+    // An answer that went no further is worth no more than the rest of it.
+    const expected = tokens.length < length ? tokens.length : worth;
+    return { source, match: match.length, expected, tokens };
   }
 }

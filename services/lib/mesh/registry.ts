@@ -102,6 +102,8 @@ export class DocumentRegistry implements Registry {
       withdraw: async () => {
         stopped.abort();
         await renewing;
+        // An update that is still being written would list it again.
+        await turn.catch(ignore);
         await this.#put(appId, replica, null);
       },
     };

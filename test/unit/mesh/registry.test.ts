@@ -2,6 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { announcedPlan } from '../../../services/lib/mesh/identity.js';
 import { DocumentRegistry } from '../../../services/lib/mesh/registry.js';
 import type { DocumentStore } from '../../../services/lib/mesh/types.js';
@@ -70,6 +71,26 @@ describe('the registry', () => {
     await store.write('replicas-stage-2', { b: entry }, null);
     expect(await registry().list('stage-2')).toEqual([{ ...record('b'), appId: 'stage-2', plan: undefined }]);
     await announcement.withdraw();
+  });
+
+  it('does not list again what is withdrawn while an update of it is written', async () => {
+    const store = new FileDocumentStore(directory);
+    let slow = false;
+    const hesitant: DocumentStore = {
+      read: async (key) => {
+        const wait = slow;
+        slow = false;
+        if (wait) await delay(50);
+        return store.read(key);
+      },
+      write: (key, value, etag) => store.write(key, value, etag),
+    };
+    const announcement = await new DocumentRegistry(hesitant, PATIENT).announce(record('a'));
+    slow = true;
+    const updated = announcement.update({ draining: true });
+    await announcement.withdraw();
+    await updated;
+    expect(await ids(registry())).toEqual([]);
   });
 
   it('loses nobody when many announce at once', async () => {

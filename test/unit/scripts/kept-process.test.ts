@@ -108,6 +108,24 @@ describe('a kept process', () => {
     expect(events.some((event) => event.endsWith('started again'))).toBe(false);
   });
 
+  it('is not waited for where it is stopped in the moment of its death', async () => {
+    const events: string[] = [];
+    const onEvent = (event: string): void => void events.push(event);
+    const timing = { firstMs: 60_000, mostMs: 60_000, stableMs: 0 };
+    let stopped = false;
+    const mayRestart = (): boolean => {
+      void kept.stop(5_000);
+      stopped = true;
+      return true;
+    };
+    const kept = new KeptProcess(nodeProcess('dying', ''), { mayRestart, onEvent }, timing);
+    await eventually('its death', () => stopped);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(events.map((event) => event.split('\n')[0])).toEqual([
+      'dying ended with exit code 0; its last lines:',
+    ]);
+  });
+
   it('is killed when it does not stop in time', async () => {
     const spec = nodeProcess('stubborn', `process.on('SIGTERM', () => {}); console.log('up'); ${FOREVER}`);
     const kept = new KeptProcess(spec, { mayRestart: () => true, onEvent: () => undefined });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { runTool } from '../../../scripts/bootstrap/tool.mjs';
@@ -43,6 +43,26 @@ describe('the folder of a run', () => {
         ],
       },
     });
+  });
+
+  it('keeps its state in a Redis where one is given, apart from all others, and nobody else reads its password', async () => {
+    const folder = new RunFolder(8123);
+    await folder.renew();
+    const redis = { host: '127.0.0.1', port: 7_000, username: '', password: 'secret', database: 0 };
+    const { configPath, resourcesPaths } = await folder.localize((await readRunFile()).gateway, null, redis);
+    const path = join(resourcesPaths[0]!, 'statestore.yaml');
+    const { metadata, spec } = (await yaml(path)) as {
+      metadata: unknown;
+      spec: { type: string; metadata: { name: string; value: string }[] };
+    };
+    expect([metadata, spec.type]).toEqual([{ name: 'statestore' }, 'state.redis']);
+    const items = new Map(spec.metadata.map(({ name, value }) => [name, value]));
+    expect(items.get('redisHost')).toBe('127.0.0.1:7000');
+    expect(items.get('keyPrefix')).toMatch(/^layermesh-.+-8123$/);
+    expect(items.has('connectionString')).toBe(false);
+    expect((await stat(path)).mode & 0o077).toBe(0);
+    // Names are looked up in the run's own file all the same.
+    expect(await yaml(configPath)).toHaveProperty('spec.nameResolution.component', 'sqlite');
   });
 
   it('has databases that sidecars need not bring into another mode', async () => {

@@ -15,14 +15,14 @@ describe('a queue for room', () => {
   let now = 0;
   const entered: number[] = [];
   const gaveUp: [number, unknown][] = [];
-  const seek = (queue: RoomQueue, order: number, needs = 1): AbortController => {
+  const seek = (queue: RoomQueue, order: number, needs = 1, begun = false): AbortController => {
     const leave = new AbortController();
     const take = (): number | null => {
       if (needs > room) return null;
       room -= needs;
       return order;
     };
-    queue.enter(order, take, leave.signal).then(
+    queue.enter({ order, begun }, take, leave.signal).then(
       (place) => entered.push(place),
       (error: unknown) => gaveUp.push([order, error]),
     );
@@ -58,7 +58,8 @@ describe('a queue for room', () => {
     expect(entered).toEqual([2]);
     expect(gaveUp).toEqual([[1, 'gone']]);
     room = 1;
-    await expect(queue.enter(3, () => 3, AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
+    const late = queue.enter({ order: 3, begun: false }, () => 3, AbortSignal.abort(new Error('gone')));
+    await expect(late).rejects.toThrow('gone');
     expect(queue.length).toBe(0);
   });
 
@@ -68,7 +69,7 @@ describe('a queue for room', () => {
       if (room === 0) return null;
       throw new ServingError('stage_unavailable', 'no route');
     };
-    const first = queue.enter(1, failing, new AbortController().signal);
+    const first = queue.enter({ order: 1, begun: false }, failing, new AbortController().signal);
     seek(queue, 2);
     room = 1;
     queue.admit();
@@ -90,6 +91,32 @@ describe('a queue for room', () => {
     await settled();
     expect(gaveUp).toMatchObject([[1, { code: 'kv_exhausted' }]]);
     expect(queue.length).toBe(1);
+  });
+
+  it('lets in who has begun before who came earlier and has not', async () => {
+    const queue = new RoomQueue(1_000, () => now);
+    seek(queue, 1);
+    for (const order of [5, 4]) seek(queue, order, 1, true);
+    room = 3;
+    queue.admit();
+    await settled();
+    expect(entered).toEqual([4, 5, 1]);
+  });
+
+  it('gives up nobody who has begun, however long nothing moves, but those behind it', async () => {
+    const queue = new RoomQueue(1_000, () => now);
+    const begun = seek(queue, 1, 1, true);
+    seek(queue, 2);
+    for (let waits = 0; waits < 5; waits++) {
+      now += 1_000;
+      queue.admit();
+    }
+    await settled();
+    expect(gaveUp).toMatchObject([[2, { code: 'kv_exhausted' }]]);
+    expect(queue.length).toBe(1);
+    begun.abort('gone');
+    await settled();
+    expect([gaveUp.at(-1), queue.length]).toEqual([[1, 'gone'], 0]);
   });
 });
 
@@ -173,6 +200,30 @@ describe('sequences that do not all fit', () => {
     expect(again.cachedBlocks).toBe(again.prefix.length);
     for await (const step of { [Symbol.asyncIterator]: () => pulling }) sampled.push(...step.tokens);
     expect(sampled).toEqual(expected);
+  });
+
+  it('that have begun wait for room as long as it takes, also where others are refused for want of it', async () => {
+    await backend.close();
+    const mesh = new MemoryMesh();
+    for (const replica of [first, head]) mesh.add(replica);
+    backend = backendOver(mesh, { patienceMs: 1 });
+    await eventually('a route', () => backend.notReadyReason() === null);
+    const { tokens } = await generate('displaced');
+    const pulling = tokens[Symbol.asyncIterator]();
+    await pulling.next();
+    // Another gateway's sequences take all of it; of what they do nobody hears here.
+    first.status = { kvCapacity: CAPACITY, kvUsed: CAPACITY };
+    const used = (): number => backend.topology().stages[0]!.replicas[0]!.kv_used;
+    await eventually('the word of it', () => used() === CAPACITY);
+    const gives = { sequence: 'g-1', epoch: 1, code: 'kv_exhausted', message: 'full' };
+    first.send({ case: 'failed', value: gives });
+    await eventually('it waits', () => backend.waiting === 1);
+    expect((await thrownBy(() => generate('later'))).code).toBe('kv_exhausted');
+    expect(backend.waiting).toBe(1);
+    first.status = { kvCapacity: CAPACITY, kvUsed: 0 };
+    let rest = 0;
+    for await (const step of { [Symbol.asyncIterator]: () => pulling }) rest += step.tokens.length;
+    expect(rest).toBe(89);
   });
 
   it('count the room that others take', async () => {

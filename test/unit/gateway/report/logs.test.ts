@@ -99,6 +99,29 @@ describe('the log of totals', () => {
     expect(log.window(60)!.seconds).toBeLessThanOrEqual(60);
   });
 
+  it('keeps few readings of many replicas, and windows that are about as long', () => {
+    const log = new TotalsLog();
+    const { decode, ...rest } = replica('a', 0, 0);
+    for (let second = 0; second <= 1_000; second++) {
+      const told = Array.from({ length: 768 }, (_, index) => {
+        const steps = second * index;
+        return { ...rest, replica: `r${index}`, decode: { ...decode, steps, uptimeSeconds: second } };
+      });
+      log.add(second % 2 === 0 ? told : told.toReversed(), second);
+    }
+    // Each is 128 bytes of a replica.
+    expect(log.length * 768 * 128).toBeLessThan(16 << 20);
+    for (const seconds of [10, 60, 600]) {
+      const window = log.window(seconds)!;
+      expect(window.seconds).toBeGreaterThan(0.94 * seconds);
+      expect(window.seconds).toBeLessThanOrEqual(seconds);
+      for (const { replica: name, decode: done } of window.replicas) {
+        expect([name, done.steps]).toEqual([name, Number(name.slice(1)) * window.seconds]);
+        expect(done.uptimeSeconds).toBe(window.seconds);
+      }
+    }
+  }, 30_000);
+
   it('is none before two readings', () => {
     const log = new TotalsLog();
     expect(log.window(60)).toBeNull();

@@ -5,6 +5,7 @@ function drafts(right: (drafted: number) => number, rounds: number, match = 2, r
   const acceptance = new Acceptance();
   return Array.from({ length: rounds }, () => {
     const length = Math.min(15, acceptance.draftLength(match, running));
+    acceptance.lookedUp(match, length);
     acceptance.observe(match, length, right(length));
     return length;
   });
@@ -35,6 +36,17 @@ describe('the length of drafts', () => {
     const lengths = drafts((drafted) => (round++ < 200 ? 0 : drafted), 400);
     expect(Math.max(...lengths.slice(100, 200))).toBe(1);
     expect(lengths.at(-1)).toBe(15);
+  });
+
+  it('is a probe only after look-ups that tried nothing, and until one is made', () => {
+    const acceptance = new Acceptance();
+    for (let round = 0; round < 20; round++) acceptance.observe(2, 1, 0);
+    // To be asked is no look-up.
+    for (let round = 0; round < 100; round++) expect(acceptance.draftLength(2, 1)).toBe(0);
+    for (let round = 0; round < 31; round++) acceptance.lookedUp(2, 0);
+    for (let round = 0; round < 3; round++) expect(acceptance.draftLength(2, 1)).toBe(1);
+    acceptance.lookedUp(2, 1);
+    expect(acceptance.draftLength(2, 1)).toBe(0);
   });
 
   it('is greater for a longer match, whose rate is its own', () => {

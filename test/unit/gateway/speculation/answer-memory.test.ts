@@ -59,18 +59,49 @@ describe('what was answered lately', () => {
     expect(untilEnd(index.following(index.find(text)!, 5))).toEqual([3]);
   });
 
+  it('that ends here does not stand in the way of what a sequence repeats of itself', () => {
+    const answers = new AnswerMemory();
+    // What was answered then went no further.
+    answers.learn('', [...PROMPT, ...ANSWER]);
+    const metrics = { draftTokens: counter('drafted'), acceptedTokens: counter('accepted') };
+    const prompt = [...ANSWER.slice(-2), 31, 32, 33, 34, ...ANSWER];
+    const drafter = new Drafter({ prompt, maxTokens: 20 }, { ...metrics, answers }, () => 1);
+    expect(drafter.draft(20)[0]).toBe(31);
+  });
+
   it('is that of those who asked last, and of no more than there is room for', () => {
     const answers = new AnswerMemory();
-    for (let salt = 0; salt < 20; salt++) {
+    for (let salt = 0; salt < 300; salt++) {
       answers.learn(String(salt), ANSWER);
       answers.learn('often', ANSWER);
     }
     expect(answers.of('0')).toBeNull();
     expect(answers.of('often')).not.toBeNull();
-    expect(answers.of('19')).not.toBeNull();
+    expect(answers.of('299')).not.toBeNull();
 
     const long = Array.from({ length: 100_000 }, (_, index) => index);
     answers.learn('long', long);
     expect(answers.of('long')!.index.from(0)).toHaveLength(1 << 16);
+  });
+
+  it('takes little of who asks once, and more of who asks often, up to a bound of all', () => {
+    const answers = new AnswerMemory();
+    const capacities = (names: readonly string[]): number[] =>
+      names.map((name) => answers.of(name)?.index.capacity ?? 0);
+    answers.learn('once', ANSWER);
+    const before = answers.of('once')!;
+    expect(capacities(['once'])).toEqual([4_096]);
+    const long = Array.from({ length: 10_000 }, (_, index) => index);
+    answers.learn('once', long);
+    // Whoever guesses from it already sees what has come.
+    expect(answers.of('once')).toBe(before);
+    expect(before.index.capacity).toBe(1 << 14);
+    expect(untilEnd(before.index.from(0))).toEqual(ANSWER);
+
+    const names = Array.from({ length: 40 }, (_, index) => `often-${index}`);
+    for (const name of names) for (let time = 0; time < 8; time++) answers.learn(name, long);
+    expect(capacities(names).filter((capacity) => capacity > 0)).toEqual(Array(16).fill(1 << 16));
+    expect(answers.of('often-39')).not.toBeNull();
+    expect(answers.of('once')).toBeNull();
   });
 });
