@@ -47,6 +47,12 @@ export function setUpStep(name: string, setUp: (signal: AbortSignal) => Promise<
   };
 }
 
+/**
+ * For V8: MiB of each half of what is new. Compilers and tests make much that lives a little longer than the default of 16 MiB is filled
+ * in; with more a tenth of their processor time is saved (ESLint 100 to 85 s, tests 98 to 88).
+ */
+export const ROOM_FOR_NEW = '--max-semi-space-size=64';
+
 /** Runs a program of node_modules/.bin in the repository; its own plugins are found on the PATH. */
 export function runPackageTool(
   program: string,
@@ -54,7 +60,12 @@ export function runPackageTool(
   options: { signal: AbortSignal; onText?: (text: string) => void },
 ): Promise<{ code: number; output: string }> {
   const bin = join(repositoryRoot, 'node_modules', '.bin');
-  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
+  const PATH = `${bin}${delimiter}${process.env['PATH'] ?? ''}`;
+  const env = {
+    ...process.env,
+    PATH,
+    NODE_OPTIONS: [process.env['NODE_OPTIONS'], ROOM_FOR_NEW].join(' ').trim(),
+  };
   return runTool(join(bin, program), args, { cwd: repositoryRoot, env, ...options });
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { runTool } from '../../bootstrap/tool.mjs';
 import { repositoryRoot } from '../repository.js';
-import { FAILED, PASSED, runPackageTool, type CheckStep, type Outcome } from './check-step.js';
+import { FAILED, PASSED, ROOM_FOR_NEW, runPackageTool, type CheckStep, type Outcome } from './check-step.js';
 
 const report = z.object({
   numPassedTests: z.number(),
@@ -23,6 +23,7 @@ export function jestStep(projects: readonly string[], ...args: string[]): CheckS
       const folder = await mkdtemp(join(tmpdir(), 'layermesh-jest-'));
       const outputFile = join(folder, 'report.json');
       const jest = [
+        ROOM_FOR_NEW,
         '--experimental-vm-modules',
         '--disable-warning=ExperimentalWarning',
         join(repositoryRoot, 'node_modules', 'jest', 'bin', 'jest.js'),

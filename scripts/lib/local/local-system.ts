@@ -9,7 +9,7 @@ import type { KeptProcess } from './processes.js';
 import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
 import { RunFolder } from './run-folder.js';
 import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
-import type { RedisStore } from './state-store.js';
+import type { StateStore } from './state-store.js';
 import { gatewayVariables, modelOf, modelsOf, stageVariables, type SystemModels } from './system-models.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
 import type { TelemetryPrograms } from './telemetry/programs.js';
@@ -23,7 +23,7 @@ export interface SystemOptions extends SystemModels {
   /** Where the gateway takes HTTP requests on 127.0.0.1; a free port where it is not said. */
   readonly port?: number;
   /** Behind the sidecars; a file of this run's own where there is none. */
-  readonly state?: RedisStore | null;
+  readonly state?: StateStore;
   /** The programs that take traces and metrics; null for a run without them. */
   readonly telemetry?: TelemetryPrograms | null;
   /** More environment for every service, such as `LAYERMESH_KV_TOKENS`. */
@@ -121,7 +121,7 @@ export class LocalSystem {
 
   async #start(signal: AbortSignal): Promise<void> {
     await this.folder.renew();
-    const { telemetry, modelName, state = null } = this.#options;
+    const { telemetry, modelName, state = 'sqlite' } = this.#options;
     if (telemetry) {
       const { folder } = this;
       const started = { programs: telemetry, folder, modelName, onEvent: this.#onEvent };

@@ -30,9 +30,9 @@ export async function planSystem(
   options: Partial<Omit<UpOptions, 'detach'>>,
   signal: AbortSignal,
 ): Promise<SystemOptions> {
-  const { port, precision = 'int8', state = null } = options;
+  const { port, precision = 'int8', state = 'sqlite' } = options;
   if (port !== undefined) await requireFreePort(port);
-  if (state !== null) await requireUsable(state, options.mesh, signal);
+  if (state !== 'sqlite') await requireUsable(state, options.mesh, signal);
   const replicas = parseReplicaCounts(options.replicas ?? []);
   const env = environmentOf(options);
   const runFile = await readRunFile();
@@ -44,7 +44,7 @@ export async function planSystem(
     });
   }
   const [daprd, found] = await Promise.all([
-    options.mesh === 'direct' ? null : findDaprd(signal, state !== null),
+    options.mesh === 'direct' ? null : findDaprd(signal, state !== 'sqlite'),
     options.engine === 'timed' ? findShape(engine) : findModel(model, precision, signal),
   ]);
   const systemModel = ({ config, served, path }: FoundModel, cut: Cut): SystemModel => ({

@@ -6,7 +6,7 @@ import { ServingError } from '../../../services/lib/errors/serving-error.js';
 import { cacheDirectory } from '../../bootstrap/cache.mjs';
 import { lockHolder, tryLock } from '../../bootstrap/lock.mjs';
 import type { AppEntry } from './run-file.js';
-import { inRedis, isStateStore, type RedisStore } from './state-store.js';
+import { inRedis, isStateStore, type StateStore } from './state-store.js';
 
 /** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
 export class RunFolder {
@@ -75,13 +75,12 @@ export class RunFolder {
 
   /**
    * Copies the app's Dapr files with the SQLite files of this run in them, and returns the app as it runs from
-   * the copies. Its sidecar exports spans to `otlpGrpc`, a host and a port, and keeps its state in the Redis `state`,
-   * where these are not null.
+   * the copies. Its sidecar exports spans to `otlpGrpc`, a host and a port, where that is not null, and keeps its state in `state`.
    */
   async localize(
     app: AppEntry,
     otlpGrpc: string | null = null,
-    state: RedisStore | null = null,
+    state: StateStore = 'sqlite',
   ): Promise<AppEntry> {
     const configPath = join(this.path, 'config.yaml');
     const resources = join(this.path, 'resources');
@@ -98,8 +97,8 @@ export class RunFolder {
   }
 
   /** What is in a Redis outlives the run, and is found again by the next one of this machine and port. */
-  #localized(document: unknown, state: RedisStore | null): unknown {
-    if (state === null || !isStateStore(document)) return withOwnFiles(document, this.path);
+  #localized(document: unknown, state: StateStore): unknown {
+    if (state === 'sqlite' || !isStateStore(document)) return withOwnFiles(document, this.path);
     return inRedis(document, state, `layermesh-${hostname()}-${this.#port}`);
   }
 }

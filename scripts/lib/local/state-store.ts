@@ -16,9 +16,12 @@ export interface RedisStore {
 
 const REDIS_PORT = 6_379;
 
-/** Null for `sqlite`, a file of each run's own. Throws `invalid_config` for what is neither that nor a Redis. */
-export function parseStateStore(text: string): RedisStore | null {
-  if (text === 'sqlite') return null;
+/** `sqlite` is a file of each run's own. */
+export type StateStore = RedisStore | 'sqlite';
+
+/** Throws `invalid_config` for what is neither that nor a Redis. */
+export function parseStateStore(text: string): StateStore {
+  if (text === 'sqlite') return text;
   try {
     const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
     const [, database = ''] = /^\/?(\d{0,5})$/.exec(pathname)!;

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Precision } from '../../../services/lib/engine/types.js';
-import { parseStateStore, type RedisStore } from './state-store.js';
+import { parseStateStore, type StateStore } from './state-store.js';
 import {
   callerPath,
   collect,
@@ -26,8 +26,7 @@ export interface UpOptions extends EngineOptions {
   readonly precision: Precision;
   readonly mesh: 'dapr' | 'direct';
   readonly port: number;
-  /** Null for a file of the run's own. */
-  readonly state: RedisStore | null;
+  readonly state: StateStore;
   readonly kvTokens?: number;
   readonly threads?: number;
   /** Path of the list of keys. */
@@ -56,7 +55,7 @@ export function upCommand(action: (options: UpOptions) => Promise<void>): Comman
     .addOption(
       new Option('--state <store>', 'state store behind Dapr: sqlite, or a Redis, redis://host:port')
         .argParser(parseStateStore)
-        .default(null, 'sqlite'),
+        .default('sqlite'),
     )
     .addOption(
       count('--kv-tokens <n>', 'KV room of each replica', undefined, [64, 1 << 30]).env(

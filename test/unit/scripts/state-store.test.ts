@@ -13,7 +13,7 @@ import { thrownBy } from '../../support/thrown-by.js';
 describe('the state store of a run', () => {
   it('is a file of its own, or a Redis', () => {
     const plain = { host: '127.0.0.1', port: 6_379, username: '', password: '', database: 0 };
-    expect(parseStateStore('sqlite')).toBeNull();
+    expect(parseStateStore('sqlite')).toBe('sqlite');
     expect(parseStateStore('redis://127.0.0.1')).toEqual(plain);
     expect(parseStateStore('redis://127.0.0.1:6380/')).toEqual({ ...plain, port: 6_380 });
     expect(parseStateStore('redis://:p%40ss@cache.example:1/12')).toEqual({
@@ -56,8 +56,8 @@ describe('the state store of a run', () => {
       await command.parseAsync(args, { from: 'user' });
       return state;
     };
-    expect(await stateOf()).toBeNull();
-    expect(await stateOf('--state', 'sqlite')).toBeNull();
+    expect(await stateOf()).toBe('sqlite');
+    expect(await stateOf('--state', 'sqlite')).toBe('sqlite');
     expect(await stateOf('--state', 'redis://127.0.0.1:7000')).toMatchObject({ port: 7_000 });
     expect((await thrownBy(() => stateOf('--state', 'mysql'))).code).toBe('invalid_config');
   });

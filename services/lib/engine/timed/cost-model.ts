@@ -13,7 +13,6 @@ export interface StepWork {
 }
 
 export type StartPreset = keyof typeof presets;
-export const startPresets = Object.keys(presets) as readonly StartPreset[];
 
 /** Weights, activations, keys and values are f16. */
 const VALUE_BYTES = 2;
