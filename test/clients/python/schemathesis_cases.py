@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 from cases import KEY, URL, check, run
 
@@ -17,8 +18,10 @@ def requests_made_from_our_openapi_document():
     command = [str(pathlib.Path(sys.executable).with_name("schemathesis")), "run", f"{URL}/openapi.json", "--no-color"]
     command += ["--header", f"Authorization: Bearer {KEY}", "--checks", CHECKS, "--max-examples", str(EXAMPLES)]
     command += ["--phases", "examples,coverage,fuzzing", "--mode", "all", "--seed", "1", "--request-timeout", "60"]
-    hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(pathlib.Path(__file__).parent)}
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **hooks})
+    hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(pathlib.Path(__file__).resolve().parent)}
+    # It leaves what it has found in the folder in which it runs.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, **hooks})
     if done.returncode != 0:
         print(done.stdout[-20_000:], done.stderr[-2_000:])
     made = re.search(r"(\d+) generated", done.stdout)

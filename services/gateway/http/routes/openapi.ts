@@ -115,7 +115,8 @@ function operation(
     responses: {
       200: {
         description: 'OK',
-        content: { [type]: answer, ...(stream && { [stream]: { schema: string } }) },
+        // Of a stream there is no schema: tools differ on whether it would be of the whole text, or of an event.
+        content: { [type]: answer, ...(stream && { [stream]: {} }) },
       },
       default: { description: 'What went wrong (docs/errors.md)', content: error },
     },
