@@ -52,15 +52,15 @@ describeRules('the rules, in the eyes of Prometheus', (promtool) => {
         {
           interval: '2s',
           input_series: [
-            // Two gateways, of which the first has just started, and both are gone after a minute.
-            demanded('gateway-a', 'stage-1', '_x9 1.25x20 stale'),
-            demanded('gateway-b', 'stage-1', '_x9 0.5x20 stale'),
-            demanded('gateway-a', 'stage-0', '_x9 9x20 stale'),
+            // Two gateways that are there from 40 s, when busy times of 30 s are known, to 80 s.
+            demanded('gateway-a', 'stage-1', '_x19 1.25x20 stale'),
+            demanded('gateway-b', 'stage-1', '_x19 0.5x20 stale'),
+            demanded('gateway-a', 'stage-0', '_x19 9x20 stale'),
             // Two replicas that compute 0.7 and 0.35 of the time.
             busy('stage-1-a', '0+1.4x90'),
             busy('stage-1-b', '0+0.7x90'),
           ],
-          promql_expr_test: [gives('16s', 1.5), gives('30s', 1.75), gives('100s', 1.5)],
+          promql_expr_test: [gives('36s', 1.5), gives('50s', 1.75), gives('100s', 1.5)],
         },
       ],
     };
