@@ -117,15 +117,22 @@ export class Admission {
 
   #permit(count: number): Permit {
     const start = this.#now();
-    let held = true;
-    return {
-      release: () => {
-        if (!held) return;
-        held = false;
-        this.#running -= count;
-        this.#meanSeconds += SMOOTHING * ((this.#now() - start) / 1000 - this.#meanSeconds);
-        this.#admitWaiting();
-      },
-    };
+    return permit(() => {
+      this.#running -= count;
+      this.#meanSeconds += SMOOTHING * ((this.#now() - start) / 1000 - this.#meanSeconds);
+      this.#admitWaiting();
+    });
   }
+}
+
+/** However often it is released, `giveBack` is called once. */
+export function permit(giveBack: () => void): Permit {
+  let held = true;
+  return {
+    release: () => {
+      if (!held) return;
+      held = false;
+      giveBack();
+    },
+  };
 }

@@ -1,4 +1,4 @@
-import type { Admission, Permit } from '../admission.js';
+import { permit, type Admission, type Permit } from '../admission.js';
 
 /** The places that sequences of one model have and wait for, out of those that all models of a gateway share. */
 export class ModelPlaces {
@@ -23,21 +23,16 @@ export class ModelPlaces {
   /** As `Admission.acquire`, which grants the places. */
   async acquire(count: number, signal: AbortSignal, priority?: number, param?: string): Promise<Permit> {
     this.#waiting += count;
-    let permit: Permit;
+    let places: Permit;
     try {
-      permit = await this.#shared.acquire(count, signal, priority, param);
+      places = await this.#shared.acquire(count, signal, priority, param);
     } finally {
       this.#waiting -= count;
     }
     this.#running += count;
-    let held = true;
-    return {
-      release: () => {
-        if (!held) return;
-        held = false;
-        this.#running -= count;
-        permit.release();
-      },
-    };
+    return permit(() => {
+      this.#running -= count;
+      places.release();
+    });
   }
 }

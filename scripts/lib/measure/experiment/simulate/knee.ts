@@ -17,7 +17,7 @@ export interface Lengths {
   readonly outputTokens: number;
 }
 
-export interface KneeOptions {
+interface KneeOptions {
   readonly hop: Hop;
   /** All that the cost model says takes so many times as long. */
   readonly scale?: number;

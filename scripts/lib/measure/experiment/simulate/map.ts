@@ -6,7 +6,7 @@ import { CONTEXTS } from '../settings.js';
 import { LIMITS } from '../scenario.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import { type Hop, hopOf, MESH_HOPS } from './hop.js';
-import { type Knee, type KneeOptions, kneeOf } from './knee.js';
+import { type Knee, kneeOf } from './knee.js';
 import { int8On } from './stage-model.js';
 
 /**
@@ -77,8 +77,6 @@ export interface Place {
   readonly lengths: Lengths;
   readonly hops: readonly NamedHop[];
   readonly scale: number;
-  /** Of the loads; as many as a knee is known by where it does not say. */
-  readonly seeds?: readonly number[];
 }
 
 /** From the least memory to the most. */
@@ -105,11 +103,10 @@ export const nameOfPlace = ({ shape, device, lengths: { prompt, output }, scale 
   `${shape} on ${device}, ${prompt}+${output}, times ${scale}`;
 
 /** The cells of one place, without their prices: up to a minute of computing. Whatever does not fit carries nothing. */
-export function simulatePlace(place: Place): MapCell[] {
-  const { shape, device, cuts, lengths, hops, scale, seeds } = place;
+export function simulatePlace({ shape, device, cuts, lengths, hops, scale }: Place): MapCell[] {
   const { prompt, output } = lengths;
   const at = (arm: Arm, { hop }: NamedHop): Knee | null =>
-    kneeOrNull(arm, { promptTokens: prompt, outputTokens: output }, { hop, scale, ...(seeds && { seeds }) });
+    kneeOrNull(arm, { promptTokens: prompt, outputTokens: output }, hop, scale);
   const [first] = hops as [NamedHop];
   const base = at(whole(device, 1, { shape }), first);
   const int8 = at(whole(int8On(device), 1, { shape }), first);
@@ -148,13 +145,9 @@ export function simulatePlace(place: Place): MapCell[] {
 export const withPrices = (cells: readonly MapCell[]): MapCell[] =>
   cells.map((cell) => withPrice(cell, cells));
 
-function kneeOrNull(
-  arm: Arm,
-  lengths: Parameters<typeof kneeOf>[1],
-  options: Omit<KneeOptions, 'level'>,
-): Knee | null {
+function kneeOrNull(arm: Arm, lengths: Parameters<typeof kneeOf>[1], hop: Hop, scale: number): Knee | null {
   try {
-    return kneeOf(arm, lengths, { ...options, level: LIMITS.server });
+    return kneeOf(arm, lengths, { hop, scale, level: LIMITS.server });
   } catch (error) {
     if (ServingError.from(error).code !== 'invalid_config') throw error;
     return null;
