@@ -131,8 +131,9 @@ export class Stage {
   /** A replica of the next stage can only tell that a sequence has failed there, which fails here too. */
   onNextMessage(link: CallerLink, { body }: Message): void {
     if (body.case !== 'failed') return;
-    const { code, message } = body.value;
-    this.#sequences.fail(this.#sequences.findTo(link, body.value), ServingError.received(code, message));
+    const { code, message, replica } = body.value;
+    const reason = ServingError.received(code, message, replica);
+    this.#sequences.fail(this.#sequences.findTo(link, body.value), reason);
   }
 
   onNextUp(): void {

@@ -70,21 +70,50 @@ interface Answer {
   readonly longestPause: number | null;
 }
 
+/** What has become of a request so far: for the message of one that fails. */
+class Progress {
+  refusals = 0;
+  admittedAt: number | null = null;
+  characters = 0;
+  readonly #start = performance.now();
+
+  toString(): string {
+    const { refusals, admittedAt, characters } = this;
+    const admitted =
+      admittedAt === null ? 'no answer begun' : `an answer begun after ${this.#at(admittedAt)}`;
+    return `${refusals} times told to come later, ${admitted}, ${characters} characters, ${this.#at(performance.now())} in all`;
+  }
+
+  #at(now: number): string {
+    return `${((now - this.#start) / 1_000).toFixed(1)} s`;
+  }
+}
+
 /** Throws whatever is not a whole answer. */
 async function ask(
   url: string,
   { path, body, stream }: { path: string; body: object; stream: boolean },
   signal: AbortSignal,
 ): Promise<Answer> {
-  return within(REQUEST_TIMEOUT_MS, signal, async (limit) => {
-    const response = await postPatiently(`${url}${path}`, { ...body, stream }, limit);
-    if (response.statusCode !== 200) throw new Error(await described(response));
-    if (!stream) return { text: textOf((await json(response)) as Completion), longestPause: null };
-    return readStream(response);
-  });
+  const progress = new Progress();
+  try {
+    return await within(REQUEST_TIMEOUT_MS, signal, async (limit) => {
+      const refused = (): number => ++progress.refusals;
+      const response = await postPatiently(`${url}${path}`, { ...body, stream }, limit, refused);
+      progress.admittedAt = performance.now();
+      if (response.statusCode !== 200) throw new Error(await described(response));
+      if (!stream) return { text: textOf((await json(response)) as Completion), longestPause: null };
+      return await readStream(response, progress);
+    });
+  } catch (reason) {
+    signal.throwIfAborted();
+    throw new Error(`${reason instanceof Error ? reason.message : String(reason)} (${String(progress)})`, {
+      cause: reason,
+    });
+  }
 }
 
-async function readStream(pieces: AsyncIterable<unknown>): Promise<Answer> {
+async function readStream(pieces: AsyncIterable<unknown>, progress: Progress): Promise<Answer> {
   const decoder = new TextDecoder();
   const data = new SseData();
   let text = '';
@@ -98,6 +127,7 @@ async function readStream(pieces: AsyncIterable<unknown>): Promise<Answer> {
     for (const event of data.push(decoder.decode(piece as Buffer, { stream: true }))) {
       const chunk = JSON.parse(event) as Completion;
       text += textOf(chunk);
+      progress.characters = text.length;
       ended ||= typeof chunk.choices?.[0]?.finish_reason === 'string';
     }
   }

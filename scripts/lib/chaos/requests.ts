@@ -8,17 +8,19 @@ const MOST_TRIES = 20;
 
 /**
  * Posts, and posts again while the server is full, after as long as it says: what OpenAI's client does. Returns the
- * first response that is not 429, or the last. Rejects when none comes.
+ * first response that is not 429, or the last. Rejects when none comes. `onRefused` is told of each 429.
  */
 export async function postPatiently(
   url: string,
   body: string | object,
   signal: AbortSignal,
+  onRefused: () => void = () => undefined,
 ): Promise<IncomingMessage> {
   const content = typeof body === 'string' ? body : JSON.stringify(body);
   for (let tries = 1; ; tries++) {
     const response = await postJson(url, content, signal);
     if (!isBusy(response) || tries === MOST_TRIES) return response;
+    onRefused();
     response.resume();
     await delay(Number(response.headers['retry-after']) * 1_000, undefined, { signal });
   }

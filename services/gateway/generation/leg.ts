@@ -53,9 +53,9 @@ export class Leg {
     return this.#owed?.since ?? null;
   }
 
-  /** Since when the whole route has agreed, a reading of `performance.now()`; null while it has not. */
-  get openSince(): number | null {
-    return this.#openSince;
+  /** For how long the whole route has agreed, ms; null while it has not. */
+  get openMs(): number | null {
+    return this.#openSince === null ? null : performance.now() - this.#openSince;
   }
 
   /** Leading tokens that every stage of the route began with; 0 until it has agreed. */

@@ -266,9 +266,9 @@ export class MeshBackend implements Backend {
     } else if (body.case === 'opened') {
       this.#legOf(body.value.sequence, body.value.epoch, link, -1)?.agreed(body.value.cachedTokens);
     } else if (body.case === 'failed') {
-      const { sequence, epoch, code, message } = body.value;
+      const { sequence, epoch, code, message, replica } = body.value;
       if (this.#legOf(sequence, epoch, link, 0) === null) return;
-      this.#generations.get(sequence)!.broke(ServingError.received(code, message));
+      this.#generations.get(sequence)!.broke(ServingError.received(code, message, replica));
     } else if (body.case === 'drain') {
       this.#handOver();
     }
@@ -284,7 +284,8 @@ export class MeshBackend implements Backend {
   }
 
   #lost(link: CallerLink): void {
-    const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
+    const { appId, replica } = link;
+    const reason = new ServingError('stream_broken', `lost ${appId}/${replica}`, { replica });
     for (const generation of [...this.#generations.values()]) {
       if (generation.route.includes(link)) generation.broke(reason);
     }

@@ -56,7 +56,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   #departure: Departure | null = null;
   /** Why the last leg broke, while there has been no other try. */
   #trouble: ServingError | null = null;
-  /** Replicas of the routes that failed since the last token. */
+  /** Replicas at fault for the routes that failed since the last token. */
   readonly #avoid = new Set<CallerLink>();
   /** Aborts when it is over, with the reason: whatever it waits for then is waited for no longer. */
   readonly #over = new AbortController();
@@ -127,8 +127,7 @@ export class MeshGeneration implements Movable<CallerLink> {
 
   /** For how long its route has been open, ms; 0 while none is. */
   get settledMs(): number {
-    const since = this.#leg?.openSince ?? null;
-    return since === null ? 0 : performance.now() - since;
+    return this.#leg?.openMs ?? 0;
   }
 
   /** What belongs to an older epoch finds nothing. */
@@ -142,7 +141,7 @@ export class MeshGeneration implements Movable<CallerLink> {
    */
   move(reason: RerouteReason, avoid: CallerLink | null = null): void {
     const leg = this.#leg;
-    if (leg === null || leg.openSince === null) return;
+    if (leg === null || leg.openMs === null) return;
     if (leg.waitingSince === null) this.#depart({ reason, avoid });
     else this.#departure = { reason, avoid };
   }
@@ -151,13 +150,13 @@ export class MeshGeneration implements Movable<CallerLink> {
   checkProgress(progress: RouteProgress<CallerLink>, now: number): void {
     const since = this.#leg?.waitingSince ?? null;
     const problem = since === null ? null : progress.problem(this.route, since, now);
-    if (problem !== null) this.broke(new ServingError('stream_broken', problem), 'step_timeout');
+    if (problem !== null) this.broke(problem, 'step_timeout');
   }
 
   /** It cannot go on over its route. Where another one can help, that is the next leg's. */
   broke(reason: ServingError, why: RerouteReason = 'replica_lost'): void {
     // Of what no other route can mend nothing is kept: who knows what it is.
-    const { route, wasOpen } = this.#leave(isMendable(reason));
+    const { route, openMs } = this.#leave(isMendable(reason));
     if (!isMendable(reason)) {
       this.end(reason);
       return;
@@ -166,11 +165,11 @@ export class MeshGeneration implements Movable<CallerLink> {
     if (gaveWay) {
       this.#options.routes.full(route);
     } else {
-      for (const link of route) this.#avoid.add(link);
+      for (const link of atFault(route, reason)) this.#avoid.add(link);
       this.#trouble = reason;
     }
-    if (!wasOpen) return;
-    if (!gaveWay) this.#patience.broke();
+    if (openMs === null) return;
+    if (!gaveWay) this.#patience.broke(openMs);
     this.#options.onReroute(gaveWay ? 'preempted' : why);
     this.#goOn();
   }
@@ -270,12 +269,12 @@ export class MeshGeneration implements Movable<CallerLink> {
     this.#goOn();
   }
 
-  /** The route that it leaves, and whether all of that had agreed. */
-  #leave(keep = true): { route: readonly CallerLink[]; wasOpen: boolean } {
+  /** The route that it leaves, and for how long it had been open, ms; null where not all of it had agreed. */
+  #leave(keep = true): { route: readonly CallerLink[]; openMs: number | null } {
     const leg = this.#leg;
     this.#leg = null;
     this.#departure = null;
-    if (leg === null) return { route: [], wasOpen: false };
+    if (leg === null) return { route: [], openMs: null };
     const { routes, queue } = this.#options;
     const kept = leg.close(keep);
     routes.note(leg.route, kept, kept.length);
@@ -283,8 +282,14 @@ export class MeshGeneration implements Movable<CallerLink> {
     // Whoever waits for room is let in when whatever this belongs to is done.
     setImmediate(() => queue.admit());
     queue.moved();
-    return { route: leg.route, wasOpen: leg.openSince !== null };
+    return { route: leg.route, openMs: leg.openMs };
   }
+}
+
+/** Those of a route that are to be avoided; the others hold what they have computed, and are the best to go on with. */
+function atFault(route: readonly CallerLink[], { replica }: ServingError): readonly CallerLink[] {
+  const guilty = route.filter((link) => link.replica === replica);
+  return guilty.length > 0 ? guilty : route;
 }
 
 /** What another route, or the same one a little later, can do away with. */

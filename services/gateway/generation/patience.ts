@@ -2,10 +2,14 @@
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 /**
- * Routes that may break one after the other without having brought a token, or a part of the prompt. A sequence that goes through so many
- * may be what breaks them, and must not be handed on for ever.
+ * Routes that may break one after the other without having brought a token, or a part of the prompt. A sequence that goes
+ * through so many may be what breaks them, and must not be handed on for ever.
  */
 const MAX_FRUITLESS_ROUTES = 6;
+/** What breaks replicas does so soon: each route that lasted so long makes up for one that did not, ms. */
+const SOUND_MS = 10_000;
+/** And so many in all, however long they lasted. */
+const MAX_ROUTES = 40;
 
 /** How long a sequence without a route looks for one: pauses that double, up to a bound in all. Times in ms. */
 export class Patience {
@@ -14,7 +18,10 @@ export class Patience {
   /** When the search began; null while there is a route. */
   #since: number | null = null;
   #pause = 0;
+  /** Routes that broke, less those that were made up for. */
   #fruitless = 0;
+  /** Routes that broke. */
+  #broken = 0;
   /** The most that a route has begun with. */
   #cachedTokens = 0;
 
@@ -29,7 +36,7 @@ export class Patience {
     const now = this.#now();
     this.#since ??= now;
     const left = this.#since + this.#totalMs() - now;
-    if (left <= 0 || this.#fruitless >= MAX_FRUITLESS_ROUTES) return null;
+    if (left <= 0 || this.#fruitless >= MAX_FRUITLESS_ROUTES || this.#broken >= MAX_ROUTES) return null;
     const pause = Math.min(this.#pause, left);
     this.#pause = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pause));
     return pause;
@@ -43,18 +50,24 @@ export class Patience {
     this.#since = null;
     if (cachedTokens <= this.#cachedTokens) return;
     this.#cachedTokens = cachedTokens;
-    this.#fruitless = 0;
+    this.#boreFruit();
   }
 
-  /** A route broke that had agreed. */
-  broke(): void {
-    this.#fruitless += 1;
+  /** A route broke that had been open for so long, ms. */
+  broke(openMs: number): void {
+    this.#fruitless = Math.max(0, this.#fruitless - Math.floor(openMs / SOUND_MS)) + 1;
+    this.#broken += 1;
   }
 
   /** A token came: all is well. */
   rewarded(): void {
     this.#since = null;
     this.#pause = 0;
+    this.#boreFruit();
+  }
+
+  #boreFruit(): void {
     this.#fruitless = 0;
+    this.#broken = 0;
   }
 }

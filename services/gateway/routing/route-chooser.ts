@@ -23,7 +23,7 @@ export class RouteChooser<Link extends Candidate> {
   readonly #stages: () => readonly (readonly Link[])[];
   readonly #occupants: () => Iterable<Occupant<Link>>;
   readonly #meshName: string;
-  readonly #prefixes = new PrefixIndex<Link>();
+  readonly #prefixes = new PrefixIndex();
   /** What left each replica since the status with which it is remembered. */
   readonly #left = new WeakMap<Link, { status: Link['status']; tokens: number }>();
 
@@ -46,7 +46,10 @@ export class RouteChooser<Link extends Candidate> {
     const occupancy = this.#occupancy();
     const load = (link: Link): number => {
       const shunned = (avoid.has(link) ? AVOIDED : 0) + (occupancy.freeRoom(link) < demand ? AVOIDED : 0);
-      return loadOf(occupancy.sequences(link) + shunned, this.#prefixes.held(link, prefix) * PREFIX_BLOCK);
+      return loadOf(
+        occupancy.sequences(link) + shunned,
+        this.#prefixes.held(link.replica, prefix) * PREFIX_BLOCK,
+      );
     };
     const running = Array.from(this.#occupants(), (occupant) => occupant.route);
     const route = pickRoute(this.#stages(), load, running, this.#meshName);
@@ -90,7 +93,7 @@ export class RouteChooser<Link extends Candidate> {
 
   /** The replicas of a route hold the first `held` of these blocks, and no more of them. */
   note(route: readonly Link[], names: readonly string[], held: number): void {
-    for (const link of route) this.#prefixes.note(link, names, held);
+    for (const link of route) this.#prefixes.note(link.replica, names, held);
   }
 
   /** A sequence of so many tokens has left a route: what its replicas told of their room does not know it yet. */

@@ -1,3 +1,4 @@
+import { ServingError } from '../../lib/errors/serving-error.js';
 import type { Candidate } from './router.js';
 
 /** What is remembered of a replica. */
@@ -36,18 +37,22 @@ export class RouteProgress<Link extends Candidate> {
   }
 
   /** Why a sequence that has waited since then for an answer of its route will get none; null while it may. */
-  problem(route: readonly Link[], waitingSince: number, now: number): string | null {
+  problem(route: readonly Link[], waitingSince: number, now: number): ServingError | null {
     const limit = this.#limitMs;
     if (now - waitingSince < limit) return null;
     const seconds = limit / 1_000;
     const stuck = route.find(({ status }) => status.stepSeconds >= seconds);
-    if (stuck !== undefined)
-      return `a step of ${stuck.appId}/${stuck.replica} has not ended within ${seconds} s`;
+    if (stuck !== undefined) {
+      const { appId, replica } = stuck;
+      const problem = `a step of ${appId}/${replica} has not ended within ${seconds} s`;
+      return new ServingError('stream_broken', problem, { replica });
+    }
     const isComputing = route.some(({ status }) => status.stepSeconds > 0);
     const movedAt = Math.max(waitingSince, ...route.map((link) => this.#seen.get(link)?.since ?? now));
-    if (!isComputing && now - movedAt >= limit) return `nothing was computed for it within ${seconds} s`;
+    if (!isComputing && now - movedAt >= limit)
+      return new ServingError('stream_broken', `nothing was computed for it within ${seconds} s`);
     if (now - waitingSince >= LONGEST_SILENCE * limit)
-      return `no answer within ${LONGEST_SILENCE * seconds} s`;
+      return new ServingError('stream_broken', `no answer within ${LONGEST_SILENCE * seconds} s`);
     return null;
   }
 }

@@ -7,6 +7,8 @@ interface ServingErrorOptions {
   readonly hint?: string;
   /** Seconds after which the same request may pass, where the place knows; infinite where it never will. */
   readonly retryAfter?: number;
+  /** The layer service's replica at fault, where it is known. */
+  readonly replica?: string;
   readonly cause?: unknown;
 }
 
@@ -16,6 +18,7 @@ export class ServingError extends Error {
   readonly param: string | null;
   readonly hint: string;
   readonly retryAfter: number | null;
+  readonly replica: string | null;
 
   constructor(code: ErrorCode, message: string, options: ServingErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -24,6 +27,7 @@ export class ServingError extends Error {
     this.param = options.param ?? null;
     this.hint = options.hint ?? catalogue[code].hint;
     this.retryAfter = options.retryAfter ?? null;
+    this.replica = options.replica ?? null;
   }
 
   get kind(): ErrorKind {
@@ -41,8 +45,8 @@ export class ServingError extends Error {
   }
 
   /** An error that another process sent; a code that is not in our catalogue becomes `internal`. */
-  static received(code: string, message: string): ServingError {
-    if (isErrorCode(code)) return new ServingError(code, message);
+  static received(code: string, message: string, replica?: string): ServingError {
+    if (isErrorCode(code)) return new ServingError(code, message, replica ? { replica } : {});
     return new ServingError('internal', `${code}: ${message}`);
   }
 

@@ -102,8 +102,8 @@ export type Downstream =
 type Named = Pick<Sequence, 'id' | 'epoch'>;
 
 /** The message that tells upstream that a sequence cannot go on, in the epoch in which it was opened. */
-export const failed = ({ id, epoch }: Named, { code, message: text }: ServingError) =>
-  message({ case: 'failed', value: { sequence: id, epoch, code, message: text } });
+export const failed = ({ id, epoch }: Named, { code, message: text, replica }: ServingError) =>
+  message({ case: 'failed', value: { sequence: id, epoch, code, message: text, replica: replica ?? '' } });
 
 const closed = ({ id, epoch }: Named, prefix: readonly string[]) =>
   message({ case: 'close', value: { sequence: id, epoch, prefix: [...prefix] } });

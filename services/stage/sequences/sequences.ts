@@ -82,7 +82,8 @@ export class Sequences {
 
   /** Whoever opened these sequences is gone, or who takes what is computed of them. */
   onLinkEnd(link: CalleeLink | CallerLink): void {
-    const reason = new ServingError('stream_broken', `lost ${link.appId}/${link.replica}`);
+    const { appId, replica } = link;
+    const reason = new ServingError('stream_broken', `lost ${appId}/${replica}`, { replica });
     for (const sequence of this.all) {
       if (sequence.upstream === link || sequence.downstream.link === link) this.fail(sequence, reason);
     }
@@ -112,7 +113,8 @@ export class Sequences {
     try {
       this.#leaveOlderEpoch(open);
       const { labels, account, takesTokens, engine } = this.#options;
-      if (this.#draining) throw new ServingError('stage_unavailable', `${labels.replica} is draining`);
+      const { replica } = labels;
+      if (this.#draining) throw new ServingError('stage_unavailable', `${replica} is draining`, { replica });
       const downstream = this.#downstreamOf(open);
       sequence = new Sequence(open, link, downstream, account.sequenceOpened(open, link));
       this.#open.set(sequence.id, sequence);
@@ -163,13 +165,16 @@ export class Sequences {
     if (this.size === 0) this.#whenIdle?.();
   }
 
-  /** Its `Close` may come late, by another way than this `Open`. Throws when it is the `Open` that is late. */
+  /**
+   * Its `Close` may come late, by another way than this `Open`, or never; what has been computed is kept for what is opened.
+   * Throws when it is the `Open` that is late.
+   */
   #leaveOlderEpoch({ sequence: id, epoch }: Open): void {
     const current = this.#open.get(id);
     if (current === undefined) return;
     if (current.epoch >= epoch)
       throw new ServingError('stage_unavailable', `${id} is open in epoch ${current.epoch} already`);
-    this.#end(current, []);
+    this.#end(current, current.begun);
   }
 
   #downstreamOf(open: Open): Downstream {
@@ -185,7 +190,7 @@ export class Sequences {
     const link = next.get(wanted);
     if (link === undefined) {
       const appId = stageId(labels.meshName ?? '', following);
-      throw new ServingError('stage_unavailable', `no link to ${appId}/${wanted}`);
+      throw new ServingError('stage_unavailable', `no link to ${appId}/${wanted}`, { replica: wanted });
     }
     return { to: 'stage', link };
   }

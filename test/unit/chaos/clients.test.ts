@@ -92,7 +92,9 @@ describe('clients of chaos', () => {
       )) as [Endings];
       expect(answered).toBeGreaterThan(0);
       expect(failed).toBeGreaterThan(0);
-      expect(reasons).toEqual(['a stream broke off after 3 characters']);
+      const story =
+        /^a stream broke off after 3 characters \(0 times told to come later, an answer begun after /;
+      for (const reason of reasons) expect(reason).toMatch(story);
     });
 
     it('come again when they are told to, and fail where they are not told when', async () => {

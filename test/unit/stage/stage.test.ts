@@ -518,6 +518,14 @@ describe('the first stage', () => {
       expect([...engine.kept.values()]).toEqual([names]);
     });
 
+    it('keeps what was computed when it comes back before anything is known of a loss', async () => {
+      await feed('a');
+      gateway.link.send(openOf('a', 2));
+      await eventually('the second open', () => next.inbox.all('open').length === 2);
+      expect([...engine.kept.values()]).toEqual([names]);
+      expect(kept()).toEqual([names]);
+    });
+
     it('keeps nothing of what failed by its own fault, nor while it drains', async () => {
       await feed('a');
       await feed('b');

@@ -30,7 +30,7 @@ describe('a leg', () => {
     expect(await leg.open()).toBe(false);
     expect(await leg.step()).toBeNull();
     leg.agreed(0);
-    expect(leg.openSince).toBeNull();
+    expect(leg.openMs).toBeNull();
     expect(sent).not.toContain('open');
   });
 
@@ -39,7 +39,7 @@ describe('a leg', () => {
     leg.close(true);
     leg.agreed(0);
     expect(await opening).toBe(false);
-    expect(leg.openSince).toBeNull();
+    expect(leg.openMs).toBeNull();
     expect(sent).toEqual(['open', 'close']);
   });
 });

@@ -51,9 +51,9 @@ describe('patience', () => {
 
   it('ends with the sixth route that broke without a token', () => {
     const waiting = patience(60_000);
-    for (let routes = 0; routes < 5; routes++) waiting.broke();
+    for (let routes = 0; routes < 5; routes++) waiting.broke(0);
     expect(waiting.next()).toBe(0);
-    waiting.broke();
+    waiting.broke(0);
     expect(waiting.next()).toBeNull();
     waiting.rewarded();
     expect(waiting.next()).toBe(0);
@@ -66,12 +66,27 @@ describe('patience', () => {
     );
     const broken = (cachedTokens: number): number | null => {
       patience.agreed(cachedTokens);
-      patience.broke();
+      patience.broke(0);
       return patience.next();
     };
     for (let route = 1; route <= 20; route++) expect(broken(32 * route)).not.toBeNull();
     const stuck = Array.from({ length: 6 }, () => broken(640));
     expect(stuck.indexOf(null)).toBe(4);
+  });
+
+  it('makes up for a route that broke by one that lasted, but not for ever', () => {
+    const waiting = patience(60_000);
+    for (let routes = 0; routes < 39; routes++) {
+      waiting.broke(10_000);
+      expect(waiting.next()).not.toBeNull();
+    }
+    waiting.broke(10_000);
+    expect(waiting.next()).toBeNull();
+    waiting.rewarded();
+    for (let routes = 0; routes < 5; routes++) waiting.broke(1_000);
+    expect(waiting.next()).toBe(0);
+    waiting.broke(1_000);
+    expect(waiting.next()).toBeNull();
   });
 
   it('of nothing tries nothing again', () => {

@@ -193,23 +193,38 @@ describe('a generation whose route breaks', () => {
     const sampled: number[] = [];
     while (sampled.length < 9) sampled.push(...((await pulling.next()).value as StepTokens).tokens);
     system.mesh.stop(system.heads[0]!);
-    await eventually('the new route', () => system.firsts[1]!.opens.length === 1);
-    const [before, open] = system.firsts.map(({ opens }) => opens[0]!);
+    const [first] = system.firsts;
+    await eventually('the new route', () => first!.opens.length === 2);
+    const [before, open] = first!.opens;
     expect(open).toEqual({
       ...before,
       epoch: 2,
-      route: ['b', 'y'],
+      // The first stage's replica is not at fault, and holds what it has computed.
+      route: ['a', 'y'],
       sampled,
       cachedBlocks: 2,
       prefix: prefixBlocks([...prompt, ...sampled].slice(0, -1)),
     });
     expect(open!.prefix).toHaveLength(2);
     // Nobody waits for a token: nothing is computed yet.
-    expect(system.firsts[1]!.frames).toEqual([]);
-    expect(system.firsts[0]!.closes).toEqual(['g-1/1']);
+    const frames = first!.frames.length;
+    expect(first!.closes).toEqual(['g-1/1']);
     await pulling.next();
-    const fed = system.firsts[1]!.frames.flatMap(({ tokens: rows }) => rows);
+    const fed = first!.frames.slice(frames).flatMap(({ tokens: rows }) => rows);
     expect(fed).toEqual([...prompt, ...sampled]);
+  });
+
+  it.each([
+    ['whose replica at fault it is told of', 'x', ['a', 'y']],
+    ['of which nobody knows who is at fault', '', ['b', 'y']],
+  ])('leaves of a route %s no more than it must', async (_, replica, route) => {
+    const { tokens } = await generate();
+    const value = { sequence: 'g-1', epoch: 1, code: 'stream_broken', message: 'm', replica };
+    system.firsts[0]!.send({ case: 'failed', value });
+    const opens = (): string[][] => system.firsts.flatMap((first) => first.opens.map((open) => open.route));
+    await eventually('the next route', () => opens().length === 2);
+    expect(opens()).toContainEqual(route);
+    expect(await collect(tokens)).toHaveLength(request.maxTokens);
   });
 
   it.each(['firsts', 'heads'] as const)('goes on when it loses its links to %s', async (stage) => {

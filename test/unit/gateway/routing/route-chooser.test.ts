@@ -64,6 +64,18 @@ describe('choosing a route', () => {
     chooser.note([y], ['one'], 0);
     expect(chosen()).toBe(x);
   });
+
+  it('knows a replica again that has a new link', () => {
+    let links = [x, y];
+    const chooser = new RouteChooser(
+      () => [links],
+      () => [],
+    );
+    chooser.note([y], ['one'], 1);
+    links = [x, replica('y')];
+    const wish = { length: 1, demand: 100, prefix: ['one'], avoid: new Set<Candidate>() };
+    expect(chooser.choose(wish)).toEqual([links[1]]);
+  });
 });
 
 describe('leaving a draining replica', () => {

@@ -29,7 +29,10 @@ describe('the progress of a route', () => {
   it('is none of a route that computes nothing for as long as a step may take', () => {
     progress.observe(route, 0);
     expect(progress.problem(route, 0, LIMIT - 1)).toBeNull();
-    expect(progress.problem(route, 0, LIMIT)).toBe('nothing was computed for it within 8 s');
+    expect(progress.problem(route, 0, LIMIT)).toMatchObject({
+      message: 'nothing was computed for it within 8 s',
+      replica: null,
+    });
   });
 
   it('is well for five times a step, and longer, as long as steps end', () => {
@@ -50,7 +53,10 @@ describe('the progress of a route', () => {
       tell(0, now, now);
       tell(1, now, 5, now / 1_000);
     }
-    expect(progress.problem(route, 0, LIMIT)).toBe('a step of stage-1/r has not ended within 8 s');
+    expect(progress.problem(route, 0, LIMIT)).toMatchObject({
+      message: 'a step of stage-1/r has not ended within 8 s',
+      replica: 'r',
+    });
   });
 
   it('counts from when the sequence began to wait', () => {
@@ -60,6 +66,6 @@ describe('the progress of a route', () => {
 
   it('ends all the same for a sequence that hears nothing for far too long', () => {
     for (let now = 0; now <= 30 * LIMIT; now += 2_000) tell(0, now, now);
-    expect(progress.problem(route, 0, 30 * LIMIT)).toBe('no answer within 240 s');
+    expect(progress.problem(route, 0, 30 * LIMIT)).toMatchObject({ message: 'no answer within 240 s' });
   });
 });
