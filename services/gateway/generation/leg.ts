@@ -58,6 +58,11 @@ export class Leg {
     return this.#openSince === null ? null : performance.now() - this.#openSince;
   }
 
+  /** For how long it has been open without a token, ms: what its prompt has cost. */
+  get promptMs(): number {
+    return this.#sampledHere ? 0 : (this.openMs ?? 0);
+  }
+
   /** Leading tokens that every stage of the route began with; 0 until it has agreed. */
   get cachedTokens(): number {
     return this.#cachedTokens;

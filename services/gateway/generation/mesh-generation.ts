@@ -7,7 +7,7 @@ import type { Generation } from './backend.js';
 import { Leg, type LegOptions } from './leg.js';
 import type { RerouteReason } from '../telemetry/metrics.js';
 import { demandOf } from '../routing/occupancy.js';
-import { Patience } from './patience.js';
+import { Patience, returnMs } from './patience.js';
 import { PromptScores } from './prompt-scores.js';
 import type { Movable } from '../routing/rebalance.js';
 import type { RoomQueue } from '../routing/room-queue.js';
@@ -29,6 +29,9 @@ interface MeshGenerationOptions extends Omit<LegOptions, 'epoch' | 'route' | 'to
   /** Called once, when it is over. */
   onDone(): void;
 }
+
+/** Between two looks for a replica that may come back, ms. */
+const RETURN_LOOK_MS = 50;
 
 /** A planned move: why, and a replica that the next route is not to go through. */
 interface Departure {
@@ -56,6 +59,8 @@ export class MeshGeneration implements Movable<CallerLink> {
   #departure: Departure | null = null;
   /** Why the last leg broke, while there has been no other try. */
   #trouble: ServingError | null = null;
+  /** A replica that was lost and may come back with what it has computed, and until when that is waited for. */
+  #missing: { readonly replica: string; readonly until: number } | null = null;
   /** Replicas at fault for the routes that failed since the last token. */
   readonly #avoid = new Set<CallerLink>();
   /** Aborts when it is over, with the reason: whatever it waits for then is waited for no longer. */
@@ -156,7 +161,8 @@ export class MeshGeneration implements Movable<CallerLink> {
   /** It cannot go on over its route. Where another one can help, that is the next leg's. */
   broke(reason: ServingError, why: RerouteReason = 'replica_lost'): void {
     // Of what no other route can mend nothing is kept: who knows what it is.
-    const { route, openMs } = this.#leave(isMendable(reason));
+    const leg = this.#leave(isMendable(reason));
+    const route = leg?.route ?? [];
     if (!isMendable(reason)) {
       this.end(reason);
       return;
@@ -168,8 +174,11 @@ export class MeshGeneration implements Movable<CallerLink> {
       for (const link of atFault(route, reason)) this.#avoid.add(link);
       this.#trouble = reason;
     }
-    if (openMs === null) return;
-    if (!gaveWay) this.#patience.broke(openMs);
+    if (leg === null || leg.openMs === null) return;
+    if (!gaveWay) this.#patience.broke(leg.openMs);
+    const { replica } = reason;
+    if (why === 'replica_lost' && replica !== null)
+      this.#missing = { replica, until: performance.now() + returnMs(leg.promptMs) };
     this.#options.onReroute(gaveWay ? 'preempted' : why);
     this.#goOn();
   }
@@ -193,6 +202,7 @@ export class MeshGeneration implements Movable<CallerLink> {
   /** On as many routes as it takes; what breaks before all have agreed is no leg. Throws why there is none. */
   async #openLeg(): Promise<Leg> {
     const { signal } = this.#over;
+    await this.#awaitReturn();
     for (;;) {
       signal.throwIfAborted();
       await this.#pause();
@@ -201,6 +211,18 @@ export class MeshGeneration implements Movable<CallerLink> {
       this.#patience.agreed(leg.cachedTokens);
       this.#options.routes.note(leg.route, this.#prefix ?? [], leg.cachedTokens / PREFIX_BLOCK);
       return leg;
+    }
+  }
+
+  /** A prompt that has cost much goes on where it was, if that can be reached again soon. */
+  async #awaitReturn(): Promise<void> {
+    const missing = this.#missing;
+    this.#missing = null;
+    const { signal } = this.#over;
+    while (missing !== null && !signal.aborted) {
+      const left = missing.until - performance.now();
+      if (left <= 0 || this.#options.routes.reaches(missing.replica)) return;
+      await delay(Math.min(RETURN_LOOK_MS, left), undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
@@ -223,7 +245,8 @@ export class MeshGeneration implements Movable<CallerLink> {
       return await queue.enter(turn, () => this.#choose(), this.#over.signal);
     } catch (error) {
       const reason = ServingError.from(error);
-      if (!canReplay(reason) || this.#over.signal.aborted) throw reason;
+      this.#over.signal.throwIfAborted();
+      if (!canReplay(reason)) throw reason;
       this.#trouble = reason;
       return null;
     }
@@ -269,12 +292,12 @@ export class MeshGeneration implements Movable<CallerLink> {
     this.#goOn();
   }
 
-  /** The route that it leaves, and for how long it had been open, ms; null where not all of it had agreed. */
-  #leave(keep = true): { route: readonly CallerLink[]; openMs: number | null } {
+  /** Closes the leg that is asked for or open, and returns it; null between two. */
+  #leave(keep = true): Leg | null {
     const leg = this.#leg;
     this.#leg = null;
     this.#departure = null;
-    if (leg === null) return { route: [], openMs: null };
+    if (leg === null) return null;
     const { routes, queue } = this.#options;
     const kept = leg.close(keep);
     routes.note(leg.route, kept, kept.length);
@@ -282,7 +305,7 @@ export class MeshGeneration implements Movable<CallerLink> {
     // Whoever waits for room is let in when whatever this belongs to is done.
     setImmediate(() => queue.admit());
     queue.moved();
-    return { route: leg.route, openMs: leg.openMs };
+    return leg;
   }
 }
 

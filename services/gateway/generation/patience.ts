@@ -11,6 +11,16 @@ const SOUND_MS = 10_000;
 /** And so many in all, however long they lasted. */
 const MAX_ROUTES = 40;
 
+/** Of what a prompt has cost so far, so much time may be spent on getting it back, and no more than so long, ms. */
+const RETURN_PART = 1 / 4;
+const LONGEST_RETURN_MS = 2_000;
+
+/**
+ * How long to wait for a replica that is lost, ms, when a prompt has been computed for `promptMs`: if only its sidecar, or
+ * the network, was gone, it comes back with all that it has computed.
+ */
+export const returnMs = (promptMs: number): number => Math.min(LONGEST_RETURN_MS, promptMs * RETURN_PART);
+
 /** How long a sequence without a route looks for one: pauses that double, up to a bound in all. Times in ms. */
 export class Patience {
   readonly #totalMs: () => number;

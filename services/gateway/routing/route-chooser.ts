@@ -65,6 +65,11 @@ export class RouteChooser<Link extends Candidate> {
     return route.every((link) => occupancy.freeRoom(link) >= wanted) ? route : null;
   }
 
+  /** Whether there is a link to a replica of that name. */
+  reaches(replica: string): boolean {
+    return this.#stages().some((links) => links.some((link) => link.replica === replica));
+  }
+
   /** Those of all sequences on draining replicas that others can take; who would have to wait for room stays. */
   leaving<Sequence extends Occupant<Link>>(sequences: readonly Sequence[]): Sequence[] {
     const drained = sequences.filter(({ route }) => route.some(({ draining }) => draining));

@@ -31,9 +31,9 @@ const UNLIMITED: Allowance<unknown> = { decodes: Infinity, promptRows: () => Inf
 export const SMALLEST_PIECE = 16;
 
 /**
- * Forms the steps of iteration-level batching out of what is waiting: all running sequences, then prompts,
- * each oldest first. A prompt that does not fit is divided: its rest stays where it waited. Pure: no clock,
- * no I/O.
+ * Forms the steps of iteration-level batching out of what is waiting: all running sequences, oldest first, then prompts, of
+ * which the oldest gets on in every step and short ones overtake long ones. A prompt that does not fit is divided: its
+ * rest stays where it waited. Pure: no clock, no I/O.
  *
  * A sequence has at most one part in a step, since its next rows read the keys and values of these. Unless it
  * is a prompt and none is allowed, the oldest part is in every step, so that none waits for ever.
@@ -109,33 +109,71 @@ export class WorkQueue<Part extends Work> {
     return batch;
   }
 
-  /** The last one is divided, into what there is room for, if that is a piece or it is the only one; returns its rest. */
+  /** Each as much as it has a share of; returns the rests of those that are divided. */
   #addPrompts(batch: Part[], prompts: readonly Part[], budget: number): Map<object, Part> {
     const rests = new Map<object, Part>();
     const room = this.#limits.maxRows - batch.reduce((sum, { item }) => sum + item.count, 0);
-    let left = Math.min(room, budget);
-    for (const [index, part] of prompts.entries()) {
-      if (left <= 0 || batch.length === this.#limits.maxSequences) break;
-      // The logits of a row are as long as the vocabulary: those of one prompt are enough at once.
-      if (isScored(part) && batch.some(isScored)) continue;
-      const { count } = part.item;
-      // A tail that would be less than a piece goes along.
-      const whole = count <= left || (count < left + SMALLEST_PIECE && count <= room && index === 0);
-      if (whole) {
+    if (Math.min(room, budget) <= 0) return rests;
+    const inTurn = turnsOf(prompts).slice(0, this.#limits.maxSequences - batch.length);
+    const shares = shareOut(inTurn, Math.min(room, budget), room);
+    for (const [index, part] of inTurn.entries()) {
+      const rows = shares[index]!;
+      if (rows === 0) continue;
+      if (rows === part.item.count) {
         batch.push(part);
-        left -= count;
-      } else if (index === 0 || left >= SMALLEST_PIECE) {
-        const [piece, rest] = this.#divide(part, left);
-        batch.push(piece);
-        rests.set(part.sequence, rest);
-        left = 0;
+        continue;
       }
+      const [piece, rest] = this.#divide(part, rows);
+      batch.push(piece);
+      rests.set(part.sequence, rest);
     }
     return rests;
   }
 }
 
+/** The oldest prompt first, then those that end with this part, the shortest first, then the others, oldest first. */
+function turnsOf<Part extends Work>(prompts: readonly Part[]): Part[] {
+  const [oldest, ...others] = prompts;
+  if (oldest === undefined) return [];
+  const ending = others.filter(isLastPart).sort((one, other) => one.item.count - other.item.count);
+  const inTurn = [oldest, ...ending, ...others.filter((part) => !isLastPart(part))];
+  // The logits of a row are as long as the vocabulary: those of one prompt are enough at once.
+  const scored = inTurn.find(isScored);
+  return inTurn.filter((part) => part === scored || !isScored(part));
+}
+
+/**
+ * How many of `rows` each prompt gets: the oldest and those that are about to end an even share at least, so that a short one
+ * waits for no long ones, however many; what is left goes to each in turn. Up to `room`, a tail of the oldest that would be
+ * less than a piece goes along.
+ */
+function shareOut(inTurn: readonly Work[], rows: number, room: number): number[] {
+  const even = Math.max(SMALLEST_PIECE, Math.floor(rows / inTurn.length));
+  let left = rows;
+  const shares = inTurn.map(() => 0);
+  const raise = (index: number, most: number): void => {
+    const { count } = inTurn[index]!.item;
+    const fits = count < most + SMALLEST_PIECE && count <= shares[index]! + left;
+    const share = fits ? count : Math.min(count, most);
+    // Only of the oldest is anything better than nothing.
+    if (index > 0 && share < Math.min(count, SMALLEST_PIECE)) return;
+    left -= share - shares[index]!;
+    shares[index] = share;
+  };
+  inTurn.forEach((part, index) => {
+    if (index === 0 || isLastPart(part)) raise(index, Math.min(even, left));
+  });
+  inTurn.forEach((_, index) => raise(index, shares[index]! + left));
+  const tail = (inTurn[0]?.item.count ?? 0) - (shares[0] ?? 0);
+  const free = room - rows + left;
+  if (tail < SMALLEST_PIECE && tail <= free) shares[0]! += tail;
+  return shares;
+}
+
 const isScored = ({ item: { score = 0 } }: Work): boolean => score > 0;
+
+/** A token follows it. */
+const isLastPart = ({ item }: Pick<Work, 'item'>): boolean => item.logits > 0;
 
 /** Whether it is a running sequence's next rows, and no piece of a prompt. */
 export const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';

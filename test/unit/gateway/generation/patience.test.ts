@@ -1,4 +1,4 @@
-import { Patience } from '../../../../services/gateway/generation/patience.js';
+import { Patience, returnMs } from '../../../../services/gateway/generation/patience.js';
 
 describe('patience', () => {
   let now = 0;
@@ -87,6 +87,10 @@ describe('patience', () => {
     expect(waiting.next()).toBe(0);
     waiting.broke(1_000);
     expect(waiting.next()).toBeNull();
+  });
+
+  it('waits for a lost replica as the prompt has cost, but not for long', () => {
+    expect([0, 400, 4_000, 60_000].map(returnMs)).toEqual([0, 100, 1_000, 2_000]);
   });
 
   it('of nothing tries nothing again', () => {

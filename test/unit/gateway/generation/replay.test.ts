@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Counter, Registry } from 'prom-client';
 import type { GenerateRequest } from '../../../../services/gateway/generation/backend.js';
 import type {
@@ -226,6 +227,27 @@ describe('a generation whose route breaks', () => {
     expect(opens()).toContainEqual(route);
     expect(await collect(tokens)).toHaveLength(request.maxTokens);
   });
+
+  it.each([
+    ['that comes back at once, where it was', true, 'x'],
+    ['that does not, elsewhere', false, 'y'],
+  ])(
+    'goes on with a prompt that has cost seconds after the loss of a replica %s',
+    async (_, returns, head) => {
+      const prompt = Array.from({ length: 60 }, (_unused, index) => index % VOCABULARY);
+      const expected = await collect((await generate({ prompt })).tokens);
+      system.onStep = (_item, { epoch }) => epoch === 1;
+      const { route, tokens } = await generate({ prompt });
+      expect(route).toBe('stage-0/a>stage-1/x');
+      const collecting = collect(tokens);
+      await delay(4_000);
+      system.mesh.stop(system.heads[0]!);
+      if (returns) system.restart(0);
+      expect(await collecting).toEqual(expected);
+      const [last] = system.firsts.flatMap(({ opens }) => opens.slice(-1).filter(({ epoch }) => epoch === 2));
+      expect(last!.route[1]).toBe(head);
+    },
+  );
 
   it.each(['firsts', 'heads'] as const)('goes on when it loses its links to %s', async (stage) => {
     const expected = await run(greedy);

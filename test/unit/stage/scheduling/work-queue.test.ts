@@ -17,9 +17,11 @@ interface Part extends Work {
 
 const decode = (rows: number): Work['item'] => ({ position: 0, count: rows, logits: rows });
 const prompt = (rows: number): Work['item'] => ({ position: 0, count: rows, logits: 0 });
+/** After which the token is sampled. */
+const ending = (rows: number): Work['item'] => ({ position: 0, count: rows, logits: 1 });
 const divide = (part: Part, rows: number): [Part, Part] => [
   { ...part, item: prompt(rows) },
-  { ...part, item: prompt(part.item.count - rows) },
+  { ...part, item: { ...part.item, count: part.item.count - rows } },
 ];
 const queueOf = (waiting: readonly Part[]): WorkQueue<Part> => {
   const queue = new WorkQueue<Part>(limits, divide);
@@ -32,6 +34,7 @@ const [a, b, c, d] = sequences as [Part['sequence'], Part['sequence'], Part['seq
 const kinds = fc.oneof(
   fc.integer({ min: 1, max: 16 }).map(decode),
   fc.integer({ min: 1, max: 120 }).map(prompt),
+  fc.integer({ min: 2, max: 120 }).map(ending),
 );
 const parts = fc
   .array(fc.tuple(fc.constantFrom(...sequences), kinds), { maxLength: 30 })
@@ -89,8 +92,8 @@ describe('the queue of a scheduler', () => {
         for (const step of drain(waiting, budget)) {
           const phases = step.map(({ item }) => phaseOf(item));
           expect(phases).toEqual(phases.toSorted());
-          for (const { item, order } of step.filter(({ item }) => phaseOf(item) === 'decode'))
-            expect(item.count).toBe(waiting[order]!.item.count);
+          const running = step.filter(({ order }) => phaseOf(waiting[order]!.item) === 'decode');
+          for (const { item, order } of running) expect(item.count).toBe(waiting[order]!.item.count);
         }
       }),
     );
@@ -139,6 +142,35 @@ describe('the queue of a scheduler', () => {
       [2, limits.maxRows - 32],
     ]);
     expect(queue.depth).toBe(1);
+  });
+
+  it('lets a prompt that is about to end overtake long ones, with an even share each', () => {
+    const queue = queueOf([
+      { sequence: a, item: prompt(200), order: 0 },
+      { sequence: b, item: prompt(200), order: 1 },
+      { sequence: c, item: ending(40), order: 2 },
+    ]);
+    const beside = { decodes: 1, promptRows: () => Infinity };
+    const counts = (): number[][] => queue.next(always, beside).map(({ order, item }) => [order, item.count]);
+    expect(counts()).toEqual([
+      [0, 32],
+      [2, 16],
+    ]);
+    // Its rest, too, rather than a piece and a rest that is smaller than one.
+    expect(counts()).toEqual([
+      [0, 24],
+      [2, 24],
+    ]);
+    expect(counts()).toEqual([[0, limits.maxRows]]);
+  });
+
+  it('lets those that are about to end take no more than the oldest leaves, however many they are', () => {
+    const queue = queueOf([
+      { sequence: a, item: prompt(200), order: 0 },
+      ...[b, c, d].map((sequence, order) => ({ sequence, item: ending(30), order: order + 1 })),
+    ]);
+    const step = queue.next(always, { decodes: 1, promptRows: () => 20 });
+    expect(step.map(({ order, item }) => [order, item.count])).toEqual([[0, 20]]);
   });
 
   it('leaves no tail that is smaller than a piece', () => {
