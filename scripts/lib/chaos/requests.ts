@@ -53,7 +53,7 @@ export const BAD_REQUESTS: readonly (readonly [path: string, body: string | obje
   [PATH, { prompt: [1.5] }],
   [PATH, { prompt: [2 ** 53] }],
   [PATH, { prompt: 'a', max_tokens: -1 }],
-  [PATH, { prompt: 'a', max_tokens: 1e9 }],
+  [PATH, { prompt: 'a', max_tokens: 1.5 }],
   [PATH, { prompt: 'a', temperature: 1e308 }],
   [PATH, { prompt: 'a', n: 1e6 }],
   [PATH, { prompt: 'a', logit_bias: { 999999999: 5 } }],
