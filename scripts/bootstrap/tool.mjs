@@ -4,6 +4,14 @@ import { spawn } from 'node:child_process';
 const KEEP_CHARACTERS = 1 << 20;
 
 /**
+ * Those that run, however many: one listener for all of them.
+ *
+ * @type {Set<import('node:child_process').ChildProcess>}
+ */
+const running = new Set();
+process.once('exit', () => running.forEach((child) => child.kill()));
+
+/**
  * Runs a program to its end and returns what it wrote (the last megabyte). It is stopped when this process exits
  * or the signal is aborted. Rejects only when it cannot be started (`ENOENT`) or was aborted.
  *
@@ -19,8 +27,7 @@ const KEEP_CHARACTERS = 1 << 20;
  */
 export async function runTool(program, args, { cwd, env = process.env, signal, onText }) {
   const child = spawn(program, args, { cwd, env, signal, stdio: ['ignore', 'pipe', 'pipe'] });
-  const stop = () => child.kill();
-  process.once('exit', stop);
+  running.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => {
@@ -34,7 +41,7 @@ export async function runTool(program, args, { cwd, env = process.env, signal, o
       child.once('close', (code) => resolve({ code: code ?? 1, output }));
     });
   } finally {
-    process.off('exit', stop);
+    running.delete(child);
     // After an abort a grandchild may still hold the other ends.
     child.stdout.destroy();
     child.stderr.destroy();
