@@ -11,6 +11,7 @@ import type {
   StepResult,
 } from './engine-messages.js';
 import { failureOf, Head } from './head.js';
+import { IdleCollection } from './idle-collection.js';
 
 /**
  * The worker thread that computes: the engine and, in the last stage, the head. It answers requests one by one
@@ -96,12 +97,14 @@ function deviceClock(): string | null {
 try {
   const computer = { engine: await createEngine(), head: new Head() };
   const { engine } = computer;
+  const collection = new IdleCollection();
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     turn = turn
       .then(() => answer(computer, request))
       .catch((reason: unknown): EngineReply => ({ type: 'failed', error: failureOf(reason) }))
-      .then(post);
+      .then(post)
+      .then(() => collection.worked(engine.kv.used > 0));
     if (request.type === 'stop') turn = turn.then(() => port.close());
   });
   post({ type: 'ready', kv: engine.kv, clock: deviceClock() });

@@ -1,0 +1,41 @@
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Nothing has been asked for so long, ms. */
+const IDLE_MS = 1_000;
+/** What a collection has to be worth, bytes. */
+const WORTH = 64 << 20;
+
+/**
+ * Gives memory back while a thread rests. The caches of sequences that have ended are arrays outside the heap, which are
+ * freed when they are collected; and a thread that allocates nothing more never comes to that, so that after a peak of
+ * hundreds of megabytes it would hold them for ever.
+ */
+export class IdleCollection {
+  readonly #collect: () => void;
+  /** Bytes outside the heap that the last collection left. */
+  #left = outside();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(collect = collector()) {
+    this.#collect = collect;
+  }
+
+  /** Something has been done; if nothing is `open` after it and nothing comes, it is time to collect. */
+  worked(open: boolean): void {
+    clearTimeout(this.#timer);
+    if (open || outside() - this.#left < WORTH) return;
+    this.#timer = setTimeout(() => {
+      this.#collect();
+      this.#left = outside();
+    }, IDLE_MS).unref();
+  }
+}
+
+const outside = (): number => getHeapStatistics().external_memory;
+
+/** V8's own, which it lends only where it is told to. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
