@@ -209,7 +209,8 @@ describe('answers that have to be of a form', () => {
         ][seed % 3];
         return {
           schemas,
-          choice: await choiceOf({ tools, ...binding, seed, temperature: 1, max_tokens: 250 }),
+          // Several calls may follow one another.
+          choice: await choiceOf({ tools, ...binding, seed, temperature: 1, max_tokens: 400 }),
         };
       });
       const ended = answers.filter(({ choice }) => choice.finish_reason !== 'length');
