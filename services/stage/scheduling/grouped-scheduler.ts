@@ -2,7 +2,14 @@ import { Groups } from './groups.js';
 import { lanesOf, type Lane } from './lanes.js';
 import type { Scheduler } from './scheduler.js';
 import { promptBudget, StepCosts } from './step-costs.js';
-import { isDecode, SMALLEST_PIECE, WorkQueue, type BatchLimits, type Work } from './work-queue.js';
+import {
+  isDecode,
+  isLastPart,
+  SMALLEST_PIECE,
+  WorkQueue,
+  type BatchLimits,
+  type Work,
+} from './work-queue.js';
 
 /** Rows that groups must have on average for one more to be let out: with fewer, products wait for the weights. */
 const ROWS_OF_A_GROUP = 16;
@@ -12,6 +19,9 @@ const ROWS_ALONE = 8;
 const MOSTLY_FIXED = 2 / 3;
 /** Of a group: so far numbers that were measured may be off before they make one group more, or less. */
 const TOLERANCE = 1 / 4;
+
+/** Of prompts with more parts to come so many count at most: to have more of a step brings none of them a token now. */
+const LONG_PROMPTS = 2;
 
 export interface GroupingOptions<Part extends Work> {
   readonly limits: BatchLimits;
@@ -118,9 +128,10 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
     const { out, spared } = this.#groups;
     // Without any in this step, a group that comes back meanwhile is stalled.
     const stalled = decodes > 0 ? decodes : Math.ceil(spared / Math.max(1, out.size));
+    const ending = prompts.filter(isLastPart).length;
     const budget = promptBudget(this.#costs, this.#options.promptShare, {
       decodes: stalled,
-      prompts: prompts.length,
+      prompts: ending + Math.min(prompts.length - ending, LONG_PROMPTS),
       depth: prompts[0]!.item.position,
     });
     if (budget === Infinity) return budget;

@@ -173,7 +173,7 @@ function shareOut(inTurn: readonly Work[], rows: number, room: number): number[]
 const isScored = ({ item: { score = 0 } }: Work): boolean => score > 0;
 
 /** A token follows it. */
-const isLastPart = ({ item }: Pick<Work, 'item'>): boolean => item.logits > 0;
+export const isLastPart = ({ item }: Pick<Work, 'item'>): boolean => item.logits > 0;
 
 /** Whether it is a running sequence's next rows, and no piece of a prompt. */
 export const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';

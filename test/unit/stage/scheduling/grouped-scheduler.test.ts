@@ -139,6 +139,25 @@ describe('the grouped scheduler', () => {
     expect(scheduler.next(always, late + 60).map(({ item }) => item.count)).toEqual([70]);
   });
 
+  it.each([
+    ['each prompt that is about to end', 1, [30, 60, 90, 120]],
+    ['no more than two that go on', 0, [30, 60, 60, 60]],
+  ])('has in a step beside who runs the share of %s', (_, logits, expected) => {
+    const rows = [1, 2, 3, 4].map((prompts) => {
+      const scheduler = schedulerWith();
+      scheduler.enqueue(prompt(a), 0);
+      scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
+      scheduler.enqueue(decode(a), 0.2);
+      scheduler.ran(scheduler.next(always, 0.2), 0.03, always, 0.23);
+      scheduler.enqueue(decode(a), 0.3);
+      for (let waiting = 0; waiting < prompts; waiting++)
+        scheduler.enqueue({ sequence: {}, item: { position: 0, count: 400, logits } }, 0.3);
+      const [, ...pieces] = scheduler.next(always, 0.3);
+      return pieces.reduce((sum, { item }) => sum + item.count, 0);
+    });
+    expect(rows).toEqual(expected);
+  });
+
   it('begins a prompt beside a late one that was never seen to run alone', () => {
     const scheduler = schedulerWith();
     for (const sequence of [a, b]) scheduler.enqueue(decode(sequence), 0);
