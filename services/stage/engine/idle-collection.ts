@@ -1,7 +1,7 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Nothing has been asked for so long, ms. */
+/** After the end of the last sequence, ms. */
 const IDLE_MS = 1_000;
 /** What a collection has to be worth, bytes. */
 const WORTH = 64 << 20;
@@ -12,20 +12,24 @@ const WORTH = 64 << 20;
  * hundreds of megabytes it would hold them for ever.
  */
 export class IdleCollection {
+  readonly #isIdle: () => boolean;
   readonly #collect: () => void;
   /** Bytes outside the heap that the last collection left. */
   #left = outside();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(collect = collector()) {
+  /** `isIdle`: whether nothing is open now. */
+  constructor(isIdle: () => boolean, collect = collector()) {
+    this.#isIdle = isIdle;
     this.#collect = collect;
   }
 
-  /** Something has been done; if nothing is `open` after it and nothing comes, it is time to collect. */
-  worked(open: boolean): void {
+  /** A sequence has ended. If it was the last, and no other comes, it is time to collect. */
+  ended(): void {
     clearTimeout(this.#timer);
-    if (open || outside() - this.#left < WORTH) return;
+    if (!this.#isIdle() || outside() - this.#left < WORTH) return;
     this.#timer = setTimeout(() => {
+      if (!this.#isIdle()) return;
       this.#collect();
       this.#left = outside();
     }, IDLE_MS).unref();

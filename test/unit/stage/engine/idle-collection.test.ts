@@ -8,12 +8,17 @@ const outsideMb = (): number => getHeapStatistics().external_memory / MB;
 
 describe('what a thread that rests holds', () => {
   let collections: number;
+  let open: boolean;
   let collection: IdleCollection;
   let held: ArrayBuffer | null;
   beforeEach(() => {
     collections = 0;
-    collection = new IdleCollection(() => collections++);
+    open = false;
     held = null;
+    collection = new IdleCollection(
+      () => !open,
+      () => collections++,
+    );
   });
   const hold = (mb: number): void => {
     held = new ArrayBuffer(mb * MB);
@@ -21,37 +26,38 @@ describe('what a thread that rests holds', () => {
 
   it('is collected a second after the last sequence has ended, once', async () => {
     hold(128);
-    collection.worked(true);
+    open = true;
+    collection.ended();
     await delay(1_200);
     expect(collections).toBe(0);
-    collection.worked(false);
-    collection.worked(false);
+    open = false;
+    collection.ended();
+    collection.ended();
     await eventually('the collection', () => collections === 1);
-    collection.worked(false);
+    collection.ended();
     await delay(1_200);
     expect(collections).toBe(1);
     expect(held?.byteLength).toBe(128 * MB);
   });
 
-  it('is not collected while there is more to do, nor for little', async () => {
-    collection.worked(false);
+  it('is not collected while another one is open, nor for little', async () => {
+    collection.ended();
+    hold(8);
+    collection.ended();
+    await delay(1_200);
     hold(128);
-    collection.worked(false);
-    for (let turn = 0; turn < 5; turn++) {
-      await delay(300);
-      collection.worked(turn % 2 === 0);
-    }
-    collection.worked(true);
+    collection.ended();
+    open = true;
     await delay(1_200);
     expect(collections).toBe(0);
   });
 
   it('is given back', async () => {
-    const real = new IdleCollection();
+    const real = new IdleCollection(() => true);
     hold(256);
     const before = outsideMb();
     held = null;
-    real.worked(false);
+    real.ended();
     await eventually('less memory', () => outsideMb() < before - 200);
   });
 });
