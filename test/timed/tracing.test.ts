@@ -159,8 +159,9 @@ describeTelemetry('a traced system of three stages, one with two replicas', () =
     const refused = await post(`${system.url}/v1/completions`, { prompt: Array(9_000).fill(400) });
     expect(refused.status).toBe(400);
 
-    const wanted = new Set<string>([...SIGNALS.gateway.spans, ...SIGNALS.stage.spans]);
-    const spans = await eventually(
+    const wanted = [...SIGNALS.gateway.spans, ...SIGNALS.stage.spans, ...Object.values(ATTRIBUTES)];
+    let missing: string[] = [];
+    const emitted = eventually(
       'spans of all names and attributes',
       async () => {
         // The slowest round of a stage may be one that was sampled anyway: then of another request it is not.
@@ -171,15 +172,17 @@ describeTelemetry('a traced system of three stages, one with two replicas', () =
             .filter(({ operationName }) => !operationName.startsWith('/'))
             .map((span) => ({ span, service: each.processes[span.processID]!.serviceName })),
         );
-        const names = new Set(ours.map(({ span }) => span.operationName));
-        const keys = new Set(ours.flatMap(({ span }) => span.tags.map(({ key }) => key)));
-        const isComplete =
-          [...wanted].every((name) => names.has(name)) &&
-          Object.values(ATTRIBUTES).every((key) => keys.has(key));
-        return isComplete ? ours : null;
+        const seen = new Set(
+          ours.flatMap(({ span }) => [span.operationName, ...span.tags.map(({ key }) => key)]),
+        );
+        missing = wanted.filter((name) => !seen.has(name));
+        return missing.length === 0 ? ours : null;
       },
       EXPORTED_MS,
     );
+    const spans = await emitted.catch((reason: unknown) => {
+      throw new Error(`never seen: ${missing.join(', ')}`, { cause: reason });
+    });
     const promised: readonly string[] = Object.values(ATTRIBUTES);
     for (const { span, service } of spans) {
       const { spans: names } = service === 'gateway' ? SIGNALS.gateway : SIGNALS.stage;
