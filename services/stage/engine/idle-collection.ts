@@ -14,7 +14,7 @@ const WORTH = 64 << 20;
 export class IdleCollection {
   readonly #isIdle: () => boolean;
   readonly #collect: () => void;
-  /** Bytes outside the heap that the last collection left. */
+  /** The least bytes outside the heap that were seen since the last collection. */
   #left = outside();
   #timer: NodeJS.Timeout | undefined;
 
@@ -27,7 +27,9 @@ export class IdleCollection {
   /** A sequence has ended. If it was the last, and no other comes, it is time to collect. */
   ended(): void {
     clearTimeout(this.#timer);
-    if (!this.#isIdle() || outside() - this.#left < WORTH) return;
+    const bytes = outside();
+    this.#left = Math.min(this.#left, bytes);
+    if (!this.#isIdle() || bytes - this.#left < WORTH) return;
     this.#timer = setTimeout(() => {
       if (!this.#isIdle()) return;
       this.#collect();
