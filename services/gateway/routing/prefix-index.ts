@@ -1,6 +1,6 @@
 /** Names remembered of one replica: those of a million tokens. */
 const MAX_NAMES = 32_768;
-/** And of all of them together, some tens of MB. */
+/** And of all of them together. */
 const MAX_IN_ALL = 32 * MAX_NAMES;
 
 /**

@@ -113,7 +113,6 @@ export class WorkQueue<Part extends Work> {
   #addPrompts(batch: Part[], prompts: readonly Part[], budget: number): Map<object, Part> {
     const rests = new Map<object, Part>();
     const room = this.#limits.maxRows - batch.reduce((sum, { item }) => sum + item.count, 0);
-    if (Math.min(room, budget) <= 0) return rests;
     const inTurn = turnsOf(prompts).slice(0, this.#limits.maxSequences - batch.length);
     const shares = shareOut(inTurn, Math.min(room, budget), room);
     for (const [index, part] of inTurn.entries()) {
@@ -148,6 +147,8 @@ function turnsOf<Part extends Work>(prompts: readonly Part[]): Part[] {
  * less than a piece goes along.
  */
 function shareOut(inTurn: readonly Work[], rows: number, room: number): number[] {
+  const [oldest] = inTurn;
+  if (oldest === undefined || rows <= 0) return inTurn.map(() => 0);
   const even = Math.max(SMALLEST_PIECE, Math.floor(rows / inTurn.length));
   let left = rows;
   const shares = inTurn.map(() => 0);
@@ -164,7 +165,7 @@ function shareOut(inTurn: readonly Work[], rows: number, room: number): number[]
     if (index === 0 || isLastPart(part)) raise(index, Math.min(even, left));
   });
   inTurn.forEach((_, index) => raise(index, shares[index]! + left));
-  const tail = (inTurn[0]?.item.count ?? 0) - (shares[0] ?? 0);
+  const tail = oldest.item.count - shares[0]!;
   const free = room - rows + left;
   if (tail < SMALLEST_PIECE && tail <= free) shares[0]! += tail;
   return shares;
@@ -173,7 +174,7 @@ function shareOut(inTurn: readonly Work[], rows: number, room: number): number[]
 const isScored = ({ item: { score = 0 } }: Work): boolean => score > 0;
 
 /** A token follows it. */
-export const isLastPart = ({ item }: Pick<Work, 'item'>): boolean => item.logits > 0;
+export const isLastPart = ({ item }: Work): boolean => item.logits > 0;
 
 /** Whether it is a running sequence's next rows, and no piece of a prompt. */
 export const isDecode = ({ item }: Work): boolean => phaseOf(item) === 'decode';

@@ -13,6 +13,9 @@ describe('what a thread that rests holds', () => {
   let collection: IdleCollection;
   let held: ArrayBuffer | null;
   beforeEach(() => {
+    // What other tests have left would count as what is there anyway, and go by itself.
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
     collections = 0;
     open = false;
     held = null;
@@ -54,9 +57,6 @@ describe('what a thread that rests holds', () => {
   });
 
   it('is given back', async () => {
-    // What other tests have left would count as what is there anyway, and go by itself.
-    setFlagsFromString('--expose-gc');
-    (runInNewContext('gc') as () => void)();
     const real = new IdleCollection(() => true);
     hold(256);
     const before = outsideMb();
