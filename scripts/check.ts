@@ -38,12 +38,11 @@ const setUp: readonly CheckStep[] = [
 
 /** What computes all the time runs beside the tests, which wait for a good part of theirs. */
 const tools: readonly CheckStep[] = [
-  // What has been found in form is not looked at again until it is another text.
-  toolStep('format', 'prettier', '--check', '--cache', '--cache-strategy', 'content', '.'),
+  toolStep('format', 'oxfmt', '--check'),
   generatedStep,
   toolStep('types', 'tsc', '--noEmit'),
   toolStep('types of the console', 'tsc', '-p', 'test/console'),
-  toolStep('lint', 'eslint', '.'),
+  toolStep('lint', 'oxlint', '--type-aware', '--deny-warnings'),
 ];
 const tests = jestStep(['unit', 'integration'], '--maxWorkers=3');
 

@@ -1,6 +1,7 @@
 /**
- * Counts the calls of every function of a service, in all its threads, between two SIGUSR2: to be loaded with
- * `NODE_OPTIONS=--import=…/call-counts.mjs`. Writes a file of each thread into the folder CALL_COUNTS.
+ * Counts the calls of every function of a service, in all its threads, between two SIGUSR2, and again between the next
+ * two: to be loaded with `NODE_OPTIONS=--import=…/call-counts.mjs`. Of each count it writes a file of each thread into
+ * the folder CALL_COUNTS, whose name ends with the count's number.
  */
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
@@ -11,6 +12,7 @@ const session = new Session();
 session.connect();
 session.post('Profiler.enable');
 let counting = false;
+let number = 0;
 
 function toggle() {
   counting = !counting;
@@ -28,7 +30,8 @@ function toggle() {
         ...functions.map(({ ranges: [{ startOffset, count }] }) => (startOffset === 0 ? 0 : count)),
       ),
     ]);
-    writeFileSync(join(process.env.CALL_COUNTS, `${process.pid}-${threadId}.json`), JSON.stringify(counts));
+    const name = `${process.pid}-${threadId}-${number++}.json`;
+    writeFileSync(join(process.env.CALL_COUNTS, name), JSON.stringify(counts));
   });
   session.post('Profiler.stopPreciseCoverage');
 }

@@ -103,7 +103,7 @@ async function ask(
       progress.admittedAt = performance.now();
       if (response.statusCode !== 200) throw new Error(await described(response));
       if (!stream) return { text: textOf((await json(response)) as Completion), longestPause: null };
-      return await readStream(response, progress);
+      return readStream(response, progress);
     });
   } catch (reason) {
     signal.throwIfAborted();

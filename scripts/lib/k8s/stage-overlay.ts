@@ -184,7 +184,7 @@ function operations(kind: string, values: Record<string, unknown>, op: 'add' | '
   return { target: { kind }, patch: text(list) };
 }
 
-/** As prettier would write it. */
+/** As `npm run format` would write it. */
 export const text = (document: unknown): string =>
   stringify(document, { singleQuote: true, lineWidth: 0, aliasDuplicateObjects: false });
 

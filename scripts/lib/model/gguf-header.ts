@@ -1,6 +1,13 @@
 /** Integers are unsigned, of 32 bits or, as a bigint, of 64; a whole number that is meant as a float says so. */
 export type GgufValue =
-  string | boolean | number | bigint | GgufFloat | Int32Array | readonly string[] | readonly number[];
+  | string
+  | boolean
+  | number
+  | bigint
+  | GgufFloat
+  | Int32Array
+  | readonly string[]
+  | readonly number[];
 
 interface GgufFloat {
   readonly f32: number;

@@ -8,7 +8,8 @@ export type { Happened, LoadPoint, MeshState, Report };
 
 /** How the page hears of the mesh: `locked` waits for a key. */
 type Connection =
-  { readonly kind: 'connecting' | 'live' | 'locked' } | { readonly kind: 'lost'; readonly reason: string };
+  | { readonly kind: 'connecting' | 'live' | 'locked' }
+  | { readonly kind: 'lost'; readonly reason: string };
 
 export interface KnownChange {
   readonly id: string;

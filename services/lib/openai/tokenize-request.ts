@@ -23,7 +23,8 @@ export const rawDetokenizeRequest = z.looseObject({
 
 /** Special tokens are added to a text, and not to a rendered chat, which has its own: vLLM's defaults. */
 type TokenizeRequest = { readonly addSpecialTokens: boolean } & (
-  { readonly prompt: string } | { readonly messages: readonly ChatMessage[]; readonly rendering: Rendering }
+  | { readonly prompt: string }
+  | { readonly messages: readonly ChatMessage[]; readonly rendering: Rendering }
 );
 
 /** The body of `POST /tokenize`, checked. Throws a ServingError that names the field. */

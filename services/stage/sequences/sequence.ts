@@ -97,7 +97,8 @@ export class Sequence {
 }
 
 export type Downstream =
-  { readonly to: 'stage'; readonly link: CallerLink } | { readonly to: 'gateway'; readonly link: CalleeLink };
+  | { readonly to: 'stage'; readonly link: CallerLink }
+  | { readonly to: 'gateway'; readonly link: CalleeLink };
 
 type Named = Pick<Sequence, 'id' | 'epoch'>;
 

@@ -78,7 +78,7 @@ const meshOf = (
   meet: (stream: MessageStream, wanted: ReplicaRecord) => void,
 ): Pick<Mesh, 'open' | 'registry'> => ({
   registry: {
-    // eslint-disable-next-line @typescript-eslint/require-await
+    // oxlint-disable-next-line typescript/require-await
     list: async () => [...records()],
     announce: () => Promise.reject(new Error('no')),
   },

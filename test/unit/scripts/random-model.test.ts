@@ -26,7 +26,11 @@ const write = async (name: string, options: Partial<Parameters<typeof writeRando
 };
 const reading = async <Result>(file: string, read: (checkpoint: Checkpoint) => Promise<Result>) => {
   const checkpoint = await openCheckpoint(file, undefined, folder.path);
-  return read(checkpoint).finally(() => checkpoint.close());
+  try {
+    return await read(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
 };
 
 const momentsOf = (values: Float32Array): { mean: number; deviation: number } => {

@@ -55,7 +55,7 @@ it('in an open loop each request is sent when it is due, whatever became of the 
   const records = runSchedule({ type: 'open', arrivals }, hand.send, never);
   await eventually('all are sent', () => hand.sent.length === 3);
   expect(hand.sent).toEqual(['at 0.01', 'at 0.02', 'at 0.03']);
-  for (const [index, at] of [...due].sort().entries()) {
+  for (const [index, at] of [...due].sort((a, b) => a - b).entries()) {
     // Node's timers may fire a millisecond early.
     expect(hand.sentAt[index]! - started).toBeGreaterThanOrEqual(at * 1000 - 1);
   }
