@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { CommunicationProtocolEnum, DaprClient, LogLevel, StateConcurrencyEnum } from '@dapr/dapr';
+// The whole library takes a third of a second of each start: workflows, actors, servers, two protocols.
+import { StateConcurrencyEnum } from '@dapr/dapr/enum/StateConcurrency.enum.js';
+import stateClient from '@dapr/dapr/implementation/Client/HTTPClient/state.js';
 import type { Tokens } from '../config/config.js';
 import type { Secret } from '../config/environment.js';
 import { ServingError } from '../errors/serving-error.js';
@@ -31,16 +33,16 @@ export class DaprMesh implements Mesh, SharedState {
   readonly registry: Registry;
   readonly #client: StreamClient;
   readonly #shows: Readonly<Record<string, string>>;
-  readonly #sidecar: DaprClient;
+  readonly #state: DaprState;
   readonly #storeName: string;
 
   private constructor(options: DaprMeshOptions) {
     const { shows } = options;
     this.#client = new StreamClient(`127.0.0.1:${options.daprGrpcPort}`);
     this.#shows = revealed(shows);
-    this.#sidecar = sidecarClient(options.daprHttpPort, shows['dapr-api-token']);
+    this.#state = daprState(options.daprHttpPort, shows['dapr-api-token']);
     this.#storeName = options.storeName;
-    this.registry = new DocumentRegistry(new DaprDocumentStore(this.#sidecar, this.#storeName));
+    this.registry = new DocumentRegistry(new DaprDocumentStore(this.#state, this.#storeName));
   }
 
   /**
@@ -67,12 +69,12 @@ export class DaprMesh implements Mesh, SharedState {
   }
 
   documents(ttlSeconds: number): PassingDocuments {
-    return new DaprDocumentStore(this.#sidecar, this.#storeName, { ttlInSeconds: String(ttlSeconds) });
+    return new DaprDocumentStore(this.#state, this.#storeName, { ttlInSeconds: String(ttlSeconds) });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#client.close();
-    await this.#sidecar.stop();
+    return Promise.resolve();
   }
 }
 
@@ -101,28 +103,65 @@ async function sidecarReady(
 
 const CALL_TIMEOUT_MS = 5_000;
 
+const HttpState = stateClient.default;
+type DaprState = InstanceType<typeof HttpState>;
+type Transport = ConstructorParameters<typeof HttpState>[0];
+
 /**
- * Documents in the Dapr state store `storeName`, over the sidecar's HTTP API.
- *
- * Two habits of the SDK shape this file: `state.get` drops the ETag, so reads go through `getBulk`; and
- * `state.save` returns its error instead of throwing it, with the HTTP status inside the message.
+ * Dapr's client of the state API. Only its requests are ours: the library's cannot be given up, so that a sidecar that
+ * does not answer would keep a socket of each.
+ */
+function daprState(port: number, token: Secret | undefined): DaprState {
+  const url = `http://127.0.0.1:${port}/v1.0`;
+  const headers = { 'content-type': 'application/json', ...(token && { 'dapr-api-token': token.reveal() }) };
+  const execute = (path: string, { method, body }: { method: string; body?: unknown }): Promise<unknown> =>
+    call(`${url}${path}`, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+  // Errors come back as values, and are reported where they are handled.
+  const transport = { options: { logger: { service: silent } }, execute };
+  return new HttpState(transport as unknown as Transport);
+}
+
+/** What the sidecar answers to a request, `null` if that is nothing; throws `sidecar_missing`. */
+async function call(url: string, request: RequestInit): Promise<unknown> {
+  try {
+    const response = await fetch(url, { ...request, signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+    const text = await response.text();
+    if (!response.ok) throw unavailable(`HTTP ${response.status} ${text}`, new HttpStatus(response.status));
+    return text === '' ? null : JSON.parse(text);
+  } catch (cause) {
+    if (cause instanceof ServingError) throw cause;
+    const { name, message } = cause as Error;
+    throw unavailable(name === 'TimeoutError' ? `no answer within ${CALL_TIMEOUT_MS} ms` : message, cause);
+  }
+}
+
+/** Why a call failed that was answered. */
+class HttpStatus extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`HTTP ${status}`);
+    this.status = status;
+  }
+}
+
+/**
+ * Documents in the Dapr state store `storeName`, over the sidecar's HTTP API. Two habits of Dapr's client shape this
+ * class: `get` drops the ETag, so reads go through `getBulk`; and `save` returns its error instead of throwing it.
  */
 class DaprDocumentStore implements PassingDocuments {
-  readonly #client: DaprClient;
+  readonly #state: DaprState;
   readonly #storeName: string;
-
   readonly #metadata: Readonly<Record<string, string>>;
 
-  constructor(client: DaprClient, storeName: string, metadata: Readonly<Record<string, string>> = {}) {
-    this.#client = client;
+  constructor(state: DaprState, storeName: string, metadata: Readonly<Record<string, string>> = {}) {
+    this.#state = state;
     this.#storeName = storeName;
     this.#metadata = metadata;
   }
 
   async read(key: string): Promise<VersionedDocument | null> {
-    const [found] = (await inTime(
-      this.#client.state.getBulk(this.#storeName, [key]),
-    )) as unknown as BulkItem[];
+    const [found] = (await this.#state.getBulk(this.#storeName, [key])) as unknown as BulkItem[];
     if (found?.error !== undefined) throw unavailable(found.error);
     if (found?.etag === undefined || found.data === undefined) return null;
     return { value: found.data, etag: found.etag };
@@ -131,29 +170,22 @@ class DaprDocumentStore implements PassingDocuments {
   async write(key: string, value: unknown, etag: string | null): Promise<boolean> {
     const options = { concurrency: StateConcurrencyEnum.CONCURRENCY_FIRST_WRITE };
     const item = { key, value, options, metadata: this.#metadata, ...(etag !== null && { etag }) };
-    const { error } = await inTime(this.#client.state.save(this.#storeName, [item as never]));
+    const { error } = await this.#state.save(this.#storeName, [item as never]);
     if (error === undefined) return true;
+    const status = error.cause instanceof HttpStatus ? error.cause.status : null;
+    if (status === 409) return false;
     // Some stores answer a lost race to create a key with 500 instead of 409, so a failed create counts as lost.
-    if (etag === null || error.message.includes('"status":409')) return false;
-    throw unavailable(error.message);
+    if (etag === null && status !== null) return false;
+    throw error;
   }
 
   async delete(key: string): Promise<void> {
-    const { error } = await inTime(this.#client.state.delete(this.#storeName, key));
-    if (error !== undefined) throw unavailable(error.message);
+    const { error } = await this.#state.delete(this.#storeName, key);
+    if (error !== undefined) throw error;
   }
 }
 
-const sidecarClient = (port: number, apiToken: Secret | undefined): DaprClient =>
-  new DaprClient({
-    daprHost: '127.0.0.1',
-    daprPort: String(port),
-    communicationProtocol: CommunicationProtocolEnum.HTTP,
-    ...(apiToken && { daprApiToken: apiToken.reveal() }),
-    logger: { level: LogLevel.Error, service: silent },
-  });
-
-/** What the sidecar really answers to a bulk read; the SDK's type names other fields. */
+/** What the sidecar really answers to a bulk read; Dapr's type names other fields. */
 interface BulkItem {
   readonly data?: unknown;
   readonly etag?: string;
@@ -161,8 +193,6 @@ interface BulkItem {
 }
 
 const nothing = (): void => undefined;
-
-/** Errors come back as values and are reported where they are handled. */
 const silent = { error: nothing, warn: nothing, info: nothing, verbose: nothing, debug: nothing };
 
 const unavailable = (message: string, cause?: unknown): ServingError =>
@@ -170,17 +200,3 @@ const unavailable = (message: string, cause?: unknown): ServingError =>
     hint: 'check the sidecar and its statestore component',
     cause,
   });
-
-async function inTime<Value>(call: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable(`no answer within ${CALL_TIMEOUT_MS} ms`)), CALL_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([call, timeout]);
-  } catch (cause) {
-    throw cause instanceof ServingError ? cause : unavailable(String(cause), cause);
-  } finally {
-    clearTimeout(timer);
-  }
-}
