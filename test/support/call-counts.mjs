@@ -1,7 +1,7 @@
 /**
  * Counts the calls of every function of a service, in all its threads, between two SIGUSR2, and again between the next
  * two: to be loaded with `NODE_OPTIONS=--import=…/call-counts.mjs`. Of each count it writes a file of each thread into
- * the folder CALL_COUNTS, whose name ends with the count's number.
+ * the folder CALL_COUNTS, whose name ends with the count's number: of each function its file, its offset and its calls.
  */
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
@@ -22,14 +22,12 @@ function toggle() {
   }
   session.post('Profiler.takePreciseCoverage', (error, coverage) => {
     if (error !== null) throw error;
-    const counts = coverage.result.map(({ url, functions }) => [
-      url,
-      // What begins where the file does is the module itself, which is told of as long as it is in memory.
-      Math.max(
-        0,
-        ...functions.map(({ ranges: [{ startOffset, count }] }) => (startOffset === 0 ? 0 : count)),
-      ),
-    ]);
+    // What begins where the file does is the module itself, which is told of as long as it is in memory.
+    const counts = coverage.result.flatMap(({ url, functions }) =>
+      functions
+        .map(({ ranges: [{ startOffset, count }] }) => [url, startOffset, count])
+        .filter(([, startOffset, count]) => startOffset > 0 && count > 0),
+    );
     const name = `${process.pid}-${threadId}-${number++}.json`;
     writeFileSync(join(process.env.CALL_COUNTS, name), JSON.stringify(counts));
   });

@@ -49,7 +49,7 @@ export interface Gateway {
   readonly tracer: Tracer;
   readonly responses: ResponseStore;
   readonly background: Pick<BackgroundResponses, 'run' | 'cancel'>;
-  readonly requests: Pick<RequestLog, 'summaries' | 'find'>;
+  readonly requests: Pick<RequestLog, 'list' | 'find'>;
   readonly results: Pick<ResultFiles, 'list' | 'pathOf'>;
   /** Such as `http://127.0.0.1:16686/trace/{trace}`; null where traces are nowhere to be seen. */
   readonly traceUrl: string | null;

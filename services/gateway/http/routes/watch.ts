@@ -16,7 +16,7 @@ export function watchRoutes({ models, requests, results, traceUrl }: Gateway): R
     servingAsked(models, request.query).watch.watch(response, request.get('last-event-id'));
   });
   router.get('/requests', (_request, response) => {
-    response.json({ trace_url: traceUrl, requests: requests.summaries() });
+    response.type('json').send(`{"trace_url":${JSON.stringify(traceUrl)},"requests":${requests.list()}}`);
   });
   router.get('/requests/:id', (request, response) => {
     const found = requests.find(request.params.id);
