@@ -10,12 +10,12 @@ interface Case {
   readonly tokens: number[];
 }
 
-const cases = JSON.parse(await readFile('test/fixtures/parity.json', 'utf8')) as Case[];
-
 const NEIGHBOURS = 8;
 
-/** `npm run parity` runs all prompts, alone and in company; the check, which has little time, some of them. */
+/** `npm run parity` runs all prompts to their end, alone and in company; the check, which has little time, some, and half as far. */
 const isFull = process.env['LAYERMESH_PARITY'] === 'full';
+const fixture = JSON.parse(await readFile('test/fixtures/parity.json', 'utf8')) as Case[];
+const cases = isFull ? fixture : fixture.map((each) => ({ ...each, tokens: each.tokens.slice(0, 32) }));
 const inCompany = isFull ? cases : cases.slice(-NEIGHBOURS - 1);
 /** What takes the messages there has nothing to do with whether there is company. */
 const alone = (mesh: 'direct' | 'dapr'): readonly Case[] =>

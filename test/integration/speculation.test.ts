@@ -4,7 +4,9 @@ import { post } from '../support/completions.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
 import { stepsRun } from '../support/stage-metrics.js';
 
-const COUNT = 40;
+const COUNT = 24;
+/** Where drafts are counted: a copy is guessed well once it has begun. */
+const LONGER = 40;
 const PASSAGE = (await readFile('test/fixtures/tom-sawyer.txt', 'utf8')).slice(0, 400);
 const COPY = `The text:\n${PASSAGE}\n\nThe same text once more:\n`;
 const CODE = 'def add(a, b):\n    return a + b\n\ndef sub(a, b):\n    return a - b\n\ndef mul(a, b):';
@@ -16,8 +18,13 @@ interface Sampling {
   readonly repetition_penalty?: number;
 }
 
-async function tokensOf({ url }: TestSystem, prompt: string, sampling: Sampling): Promise<number[]> {
-  const wanted = { max_tokens: COUNT, ignore_eos: true, return_token_ids: true };
+async function tokensOf(
+  { url }: TestSystem,
+  prompt: string,
+  sampling: Sampling,
+  count = COUNT,
+): Promise<number[]> {
+  const wanted = { max_tokens: count, ignore_eos: true, return_token_ids: true };
   const answer = await post(`${url}/v1/completions`, { prompt, ...wanted, ...sampling });
   const { choices } = (await answer.json()) as { choices: { token_ids: number[] }[] };
   return choices[0]!.token_ids;
@@ -127,10 +134,10 @@ describe('with speculation', () => {
     const accepted = await counterOf(auto, 'accepted_tokens');
     for (const system of [auto, off]) {
       const before = await stepsOfHead(system);
-      await tokensOf(system, COPY, { temperature: 0 });
+      await tokensOf(system, COPY, { temperature: 0 }, LONGER);
       steps.push((await stepsOfHead(system)) - before);
     }
-    expect(steps[1]).toBeGreaterThanOrEqual(COUNT);
+    expect(steps[1]).toBeGreaterThanOrEqual(LONGER);
     expect(steps[0]).toBeLessThan(0.75 * steps[1]!);
     const gained = (await counterOf(auto, 'accepted_tokens')) - accepted;
     expect(gained).toBe(steps[1]! - steps[0]!);

@@ -102,8 +102,22 @@ async function prepareSmall(precision: Precision, seed = 1): Promise<PreparedMod
   }
 }
 
+/** What a test file has started goes with it, even where a `beforeAll` ran out of time and nobody was given a system to stop. */
+const systems: Promise<TestSystem>[] = [];
+const over = new AbortController();
+afterAll(async () => {
+  over.abort();
+  await Promise.allSettled(systems.map(async (system) => (await system).stop()));
+});
+
 /** A model, the demo model where none is named, really served by real processes on free ports: what `npm run up` starts, by the same code. */
-export async function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
+export function startSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
+  const system = start(options);
+  systems.push(system);
+  return system;
+}
+
+async function start(options: TestSystemOptions): Promise<TestSystem> {
   const { precision = 'int8', mesh = 'dapr', replicas = {}, kvTokens, env } = options;
   await ensureCompiled(repositoryRoot);
   const { config, served } =
@@ -118,7 +132,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
   if (mesh === 'dapr' && daprd === null) throw new Error('there is no daprd; npm run check builds it');
 
   const events: string[] = [];
-  const never = new AbortController().signal;
+  over.signal.throwIfAborted();
   const system = await LocalSystem.start(
     {
       served,
@@ -134,7 +148,7 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
       env: { ...env, ...(kvTokens !== undefined && { LAYERMESH_KV_TOKENS: String(kvTokens) }) },
       onEvent: (message) => events.push(message),
     },
-    never,
+    over.signal,
   );
   return {
     url: system.url,
@@ -155,11 +169,8 @@ export async function startSystem(options: TestSystemOptions = {}): Promise<Test
           sidecarMetricsPort: ports.metrics,
         })),
     topology: () => system.topology(),
-    scale: (appId, count) => system.scale(appId, count, never),
-    stop: async () => {
-      await system.stop();
-      await system.folder.remove();
-    },
+    scale: (appId, count) => system.scale(appId, count, over.signal),
+    stop: () => system.remove(),
   };
 }
 
