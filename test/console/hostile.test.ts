@@ -117,8 +117,11 @@ async function streamAnswer(response: ServerResponse, tokens: Iterable<string>):
   const flush = async (): Promise<void> => {
     const isTaken = response.write(batch);
     batch = '';
-    if (!isTaken && !response.destroyed)
-      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (isTaken || response.destroyed) return;
+    const over = new AbortController();
+    const first = ['drain', 'close'].map((event) => once(response, event, { signal: over.signal }));
+    await Promise.race(first);
+    over.abort();
   };
   for (const content of tokens) {
     const choice = { index: 0, delta: { content }, token_ids: [index, index++] };
