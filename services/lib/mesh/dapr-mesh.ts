@@ -107,6 +107,13 @@ const HttpState = stateClient.default;
 type DaprState = InstanceType<typeof HttpState>;
 type Transport = ConstructorParameters<typeof HttpState>[0];
 
+/** What Dapr's client asks its transport for. */
+interface StateRequest {
+  readonly method: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /**
  * Dapr's client of the state API. Only its requests are ours: the library's cannot be given up, so that a sidecar that
  * does not answer would keep a socket of each.
@@ -114,8 +121,12 @@ type Transport = ConstructorParameters<typeof HttpState>[0];
 function daprState(port: number, token: Secret | undefined): DaprState {
   const url = `http://127.0.0.1:${port}/v1.0`;
   const headers = { 'content-type': 'application/json', ...(token && { 'dapr-api-token': token.reveal() }) };
-  const execute = (path: string, { method, body }: { method: string; body?: unknown }): Promise<unknown> =>
-    call(`${url}${path}`, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+  const execute = (path: string, { method, body, headers: more }: StateRequest): Promise<unknown> =>
+    call(`${url}${path}`, {
+      method,
+      headers: { ...headers, ...more },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
   // Errors come back as values, and are reported where they are handled.
   const transport = { options: { logger: { service: silent } }, execute };
   return new HttpState(transport as unknown as Transport);
