@@ -44,7 +44,7 @@ const tools: readonly CheckStep[] = [
   toolStep('types of the console', 'tsc', '-p', 'test/console'),
   toolStep('lint', 'oxlint', '--type-aware', '--deny-warnings'),
 ];
-const tests = jestStep(['unit', 'integration'], '--maxWorkers=4');
+const tests = jestStep(['unit', 'integration'], '--maxWorkers=3');
 
 /** Nothing beside them. */
 const timed = jestStep(['timed'], '--runInBand');

@@ -38,7 +38,8 @@ describe('npm run chaos', () => {
     const { endings, health, ...report } = JSON.parse(await readFile(json, 'utf8')) as Report;
     const of = (kind: string) => endings.find((each) => each.kind === kind);
     expect(of('good')!.answered).toBeGreaterThan(3);
-    expect(of('flood')!.answered + of('flood')!.refused).toBeGreaterThan(100);
+    // How many, depends on the machine.
+    expect(of('flood')!.answered + of('flood')!.refused).toBeGreaterThan(20);
     expect(of('vanish')!.left).toBeGreaterThan(0);
     expect(health.p50).toBeGreaterThan(0);
     expect(report.faults.map(({ kind, done }) => [kind, done > 0])).toEqual(

@@ -86,6 +86,8 @@ export interface Size {
 export interface Arm {
   readonly name: string;
   readonly peer: boolean;
+  /** True of a peer that guesses tokens. */
+  readonly speculates?: boolean;
   /** True where it is set up for one number of clients, and must be started anew for another. */
   readonly sized: boolean;
   start(size: Size, signal: AbortSignal): Promise<Served>;

@@ -2,7 +2,7 @@ import { availableThreads } from '../../../../services/lib/engine/processors.js'
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { planSystem } from '../../local/plan-system.js';
 import { locateModel } from '../../model/prepare.js';
-import { llamaServerArm, openVinoArm } from '../sites/peers.js';
+import { llamaNgramArm, llamaServerArm, openVinoArm } from '../sites/peers.js';
 import { localArm } from '../sites/local-arm.js';
 import { urlArm } from '../sites/url-arm.js';
 import type { Arm } from '../types.js';
@@ -54,6 +54,10 @@ async function planOwn(name: OwnName, options: BenchOptions, signal: AbortSignal
 async function planPeers(options: BenchOptions, signal: AbortSignal): Promise<Arm[]> {
   const model = options.peerModel ?? (await locateModel(options.model, signal));
   const peer = { model, threads: options.threads ?? availableThreads(), python: options.peerPython };
-  const make = { 'llama-server': llamaServerArm, 'openvino-genai': openVinoArm };
+  const make = {
+    'llama-server': llamaServerArm,
+    'llama-server-ngram': llamaNgramArm,
+    'openvino-genai': openVinoArm,
+  };
   return options.compare.map((name) => make[name](peer));
 }

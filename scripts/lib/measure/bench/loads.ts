@@ -12,7 +12,7 @@ import {
 import { SHARE_GPT_LENGTHS, shareGptRequests } from '../loads/share-gpt.js';
 import { codeBurstsWorkload, conversationWorkload } from '../loads/traces.js';
 import type { Arrival, Load, Schedule } from '../types.js';
-import type { LoadOptions, WorkloadName } from './options.js';
+import { PEERS, type LoadOptions, type WorkloadName } from './options.js';
 
 const CONCURRENCY = [1, 4, 16];
 const SWEEP_RATES = [0.5, 1, 2, 4];
@@ -67,14 +67,16 @@ function workloadLoads(workload: WorkloadName, options: LoadOptions): Load[] {
 /** Everything that the bars of bars.ts are computed from, and of each arm no more than that. */
 function barLoads(options: LoadOptions): Load[] {
   const served = ['dapr', 'dapr-plain'];
-  const compared = [...served, 'llama-server', 'openvino-genai'];
+  const compared = [...served, ...PEERS];
+  // The mesh tax is against it.
+  const alsoDirect = [...compared, 'direct'];
   return [
-    { ...closedLoad(options, 1), arms: compared },
+    { ...closedLoad(options, 1), arms: alsoDirect },
     { ...closedLoad(options, 2), arms: served },
     { ...closedLoad(options, 4), arms: compared },
     { ...closedLoad(options, 8), arms: served },
     closedLoad(options, 16),
-    { ...closedLoad(options, 32), arms: compared },
+    { ...closedLoad(options, 32), arms: alsoDirect },
     { ...longPromptLoad(options, LONG_PROMPT_CLIENTS), arms: served },
     { ...sharedPrefixLoad(options), arms: ['dapr'] },
     { ...rewriteLoad(options, 1), arms: served },

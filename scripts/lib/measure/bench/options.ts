@@ -20,7 +20,7 @@ import { runningUrl } from '../../local/running.js';
 const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];
 
-export const PEERS = ['llama-server', 'openvino-genai'] as const;
+export const PEERS = ['llama-server', 'llama-server-ngram', 'openvino-genai'] as const;
 type PeerName = (typeof PEERS)[number];
 
 /** What `--workload` takes; docs/benchmarks.md describes each. */

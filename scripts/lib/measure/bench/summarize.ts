@@ -63,7 +63,19 @@ export function ratioOf(arm: readonly Trial[], base: readonly Trial[]) {
       }),
     );
   const median = (latency: Latency) => of((trial) => latencyAt(trial, latency, 50));
-  return { output: of(throughputOf), ttft: median(timeToFirstToken), tpot: median(timePerOutputToken) };
+  return {
+    output: of(throughputOf),
+    ttft: median(timeToFirstToken),
+    tpot: median(timePerOutputToken),
+    cpu: of(cpuPerThousand),
+  };
+}
+
+/** CPU seconds of all that serves, per 1000 output tokens; null where its processes are not known. */
+function cpuPerThousand(trial: Trial): number | null {
+  const { processes } = trial.usage;
+  if (processes.length === 0) return null;
+  return sum(processes.map(({ cpuSeconds }) => cpuSeconds)) / (outputTokensOf(trial) / 1000);
 }
 
 export type Ratio = ReturnType<typeof ratioOf>;

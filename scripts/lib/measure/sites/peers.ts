@@ -26,16 +26,29 @@ const STOP_GRACE_MS = 5_000;
 const CONTEXT_STEP = 256;
 
 /** llama.cpp's own server: as many slots as clients, continuous batching, and no prompt cache. */
-export function llamaServerArm({ model, threads }: PeerOptions): Arm {
+export const llamaServerArm = (options: PeerOptions): Arm => llamaArm('llama-server', options, null);
+
+/** The same, with tokens guessed from what came before, as ours are: after as few tokens, and about as many at once. */
+export const llamaNgramArm = (options: PeerOptions): Arm =>
+  llamaArm('llama-server-ngram', options, {
+    'spec-type': 'ngram-simple',
+    'spec-ngram-simple-size-n': 3,
+    'spec-ngram-simple-size-m': 7,
+  });
+
+type LlamaOptions = Readonly<Record<string, string | number>>;
+
+function llamaArm(name: string, { model, threads }: PeerOptions, speculation: LlamaOptions | null): Arm {
   const program = requiredProgram('llama-server');
   return {
-    name: 'llama-server',
+    name,
     peer: true,
+    speculates: speculation !== null,
     sized: true,
     async start({ clients, tokens }, signal) {
       const port = await freePort();
       const folder = await mkdtemp(join(tmpdir(), 'layermesh-bench-'));
-      const options: Record<string, string | number> = {
+      const options: LlamaOptions = {
         model,
         host: '127.0.0.1',
         port,
@@ -44,10 +57,11 @@ export function llamaServerArm({ model, threads }: PeerOptions): Arm {
         parallel: clients,
         'ctx-size': clients * Math.ceil((tokens + 1) / CONTEXT_STEP) * CONTEXT_STEP,
         'cache-ram': 0,
+        ...speculation,
       };
       const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
       const server = new ManagedProcess({
-        name: 'llama-server',
+        name,
         command: [program, ...args, '--cont-batching', '--no-cache-prompt'],
         directory: folder,
         env: process.env,
@@ -64,7 +78,7 @@ export function llamaServerArm({ model, threads }: PeerOptions): Arm {
         return {
           target: new HttpTarget(url, llamaDialect),
           version: `llama-server ${props.build_info ?? ''}`.trim(),
-          processes: [{ name: 'llama-server', pid: server.pid }],
+          processes: [{ name, pid: server.pid }],
           stages: [],
           stop,
         };

@@ -1,5 +1,13 @@
 import { timingSafeEqual } from 'node:crypto';
-import { mkdtempSync, rmSync, symlinkSync, renameSync, writeFileSync, mkdirSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  renameSync,
+  writeFileSync,
+  mkdirSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -152,11 +160,12 @@ describe('a source of keys', () => {
     });
 
     it('is not taken while it is being written', async () => {
+      // Never shorter than it was: what is written anew is empty for a moment, which may be seen twice.
       writeFileSync(`${path}.slow`, '');
-      let written = '';
+      let written = 0;
       const writing = setInterval(() => {
-        written = listOf('alice', 'bob').slice(0, written.length + 20);
-        writeFileSync(`${path}.slow`, written);
+        appendFileSync(`${path}.slow`, listOf('alice', 'bob').slice(written, written + 20));
+        written += 20;
       }, 10);
       const text = await keyFile(`${path}.slow`).read(stop.signal);
       clearInterval(writing);

@@ -74,6 +74,7 @@ describe('a ratio', () => {
       output: { min: 1, median: 2, max: 2 },
       ttft: { min: 0.5, median: 0.5, max: 1 },
       tpot: { min: 0.5, median: 0.5, max: 1 },
+      cpu: null,
     });
   });
 

@@ -200,7 +200,7 @@ describe('loads', () => {
     const growing = ['closed-1', 'closed-2', 'closed-4', 'closed-8', 'closed-16', 'closed-32'];
     expect(of('dapr')).toEqual([...growing, 'long-prompt-8', 'shared-prefix', 'rewrite-1']);
     expect(of('dapr-plain')).toEqual([...growing, 'long-prompt-8', 'rewrite-1']);
-    expect(of('direct')).toEqual(['closed-16']);
+    expect(of('direct')).toEqual(['closed-1', 'closed-16', 'closed-32']);
     expect(of('unsplit')).toEqual(['closed-16']);
     for (const peer of PEERS) expect(of(peer)).toEqual(['closed-1', 'closed-4', 'closed-16', 'closed-32']);
   });
