@@ -5,7 +5,7 @@ import { startSystem, type TestSystem } from '../support/local-system.js';
 
 const MAX_BYTES = 150_000;
 const FIRST_PAINT_MS = 500;
-/** With nothing cached; the soonest counts, for the first comes while the browser itself still starts. */
+/** With nothing cached; the soonest counts, for one look also tells what else the machine has to do. */
 const LOOKS = 3;
 
 let system: TestSystem;

@@ -30,7 +30,7 @@ export const llamaServerArm = (options: PeerOptions): Arm => llamaArm('llama-ser
 
 /**
  * The same, with tokens guessed from what came before: 7 after 3 that were there already. Ours guesses after 2 to 5; its own
- * defaults, 48 after 12, are for the rewriting of code. Which numbers serve it best was not tried.
+ * defaults are 48 after 12. Which numbers serve it best was not tried.
  */
 export const llamaNgramArm = (options: PeerOptions): Arm =>
   llamaArm('llama-server-ngram', options, {
