@@ -1,7 +1,7 @@
 import type { Admission } from '../admission.js';
 import type { DemandMeter } from '../demand/demand-meter.js';
 import type { TokenCost } from '../keys/tenant.js';
-import type { Choice, GenerationPlan } from './choice.js';
+import { promptTokensOf, type Choice, type GenerationPlan } from './choice.js';
 import type { RunningChoice } from './running-choice.js';
 
 /** The right of a request to run its choices, until released: then its tenant is charged for what they have taken. */
@@ -21,11 +21,12 @@ export interface Admitting {
  */
 export async function admit(
   { admission, demand }: Admitting,
-  { prompts, settings, tenant }: GenerationPlan,
+  plan: GenerationPlan,
   choices: readonly Choice[],
   signal: AbortSignal,
 ): Promise<RequestPermit> {
-  const cost = costOf({ prompts, settings });
+  const { settings, tenant } = plan;
+  const cost = costOf(plan);
   const settle = tenant?.reserve(cost);
   const leaveQueue = demand.asked(choices);
   try {
@@ -46,8 +47,7 @@ export async function admit(
   }
 }
 
-/** As in the usage, a prompt counts once, however many choices it has. */
-const costOf = ({ prompts, settings }: Pick<GenerationPlan, 'prompts' | 'settings'>): TokenCost => ({
-  prompt: prompts.reduce((sum, { ids }) => sum + ids.length, 0),
-  output: prompts.reduce((sum, { maxTokens }) => sum + maxTokens * settings.choices, 0),
+const costOf = (plan: GenerationPlan): TokenCost => ({
+  prompt: promptTokensOf(plan),
+  output: plan.prompts.reduce((sum, { maxTokens }) => sum + maxTokens * plan.settings.choices, 0),
 });

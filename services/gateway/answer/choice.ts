@@ -108,16 +108,20 @@ export interface Finished {
   readonly finishReason: FinishReason;
 }
 
-/** A prompt counts once, however many choices it has; what of it was cached is told of its first. */
+/** A prompt counts once, however many choices it has. */
+export const promptTokensOf = ({ prompts }: Pick<GenerationPlan, 'prompts'>): number =>
+  prompts.reduce((sum, { ids }) => sum + ids.length, 0);
+
+/** What of a prompt was cached is told of its first choice. */
 export function usageOfPlan(
-  { prompts, settings }: GenerationPlan,
+  plan: GenerationPlan,
   running: readonly { readonly choice: Choice; readonly cachedTokens: number }[],
   finished: readonly Finished[],
 ): Usage {
   const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
-  const firstChoices = running.filter(({ choice }) => choice.index % settings.choices === 0);
+  const firstChoices = running.filter(({ choice }) => choice.index % plan.settings.choices === 0);
   return usageOf(
-    sum(prompts.map(({ ids }) => ids.length)),
+    promptTokensOf(plan),
     sum(firstChoices.map(({ cachedTokens }) => cachedTokens)),
     sum(finished.map(({ tokens }) => tokens)),
   );

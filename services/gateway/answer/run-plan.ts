@@ -4,7 +4,14 @@ import type { DemandMeter } from '../demand/demand-meter.js';
 import type { RequestTrace } from '../telemetry/request-trace.js';
 import type { Timings } from '../telemetry/timings.js';
 import { admit, type Admitting } from './admit.js';
-import { choicesOf, requireFewRatings, usageOfPlan, type Finished, type GenerationPlan } from './choice.js';
+import {
+  choicesOf,
+  promptTokensOf,
+  requireFewRatings,
+  usageOfPlan,
+  type Finished,
+  type GenerationPlan,
+} from './choice.js';
 import { allOrAbort, RunningChoice, untilRouted, type ChoiceRunner } from './running-choice.js';
 
 /** What requests run on. */
@@ -34,6 +41,7 @@ export async function runPlan(
   controller: AbortController,
   deliver: (running: RunningPlan) => Promise<readonly Finished[]>,
 ): Promise<void> {
+  trace.tokenized(promptTokensOf(plan));
   requireFewRatings(plan);
   const asked = choicesOf(plan);
   const permit = await trace.measure('admission', () => admit(runner, plan, asked, controller.signal));

@@ -1,3 +1,4 @@
+import type { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { samplesByPrompt, toSamplingMessage } from '../../lib/sampling/params.js';
 import type { StepTokens } from '../../lib/sampling/step-tokens.js';
@@ -66,6 +67,12 @@ export class Leg {
   /** Leading tokens that every stage of the route began with; 0 until it has agreed. */
   get cachedTokens(): number {
     return this.#cachedTokens;
+  }
+
+  /** Those of its route that are to be avoided; the others hold what they have computed, and are the best to go on with. */
+  atFault({ replica }: ServingError): readonly CallerLink[] {
+    const guilty = this.route.filter((link) => link.replica === replica);
+    return guilty.length > 0 ? guilty : this.route;
   }
 
   /** Asks every stage of the route to take it. False when it was closed before all had agreed. */

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { CallerLink } from '../../lib/mesh/caller-link.js';
 import { PREFIX_BLOCK, prefixBlocks } from '../../lib/model/prefix-blocks.js';
@@ -7,7 +6,7 @@ import type { Generation } from './backend.js';
 import { Leg, type LegOptions } from './leg.js';
 import type { RerouteReason } from '../telemetry/metrics.js';
 import { demandOf } from '../routing/occupancy.js';
-import { Patience, returnMs } from './patience.js';
+import { awaitReturn, canReplay, isMendable, type LostReplica, Patience, returnMs } from './patience.js';
 import { PromptScores } from './prompt-scores.js';
 import type { Movable } from '../routing/rebalance.js';
 import type { RoomQueue } from '../routing/room-queue.js';
@@ -29,9 +28,6 @@ interface MeshGenerationOptions extends Omit<LegOptions, 'epoch' | 'route' | 'to
   /** Called once, when it is over. */
   onDone(): void;
 }
-
-/** Between two looks for a replica that may come back, ms. */
-const RETURN_LOOK_MS = 50;
 
 /** A planned move: why, and a replica that the next route is not to go through. */
 interface Departure {
@@ -59,8 +55,8 @@ export class MeshGeneration implements Movable<CallerLink> {
   #departure: Departure | null = null;
   /** Why the last leg broke, while there has been no other try. */
   #trouble: ServingError | null = null;
-  /** A replica that was lost and may come back with what it has computed, and until when that is waited for. */
-  #missing: { readonly replica: string; readonly until: number } | null = null;
+  /** A prompt that has cost much goes on where it was, if that can be reached again soon. */
+  #lost: LostReplica | null = null;
   /** Replicas at fault for the routes that failed since the last token. */
   readonly #avoid = new Set<CallerLink>();
   /** Aborts when it is over, with the reason: whatever it waits for then is waited for no longer. */
@@ -162,23 +158,22 @@ export class MeshGeneration implements Movable<CallerLink> {
   broke(reason: ServingError, why: RerouteReason = 'replica_lost'): void {
     // Of what no other route can mend nothing is kept: who knows what it is.
     const leg = this.#leave(isMendable(reason));
-    const route = leg?.route ?? [];
     if (!isMendable(reason)) {
       this.end(reason);
       return;
     }
     const gaveWay = reason.code === 'kv_exhausted';
     if (gaveWay) {
-      this.#options.routes.full(route);
+      this.#options.routes.full(leg?.route ?? []);
     } else {
-      for (const link of atFault(route, reason)) this.#avoid.add(link);
+      for (const link of leg?.atFault(reason) ?? []) this.#avoid.add(link);
       this.#trouble = reason;
     }
     if (leg === null || leg.openMs === null) return;
     if (!gaveWay) this.#patience.broke(leg.openMs);
     const { replica } = reason;
     if (why === 'replica_lost' && replica !== null)
-      this.#missing = { replica, until: performance.now() + returnMs(leg.promptMs) };
+      this.#lost = { replica, until: performance.now() + returnMs(leg.promptMs) };
     this.#options.onReroute(gaveWay ? 'preempted' : why);
     this.#goOn();
   }
@@ -202,7 +197,9 @@ export class MeshGeneration implements Movable<CallerLink> {
   /** On as many routes as it takes; what breaks before all have agreed is no leg. Throws why there is none. */
   async #openLeg(): Promise<Leg> {
     const { signal } = this.#over;
-    await this.#awaitReturn();
+    const lost = this.#lost;
+    this.#lost = null;
+    if (lost !== null) await awaitReturn(lost, (replica) => this.#options.routes.reaches(replica), signal);
     for (;;) {
       signal.throwIfAborted();
       await this.#pause();
@@ -214,26 +211,12 @@ export class MeshGeneration implements Movable<CallerLink> {
     }
   }
 
-  /** A prompt that has cost much goes on where it was, if that can be reached again soon. */
-  async #awaitReturn(): Promise<void> {
-    const missing = this.#missing;
-    this.#missing = null;
-    const { signal } = this.#over;
-    while (missing !== null && !signal.aborted) {
-      const left = missing.until - performance.now();
-      if (left <= 0 || this.#options.routes.reaches(missing.replica)) return;
-      await delay(Math.min(RETURN_LOOK_MS, left), undefined, { signal, ref: false }).catch(() => undefined);
-    }
-  }
-
   /** After a leg that broke: for so long as the patience lasts. */
   async #pause(): Promise<void> {
-    if (this.#trouble === null) return;
-    const pause = this.#patience.next();
-    if (pause === null) throw this.#trouble;
+    const trouble = this.#trouble;
     this.#trouble = null;
     const { signal } = this.#over;
-    if (pause > 0) await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
+    if (trouble !== null && !(await this.#patience.pause(signal))) throw trouble;
     signal.throwIfAborted();
   }
 
@@ -308,16 +291,3 @@ export class MeshGeneration implements Movable<CallerLink> {
     return leg;
   }
 }
-
-/** Those of a route that are to be avoided; the others hold what they have computed, and are the best to go on with. */
-function atFault(route: readonly CallerLink[], { replica }: ServingError): readonly CallerLink[] {
-  const guilty = route.filter((link) => link.replica === replica);
-  return guilty.length > 0 ? guilty : route;
-}
-
-/** What another route, or the same one a little later, can do away with. */
-const canReplay = ({ code }: ServingError): boolean =>
-  code === 'stage_unavailable' || code === 'stream_broken';
-
-/** A sequence that had to give way can go on, too, once there is room. */
-const isMendable = (reason: ServingError): boolean => canReplay(reason) || reason.code === 'kv_exhausted';

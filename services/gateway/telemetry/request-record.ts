@@ -24,7 +24,9 @@ export interface RequestSummary {
   readonly choices: number;
   readonly temperature: number;
   readonly max_tokens: number | null;
+  /** Null of one that has not got so far. */
   readonly prompt_tokens: number | null;
+  /** Known at the end of its answer. */
   readonly cached_tokens: number | null;
   readonly output_tokens: number;
   readonly finish_reasons: readonly string[];
@@ -57,6 +59,7 @@ export interface RequestProgress {
   readonly traceId: string | null;
   readonly state: RequestState;
   readonly error: string | null;
+  readonly promptTokens: number | null;
   readonly usage: Usage | null;
   readonly finishReasons: readonly string[];
   readonly outputTokens: number;
@@ -80,7 +83,7 @@ export function summaryOf(facts: RequestFacts, progress: RequestProgress): Reque
     choices: settings.choices,
     temperature: settings.sampling.temperature,
     max_tokens: settings.maxTokens,
-    prompt_tokens: usage?.prompt_tokens ?? null,
+    prompt_tokens: progress.promptTokens,
     cached_tokens: usage?.prompt_tokens_details.cached_tokens ?? null,
     output_tokens: usage?.completion_tokens ?? progress.outputTokens,
     finish_reasons: progress.finishReasons,

@@ -63,6 +63,7 @@ export class RequestTrace {
   #firstToken: number | null = null;
   #state: RequestState = 'running';
   #error: string | null = null;
+  #promptTokens: number | null = null;
   #usage: Usage | null = null;
   #finishReasons: readonly string[] = [];
   #prompt: string | null = null;
@@ -130,6 +131,12 @@ export class RequestTrace {
     return sequence;
   }
 
+  /** How long its prompts are, as soon as that is known. */
+  tokenized(promptTokens: number): void {
+    this.#promptTokens = promptTokens;
+    this.#span.setAttribute(ATTRIBUTES.inputTokens, promptTokens);
+  }
+
   /** The prompt as text, which the span holds only where that was asked for. */
   prompt(text: string): void {
     if (!this.#options.content) return;
@@ -186,6 +193,7 @@ export class RequestTrace {
       traceId: this.traceId,
       state: this.#state,
       error: this.#error,
+      promptTokens: this.#promptTokens,
       usage: this.#usage,
       finishReasons: this.#finishReasons,
       outputTokens: this.#sequences.reduce((sum, sequence) => sum + tokensOf(sequence.times()), 0),
@@ -199,7 +207,6 @@ export class RequestTrace {
     this.#usage = usage;
     this.#finishReasons = [...finishReasons];
     this.#span.setAttributes({
-      [ATTRIBUTES.inputTokens]: usage.prompt_tokens,
       [ATTRIBUTES.cachedTokens]: usage.prompt_tokens_details.cached_tokens,
       [ATTRIBUTES.outputTokens]: usage.completion_tokens,
       [ATTRIBUTES.finishReasons]: [...finishReasons],

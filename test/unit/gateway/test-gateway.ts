@@ -154,6 +154,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       demand: { asked: () => noop, began: noop, ended: noop },
       inferences: {
         tracer,
+        engine: served.engine ?? null,
         decodeInterval: 2,
         content: false,
         onRound: (round) => load.round(round),

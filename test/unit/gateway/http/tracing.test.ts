@@ -75,6 +75,19 @@ describe('a traced request', () => {
   });
 });
 
+describe('before an engine that only takes time', () => {
+  it('a span says so', async () => {
+    const engine = 'timed (a100-40g, cost model 1)';
+    const timed = await startTestGateway({ tracer, engine });
+    timed.backend.script = tokensOf(say('four'));
+    const before = spans().length;
+    await (await timed.post('/v1/completions', request)).text();
+    await timed.close();
+    const answered = spansSince(before).find(({ name }) => name.startsWith('text_completion'))!;
+    expect(answered.attributes['layermesh.engine']).toBe(engine);
+  });
+});
+
 describe('where the time went', () => {
   const timed = { 'x-layermesh-timing': 'true' };
 

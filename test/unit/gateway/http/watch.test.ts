@@ -38,7 +38,7 @@ describe('/requests', () => {
       return found.length === 2 && found.every(({ state }) => state !== 'running') ? found : null;
     });
     expect(all).toMatchObject([
-      { id: 'two', state: 'failed', error: 'internal', output_tokens: 0 },
+      { id: 'two', state: 'failed', error: 'internal', prompt_tokens: 13, output_tokens: 0 },
       {
         id: 'one',
         state: 'done',
@@ -62,7 +62,7 @@ describe('/requests', () => {
       body: JSON.stringify({ model: 'default', prompt: 'x', stream: true }),
       signal: controller.signal,
     });
-    expect(await requests()).toMatchObject([{ id: 'gone', state: 'running' }]);
+    expect(await requests()).toMatchObject([{ id: 'gone', state: 'running', prompt_tokens: 2 }]);
     void response.text().catch(() => undefined);
     controller.abort();
     await eventually('it is told', async () => (await requests())[0]?.state === 'abandoned');

@@ -65,6 +65,13 @@ describe('the spans of a sequence in a stage', () => {
     expect(span.duration[0] * 1e3 + span.duration[1] / 1e6).toBeCloseTo(4);
   });
 
+  it('say so where an engine only takes time', () => {
+    for (const engine of ['timed (a100-40g, cost model 1)', null]) {
+      spansOf(tracer, { ...labels, engine }, open, link)!.ran(step(1, 0.002, 0.004), ASKED);
+      expect(spans().at(-1)!.attributes['layermesh.engine']).toBe(engine ?? undefined);
+    }
+  });
+
   it('end with totals of all steps, whatever was sampled, and with the slowest step', () => {
     const traced = sequence();
     traced.ran(step(1, 0.01, 0.1, { phase: 'prefill', tokens: 64 }), ASKED);
