@@ -1,10 +1,10 @@
 // @ts-check
 // The front door of the npm scripts: makes a fresh clone able to run a command, then runs it in this process.
 // This file and scripts/bootstrap/ are plain JavaScript without dependencies, for nothing else is there yet.
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { cacheDirectory } from './bootstrap/cache.mjs';
+import { commandsOf } from './bootstrap/commands.mjs';
 import { ensureCompiled } from './bootstrap/compile.mjs';
 import { daprdStep } from './bootstrap/daprd.mjs';
 import { digestOf } from './bootstrap/digest.mjs';
@@ -16,13 +16,13 @@ import { SetupError } from './bootstrap/setup-error.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const [command = '', ...args] = process.argv.slice(2);
 
-/** @param {string} name */
-function requireCommand(name) {
-  if (/^[a-z0-9-]+$/.test(name) && existsSync(join(root, 'scripts', `${name}.ts`))) return;
-  const known = readdirSync(join(root, 'scripts'))
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => file.slice(0, -'.ts'.length));
-  throw new SetupError('unknown_command', `there is no command "${name}"`, `use one of ${known.join(', ')}`);
+/** Where its program is once it is compiled. @param {string} name */
+function programOf(name) {
+  const commands = commandsOf(root);
+  const path = commands.get(name);
+  if (path !== undefined) return join(root, 'dist', 'scripts', `${path}.js`);
+  const known = [...commands.keys()].sort().join(', ');
+  throw new SetupError('unknown_command', `there is no command "${name}"`, `use one of ${known}`);
 }
 
 /** What a fresh clone begins with, and needs a sidecar for. */
@@ -33,9 +33,10 @@ const startsSidecars =
 const interrupted = () => process.exit(130);
 process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
 
+let program = '';
 try {
   requireNode(root);
-  requireCommand(command);
+  program = programOf(command);
   // Where there is none it takes Go minutes to build, so that all else is done beside it. The command waits for it.
   if (startsSidecars) void daprdStep(root);
   // Two commands started at once on a fresh clone: the second waits, then finds everything done.
@@ -50,6 +51,5 @@ try {
 }
 process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
 
-const compiled = join(root, 'dist', 'scripts', `${command}.js`);
-process.argv = [process.execPath, compiled, ...args];
-await import(pathToFileURL(compiled).href);
+process.argv = [process.execPath, program, ...args];
+await import(pathToFileURL(program).href);

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { DaprMeshConfig } from '../../services/lib/config/config.js';
 import { readDaprSecret } from '../../services/lib/mesh/dapr-secret.js';
 import { ensureDaprd } from '../../scripts/lib/local/daprd.js';
-import { sidecarArguments } from '../../scripts/lib/local/member.js';
-import { freePorts } from '../../scripts/lib/local/ports.js';
-import { RunFolder } from '../../scripts/lib/local/run-folder.js';
+import { sidecarArguments } from '../../scripts/lib/local/processes/member.js';
+import { freePorts } from '../../scripts/lib/local/processes/ports.js';
+import { RunFolder } from '../../scripts/lib/local/run/run-folder.js';
 import { eventually } from '../support/eventually.js';
 import { SMALL, smallPrompt, startSystem, type TestSystem } from '../support/local-system.js';
 

@@ -1,5 +1,5 @@
-import { freePorts } from '../../scripts/lib/local/ports.js';
-import { RunFolder } from '../../scripts/lib/local/run-folder.js';
+import { freePorts } from '../../scripts/lib/local/processes/ports.js';
+import { RunFolder } from '../../scripts/lib/local/run/run-folder.js';
 import { LocalTelemetry } from '../../scripts/lib/local/telemetry/local-telemetry.js';
 import { findTelemetryPrograms, type TelemetryProgram } from '../../scripts/lib/local/telemetry/programs.js';
 import { eventually } from '../support/eventually.js';

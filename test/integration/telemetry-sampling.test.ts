@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ManagedProcess } from '../../scripts/lib/local/processes.js';
+import { ManagedProcess } from '../../scripts/lib/local/processes/kept-process.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import {
   choosePorts,

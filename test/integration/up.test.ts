@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { commandsOf } from '../../scripts/bootstrap/commands.mjs';
 import { runTool } from '../../scripts/bootstrap/tool.mjs';
-import { freePorts } from '../../scripts/lib/local/ports.js';
+import { freePorts } from '../../scripts/lib/local/processes/ports.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import { RunFolder } from '../../scripts/lib/local/run-folder.js';
-import { isStillRunning, readRunState } from '../../scripts/lib/local/run-state.js';
+import { RunFolder } from '../../scripts/lib/local/run/run-folder.js';
+import { isStillRunning, readRunState } from '../../scripts/lib/local/run/run-state.js';
 import type { Topology } from '../../services/gateway/generation/backend.js';
 import { eventually } from '../support/eventually.js';
 import { isNoError, itRefuses, type Refusal } from '../support/refusals.js';
@@ -18,10 +19,7 @@ const door = join(repositoryRoot, 'scripts', 'run.mjs');
 const run = (command: string, ...args: string[]): Promise<{ code: number; output: string }> =>
   runTool(process.execPath, [door, command, ...args], { cwd: repositoryRoot });
 
-const commands = readdirSync(join(repositoryRoot, 'scripts'))
-  .filter((name) => name.endsWith('.ts'))
-  .map((name) => name.slice(0, -'.ts'.length))
-  .concat('k8s render', 'k8s doctor', 'k8s e2e');
+const commands = [...commandsOf(repositoryRoot).keys(), 'k8s render', 'k8s doctor', 'k8s e2e'];
 
 describe('every command', () => {
   let ended: Ended[];

@@ -4,8 +4,10 @@
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { commandsOf } from '../../scripts/bootstrap/commands.mjs';
 
-const compiled = join(import.meta.dirname, '..', '..', 'dist', 'scripts');
+const root = join(import.meta.dirname, '..', '..');
+const paths = commandsOf(root);
 const commands = process.argv.slice(2).map((words) => JSON.parse(words));
 
 /** Where a command of its own process would have ended it. */
@@ -36,7 +38,7 @@ process.setMaxListeners(0);
 for (const [index, [command, ...args]] of commands.entries()) {
   output = '';
   process.exitCode = undefined;
-  const path = join(compiled, `${command}.js`);
+  const path = join(root, 'dist', 'scripts', `${paths.get(command)}.js`);
   process.argv = [process.execPath, path, ...args];
   let code = null;
   try {

@@ -13,10 +13,10 @@ import { ensureDemoModel } from '../../scripts/lib/model/demo-model.js';
 import { configOf, writeRandomModel } from '../../scripts/lib/model/random-model.js';
 import { prepareShards } from '../../scripts/lib/model/prepare.js';
 import { LocalSystem } from '../../scripts/lib/local/local-system.js';
-import { freePorts } from '../../scripts/lib/local/ports.js';
+import { freePorts } from '../../scripts/lib/local/processes/ports.js';
 import type { FurtherModel } from '../../scripts/lib/local/system-models.js';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
-import type { SidecarPorts } from '../../scripts/lib/local/member.js';
+import type { SidecarPorts } from '../../scripts/lib/local/processes/member.js';
 import type { TelemetryUrls } from '../../scripts/lib/local/telemetry/local-telemetry.js';
 import { findTelemetryPrograms } from '../../scripts/lib/local/telemetry/programs.js';
 

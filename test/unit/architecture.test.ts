@@ -89,7 +89,7 @@ function importsOf(from: string, text: string): Import[] {
   });
 }
 
-/** `services/lib/mesh/x.ts` is of `mesh`, `scripts/up.ts` of `scripts`. */
+/** `services/lib/mesh/x.ts` is of `mesh`, `scripts/serve/up.ts` of `scripts`. */
 const partOf = (path: string): string => path.replace(/^services\/(lib\/)?/, '').split('/')[0]!;
 
 const isLocal = (path: string): boolean => /^(services|scripts)\//.test(path);
@@ -137,12 +137,29 @@ function circles(imports: ReadonlyMap<string, readonly string[]>): string[][] {
   return found;
 }
 
+describe('the house', () => {
+  const files = sources().filter((path) => !path.includes('/gen/'));
+  const MOST_LINES = 300;
+  const MOST_FILES = 15;
+
+  it('has no file that is longer than a few pages', () => {
+    const lines = (path: string): number => readFileSync(join(root, path), 'utf8').split('\n').length - 1;
+    expect(files.filter((path) => lines(path) > MOST_LINES)).toEqual([]);
+  });
+
+  it('has no folder with more files of its own than one looks over', () => {
+    const folders = new Map<string, number>();
+    for (const path of files) folders.set(dirname(path), (folders.get(dirname(path)) ?? 0) + 1);
+    expect([...folders].filter(([, count]) => count > MOST_FILES)).toEqual([]);
+  });
+});
+
 describe('imports point one way', () => {
   const files = sources();
 
   it('sees the whole code base', () => {
     expect(files).toContain(join('services', 'stage', 'main.ts'));
-    expect(files).toContain(join('scripts', 'up.ts'));
+    expect(files).toContain(join('scripts', 'serve', 'up.ts'));
     const parts = new Set(files.map(partOf));
     expect([...parts].filter((part) => !(part in allowed))).toEqual([]);
   });
@@ -173,7 +190,7 @@ describe('imports point one way', () => {
     ['services/gateway/x.ts', "import * as grpc from '@grpc/grpc-js';"],
     ['services/stage/x.ts', "import {\n  a,\n  b,\n} from 'onnxruntime-node';"],
     ['scripts/x.ts', "const { DaprClient } = await import('@dapr/dapr');"],
-    ['services/lib/model/x.ts', "import '../../../scripts/up.js';"],
+    ['services/lib/model/x.ts', "import '../../../scripts/serve/up.js';"],
     ['scripts/x.ts', "import { createApp } from '../services/gateway/app.js';"],
   ])('finds a wrong import planted in %s', (path, text) => {
     expect(problemsOf(path, text)).toHaveLength(1);

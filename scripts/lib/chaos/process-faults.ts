@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import type { KeptProcess } from '../local/processes.js';
+import type { KeptProcess } from '../local/processes/kept-process.js';
 import type { LocalSystem } from '../local/local-system.js';
 import { waitUntil, within } from '../wait-until.js';
 import type { FaultKind } from './plan.js';

@@ -3,12 +3,11 @@ import type { Topology } from '../../../services/gateway/generation/backend.js';
 import { GATEWAY } from '../../../services/lib/config/app-id.js';
 import { requireStages, type ReplicaCounts } from '../cli/options.js';
 import { GatewayClient } from './gateway-client.js';
-import { Member, randomToken } from './member.js';
-import { freePort } from './ports.js';
-import type { KeptProcess } from './processes.js';
-import { entriesOfStages, readRunFile, type AppEntry } from './run-file.js';
-import { RunFolder } from './run-folder.js';
-import { clearPort, commandOf, writeRunState, type RecordedProcess } from './run-state.js';
+import { Member, randomToken, replicasOf, type Replica } from './processes/member.js';
+import { freePort } from './processes/ports.js';
+import { entriesOfStages, readRunFile, type AppEntry } from './run/run-file.js';
+import { RunFolder } from './run/run-folder.js';
+import { clearPort, recordOf, writeRunState, type RecordedProcess } from './run/run-state.js';
 import type { StateStore } from './state-store.js';
 import { gatewayVariables, modelOf, modelsOf, stageVariables, type SystemModels } from './system-models.js';
 import { LocalTelemetry } from './telemetry/local-telemetry.js';
@@ -241,10 +240,10 @@ export class LocalSystem {
     if (this.#stopped !== null) return;
     const processes = this.#members.flatMap(({ appId, service, sidecar }) => {
       const kind: RecordedProcess['kind'] = appId === GATEWAY ? 'gateway' : 'stage';
-      return [toRecord(service, kind), ...(sidecar === null ? [] : [toRecord(sidecar, 'sidecar')])];
+      return [recordOf(service, kind), ...(sidecar === null ? [] : [recordOf(sidecar, 'sidecar')])];
     });
     const telemetry = this.#telemetry;
-    for (const [kind, kept] of telemetry?.processes ?? []) processes.push(toRecord(kept, kind));
+    for (const [kind, kept] of telemetry?.processes ?? []) processes.push(recordOf(kept, kind));
     writeRunState(this.folder.state, {
       version: 1,
       url: this.url,
@@ -292,19 +291,3 @@ export class LocalSystem {
     this.#disown();
   }
 }
-
-const toRecord = ({ name, pid }: KeptProcess, kind: RecordedProcess['kind']): RecordedProcess => ({
-  name,
-  pid,
-  kind,
-  command: commandOf(pid) ?? '',
-});
-
-interface Replica {
-  readonly app: AppEntry;
-  /** Counts from 1. */
-  readonly replica: number;
-}
-
-const replicasOf = (app: AppEntry, first: number, last: number): Replica[] =>
-  Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => ({ app, replica: first + index }));

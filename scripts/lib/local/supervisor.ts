@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { Topology } from '../../../services/gateway/generation/backend.js';
 import { catalogue, type ErrorCode } from '../../../services/lib/errors/catalogue.js';
 import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { runsDirectory } from './run-folder.js';
+import { runsDirectory } from './run/run-folder.js';
 
 /** What another command may ask of a running system. */
 const order = z.discriminatedUnion('do', [

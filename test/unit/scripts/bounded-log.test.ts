@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { boundLog, cutLog, olderLog } from '../../../scripts/lib/local/bounded-log.js';
-import { KeptProcess } from '../../../scripts/lib/local/processes.js';
+import { boundLog, cutLog, olderLog } from '../../../scripts/lib/local/processes/bounded-log.js';
+import { KeptProcess } from '../../../scripts/lib/local/processes/kept-process.js';
 import { eventually } from '../../support/eventually.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 

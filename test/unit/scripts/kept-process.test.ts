@@ -1,8 +1,8 @@
 import { jest } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KeptProcess, type ProcessSpec } from '../../../scripts/lib/local/processes.js';
-import { commandOf, isStillRunning } from '../../../scripts/lib/local/run-state.js';
+import { KeptProcess, type ProcessSpec } from '../../../scripts/lib/local/processes/kept-process.js';
+import { commandOf, isStillRunning } from '../../../scripts/lib/local/run/run-state.js';
 import { eventually } from '../../support/eventually.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 

@@ -1,4 +1,4 @@
-import { freePorts } from '../../../scripts/lib/local/ports.js';
+import { freePorts } from '../../../scripts/lib/local/processes/ports.js';
 
 it('gives no port out twice, though nobody listens on it yet', async () => {
   // A tenth of the range: without a memory, some of so many groups would be certain to overlap.

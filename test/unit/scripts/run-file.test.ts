@@ -7,7 +7,7 @@ import {
   parseRunFile,
   readRunFile,
   runFilePath,
-} from '../../../scripts/lib/local/run-file.js';
+} from '../../../scripts/lib/local/run/run-file.js';
 import type { ModelConfig } from '../../../services/lib/model/types.js';
 
 const committed = readFileSync(runFilePath, 'utf8');

@@ -2,9 +2,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { runTool } from '../../../scripts/bootstrap/tool.mjs';
-import { readRunFile } from '../../../scripts/lib/local/run-file.js';
-import { RunFolder } from '../../../scripts/lib/local/run-folder.js';
-import { runningPortOption } from '../../../scripts/lib/local/running.js';
+import { readRunFile } from '../../../scripts/lib/local/run/run-file.js';
+import { RunFolder } from '../../../scripts/lib/local/run/run-folder.js';
+import { runningPortOption } from '../../../scripts/lib/local/run/running.js';
 import { benchCommand } from '../../../scripts/lib/measure/bench/options.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 

@@ -1,5 +1,5 @@
-import { readRunFile } from '../../../scripts/lib/local/run-file.js';
-import { sidecarArguments } from '../../../scripts/lib/local/member.js';
+import { readRunFile } from '../../../scripts/lib/local/run/run-file.js';
+import { sidecarArguments } from '../../../scripts/lib/local/processes/member.js';
 
 const ports = { http: 1, grpc: 2, internalGrpc: 3, metrics: 4, app: 5 };
 

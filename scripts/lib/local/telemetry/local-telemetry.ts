@@ -4,8 +4,8 @@ import { parse, stringify } from 'yaml';
 import { repositoryRoot } from '../../repository.js';
 import { operatorKey } from '../../shown-keys.js';
 import { waitUntil } from '../../wait-until.js';
-import { KeptProcess } from '../processes.js';
-import type { RunFolder } from '../run-folder.js';
+import { KeptProcess } from '../processes/kept-process.js';
+import type { RunFolder } from '../run/run-folder.js';
 import { telemetryPrograms, type TelemetryProgram, type TelemetryPrograms } from './programs.js';
 import {
   choosePorts,

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '../../repository.js';
-import { freePorts } from '../ports.js';
+import { freePorts } from '../processes/ports.js';
 
 export const HOST = '127.0.0.1';
 

@@ -15,7 +15,7 @@ import {
   stagesOption,
   wholeNumber,
 } from '../../cli/options.js';
-import { runningUrl } from '../../local/running.js';
+import { runningUrl } from '../../local/run/running.js';
 
 const ARMS = ['unsplit', 'split', 'dapr', 'dapr-plain', 'direct'] as const;
 export type ArmName = (typeof ARMS)[number];

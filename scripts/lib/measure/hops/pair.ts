@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { within } from '../../wait-until.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
-import { sidecarArguments, type SidecarPorts } from '../../local/member.js';
-import { freePort, freePorts } from '../../local/ports.js';
-import { ManagedProcess } from '../../local/processes.js';
-import { readRunFile, type AppEntry } from '../../local/run-file.js';
-import { RunFolder } from '../../local/run-folder.js';
+import { sidecarArguments, type SidecarPorts } from '../../local/processes/member.js';
+import { freePort, freePorts } from '../../local/processes/ports.js';
+import { ManagedProcess } from '../../local/processes/kept-process.js';
+import { readRunFile, type AppEntry } from '../../local/run/run-file.js';
+import { RunFolder } from '../../local/run/run-folder.js';
 import { readProcess } from '../figures/usage.js';
 import type { Orders, Transfers } from './peer.js';
 

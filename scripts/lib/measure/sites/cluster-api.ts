@@ -1,6 +1,6 @@
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
-import { freePort } from '../../local/ports.js';
-import { ManagedProcess } from '../../local/processes.js';
+import { freePort } from '../../local/processes/ports.js';
+import { ManagedProcess } from '../../local/processes/kept-process.js';
 import { repositoryRoot } from '../../repository.js';
 import { waitUntil, within } from '../../wait-until.js';
 

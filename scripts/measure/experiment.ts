@@ -2,27 +2,27 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { prepareImages } from './lib/k8s/images.js';
-import { cpuSection, measureCpu } from './lib/measure/experiment/cpu/measure-cpu.js';
-import { experimentCommand, type ExperimentOptions } from './lib/measure/experiment/options.js';
-import { writeExperimentPage } from './lib/measure/experiment/page/experiment-page.js';
-import { RowStore } from './lib/measure/experiment/plan.js';
-import { resultsOf, runScenario } from './lib/measure/experiment/run-scenario.js';
-import { SCENARIOS, type Scenario } from './lib/measure/experiment/scenario.js';
-import { scenarioOf, smokeScenario } from './lib/measure/experiment/scenarios/index.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { prepareImages } from '../lib/k8s/images.js';
+import { cpuSection, measureCpu } from '../lib/measure/experiment/cpu/measure-cpu.js';
+import { experimentCommand, type ExperimentOptions } from '../lib/measure/experiment/options.js';
+import { writeExperimentPage } from '../lib/measure/experiment/page/experiment-page.js';
+import { RowStore } from '../lib/measure/experiment/plan.js';
+import { resultsOf, runScenario } from '../lib/measure/experiment/run-scenario.js';
+import { SCENARIOS, type Scenario } from '../lib/measure/experiment/scenario.js';
+import { scenarioOf, smokeScenario } from '../lib/measure/experiment/scenarios/index.js';
 import {
   nameOfPlace,
   PLACES,
   simulatePlace,
   withPrices,
   type MapCell,
-} from './lib/measure/experiment/simulate/map.js';
-import type { Site } from './lib/measure/experiment/types.js';
-import { commandLine, describeMachine } from './lib/measure/page.js';
-import { ClusterSite } from './lib/measure/sites/cluster-site.js';
-import { LocalSite } from './lib/measure/sites/local-site.js';
-import { repositoryRoot, writeWhole } from './lib/repository.js';
+} from '../lib/measure/experiment/simulate/map.js';
+import type { Site } from '../lib/measure/experiment/types.js';
+import { commandLine, describeMachine } from '../lib/measure/page.js';
+import { ClusterSite } from '../lib/measure/sites/cluster-site.js';
+import { LocalSite } from '../lib/measure/sites/local-site.js';
+import { repositoryRoot, writeWhole } from '../lib/repository.js';
 
 /** Enough to pass through every part that needs no cluster, and no more. */
 const SMOKE = { site: 'local', arms: ['c'], loads: ['step'], duration: 3, rate: 2, network: false } as const;

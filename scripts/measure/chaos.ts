@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
-import { runStep } from './bootstrap/step.mjs';
-import { chaosCommand, type ChaosOptions } from './lib/chaos/plan.js';
-import { brokenRules, reportJson, reportText } from './lib/chaos/report.js';
-import { runChaos } from './lib/chaos/run-chaos.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { LocalSystem } from './lib/local/local-system.js';
-import { planSystem } from './lib/local/plan-system.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { chaosCommand, type ChaosOptions } from '../lib/chaos/plan.js';
+import { brokenRules, reportJson, reportText } from '../lib/chaos/report.js';
+import { runChaos } from '../lib/chaos/run-chaos.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { LocalSystem } from '../lib/local/local-system.js';
+import { planSystem } from '../lib/local/plan-system.js';
 
 await runCommand(chaosCommand(chaos));
 

@@ -1,13 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { freePorts } from './ports.js';
-import { KeptProcess, type KeepOptions } from './processes.js';
-import type { AppEntry } from './run-file.js';
-import type { RunFolder } from './run-folder.js';
+import { KeptProcess, type KeepOptions } from './kept-process.js';
+import type { AppEntry } from '../run/run-file.js';
+import type { RunFolder } from '../run/run-folder.js';
 
-interface MemberOptions extends Pick<KeepOptions, 'onEvent'> {
+/** One of the processes of an app. */
+export interface Replica {
   readonly app: AppEntry;
   /** Counts the replicas of the app from 1. */
   readonly replica: number;
+}
+
+export const replicasOf = (app: AppEntry, first: number, last: number): Replica[] =>
+  Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => ({ app, replica: first + index }));
+
+interface MemberOptions extends Replica, Pick<KeepOptions, 'onEvent'> {
   readonly folder: RunFolder;
   /** Path of the sidecar's program; null in the direct mesh. */
   readonly daprd: string | null;

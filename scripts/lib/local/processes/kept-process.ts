@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 import { boundLog, type LogBounds } from './bounded-log.js';
 
 export interface ProcessSpec {

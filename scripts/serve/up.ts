@@ -1,21 +1,21 @@
 import type { Server } from 'node:http';
 import { join } from 'node:path';
-import { whenAborted } from '../services/lib/process/run-service.js';
-import { cacheDirectory } from './bootstrap/cache.mjs';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { boundLog } from './lib/local/bounded-log.js';
-import { runDetached, serveControl, SERVING, supervisorLog } from './lib/local/supervisor.js';
-import { GatewayClient } from './lib/local/gateway-client.js';
-import { LocalSystem, type SystemOptions } from './lib/local/local-system.js';
-import { planSystem } from './lib/local/plan-system.js';
-import { readRunState } from './lib/local/run-state.js';
-import { RunFolder } from './lib/local/run-folder.js';
-import { showStatus, topologyTable } from './lib/cli/terminal.js';
-import { watchTraces } from './lib/local/telemetry/traces.js';
-import type { TelemetryUrls } from './lib/local/telemetry/local-telemetry.js';
-import { repositoryRoot } from './lib/repository.js';
-import { upCommand, type UpOptions } from './lib/local/up-options.js';
+import { whenAborted } from '../../services/lib/process/run-service.js';
+import { cacheDirectory } from '../bootstrap/cache.mjs';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { boundLog } from '../lib/local/processes/bounded-log.js';
+import { runDetached, serveControl, SERVING, supervisorLog } from '../lib/local/supervisor.js';
+import { GatewayClient } from '../lib/local/gateway-client.js';
+import { LocalSystem, type SystemOptions } from '../lib/local/local-system.js';
+import { planSystem } from '../lib/local/plan-system.js';
+import { readRunState } from '../lib/local/run/run-state.js';
+import { RunFolder } from '../lib/local/run/run-folder.js';
+import { showStatus, topologyTable } from '../lib/cli/terminal.js';
+import { watchTraces } from '../lib/local/telemetry/traces.js';
+import type { TelemetryUrls } from '../lib/local/telemetry/local-telemetry.js';
+import { repositoryRoot } from '../lib/repository.js';
+import { upCommand, type UpOptions } from '../lib/local/up-options.js';
 
 await runCommand(upCommand(up));
 

@@ -1,15 +1,15 @@
 import { basename, relative } from 'node:path';
-import { readServed } from '../services/lib/config/config.js';
-import { engineLabel } from '../services/lib/model/plan.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { engineEnvironment } from './lib/cli/options.js';
-import { planArms } from './lib/measure/bench/arms.js';
-import { barsReport } from './lib/measure/bench/bars.js';
-import { headerText, loadReport } from './lib/measure/bench/load-report.js';
-import { loadsOf } from './lib/measure/bench/loads.js';
-import { benchCommand, type BenchOptions } from './lib/measure/bench/options.js';
-import { unpublishableReason, writeRawRows, type RunHeader } from './lib/measure/bench/rows.js';
-import { runBench } from './lib/measure/bench/run-bench.js';
+import { readServed } from '../../services/lib/config/config.js';
+import { engineLabel } from '../../services/lib/model/plan.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { engineEnvironment } from '../lib/cli/options.js';
+import { planArms } from '../lib/measure/bench/arms.js';
+import { barsReport } from '../lib/measure/bench/bars.js';
+import { headerText, loadReport } from '../lib/measure/bench/load-report.js';
+import { loadsOf } from '../lib/measure/bench/loads.js';
+import { benchCommand, type BenchOptions } from '../lib/measure/bench/options.js';
+import { unpublishableReason, writeRawRows, type RunHeader } from '../lib/measure/bench/rows.js';
+import { runBench } from '../lib/measure/bench/run-bench.js';
 import {
   commandLine,
   describeMachine,
@@ -18,11 +18,11 @@ import {
   TIMED_RESULTS_PAGE,
   writeResults,
   writeSection,
-} from './lib/measure/page.js';
-import { voidReason } from './lib/measure/figures/validity.js';
-import { repositoryRoot } from './lib/repository.js';
-import { failedOf, throughputOf } from './lib/measure/figures/requests.js';
-import type { Trial } from './lib/measure/types.js';
+} from '../lib/measure/page.js';
+import { voidReason } from '../lib/measure/figures/validity.js';
+import { repositoryRoot } from '../lib/repository.js';
+import { failedOf, throughputOf } from '../lib/measure/figures/requests.js';
+import type { Trial } from '../lib/measure/types.js';
 
 await runCommand(benchCommand(bench));
 

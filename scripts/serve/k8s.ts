@@ -1,24 +1,24 @@
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { cacheDirectory } from '../services/lib/config/config.js';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { wholeNumber } from './lib/cli/options.js';
-import { DeployedMesh, removeDisposable } from './lib/k8s/deploy.js';
-import { checkAutoscalers } from './lib/k8s/doctor/autoscalers.js';
-import { findingLine, lookPatiently, type Finding } from './lib/k8s/doctor/finding.js';
-import { checkMovement } from './lib/k8s/doctor/movement.js';
-import { checkPods } from './lib/k8s/doctor/pods.js';
-import { caseOf, casesOption, UNEVEN, type CaseName } from './lib/k8s/e2e/cases.js';
-import { scaleDowns } from './lib/k8s/e2e/replicas.js';
-import { prepareImages } from './lib/k8s/images.js';
-import { forwardGateway, Kubectl } from './lib/k8s/kubectl.js';
-import { makeLoad, type LoadResult } from './lib/k8s/load.js';
-import { writeOverlay } from './lib/k8s/overlay.js';
-import { parseRenderOptions, renderCommand, type RenderOptions } from './lib/k8s/render-options.js';
-import { reactionTable } from './lib/measure/reaction/page.js';
-import { measureReactions, type ReactionRound } from './lib/measure/reaction/run-reactions.js';
-import { ClusterApi } from './lib/measure/sites/cluster-api.js';
+import { cacheDirectory } from '../../services/lib/config/config.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { wholeNumber } from '../lib/cli/options.js';
+import { DeployedMesh, removeDisposable } from '../lib/k8s/deploy.js';
+import { checkAutoscalers } from '../lib/k8s/doctor/autoscalers.js';
+import { findingLine, lookPatiently, type Finding } from '../lib/k8s/doctor/finding.js';
+import { checkMovement } from '../lib/k8s/doctor/movement.js';
+import { checkPods } from '../lib/k8s/doctor/pods.js';
+import { caseOf, casesOption, UNEVEN, type CaseName } from '../lib/k8s/e2e/cases.js';
+import { scaleDowns } from '../lib/k8s/e2e/replicas.js';
+import { prepareImages } from '../lib/k8s/images.js';
+import { forwardGateway, Kubectl } from '../lib/k8s/kubectl.js';
+import { makeLoad, type LoadResult } from '../lib/k8s/load.js';
+import { writeOverlay } from '../lib/k8s/overlay.js';
+import { parseRenderOptions, renderCommand, type RenderOptions } from '../lib/k8s/render-options.js';
+import { reactionTable } from '../lib/measure/reaction/page.js';
+import { measureReactions, type ReactionRound } from '../lib/measure/reaction/run-reactions.js';
+import { ClusterApi } from '../lib/measure/sites/cluster-api.js';
 
 await runCommand(
   new Command('k8s')

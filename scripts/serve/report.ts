@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { runCommand } from './lib/cli/command.js';
-import { GatewayClient } from './lib/local/gateway-client.js';
-import { wholeNumber } from './lib/cli/options.js';
-import { reportText } from './lib/cli/terminal.js';
-import { runningPortOption } from './lib/local/running.js';
+import { runCommand } from '../lib/cli/command.js';
+import { GatewayClient } from '../lib/local/gateway-client.js';
+import { wholeNumber } from '../lib/cli/options.js';
+import { reportText } from '../lib/cli/terminal.js';
+import { runningPortOption } from '../lib/local/run/running.js';
 
 interface ReportOptions {
   readonly port: number;

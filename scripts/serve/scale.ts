@@ -1,12 +1,12 @@
 import { Command } from 'commander';
-import type { Topology } from '../services/gateway/generation/backend.js';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand } from './lib/cli/command.js';
-import { giveOrder } from './lib/local/supervisor.js';
-import { parseReplicaCounts } from './lib/cli/options.js';
-import { RunFolder } from './lib/local/run-folder.js';
-import { runningPortOption } from './lib/local/running.js';
-import { topologyTable } from './lib/cli/terminal.js';
+import type { Topology } from '../../services/gateway/generation/backend.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand } from '../lib/cli/command.js';
+import { giveOrder } from '../lib/local/supervisor.js';
+import { parseReplicaCounts } from '../lib/cli/options.js';
+import { RunFolder } from '../lib/local/run/run-folder.js';
+import { runningPortOption } from '../lib/local/run/running.js';
+import { topologyTable } from '../lib/cli/terminal.js';
 
 await runCommand(
   new Command('scale')

@@ -1,16 +1,16 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { callerPath, listOf, meshOption, wholeNumber } from './lib/cli/options.js';
-import { planSystem } from './lib/local/plan-system.js';
-import { commandLine, describeMachine, ownVersion, writeResults } from './lib/measure/page.js';
-import type { Size } from './lib/measure/scale/measure-status.js';
-import { resultsOf, type ScaleFigures } from './lib/measure/scale/page.js';
-import { simulate, type SimulatedSize } from './lib/measure/scale/simulate.js';
-import { measureSystem } from './lib/measure/scale/system-figures.js';
-import { repositoryRoot, writeWhole } from './lib/repository.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { callerPath, listOf, meshOption, wholeNumber } from '../lib/cli/options.js';
+import { planSystem } from '../lib/local/plan-system.js';
+import { commandLine, describeMachine, ownVersion, writeResults } from '../lib/measure/page.js';
+import type { Size } from '../lib/measure/scale/measure-status.js';
+import { resultsOf, type ScaleFigures } from '../lib/measure/scale/page.js';
+import { simulate, type SimulatedSize } from '../lib/measure/scale/simulate.js';
+import { measureSystem } from '../lib/measure/scale/system-figures.js';
+import { repositoryRoot, writeWhole } from '../lib/repository.js';
 
 interface Options {
   readonly sizes: readonly Size[];

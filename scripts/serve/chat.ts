@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
-import { ServingError } from '../services/lib/errors/serving-error.js';
-import { streamChat, type ChatMessage, type ChatRequest } from './lib/cli/chat-stream.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { wholeNumber } from './lib/cli/options.js';
-import { runningPortOption } from './lib/local/running.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { streamChat, type ChatMessage, type ChatRequest } from '../lib/cli/chat-stream.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { wholeNumber } from '../lib/cli/options.js';
+import { runningPortOption } from '../lib/local/run/running.js';
 
 await runCommand(
   new Command('chat')

@@ -1,10 +1,10 @@
 import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { randomEncodings, type TypeName } from './lib/model/random-weights.js';
-import { configOf, shapes, writeRandomModel, type Shape, type ShapeName } from './lib/model/random-model.js';
-import { callerPath, count, seedOption } from './lib/cli/options.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { randomEncodings, type TypeName } from '../lib/model/random-weights.js';
+import { configOf, shapes, writeRandomModel, type Shape, type ShapeName } from '../lib/model/random-model.js';
+import { callerPath, count, seedOption } from '../lib/cli/options.js';
 
 interface Options extends Partial<Shape> {
   readonly shape: ShapeName;

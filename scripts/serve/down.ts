@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
-import { ServingError } from '../services/lib/errors/serving-error.js';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand } from './lib/cli/command.js';
-import { portOption } from './lib/cli/options.js';
-import { RunFolder } from './lib/local/run-folder.js';
-import { readRunState, stopRecorded } from './lib/local/run-state.js';
-import { giveOrder } from './lib/local/supervisor.js';
-import { waitUntil } from './lib/wait-until.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand } from '../lib/cli/command.js';
+import { portOption } from '../lib/cli/options.js';
+import { RunFolder } from '../lib/local/run/run-folder.js';
+import { readRunState, stopRecorded } from '../lib/local/run/run-state.js';
+import { giveOrder } from '../lib/local/supervisor.js';
+import { waitUntil } from '../lib/wait-until.js';
 
 /** A supervisor stops its processes within less. */
 const PATIENCE_MS = 60_000;

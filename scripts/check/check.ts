@@ -1,20 +1,20 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { ServingError } from '../services/lib/errors/serving-error.js';
-import { findBrowser, missingBrowser } from './lib/check/browser.js';
-import { conclude, inOrder, setUpStep, toolStep, type CheckStep } from './lib/check/check-step.js';
-import { generatedStep, jestStep } from './lib/check/project-steps.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { kustomize } from './lib/k8s/kubectl.js';
-import { ensureDaprdStep } from './lib/local/daprd.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { findBrowser, missingBrowser } from '../lib/check/browser.js';
+import { conclude, inOrder, setUpStep, toolStep, type CheckStep } from '../lib/check/check-step.js';
+import { generatedStep, jestStep } from '../lib/check/project-steps.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { kustomize } from '../lib/k8s/kubectl.js';
+import { ensureDaprdStep } from '../lib/local/daprd.js';
 import {
   findPromtool,
   findTelemetryPrograms,
   missingPrograms,
   telemetryPrograms,
-} from './lib/local/telemetry/programs.js';
-import { locateModel, prepare } from './lib/model/prepare.js';
-import { repositoryRoot } from './lib/repository.js';
+} from '../lib/local/telemetry/programs.js';
+import { locateModel, prepare } from '../lib/model/prepare.js';
+import { repositoryRoot } from '../lib/repository.js';
 
 /** What the integration tests stand on. */
 const integrationNeeds: readonly CheckStep[] = [

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { Option } from 'commander';
-import { DEFAULT_PORT, portOption } from '../cli/options.js';
+import { DEFAULT_PORT, portOption } from '../../cli/options.js';
 import { RunFolder, runsDirectory } from './run-folder.js';
 
 /** That of the local system that runs; where there is none, or several, the one that a system has by default. */

@@ -1,17 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { runStep } from './bootstrap/step.mjs';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { count } from './lib/cli/options.js';
-import { planSystem } from './lib/local/plan-system.js';
-import { findTelemetryPrograms, missingPrograms } from './lib/local/telemetry/programs.js';
-import { exampleTrace } from './lib/measure/observe/trace.js';
-import { measureOverhead } from './lib/measure/observe/overhead.js';
-import { resultsOf } from './lib/measure/observe/page.js';
-import { measurePredictions, measureTruth } from './lib/measure/observe/slow-stage.js';
-import { writeResults } from './lib/measure/page.js';
-import { repositoryRoot } from './lib/repository.js';
+import { runStep } from '../bootstrap/step.mjs';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { count } from '../lib/cli/options.js';
+import { planSystem } from '../lib/local/plan-system.js';
+import { findTelemetryPrograms, missingPrograms } from '../lib/local/telemetry/programs.js';
+import { exampleTrace } from '../lib/measure/observe/trace.js';
+import { measureOverhead } from '../lib/measure/observe/overhead.js';
+import { resultsOf } from '../lib/measure/observe/page.js';
+import { measurePredictions, measureTruth } from '../lib/measure/observe/slow-stage.js';
+import { writeResults } from '../lib/measure/page.js';
+import { repositoryRoot } from '../lib/repository.js';
 
 const PAGE = join(repositoryRoot, 'docs', 'observability.md');
 const TRACE = join(repositoryRoot, 'docs', 'observability', 'trace.json');

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { GATEWAY, stageId } from '../../../services/lib/config/app-id.js';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { repositoryRoot } from '../repository.js';
+import { GATEWAY, stageId } from '../../../../services/lib/config/app-id.js';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
+import { repositoryRoot } from '../../repository.js';
 
 /** An app of the local system, with what the file says of all apps already merged in. Paths are absolute. */
 export type AppEntry = Readonly<ReturnType<typeof toEntry>>;

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 
 /**
  * Below every system's ephemeral range, so that no outgoing connection takes a port before its owner binds it. Test

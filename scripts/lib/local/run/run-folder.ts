@@ -2,11 +2,11 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { cacheDirectory } from '../../bootstrap/cache.mjs';
-import { lockHolder, tryLock } from '../../bootstrap/lock.mjs';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
+import { cacheDirectory } from '../../../bootstrap/cache.mjs';
+import { lockHolder, tryLock } from '../../../bootstrap/lock.mjs';
 import type { AppEntry } from './run-file.js';
-import { inRedis, isStateStore, type StateStore } from './state-store.js';
+import { inRedis, isStateStore, type StateStore } from '../state-store.js';
 
 /** Everything that one run of the local system writes, by its HTTP port, so that two systems never meet. */
 export class RunFolder {

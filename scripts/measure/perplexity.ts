@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { createOnnxEngine } from '../services/lib/engine/onnx-engine.js';
-import { ServingError } from '../services/lib/errors/serving-error.js';
-import type { Engine, Precision } from '../services/lib/engine/types.js';
-import { ACTIVATION_TYPES, type ActivationType } from '../services/lib/model/activations.js';
-import { openCheckpoint } from '../services/lib/model/open-checkpoint.js';
-import { parseSplit } from '../services/lib/model/split.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { ChainedEngine, compareEngines, windowsOf } from './lib/model/compare-engines.js';
-import { locateModel, prepare } from './lib/model/prepare.js';
-import { callerPath, modelOption } from './lib/cli/options.js';
+import { createOnnxEngine } from '../../services/lib/engine/onnx-engine.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import type { Engine, Precision } from '../../services/lib/engine/types.js';
+import { ACTIVATION_TYPES, type ActivationType } from '../../services/lib/model/activations.js';
+import { openCheckpoint } from '../../services/lib/model/open-checkpoint.js';
+import { parseSplit } from '../../services/lib/model/split.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { ChainedEngine, compareEngines, windowsOf } from '../lib/model/compare-engines.js';
+import { locateModel, prepare } from '../lib/model/prepare.js';
+import { callerPath, modelOption } from '../lib/cli/options.js';
 
 const WINDOW = 256;
 const MOST_WINDOWS = 16;

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { ServingError } from '../../../services/lib/errors/serving-error.js';
-import { writeWhole } from '../repository.js';
-import { waitUntil } from '../wait-until.js';
-import { isFree } from './ports.js';
+import { ServingError } from '../../../../services/lib/errors/serving-error.js';
+import { writeWhole } from '../../repository.js';
+import { waitUntil } from '../../wait-until.js';
+import { isFree } from '../processes/ports.js';
+import type { KeptProcess } from '../processes/kept-process.js';
 import { RunFolder } from './run-folder.js';
-import type { TelemetryUrls } from './telemetry/local-telemetry.js';
-import { telemetryPrograms } from './telemetry/programs.js';
+import type { TelemetryUrls } from '../telemetry/local-telemetry.js';
+import { telemetryPrograms } from '../telemetry/programs.js';
 
 /** What a run writes down of itself, so that another command finds it, and cleans up if its supervisor was killed. */
 interface RunState {
@@ -28,6 +29,14 @@ export interface RecordedProcess {
   /** As the system shows it: tells whether a process of this pid is still the one that was started. */
   readonly command: string;
 }
+
+/** What is written down of a process that runs. */
+export const recordOf = ({ name, pid }: KeptProcess, kind: RecordedProcess['kind']): RecordedProcess => ({
+  name,
+  pid,
+  kind,
+  command: commandOf(pid) ?? '',
+});
 
 export const writeRunState = (path: string, state: RunState): void =>
   writeWhole(path, JSON.stringify(state, null, 2), 0o600);

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { runCommand } from './lib/cli/command.js';
-import { writeResults } from './lib/measure/page.js';
-import { validate, validationText } from './lib/measure/timed/validation.js';
-import { repositoryRoot } from './lib/repository.js';
+import { runCommand } from '../lib/cli/command.js';
+import { writeResults } from '../lib/measure/page.js';
+import { validate, validationText } from '../lib/measure/timed/validation.js';
+import { repositoryRoot } from '../lib/repository.js';
 
 const PAGE = join(repositoryRoot, 'docs', 'timed-engine.md');
 

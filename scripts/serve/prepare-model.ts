@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import type { Precision } from '../services/lib/engine/types.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { modelOption, precisionOption } from './lib/cli/options.js';
-import { locateModel, prepare } from './lib/model/prepare.js';
+import type { Precision } from '../../services/lib/engine/types.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { modelOption, precisionOption } from '../lib/cli/options.js';
+import { locateModel, prepare } from '../lib/model/prepare.js';
 
 interface Options {
   readonly model?: string;

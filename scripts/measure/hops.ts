@@ -1,12 +1,12 @@
 import { Command, Option } from 'commander';
-import { ServingError } from '../services/lib/errors/serving-error.js';
-import { runCommand, stopSignal } from './lib/cli/command.js';
-import { callerPath, count, listOf, meshOption, wholeNumber } from './lib/cli/options.js';
-import { ensureDaprdStep } from './lib/local/daprd.js';
-import { hopsReport, isQuiet, type Load } from './lib/measure/hops/report.js';
-import { runHops } from './lib/measure/hops/run-hops.js';
-import { writeSection } from './lib/measure/page.js';
-import { repositoryRoot, writeWhole } from './lib/repository.js';
+import { ServingError } from '../../services/lib/errors/serving-error.js';
+import { runCommand, stopSignal } from '../lib/cli/command.js';
+import { callerPath, count, listOf, meshOption, wholeNumber } from '../lib/cli/options.js';
+import { ensureDaprdStep } from '../lib/local/daprd.js';
+import { hopsReport, isQuiet, type Load } from '../lib/measure/hops/report.js';
+import { runHops } from '../lib/measure/hops/run-hops.js';
+import { writeSection } from '../lib/measure/page.js';
+import { repositoryRoot, writeWhole } from '../lib/repository.js';
 
 interface Options {
   readonly mesh: 'dapr' | 'direct';
