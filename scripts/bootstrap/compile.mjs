@@ -1,6 +1,7 @@
 // @ts-check
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundleServices } from '../../services/bundle.mjs';
 import { buildConsole } from '../../services/console/build.mjs';
 import { digestOf } from './digest.mjs';
 import { SetupError } from './setup-error.mjs';
@@ -11,7 +12,7 @@ const SOURCE_FOLDERS = ['services', 'scripts'];
 const ALSO_DECIDES = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 
 /**
- * Compiles services/ and scripts/ to dist/, and bundles the console, unless nothing has changed since the last time.
+ * Compiles services/ and scripts/ to dist/, and bundles the services and the console, unless nothing has changed since the last time.
  * @param {string} root
  */
 export async function ensureCompiled(root) {
@@ -26,9 +27,11 @@ export async function ensureCompiled(root) {
     const args = [compiler, '-p', 'tsconfig.build.json', '--pretty', 'false'];
     const { code, output } = await runTool(process.execPath, args, { cwd: root });
     if (code !== 0) throw compileError(output);
-    await buildConsole(root).catch((error) => {
+    await Promise.all([bundleServices(root), buildConsole(root)]).catch((error) => {
       throw compileError(String(error));
     });
+    // Else its process would stay as long as the command.
+    await (await import('esbuild')).stop();
   });
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(stamp, digest);

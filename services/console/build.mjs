@@ -1,5 +1,5 @@
 // @ts-check
-// Bundles the page into dist/services/console: the compiler cannot. Run by the compile step of every command, by
+// Bundles the page into dist/gateway/console: the compiler cannot. Run by the compile step of every command, by
 // `npm run build` and where the images are built.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -14,7 +14,7 @@ const here = import.meta.dirname;
  */
 export async function buildConsole(root = join(here, '..', '..')) {
   const { build } = await import('esbuild');
-  const folder = join(root, 'dist', 'services', 'console');
+  const folder = join(root, 'dist', 'gateway', 'console');
   const { outputFiles } = await build({
     entryPoints: { console: join(here, 'main.tsx') },
     bundle: true,

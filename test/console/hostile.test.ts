@@ -142,7 +142,7 @@ function* answerTo(said: string): Generator<string> {
 beforeAll(async () => {
   await ensureCompiled(repositoryRoot);
   const app = express();
-  app.use(consolePage(join(repositoryRoot, 'dist', 'services', 'console'))!);
+  app.use(consolePage(join(repositoryRoot, 'dist', 'gateway', 'console'))!);
   app.use((request, response, next) => {
     if (wanted === null) {
       next();

@@ -1,7 +1,7 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { repositoryRoot } from '../../scripts/lib/repository.js';
 import { startStream } from '../support/completions.js';
 import { eventually } from '../support/eventually.js';
@@ -27,16 +27,28 @@ async function documented(): Promise<Record<'path' | 'beside' | 'clock', string[
 const loops = async (file: string): Promise<boolean> =>
   /async function\*|async \*|for await/.test(await readFile(join(repositoryRoot, 'services', file), 'utf8'));
 
-/** How often each function of ours was called in the count of this number, by thread, file and place in the file. */
+/** Finds the file that a place of a bundle is from: each begins with a line that names it, such as `// services/stage/stage.ts`. */
+async function sourcesOf(bundle: string): Promise<(offset: number) => string | null> {
+  const beginnings = [...(await readFile(bundle, 'utf8')).matchAll(/^\/\/ (services|node_modules)\/(.+)$/gm)];
+  return (offset) => {
+    const [, folder, file] = beginnings.findLast(({ index }) => index <= offset) ?? [];
+    return folder === 'services' ? file! : null;
+  };
+}
+
+/** How often each function of ours was called in the count of this number, by thread, file and place in its bundle. */
 async function calls(folder: string, number: number): Promise<Map<string, { file: string; count: number }>> {
   const all = new Map<string, { file: string; count: number }>();
-  const compiled = pathToFileURL(join(repositoryRoot, 'dist', 'services')).href;
+  const compiled = pathToFileURL(join(repositoryRoot, 'dist')).href;
+  const bundles = new Map<string, (offset: number) => string | null>();
   const ending = `-${number}.json`;
   for (const name of (await readdir(folder)).filter((each) => each.endsWith(ending))) {
     const counts = JSON.parse(await readFile(join(folder, name), 'utf8')) as [string, number, number][];
     for (const [url, offset, count] of counts) {
-      if (!url.startsWith(compiled) || url.includes('/gen/')) continue;
-      const file = url.slice(compiled.length + 1).replace(/\.js$/, '.ts');
+      if (!url.startsWith(compiled)) continue;
+      if (!bundles.has(url)) bundles.set(url, await sourcesOf(fileURLToPath(url)));
+      const file = bundles.get(url)!(offset);
+      if (file === null || file.includes('/gen/')) continue;
       all.set(`${name.slice(0, -ending.length)} ${file} ${offset}`, { file, count });
     }
   }

@@ -23,9 +23,13 @@ async function stageMemory(precision: Precision, split: readonly number[]): Prom
 /** RSS of a process that has loaded all a stage's modules and no weights: what each process costs by itself. */
 async function baseMemory(): Promise<number> {
   const program = `
-    await import('./dist/services/stage/start-stage.js');
+    process.on('exit', () => {
+      console.log(process.memoryUsage.rss());
+      process.exitCode = 0;
+    });
     await import('onnxruntime-node');
-    console.log(process.memoryUsage.rss());`;
+    // Without a configuration it ends once everything is loaded.
+    await import('./dist/stage/main.js');`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
   return Number(stdout);
 }

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { RequestHandler } from 'express';
 
-/** Where `services/console/build.mjs` puts the page, seen from the compiled gateway. */
-export const CONSOLE_FOLDER = join(import.meta.dirname, '..', '..', '..', 'console');
+/** Where `services/console/build.mjs` puts the page, seen from the bundled gateway. */
+const CONSOLE_FOLDER = join(import.meta.dirname, 'console');
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
