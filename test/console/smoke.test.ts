@@ -1,10 +1,12 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { eventually } from '../support/eventually.js';
 import { findingsOf, openBrowser, openPage } from './browser.js';
 import { startSystem, type TestSystem } from '../support/local-system.js';
 
 const MAX_BYTES = 150_000;
 const FIRST_PAINT_MS = 500;
+/** Of what a page of one line takes on a machine that needs longer for any page. */
+const TIMES_A_LINE = 6;
 /** With nothing cached; the soonest counts, for one look also tells what else the machine has to do. */
 const LOOKS = 3;
 
@@ -15,11 +17,19 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([browser.close(), system.stop()]));
 
-/** Milliseconds from asking for the page. */
-const firstPaint = (page: Page): Promise<number> =>
-  eventually('it is painted', () =>
-    page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime),
-  );
+/** Milliseconds from asking for a page to its first paint. */
+async function firstPaint(url: string): Promise<number> {
+  const paints: number[] = [];
+  while (paints.length < LOOKS) {
+    const { page, context } = await openPage(browser, url);
+    const paint = await eventually('it is painted', () =>
+      page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime),
+    );
+    paints.push(paint);
+    await context.close();
+  }
+  return Math.min(...paints);
+}
 
 test('the console: one small page, which asks nobody else, chats and shows the mesh', async () => {
   const { page, context, problems, asked } = await openPage(browser, system.url);
@@ -28,13 +38,9 @@ test('the console: one small page, which asks nobody else, chats and shows the m
       .getEntriesByType('resource')
       .map((entry) => (entry as PerformanceResourceTiming).encodedBodySize),
   );
-  const paints = [await firstPaint(page)];
-  while (paints.length < LOOKS) {
-    const other = await openPage(browser, system.url);
-    paints.push(await firstPaint(other.page));
-    await other.context.close();
-  }
-  expect(Math.min(...paints)).toBeLessThan(FIRST_PAINT_MS);
+  const [line, whole] = [await firstPaint(`${system.url}/version`), await firstPaint(system.url)];
+  console.log(`first paint: ${whole.toFixed(0)} ms, of a page of one line ${line.toFixed(0)} ms`);
+  expect(whole).toBeLessThan(Math.max(FIRST_PAINT_MS, TIMES_A_LINE * line));
 
   await page.locator('[data-stage=stage-2] .replica').first().waitFor();
   await page.getByLabel('Your message').fill('Count to five.');
