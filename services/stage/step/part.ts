@@ -45,11 +45,15 @@ export function dividePart(part: Part, rows: number): readonly [Part, Part] {
 }
 
 /**
- * Whether no other rows of the part's sequence can be anywhere else: a running sequence has no others, and a prompt has
- * none when all of it is here.
+ * Whether no other stage computes rows of the part's sequence meanwhile. A running sequence has no others. Of a prompt none are
+ * further on where these are its first, or in the head, nor further back where they are its last, or where it comes in.
  */
-export const isWhole = (part: Part): boolean =>
-  isDecode(part) || (part.item.logits > 0 && part.item.position === part.sequence.startsAt);
+export function isAlone(part: Part): boolean {
+  const { item, sequence } = part;
+  const isFarthest = item.position === sequence.startsAt || sequence.downstream.to === 'gateway';
+  const isNearest = item.logits > 0 || 'tokens' in part;
+  return isDecode(part) || (isFarthest && isNearest);
+}
 
 /**
  * One step's input, its rows copied together into an array that can be handed to the worker thread. `alone`: nothing

@@ -3,7 +3,7 @@ import type { Account, PartTime } from '../accounts/account.js';
 import type { EngineClient } from '../engine/engine-client.js';
 import type { StepResult } from '../engine/engine-messages.js';
 import type { Sequences } from '../sequences/sequences.js';
-import { isWhole, toStepInput, type Part } from './part.js';
+import { isAlone, toStepInput, type Part } from './part.js';
 
 /** A step that has run, and what is to be delivered. */
 export interface StepRun {
@@ -71,7 +71,7 @@ export class StepRunner {
    * any of them meanwhile. It may err where several replicas share processors, which then takes time and nothing else.
    */
   #isAlone(parts: readonly Part[]): boolean {
-    return parts.length === this.#sequences.size && parts.every(isWhole);
+    return parts.length === this.#sequences.size && parts.every(isAlone);
   }
 
   /** The sequence that came last leaves, to be replayed when there is room again. Returns the parts that stay. */

@@ -1,7 +1,7 @@
 import type { StepInput } from '../../../services/lib/engine/types.js';
 import { fromSampledMessage } from '../../../services/lib/sampling/step-tokens.js';
 import { message, type BodyOf } from '../../../services/lib/wire/codec.js';
-import type { Stage } from '../../../services/stage/stage.js';
+import type { Stage, StageOptions } from '../../../services/stage/stage.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeEngine } from './fake-engine.js';
 import { callerOf, frameOf, openOf, stageWith, tokensOf, type Caller } from './stage-bench.js';
@@ -18,9 +18,13 @@ describe('the head', () => {
   let stage: Stage;
   let gateway: Caller;
   let before: Caller;
-  const start = async (result: ConstructorParameters<typeof FakeEngine>[0]): Promise<void> => {
+  const start = async (
+    result: ConstructorParameters<typeof FakeEngine>[0],
+    options: Partial<StageOptions> = {},
+  ): Promise<void> => {
     engine = new FakeEngine(result);
-    stage = stageWith({ engine, next: null, labels: { index: 1, layers: '1-1', replica: 'me' } });
+    const labels = { index: 1, layers: '1-1', replica: 'me' };
+    stage = stageWith({ engine, next: null, labels, ...options });
     gateway = await callerOf(stage, 'gateway', 'g');
     before = await callerOf(stage, 'stage-0', 'before');
   };
@@ -52,6 +56,21 @@ describe('the head', () => {
       { sequence: 'a', epoch: 1, position: 3, tokens: [2] },
     ]);
     expect(before.inbox.cases).toEqual([]);
+  });
+
+  it('has all processors for the last rows of a prompt, for the stages before have none left', async () => {
+    await start(sampleAll, { rowsIn: { hidden: 1, activations: 'f32', vocabulary: 1_000 } });
+    await open('a');
+    for (const [position, fields, alone] of [
+      [0, {}, false],
+      [2, {}, false],
+      [4, { logits: 1 }, true],
+    ] as const) {
+      const { item } = tokensOf('a', position, [1, 2], fields);
+      before.link.sendFrame(frameOf({ item, activations: new Float32Array(2) }));
+      await eventually('the step', () => engine.steps.at(-1)?.items[0]?.position === position);
+      expect(engine.steps.at(-1)!.alone).toBe(alone);
+    }
   });
 
   it('goes on sampling after what was sampled elsewhere', async () => {

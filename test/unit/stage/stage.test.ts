@@ -111,7 +111,8 @@ describe('the first stage', () => {
     };
     const wanted = { logits: 1 };
     expect(await alone(tokensOf('a', 0, [1, 2], wanted))).toBe(false);
-    expect(await alone(tokensOf('a', 2, [3], wanted), tokensOf('b', 0, [1, 2]))).toBe(false);
+    // Of a prompt what follows its first rows waits here, too; later ones may find those in the next stage.
+    expect(await alone(tokensOf('a', 2, [3], wanted), tokensOf('b', 0, [1, 2]))).toBe(true);
     expect(await alone(tokensOf('a', 3, [4], wanted), tokensOf('b', 2, [3, 4], wanted))).toBe(false);
     expect(await alone(tokensOf('a', 4, [5], wanted), tokensOf('b', 4, [5], wanted))).toBe(true);
     gateway.link.send(closeOf('b'));
