@@ -3,16 +3,12 @@ import type { RequestTrace, RequestWatcher } from '../telemetry/request-trace.js
 
 /** Requests that are kept once they are over. */
 const KEPT = 128;
-/** Between two lists that tell how far what runs has come, ms: a page asks every two seconds. */
-const PROGRESS_MS = 500;
 
 /** The requests that run, and the last that did. What is kept of them is figures, in a bounded ring. */
 export class RequestLog implements RequestWatcher {
   readonly #running = new Set<RequestTrace>();
   /** `text` is the summary, written once: the list is asked for by every page that is open. */
   readonly #over: { readonly text: string; readonly record: RequestRecord }[] = [];
-  /** For all who ask until something begins or ends, or what runs has got on. */
-  #list: { readonly text: string; readonly until: number } | null = null;
   readonly #onEnded: (record: RequestRecord) => void;
 
   constructor(onEnded: (record: RequestRecord) => void = () => undefined) {
@@ -21,12 +17,10 @@ export class RequestLog implements RequestWatcher {
 
   began(request: RequestTrace): void {
     this.#running.add(request);
-    this.#list = null;
   }
 
   ended(request: RequestTrace): void {
     if (!this.#running.delete(request)) return;
-    this.#list = null;
     const record = request.record();
     this.#over.push({ text: JSON.stringify(request.summary()), record });
     if (this.#over.length > KEPT) this.#over.shift();
@@ -35,13 +29,6 @@ export class RequestLog implements RequestWatcher {
 
   /** The summaries as a JSON array: what runs first, then what is over, each the latest first. */
   list(): string {
-    const now = performance.now();
-    if (this.#list === null || this.#list.until <= now)
-      this.#list = { text: this.#write(), until: now + PROGRESS_MS };
-    return this.#list.text;
-  }
-
-  #write(): string {
     const running = [...this.#running].reverse().map((request) => JSON.stringify(request.summary()));
     return `[${[...running, ...this.#over.toReversed().map(({ text }) => text)].join()}]`;
   }
