@@ -48,8 +48,8 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     () => new Map(servings.flatMap(({ demand }) => [...demand.demanded()])),
   );
   const tracing = await startTracing(config.telemetry, config.replica, registry);
-  const requests = new RequestLog((record) => models.find(record.model)?.load.ended(record));
-  const shared = { config, mesh, admission, metrics, tracer: tracing.tracer, watcher: requests, log };
+  const requests = new RequestLog(config.traceUrl, (record) => models.find(record.model)?.load.ended(record));
+  const shared = { config, mesh, admission, metrics, tracer: tracing.tracer, requests, log };
   for (const [index, hosted] of config.models.entries()) {
     servings.push(await openServing(hosted, plans[index]!, shared));
   }
@@ -71,7 +71,6 @@ async function serve(config: GatewayConfig, log: Logger, stopped: AbortSignal): 
     background,
     requests,
     results: new ResultFiles(config.resultFolders),
-    traceUrl: config.traceUrl,
     console: config.console,
     log,
     limits: limitsFor(Math.max(...servings.map(({ model }) => model.contextLength))),

@@ -162,11 +162,15 @@ beforeAll(async () => {
     asked.push(request.query['model']);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const change = { kind: 'replica_up', stage: 'stage-0', replica: EVIL, at: Date.now() };
-    response.write(event('reset', {}) + event('change', change, 'e-1') + event('state', stateOf(Date.now())));
+    response.write(
+      event('reset', {}) +
+        event('change', change, 'e-1') +
+        event('state', stateOf(Date.now())) +
+        event('requests', { trace_url: null, whole: true, requests: [summary] }),
+    );
     stream = response;
   });
   app.get('/load', (_request, response) => void response.json({ step_s: 5, points: [] }));
-  app.get('/requests', (_request, response) => void response.json({ trace_url: null, requests: [summary] }));
   app.get(
     '/requests/:id',
     (_request, response) =>

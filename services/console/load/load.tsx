@@ -1,6 +1,6 @@
 import { Notice } from '../parts/parts.js';
-import { Stale } from '../parts/stale.js';
-import { connection, load, mesh, type LoadPoint } from '../state/mesh.js';
+import { Stale, Untold } from '../parts/stale.js';
+import { load, mesh, type LoadPoint } from '../state/mesh.js';
 import { useStore } from '../state/store.js';
 import { Chart } from './chart.js';
 import { Results } from './results.js';
@@ -11,7 +11,6 @@ const STEP_SECONDS = 5;
 export function Load() {
   const points = useStore(load);
   const state = useStore(mesh);
-  const link = useStore(connection);
   const at = points.map((point) => Math.round(point.at / 1000));
   const of = (pick: (point: LoadPoint) => number | null): (number | null)[] => points.map(pick);
   const stages = state?.stages.map(({ app_id }) => app_id) ?? [];
@@ -22,16 +21,8 @@ export function Load() {
         <h2>Load</h2>
         <p class="sub">The last hour of this gateway, a point every {STEP_SECONDS} seconds.</p>
       </header>
-      {link.kind === 'locked' && (
-        <Notice title="The load is for operators">It is shown with an operator's key.</Notice>
-      )}
-      <Stale />
-      {state === null && link.kind === 'lost' && (
-        <Notice title="No word from the gateway" tone="bad">
-          {link.reason}
-        </Notice>
-      )}
-      {points.length < 2 && (link.kind === 'live' || link.kind === 'connecting') && (
+      {state === null ? <Untold what="The load" /> : <Stale />}
+      {points.length < 2 && state !== null && (
         <Notice title="The first points are on their way">There is one every {STEP_SECONDS} seconds.</Notice>
       )}
       {points.length >= 2 && (

@@ -1,15 +1,8 @@
 import { Fragment } from 'preact';
 import { bytes, bytesPerSecond, digits, ms, percent, plural, shortReplica } from '../parts/format.js';
-import { Meter, Notice } from '../parts/parts.js';
-import {
-  changes,
-  connection,
-  mesh,
-  report,
-  type KnownChange,
-  type MeshState,
-  type Report,
-} from '../state/mesh.js';
+import { Meter } from '../parts/parts.js';
+import { Untold } from '../parts/stale.js';
+import { changes, mesh, report, type KnownChange, type MeshState, type Report } from '../state/mesh.js';
 import { useStore } from '../state/store.js';
 
 type Stage = MeshState['stages'][number];
@@ -26,18 +19,7 @@ export function Pipeline({ upright = false }: { upright?: boolean }) {
   const state = useStore(mesh);
   const measured = useStore(report);
   const happened = useStore(changes);
-  const link = useStore(connection);
-  if (state === null) {
-    if (link.kind === 'locked')
-      return <Notice title="The mesh is for operators">It is shown with an operator's key.</Notice>;
-    if (link.kind === 'lost')
-      return (
-        <Notice title="No word from the mesh" tone="bad">
-          {link.reason}
-        </Notice>
-      );
-    return <Notice title="Looking at the mesh …" />;
-  }
+  if (state === null) return <Untold what="The mesh" />;
   const fresh = happened.filter(({ change }) => state.at - change.at < FRESH_MS);
   return (
     <ol

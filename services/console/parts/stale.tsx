@@ -3,6 +3,26 @@ import { useStore } from '../state/store.js';
 import { clock } from './format.js';
 import { Notice } from './parts.js';
 
+/** In the place of what the gateway has not told yet: why it is not there. */
+export function Untold({ what, many = false }: { what: string; many?: boolean }) {
+  const link = useStore(connection);
+  if (link.kind === 'locked') {
+    return (
+      <Notice title={`${what} ${many ? 'are' : 'is'} for operators`}>
+        {many ? 'They are' : 'It is'} shown with an operator's key.
+      </Notice>
+    );
+  }
+  if (link.kind === 'lost') {
+    return (
+      <Notice title="No word from the gateway" tone="bad">
+        {link.reason}
+      </Notice>
+    );
+  }
+  return <Notice title={`Looking at ${what.toLowerCase()} …`} />;
+}
+
 /** Says of what is shown that it is no longer so for certain: the gateway tells nothing at the moment. */
 export function Stale() {
   const link = useStore(connection);

@@ -1,36 +1,29 @@
 import type { RequestSummary } from '../../gateway/telemetry/request-record.js';
 import { clock, count, ms, short } from '../parts/format.js';
-import { Notice, Trouble } from '../parts/parts.js';
+import { Notice } from '../parts/parts.js';
+import { Stale, Untold } from '../parts/stale.js';
 import { hrefOf, place } from '../state/place.js';
-import { usePolled } from '../state/polled.js';
+import { nameOf, requests } from '../state/requests.js';
 import { useStore } from '../state/store.js';
 import { rateOf } from './layout.js';
 import { Opened } from './opened.js';
 
-const EVERY_MS = 2_000;
-
-interface Listed {
-  readonly trace_url: string | null;
-  readonly requests: readonly RequestSummary[];
-}
-
 /** The last requests of this gateway, one of them opened. */
 export function Requests() {
   const { item } = useStore(place);
-  const { value, error } = usePolled<Listed>('requests', EVERY_MS);
-  if (item !== '') return <Opened key={item} id={item} traceUrl={value?.trace_url ?? null} />;
+  const told = useStore(requests);
+  if (item !== '') return <Opened key={item} id={item} traceUrl={told?.trace_url ?? null} />;
   return (
     <div class="page">
       <header class="title">
         <h2>Requests</h2>
         <p class="sub">The last that this gateway has answered: figures, and nothing of what was said.</p>
       </header>
-      {error !== null && <Trouble what="Requests" error={error} />}
-      {error === null && value === null && <Notice title="Looking at the requests …" />}
-      {value !== null && value.requests.length === 0 && (
+      {told === null ? <Untold what="Requests" many /> : <Stale />}
+      {told !== null && told.requests.length === 0 && (
         <Notice title="None yet">Ask something in the chat, or with any client of the API.</Notice>
       )}
-      {value !== null && value.requests.length > 0 && <Table requests={value.requests} />}
+      {told !== null && told.requests.length > 0 && <Table all={told.requests} />}
     </div>
   );
 }
@@ -42,7 +35,7 @@ const STATES: Readonly<Record<RequestSummary['state'], string>> = {
   abandoned: 'client left',
 };
 
-function Table({ requests }: { requests: readonly RequestSummary[] }) {
+function Table({ all }: { all: readonly RequestSummary[] }) {
   return (
     <div class="scroll" tabIndex={0}>
       <table class="figures-table requests">
@@ -60,8 +53,8 @@ function Table({ requests }: { requests: readonly RequestSummary[] }) {
           </tr>
         </thead>
         <tbody>
-          {requests.map((request) => (
-            <Row key={`${request.id} ${request.at}`} request={request} />
+          {all.map((request) => (
+            <Row key={nameOf(request)} request={request} />
           ))}
         </tbody>
       </table>

@@ -1,7 +1,9 @@
 import type { Report } from '../../gateway/report/report.js';
 import type { LoadPoint } from '../../gateway/watch/load-log.js';
 import type { Happened, MeshState } from '../../gateway/watch/mesh-watch.js';
+import type { RequestList } from '../../gateway/watch/request-log.js';
 import { ApiError, call, eventsOf, getJson, keys } from './api.js';
+import { requests, withNews } from './requests.js';
 import { Store } from './store.js';
 
 export type { Happened, LoadPoint, MeshState, Report };
@@ -42,6 +44,7 @@ export function apply(event: { event?: string | undefined; id?: string | undefin
   if (event.event === 'state') mesh.set(data as MeshState);
   else if (event.event === 'report') report.set(data as Report | null);
   else if (event.event === 'load') load.update((points) => withPoint(points, data as LoadPoint));
+  else if (event.event === 'requests') requests.update((last) => withNews(last, data as RequestList));
   else if (event.event === 'reset') changes.set([]);
   else if (event.event === 'change') {
     const known = { id: event.id ?? '', change: data as Happened };

@@ -51,8 +51,6 @@ export interface Gateway {
   readonly background: Pick<BackgroundResponses, 'run' | 'cancel'>;
   readonly requests: Pick<RequestLog, 'list' | 'find'>;
   readonly results: Pick<ResultFiles, 'list' | 'pathOf'>;
-  /** Such as `http://127.0.0.1:16686/trace/{trace}`; null where traces are nowhere to be seen. */
-  readonly traceUrl: string | null;
   /** Whether `GET /` is the console. */
   readonly console: boolean;
   readonly log: Pick<Logger, 'error'>;

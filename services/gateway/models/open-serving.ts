@@ -20,12 +20,12 @@ import { Reporter } from '../report/reporter.js';
 import { AnswerMemory } from '../speculation/answer-memory.js';
 import type { GatewayMetrics, ModelLoad } from '../telemetry/metrics.js';
 import { ModelMetrics } from '../telemetry/model-metrics.js';
-import type { RequestWatcher } from '../telemetry/request-trace.js';
 import { ConstraintSources } from '../text/constraint-sources.js';
 import { startTextWorker, TextPool } from '../text/text-pool.js';
 import { textLimitOf, TextWork } from '../text/text-work.js';
 import { LoadLog } from '../watch/load-log.js';
 import { MeshWatch } from '../watch/mesh-watch.js';
+import type { RequestLog } from '../watch/request-log.js';
 import { ModelPlaces } from './model-places.js';
 import type { Serving } from './serving.js';
 
@@ -36,7 +36,7 @@ interface SharedParts {
   readonly admission: Admission;
   readonly metrics: GatewayMetrics;
   readonly tracer: Tracer;
-  readonly watcher: RequestWatcher;
+  readonly requests: RequestLog;
   readonly log: Logger;
 }
 
@@ -65,7 +65,7 @@ export async function openServing(
   { model, plan, ranges }: ModelPlan,
   shared: SharedParts,
 ): Promise<OpenServing> {
-  const { config, mesh, tracer, watcher, log } = shared;
+  const { config, mesh, tracer, requests, log } = shared;
   const { specialTokensInContent } = config;
   const { served, meshName } = hosted;
   const { vocabulary, maxPositions } = model.config;
@@ -140,6 +140,7 @@ export async function openServing(
       return { running, waiting: waiting + demand.queued };
     },
     load,
+    requests,
   });
 
   return {
@@ -181,7 +182,7 @@ export async function openServing(
         load.round(round);
         demand.generated(round.tokens);
       },
-      watcher,
+      watcher: requests,
     },
     reporter,
     watch,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { ServingError } from '../../lib/errors/serving-error.js';
 import type { StageTopology, Topology } from '../generation/backend.js';
@@ -7,6 +6,8 @@ import type { Report } from '../report/report.js';
 import { changesBetween, type Change } from './changes.js';
 import { LinkRates, type LinkState } from './link-rates.js';
 import type { LoadLog } from './load-log.js';
+import { NumberedRing } from './numbered-ring.js';
+import type { RequestLog } from './request-log.js';
 
 /** The mesh as `/topology/events` tells it, once a second. */
 export interface MeshState extends Omit<Topology, 'stages'> {
@@ -30,6 +31,7 @@ interface MeshWatchOptions {
   readonly report: (seconds: number) => Report;
   readonly counts: () => { readonly running: number; readonly waiting: number };
   readonly load: LoadLog;
+  readonly requests: Pick<RequestLog, 'cursor' | 'list' | 'news'>;
 }
 
 const TICK_MS = 1_000;
@@ -49,25 +51,26 @@ const HEADERS = {
 };
 
 /**
- * Looks at the mesh once a second and tells everyone who watches: its state, what has changed, the report and the load.
+ * Looks at the mesh once a second and tells everyone who watches: its state, what has changed, the report, the load and the requests.
  * Each look is made and written as text once, however many watch. `close` ends all streams.
  */
 export class MeshWatch {
   readonly #options: MeshWatchOptions;
-  /** Another one for each process, so that ids of an earlier one are not taken for ours. */
-  readonly #epoch = randomBytes(4).toString('hex');
   readonly #viewers = new Set<ServerResponse>();
-  readonly #changes: { readonly id: number; readonly text: string }[] = [];
+  /** As text, with their ids. */
+  readonly #changes = new NumberedRing<string>(KEPT);
   readonly #moved = new Map<string, number>();
   readonly #rates = new LinkRates();
   readonly #ticking: NodeJS.Timeout;
   #stages: readonly StageTopology[] = [];
-  #count = 0;
   #ticks = 0;
+  /** What has ended until then has been told. */
+  #toldRequests: string;
   #closed = false;
 
   constructor(options: MeshWatchOptions) {
     this.#options = options;
+    this.#toldRequests = options.requests.cursor;
     this.#ticking = setInterval(() => this.look(), TICK_MS).unref();
   }
 
@@ -97,18 +100,25 @@ export class MeshWatch {
       busy: stages.map(({ replicas }) => mean(replicas.map(({ busy_ratio }) => busy_ratio))),
     }));
     if (this.#viewers.size > 0) {
-      this.#tell(eventText('state', this.#state(now)));
-      if (point !== null) this.#tell(eventText('load', point));
-      if (this.#ticks % REPORT_EVERY === 0) this.#tell(eventText('report', this.#report()));
+      const news = this.#options.requests.news(this.#toldRequests);
+      const texts = [
+        eventText('state', this.#state(now)),
+        point !== null && eventText('load', point),
+        this.#ticks % REPORT_EVERY === 0 && eventText('report', this.#report()),
+        news !== null && eventOf('requests', news),
+      ];
+      // At once: what a page costs is more the writing than what is written.
+      this.#tell(texts.filter((text) => text !== false).join(''));
     } else {
       // A rate is of the time since the last look: who comes next must not be told the mean of an hour.
       this.#rates.look(this.#options.links());
     }
+    this.#toldRequests = this.#options.requests.cursor;
     this.#ticks++;
   }
 
   /**
-   * Streams to this response until its client goes or the gateway stops: the state at once, and the changes after
+   * Streams to this response until its client goes or the gateway stops: the state and all requests at once, and the changes after
    * `lastEventId`, or all that are kept where it is not one of ours. Throws `too_many_requests`, and `stage_unavailable` once the
    * gateway stops: who was sent away comes back at once, and a stream that nobody ends would keep it from stopping.
    */
@@ -117,12 +127,14 @@ export class MeshWatch {
     if (this.#viewers.size >= MAX_VIEWERS) {
       throw new ServingError('too_many_requests', `${MAX_VIEWERS} watch this gateway already`);
     }
-    const last = this.#changeOf(lastEventId);
+    const changes = this.#changes.after(lastEventId);
     response.writeHead(200, HEADERS);
-    if (last === null) response.write(eventText('reset', {}));
-    const missed = this.#changes.filter(({ id }) => id > (last ?? 0)).map(({ text }) => text);
+    if (changes.missed) response.write(eventText('reset', {}));
     response.write(
-      missed.join('') + eventText('state', this.#state(Date.now())) + eventText('report', this.#report()),
+      changes.items.join('') +
+        eventText('state', this.#state(Date.now())) +
+        eventText('report', this.#report()) +
+        eventOf('requests', this.#options.requests.list()),
     );
     this.#viewers.add(response);
     response.once('close', () => this.#viewers.delete(response));
@@ -135,21 +147,9 @@ export class MeshWatch {
     this.#viewers.clear();
   }
 
-  /** Null of an id that another process gave, or none, or one so old that what came after it is no longer there. */
-  #changeOf(id: string | undefined): number | null {
-    const [epoch, count] = (id ?? '').split('-');
-    const last = Number(count);
-    const known = epoch === this.#epoch && Number.isInteger(last) && last <= this.#count;
-    return known && last >= (this.#changes[0]?.id ?? 1) - 1 ? last : null;
-  }
-
   #happened(change: Change, at: number): void {
-    const id = ++this.#count;
     const happened: Happened = { ...change, at };
-    const text = `id: ${this.#epoch}-${id}\n${eventText('change', happened)}`;
-    this.#changes.push({ id, text });
-    if (this.#changes.length > KEPT) this.#changes.shift();
-    this.#tell(text);
+    this.#tell(this.#changes.add((id) => `id: ${id}\n${eventText('change', happened)}`));
   }
 
   #tell(text: string): void {
@@ -188,8 +188,9 @@ export class MeshWatch {
   }
 }
 
-const eventText = (event: string, data: unknown): string =>
-  `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+const eventOf = (event: string, json: string): string => `event: ${event}\ndata: ${json}\n\n`;
+
+const eventText = (event: string, data: unknown): string => eventOf(event, JSON.stringify(data));
 
 const mean = (values: readonly number[]): number =>
   values.length === 0 ? 0 : Math.round((values.reduce((a, b) => a + b, 0) / values.length) * 1000) / 1000;

@@ -8,6 +8,7 @@ import {
   type Message,
 } from '../../../services/console/chat/conversations.js';
 import { apply, changes, load, mesh, report } from '../../../services/console/state/mesh.js';
+import { requests as requestsTold } from '../../../services/console/state/requests.js';
 import { Store } from '../../../services/console/state/store.js';
 
 const said = (role: Message['role'], text: string): Message => ({ id: text, role, text });
@@ -51,6 +52,26 @@ test('what the gateway tells is kept: the last state, and the changes, the lates
   apply({ event: 'something-newer', data: '{}' });
   apply({ event: 'reset', data: '{}' });
   expect(changes.value).toEqual([]);
+});
+
+test('of requests, news come before what had ended, each once, and as many are shown as a gateway keeps', () => {
+  const tell = (whole: boolean, ...all: string[]): string => {
+    const requests = all.map((each) => {
+      const [id, state] = each.split(' ');
+      return { id, state, at: 1 };
+    });
+    apply({ event: 'requests', data: JSON.stringify({ trace_url: null, whole, requests }) });
+    return requestsTold.value!.requests.map(({ id, state }) => `${id} ${state}`).join(', ');
+  };
+  expect(tell(true, 'c running', 'b running', 'a done')).toBe('c running, b running, a done');
+  const now = 'd running, b running, c failed, a done';
+  expect(tell(false, 'd running', 'b running', 'c failed')).toBe(now);
+  expect(tell(false, 'd running', 'b running', 'c failed')).toBe(now);
+  for (let number = 0; number < 200; number++) tell(false, `r${number} done`);
+  expect(requestsTold.value!.requests.map(({ id }) => id)).toEqual(
+    Array.from({ length: 128 }, (_, index) => `r${199 - index}`),
+  );
+  expect(tell(true, 'e done')).toBe('e done');
 });
 
 test('what another page of this browser has kept stays, but for what was deleted here', () => {

@@ -108,7 +108,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const background = new BackgroundResponses(responses, runners, log, { lookMs: 5 });
   const keys = options.keys === undefined ? null : new KeyRing(parseKeyList(options.keys));
   const tracer = options.tracer ?? trace.getTracer('test');
-  const requests = new RequestLog((record) => models.find(record.model)?.load.ended(record));
+  const requests = new RequestLog(null, (record) => models.find(record.model)?.load.ended(record));
 
   const model: ServedModel = {
     id: 'test/model',
@@ -141,6 +141,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       report: options.report ?? noReport,
       counts: () => ({ running: admission.running, waiting: admission.waiting }),
       load,
+      requests,
     });
     return {
       model: served,
@@ -182,7 +183,6 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     background,
     requests,
     results: new ResultFiles(options.resultFolders ?? []),
-    traceUrl: null,
     log,
     console: false,
     limits,

@@ -10,13 +10,13 @@ import { servingAsked } from '../serving-of.js';
  * `GET /topology/events`, `/requests`, `/load`, `/results` and one of each: for an operator, as `/topology` is. Of the requests of
  * all models each says which it was for; what is about a mesh is about that of one model (`?model=`).
  */
-export function watchRoutes({ models, requests, results, traceUrl }: Gateway): Router {
+export function watchRoutes({ models, requests, results }: Gateway): Router {
   const router = Router();
   router.get('/topology/events', (request, response) => {
     servingAsked(models, request.query).watch.watch(response, request.get('last-event-id'));
   });
   router.get('/requests', (_request, response) => {
-    response.type('json').send(`{"trace_url":${JSON.stringify(traceUrl)},"requests":${requests.list()}}`);
+    response.type('json').send(requests.list());
   });
   router.get('/requests/:id', (request, response) => {
     const found = requests.find(request.params.id);

@@ -5,6 +5,7 @@ import type { ReplicaLink } from '../../../../services/gateway/generation/mesh-v
 import { changesBetween } from '../../../../services/gateway/watch/changes.js';
 import { LoadLog } from '../../../../services/gateway/watch/load-log.js';
 import { MeshWatch } from '../../../../services/gateway/watch/mesh-watch.js';
+import { NumberedRing } from '../../../../services/gateway/watch/numbered-ring.js';
 import { ServingError } from '../../../../services/lib/errors/serving-error.js';
 
 const replica = (id: string, more: Partial<ReplicaTopology> = {}): ReplicaTopology => ({
@@ -64,9 +65,29 @@ class Viewer extends EventEmitter {
   }
 }
 
+/** Requests by their names: `running`, and what has ended. */
+class ToldRequests {
+  running: string[] = [];
+  readonly over = new NumberedRing<string>(4);
+
+  get cursor(): string {
+    return this.over.lastId;
+  }
+
+  list(): string {
+    return JSON.stringify([...this.running, ...this.over.items]);
+  }
+
+  news(cursor: string): string | null {
+    const all = [...this.running, ...this.over.after(cursor).items];
+    return all.length === 0 ? null : JSON.stringify(all);
+  }
+}
+
 function watching(stages: StageTopology[]) {
   let looks = 0;
   let reports = 0;
+  const requests = new ToldRequests();
   const links: ReplicaLink[] = [];
   const watch = new MeshWatch({
     gateway: 'g1',
@@ -81,13 +102,14 @@ function watching(stages: StageTopology[]) {
     },
     counts: () => ({ running: 1, waiting: 2 }),
     load: new LoadLog(),
+    requests,
   });
   const join = (lastId?: string): Viewer => {
     const viewer = new Viewer();
     watch.watch(viewer as unknown as ServerResponse, lastId);
     return viewer;
   };
-  return { watch, stages, links, join, looks: () => looks, reports: () => reports };
+  return { watch, stages, links, requests, join, looks: () => looks, reports: () => reports };
 }
 
 describe('changes between two looks', () => {
@@ -124,6 +146,21 @@ describe('who watches', () => {
     mesh.watch.close();
     expect(viewer.ended).toBe(true);
     expect(() => mesh.join()).toThrow('the gateway is stopping');
+  });
+
+  it('is told all requests at once, then those that run or have ended since, and nothing where none did', () => {
+    const mesh = watching([stage(replica('a'))]);
+    mesh.requests.over.add(() => 'old');
+    mesh.watch.look();
+    mesh.requests.running = ['one'];
+    const viewer = mesh.join();
+    mesh.watch.look();
+    mesh.requests.running = [];
+    mesh.requests.over.add(() => 'one');
+    mesh.watch.look();
+    mesh.watch.look();
+    expect(viewer.events('requests')).toEqual([['one', 'old'], ['one'], ['one']]);
+    expect(viewer.events('state')).toHaveLength(4);
   });
 
   it('comes back and hears what it missed, once', () => {
