@@ -97,14 +97,15 @@ function deviceClock(): string | null {
 try {
   const computer = { engine: await createEngine(), head: new Head() };
   const { engine } = computer;
-  const collection = new IdleCollection(() => engine.kv.used === 0);
+  // Not in real time: V8 sweeps with a thread that shares its processor's time, and until that has had its turn this one goes round.
+  const collection = data.engine === 'timed' ? null : new IdleCollection(() => engine.kv.used === 0);
   let turn = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     turn = turn
       .then(() => answer(computer, request))
       .catch((reason: unknown): EngineReply => ({ type: 'failed', error: failureOf(reason) }))
       .then(post);
-    if (request.type === 'close') turn = turn.then(() => collection.ended());
+    if (request.type === 'close') turn = turn.then(() => collection?.ended());
     if (request.type === 'stop') turn = turn.then(() => port.close());
   });
   post({ type: 'ready', kv: engine.kv, clock: deviceClock() });
