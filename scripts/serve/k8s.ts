@@ -55,7 +55,7 @@ await runCommand(
         .option('--tag <tag>', 'of the images', 'e2e')
         .option('--images-ready', 'the cluster has the images already', false)
         .option('--rounds <n>', 'rises of load', wholeNumber(1, 100), 10)
-        .option('--clients <n>', 'requests at once', wholeNumber(1, 1_000), 16)
+        .option('--clients <n>', 'requests at once', wholeNumber(1, 1_000), 48)
         .option('--max-tokens <n>', 'of each request', wholeNumber(1, 4_096), 48)
         .option('--no-scale-downs', 'without twenty scale-downs under load afterwards')
         .option('--keep', 'leave the mesh in place', false)
