@@ -1,6 +1,6 @@
 import { Notice } from '../parts/parts.js';
 import { Stale, Untold } from '../parts/stale.js';
-import { load, mesh, type LoadPoint } from '../state/mesh.js';
+import { connection, load, mesh, type LoadPoint } from '../state/mesh.js';
 import { useStore } from '../state/store.js';
 import { Chart } from './chart.js';
 import { Results } from './results.js';
@@ -11,6 +11,7 @@ const STEP_SECONDS = 5;
 export function Load() {
   const points = useStore(load);
   const state = useStore(mesh);
+  const link = useStore(connection);
   const at = points.map((point) => Math.round(point.at / 1000));
   const of = (pick: (point: LoadPoint) => number | null): (number | null)[] => points.map(pick);
   const stages = state?.stages.map(({ app_id }) => app_id) ?? [];
@@ -22,7 +23,7 @@ export function Load() {
         <p class="sub">The last hour of this gateway, a point every {STEP_SECONDS} seconds.</p>
       </header>
       {state === null ? <Untold what="The load" /> : <Stale />}
-      {points.length < 2 && state !== null && (
+      {points.length < 2 && state !== null && link.kind === 'live' && (
         <Notice title="The first points are on their way">There is one every {STEP_SECONDS} seconds.</Notice>
       )}
       {points.length >= 2 && (
