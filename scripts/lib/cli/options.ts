@@ -121,6 +121,8 @@ export function engineEnvironment(options: Partial<EngineOptions>): Record<strin
   if (engine === 'onnx') return { LAYERMESH_ENGINE: engine };
   return {
     LAYERMESH_ENGINE: engine,
+    // It has no weights that would be read faster.
+    GLIBC_TUNABLES: '',
     ...(device !== undefined && { LAYERMESH_DEVICE: device }),
     ...(shape !== undefined && { LAYERMESH_SHAPE: shape }),
     ...(start !== undefined && { LAYERMESH_START: start }),

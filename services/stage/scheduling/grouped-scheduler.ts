@@ -22,6 +22,11 @@ const TOLERANCE = 1 / 4;
 
 /** Of prompts with more parts to come so many count at most: to have more of a step brings none of them a token now. */
 const LONG_PROMPTS = 2;
+/**
+ * One that ends counts as so many at least. A row of a small piece costs half as much again as one of 64 rows, and a few
+ * longer steps stall those who run less than many that are a little longer.
+ */
+const ENDING_PROMPTS = 4;
 
 export interface GroupingOptions<Part extends Work> {
   readonly limits: BatchLimits;
@@ -129,9 +134,10 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
     // Without any in this step, a group that comes back meanwhile is stalled.
     const stalled = decodes > 0 ? decodes : Math.ceil(spared / Math.max(1, out.size));
     const ending = prompts.filter(isLastPart).length;
+    const counting = ending + Math.min(prompts.length - ending, LONG_PROMPTS);
     const budget = promptBudget(this.#costs, this.#options.promptShare, {
       decodes: stalled,
-      prompts: ending + Math.min(prompts.length - ending, LONG_PROMPTS),
+      prompts: ending === 0 ? counting : Math.max(ENDING_PROMPTS, counting),
       depth: prompts[0]!.item.position,
     });
     if (budget === Infinity) return budget;

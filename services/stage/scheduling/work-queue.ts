@@ -134,42 +134,49 @@ export class WorkQueue<Part extends Work> {
 function turnsOf<Part extends Work>(prompts: readonly Part[]): Part[] {
   const [oldest, ...others] = prompts;
   if (oldest === undefined) return [];
-  const ending = others.filter(isLastPart).sort((one, other) => one.item.count - other.item.count);
-  const inTurn = [oldest, ...ending, ...others.filter((part) => !isLastPart(part))];
+  const inTurn = [
+    oldest,
+    ...shortestFirst(others.filter(isLastPart)),
+    ...others.filter((part) => !isLastPart(part)),
+  ];
   // The logits of a row are as long as the vocabulary: those of one prompt are enough at once.
   const scored = inTurn.find(isScored);
   return inTurn.filter((part) => part === scored || !isScored(part));
 }
 
 /**
- * How many of `rows` each prompt gets: the oldest and those that are about to end an even share at least, so that a short one
- * waits for no long ones, however many; what is left goes to each in turn. Up to `room`, a tail of the oldest that would be
- * less than a piece goes along.
+ * How many of `rows` each prompt gets. The oldest has an even share at least, so that it gets on whoever comes. Those that
+ * are about to end have all that they need, the shortest first: a short one waits for no long ones, and of equals each has its
+ * token as soon as its own rows are computed, where all would have it with the last one's if they got on by shares. What
+ * is left goes to each in turn. Up to `room`, a tail of the oldest that would be less than a piece goes along.
  */
 function shareOut(inTurn: readonly Work[], rows: number, room: number): number[] {
   const [oldest] = inTurn;
   if (oldest === undefined || rows <= 0) return inTurn.map(() => 0);
-  const even = Math.max(SMALLEST_PIECE, Math.floor(rows / inTurn.length));
   let left = rows;
-  const shares = inTurn.map(() => 0);
-  const raise = (index: number, most: number): void => {
-    const { count } = inTurn[index]!.item;
-    const fits = count < most + SMALLEST_PIECE && count <= shares[index]! + left;
-    const share = fits ? count : Math.min(count, most);
+  const shares = new Map<Work, number>(inTurn.map((part) => [part, 0]));
+  const raise = (part: Work, by: number): void => {
+    const before = shares.get(part)!;
+    const { count } = part.item;
+    const fits = count < before + by + SMALLEST_PIECE && count <= before + left;
+    const share = fits ? count : Math.min(count, before + by);
     // Only of the oldest is anything better than nothing.
-    if (index > 0 && share < Math.min(count, SMALLEST_PIECE)) return;
-    left -= share - shares[index]!;
-    shares[index] = share;
+    if (part !== oldest && share < Math.min(count, SMALLEST_PIECE)) return;
+    left -= share - before;
+    shares.set(part, share);
   };
-  inTurn.forEach((part, index) => {
-    if (index === 0 || isLastPart(part)) raise(index, Math.min(even, left));
-  });
-  inTurn.forEach((_, index) => raise(index, shares[index]! + left));
-  const tail = oldest.item.count - shares[0]!;
+  raise(oldest, Math.min(left, Math.max(SMALLEST_PIECE, Math.floor(rows / inTurn.length))));
+  for (const part of shortestFirst(inTurn.filter(isLastPart))) raise(part, left);
+  for (const part of inTurn) raise(part, left);
+  const tail = oldest.item.count - shares.get(oldest)!;
   const free = room - rows + left;
-  if (tail < SMALLEST_PIECE && tail <= free) shares[0]! += tail;
-  return shares;
+  if (tail < SMALLEST_PIECE && tail <= free) shares.set(oldest, oldest.item.count);
+  return inTurn.map((part) => shares.get(part)!);
 }
+
+/** Of equal ones the one that was first. */
+const shortestFirst = <Part extends Work>(parts: readonly Part[]): Part[] =>
+  [...parts].sort((one, other) => one.item.count - other.item.count);
 
 const isScored = ({ item: { score = 0 } }: Work): boolean => score > 0;
 

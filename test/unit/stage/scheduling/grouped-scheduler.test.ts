@@ -38,7 +38,7 @@ function runningBesidePrompt(changed: Partial<GroupingOptions<Work>> = {}): Grou
   scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
   scheduler.enqueue(decode(a), 0.2);
   scheduler.ran(scheduler.next(always, 0.2), 0.03, always, 0.23);
-  scheduler.enqueue(prompt(b), 0.24);
+  scheduler.enqueue(prompt(b, 200), 0.24);
   return scheduler;
 }
 
@@ -122,11 +122,11 @@ describe('the grouped scheduler', () => {
     const scheduler = runningBesidePrompt();
     expect(scheduler.next(always, 0.24)).toEqual([]);
     scheduler.enqueue(decode(a), 0.25);
-    // With half of the time, 30 rows.
+    // With half of the time 30 rows, for each of the four prompts that one which ends counts as.
     const mixed = scheduler.next(always, 0.25);
     expect(mixed.map(({ sequence, item }) => [sequence, item.count, item.logits > 0])).toEqual([
       [a, 1, true],
-      [b, 30, false],
+      [b, 120, false],
     ]);
     expect(scheduler.depth).toBe(1);
   });
@@ -134,16 +134,16 @@ describe('the grouped scheduler', () => {
   it('does not take a prompt whole because those that run are late', () => {
     const scheduler = runningBesidePrompt();
     const late = scheduler.deadline!;
-    expect(scheduler.next(always, late).map(({ item }) => item.count)).toEqual([30]);
+    expect(scheduler.next(always, late).map(({ item }) => item.count)).toEqual([120]);
     // One whose client does not read stalls no prompt for ever.
-    expect(scheduler.next(always, late + 60).map(({ item }) => item.count)).toEqual([70]);
+    expect(scheduler.next(always, late + 60).map(({ item }) => item.count)).toEqual([80]);
   });
 
   it.each([
-    ['each prompt that is about to end', 1, [30, 60, 90, 120]],
-    ['no more than two that go on', 0, [30, 60, 60, 60]],
+    ['each prompt that is about to end, and of four at least', 1, [120, 120, 120, 120, 150]],
+    ['no more than two that go on', 0, [30, 60, 60, 60, 60]],
   ])('has in a step beside who runs the share of %s', (_, logits, expected) => {
-    const rows = [1, 2, 3, 4].map((prompts) => {
+    const rows = [1, 2, 3, 4, 5].map((prompts) => {
       const scheduler = schedulerWith();
       scheduler.enqueue(prompt(a), 0);
       scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
@@ -171,7 +171,7 @@ describe('the grouped scheduler', () => {
 
   it('cuts prompts by their share alone where groups have no limit', () => {
     const scheduler = runningBesidePrompt({ parallelSteps: () => Infinity });
-    expect(scheduler.next(always, 0.24).map(({ item }) => item.count)).toEqual([30]);
+    expect(scheduler.next(always, 0.24).map(({ item }) => item.count)).toEqual([120]);
   });
 
   it('lets prompts follow one another as long as nobody runs', () => {

@@ -144,7 +144,7 @@ describe('the queue of a scheduler', () => {
     expect(queue.depth).toBe(1);
   });
 
-  it('lets a prompt that is about to end overtake long ones, with an even share each', () => {
+  it('lets a prompt that is about to end overtake long ones, which have an even share', () => {
     const queue = queueOf([
       { sequence: a, item: prompt(200), order: 0 },
       { sequence: b, item: prompt(200), order: 1 },
@@ -153,15 +153,24 @@ describe('the queue of a scheduler', () => {
     const beside = { decodes: 1, promptRows: () => Infinity };
     const counts = (): number[][] => queue.next(always, beside).map(({ order, item }) => [order, item.count]);
     expect(counts()).toEqual([
-      [0, 32],
-      [2, 16],
+      [0, 16],
+      [2, 32],
     ]);
-    // Its rest, too, rather than a piece and a rest that is smaller than one.
     expect(counts()).toEqual([
-      [0, 24],
-      [2, 24],
+      [0, 40],
+      [2, 8],
     ]);
     expect(counts()).toEqual([[0, limits.maxRows]]);
+  });
+
+  it('computes prompts that are about to end one after the other, the shortest first, of equals the oldest', () => {
+    const queue = queueOf(
+      [40, 64, 32, 40].map((rows, order) => ({ sequence: sequences[order]!, item: ending(rows), order })),
+    );
+    const firsts: number[] = [];
+    for (let step = queue.next(always); step.length > 0; step = queue.next(always))
+      firsts.push(...step.filter(({ item }) => item.logits > 0).map(({ order }) => order));
+    expect(firsts).toEqual([2, 0, 3, 1]);
   });
 
   it('lets those that are about to end take no more than the oldest leaves, however many they are', () => {
