@@ -23,10 +23,12 @@ const TOLERANCE = 1 / 4;
 /** Of prompts with more parts to come so many count at most: to have more of a step brings none of them a token now. */
 const LONG_PROMPTS = 2;
 /**
- * One that ends counts as so many at least. A row of a small piece costs half as much again as one of 64 rows, and a few
- * longer steps stall those who run less than many that are a little longer.
+ * A short one that ends counts as so many at least. A row of a small piece costs half as much again as one of 64 rows, and
+ * a few longer steps stall those who run less than many that are a little longer.
  */
 const ENDING_PROMPTS = 4;
+/** Rows of a short prompt. The last ones of a longer prompt cost the more, and it has stalled all others long enough. */
+const SHORT_PROMPT = 256;
 
 export interface GroupingOptions<Part extends Work> {
   readonly limits: BatchLimits;
@@ -130,14 +132,17 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
 
   /** No more than `even`, those of each group if all take as many: else groups wait for one whose step is long. */
   #promptRows(decodes: number, prompts: readonly Part[], even: number): number {
-    const { out, spared } = this.#groups;
+    const { out, spared, beginning } = this.#groups;
+    const ofAGroup = (sequences: number): number => Math.ceil(sequences / Math.max(1, out.size));
+    // One that comes back with its first token is stalled too: those whose prompts were first would wait for all others'.
+    const first = this.#costs.decode(ofAGroup(beginning)) === null ? 0 : ofAGroup(beginning);
     // Without any in this step, a group that comes back meanwhile is stalled.
-    const stalled = decodes > 0 ? decodes : Math.ceil(spared / Math.max(1, out.size));
+    const stalled = decodes || ofAGroup(spared) || first;
     const ending = prompts.filter(isLastPart).length;
     const counting = ending + Math.min(prompts.length - ending, LONG_PROMPTS);
     const budget = promptBudget(this.#costs, this.#options.promptShare, {
       decodes: stalled,
-      prompts: ending === 0 ? counting : Math.max(ENDING_PROMPTS, counting),
+      prompts: prompts.some(endsShort) ? Math.max(ENDING_PROMPTS, counting) : counting,
       depth: prompts[0]!.item.position,
     });
     if (budget === Infinity) return budget;
@@ -146,5 +151,8 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
     return Math.max(least, Math.min(budget, Math.max(SMALLEST_PIECE, Math.ceil(even))));
   }
 }
+
+const endsShort = (part: Work): boolean =>
+  isLastPart(part) && part.item.position + part.item.count <= SHORT_PROMPT;
 
 const rowsOf = (parts: readonly Work[]): number => parts.reduce((sum, { item }) => sum + item.count, 0);

@@ -66,6 +66,11 @@ export class Groups {
     return [...this.#out, ...this.#late].reduce((sum, { decodes, away }) => sum + (decodes ? away : 0), 0);
   }
 
+  /** How many sequences will be back with their first token, and are stalled by what is computed then. */
+  get beginning(): number {
+    return [...this.#out].reduce((sum, { decodes, away }) => sum + (decodes ? 0 : away), 0);
+  }
+
   /** When the next group will be late; null when none is out. */
   get deadline(): number | null {
     return this.#out.size === 0 ? null : Math.min(...[...this.#out].map(({ deadline }) => deadline));

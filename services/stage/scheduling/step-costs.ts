@@ -23,9 +23,15 @@ export class StepCosts {
   /** Of all steps. */
   #mean: number | null = null;
 
-  /** Of a step of about so many running sequences, seconds; null until one has run. */
+  /**
+   * Of a step of about so many running sequences, seconds; null until one has run. None costs more than one of more
+   * sequences: where it did, it was computed beside others' steps, as the first after many prompts are.
+   */
   decode(sequences: number): number | null {
-    return sequences === 0 ? 0 : (this.#decode.get(decodeKey(sequences)) ?? null);
+    if (sequences === 0) return 0;
+    const key = decodeKey(sequences);
+    if (!this.#decode.has(key)) return null;
+    return Math.min(...[...this.#decode].filter(([other]) => other >= key).map(([, seconds]) => seconds));
   }
 
   /** Of a prompt's row at such a depth, or at the nearest that is known, seconds; null until one has run. */

@@ -140,9 +140,14 @@ describe('the grouped scheduler', () => {
   });
 
   it.each([
-    ['each prompt that is about to end, and of four at least', 1, [120, 120, 120, 120, 150]],
-    ['no more than two that go on', 0, [30, 60, 60, 60, 60]],
-  ])('has in a step beside who runs the share of %s', (_, logits, expected) => {
+    [
+      'each prompt that is about to end, and of four at least',
+      { logits: 1, count: 256 },
+      [120, 120, 120, 120, 150],
+    ],
+    ['each long prompt that is about to end', { logits: 1, count: 400 }, [30, 60, 90, 120, 150]],
+    ['no more than two that go on', { logits: 0, count: 400 }, [30, 60, 60, 60, 60]],
+  ])('has in a step beside who runs the share of %s', (_, item, expected) => {
     const rows = [1, 2, 3, 4, 5].map((prompts) => {
       const scheduler = schedulerWith();
       scheduler.enqueue(prompt(a), 0);
@@ -151,11 +156,30 @@ describe('the grouped scheduler', () => {
       scheduler.ran(scheduler.next(always, 0.2), 0.03, always, 0.23);
       scheduler.enqueue(decode(a), 0.3);
       for (let waiting = 0; waiting < prompts; waiting++)
-        scheduler.enqueue({ sequence: {}, item: { position: 0, count: 400, logits } }, 0.3);
+        scheduler.enqueue({ sequence: {}, item: { position: 0, ...item } }, 0.3);
       const [, ...pieces] = scheduler.next(always, 0.3);
       return pieces.reduce((sum, { item }) => sum + item.count, 0);
     });
     expect(rows).toEqual(expected);
+  });
+
+  it('takes no more of prompts than their share while others come back with their first token', () => {
+    const scheduler = schedulerWith({ limits: { maxRows: 100, maxSequences: 64 } });
+    scheduler.enqueue(prompt(a), 0);
+    scheduler.ran(scheduler.next(always, 0), 0.1, always, 0.1);
+    scheduler.enqueue(decode(a), 0.2);
+    scheduler.ran(scheduler.next(always, 0.2), 0.01, always, 0.21);
+    scheduler.enqueue(decode(a), 0.3);
+    scheduler.enqueue(prompt(b), 0.3);
+    scheduler.ran(scheduler.next(always, 0.3), 0.05, always, 0.35);
+    scheduler.remove(a);
+    scheduler.remove(b);
+    for (const sequence of [a, b]) scheduler.enqueue(prompt(sequence), 0.4);
+    const first = scheduler.next(always, 0.4);
+    expect(first.map(({ item }) => item.count)).toEqual([100]);
+    scheduler.ran(first, 0.1, always, 0.5);
+    // A row took 1 ms, one that runs 10: its four shares.
+    expect(scheduler.next(always, 0.5).map(({ item }) => item.count)).toEqual([40]);
   });
 
   it('begins a prompt beside a late one that was never seen to run alone', () => {

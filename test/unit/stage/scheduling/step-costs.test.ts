@@ -23,6 +23,12 @@ describe('what steps cost', () => {
     expect([costs.decode(1), costs.decode(8)]).toEqual([0.01, 0.02]);
   });
 
+  it('is no more than that of more sequences', () => {
+    const costs = learnt();
+    costs.observe({ ...nobody, decodes: 2, seconds: 0.09 });
+    expect([costs.decode(2), costs.decode(4), costs.decode(8)]).toEqual([0.02, null, 0.02]);
+  });
+
   it('follows the machine when it changes', () => {
     const costs = learnt();
     for (let step = 0; step < 40; step++) costs.observe({ ...nobody, decodes: 8, seconds: 0.2 });
