@@ -10,7 +10,7 @@ import { Account, now } from './accounts/account.js';
 import type { StageMetrics } from './accounts/metrics.js';
 import type { StageLabels } from './accounts/sequence-account.js';
 import type { EngineClient } from './engine/engine-client.js';
-import { enginesOf, shareProcessors, stepsAtOnce, type Compute } from './scheduling/parallel-steps.js';
+import { enginesOf, shareProcessors, groupsAtOnce, type Compute } from './scheduling/parallel-steps.js';
 import type { Scheduler } from './scheduling/scheduler.js';
 import { Sequences } from './sequences/sequences.js';
 import { deliver } from './step/delivery.js';
@@ -20,7 +20,7 @@ import { StepRunner, type StepRun } from './step/step-runner.js';
 export interface StageOptions {
   readonly labels: StageLabels;
   /** What the engine computes on. */
-  readonly compute: Omit<Compute, 'replica' | 'meanStepSeconds'>;
+  readonly compute: Omit<Compute, 'replica' | 'meanStepSeconds' | 'hopSeconds'>;
   /** Threads of a step that nothing else is computed beside. */
   readonly aloneThreads: number;
   /** Of what comes in: token ids in stage 0, activations elsewhere. */
@@ -29,6 +29,8 @@ export interface StageOptions {
   readonly engine: Pick<EngineClient, 'kv' | 'open' | 'close' | 'step'>;
   /** Links to the next stage; null in the head. */
   readonly next: Pick<LinkManager, 'get' | 'links'> | null;
+  /** How much longer than its links say a hop to the next stage takes, seconds: one that is emulated, and dilated. */
+  readonly hopPadSeconds?: number;
   readonly metrics: StageMetrics;
   readonly tracer: Tracer;
 }
@@ -91,15 +93,14 @@ export class Stage {
       nextReplicas: links.map((link) => link.replica),
       engine: this.#compute,
       enginesAfter: this.#enginesAfter,
-      hopSeconds: links.reduce((sum, link) => sum + link.hopSeconds, 0) / Math.max(1, links.length),
       ...this.#account.status(),
     };
   }
 
-  /** Steps that this stage and those after it can compute at once of what begins here, on average. */
-  get parallelSteps(): number {
+  /** Groups of what begins here that may be out at once, on average. */
+  get groupsAtOnce(): number {
     const there = this.#nextLinks.reduce((sum, { status }) => sum + status.sequences, 0);
-    return stepsAtOnce(this.#compute, this.#enginesAfter, this.sequences / Math.max(1, there));
+    return groupsAtOnce(this.#compute, this.#enginesAfter, this.sequences / Math.max(1, there));
   }
 
   /** Whether one step at a time has more processors here and in the stages after this one than each of several. */
@@ -230,10 +231,13 @@ export class Stage {
   }
 
   get #compute(): Compute {
-    const { labels, compute } = this.#options;
+    const { labels, compute, hopPadSeconds = 0 } = this.#options;
     const { meanStepSeconds } = this.#account;
     const appId = stageId(labels.meshName ?? '', labels.index);
-    return { replica: `${appId}/${labels.replica}`, ...compute, meanStepSeconds };
+    const links = this.#nextLinks;
+    const hops = links.map((link) => link.hopSeconds + hopPadSeconds);
+    const hopSeconds = hops.reduce((sum, hop) => sum + hop, 0) / Math.max(1, hops.length);
+    return { replica: `${appId}/${labels.replica}`, ...compute, meanStepSeconds, hopSeconds };
   }
 
   get #enginesAfter(): Compute[] {

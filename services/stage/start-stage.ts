@@ -65,6 +65,7 @@ export async function startStage(
   if (engine.clock !== null) log.info(`device clock: ${engine.clock}`);
   const mesh = await startMesh(config.mesh, signal, (reason) => log.warn(reason.toLine()));
   const { served } = config;
+  const following = ranges[config.index + 1];
   if (served.engine === 'timed') {
     await modelledStart({ served, range, replica: config.replica, registry: mesh.registry, signal });
     seconds = now() - started;
@@ -105,6 +106,7 @@ export async function startStage(
     scheduler: schedulerOf(config, () => stage),
     engine,
     next,
+    hopPadSeconds: following === undefined ? 0 : hopPadMs(served, following) / 1000,
     metrics,
     tracer,
   });
@@ -120,7 +122,7 @@ export async function startStage(
   });
   const probes = createHttpApp(metrics.registry, () => readiness.reason);
   const http = await listen(probes, config.httpHost, config.httpPort);
-  const padMs = served.engine === 'timed' ? hopPadMs(served, range) : 0;
+  const padMs = hopPadMs(served, range);
   const server = await serveLinks({
     host: config.host,
     port: config.grpcPort,
@@ -201,7 +203,7 @@ function schedulerOf(config: StageConfig, stage: () => Stage): Scheduler<Part> {
   if (index > 0) return new PlainScheduler(limits, dividePart);
   return new GroupedScheduler({
     limits,
-    parallelSteps: () => (batching === 'auto' ? stage().parallelSteps : Infinity),
+    groupsAtOnce: () => (batching === 'auto' ? stage().groupsAtOnce : Infinity),
     gainsAlone: () => stage().gainsAlone,
     promptShare: prefillShare / 100,
     laneOf: ({ sequence }) => sequence.lane,

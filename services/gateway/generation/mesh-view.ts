@@ -63,7 +63,7 @@ export const linkOf = ({ appId, replica, status, hopSeconds }: CallerLink): Repl
   appId,
   replica,
   fromGateway: hopSeconds,
-  toNext: status.hopSeconds,
+  toNext: status.engine?.hopSeconds ?? 0,
   bytesIn: status.bytesIn,
   bytesOut: status.bytesOut,
   uptimeSeconds: status.decode?.uptimeSeconds ?? 0,
@@ -73,7 +73,7 @@ export const linkOf = ({ appId, replica, status, hopSeconds }: CallerLink): Repl
 export const totalsOf = ({ appId, replica, status, hopSeconds }: CallerLink): ReplicaTotals => ({
   appId,
   replica,
-  hops: { fromGateway: hopSeconds, toNext: status.hopSeconds },
+  hops: { fromGateway: hopSeconds, toNext: status.engine?.hopSeconds ?? 0 },
   processors: { owner: status.engine?.owner ?? '', count: status.engine?.processors ?? 0 },
   prefill: status.prefill ?? NO_STEPS,
   decode: status.decode ?? NO_STEPS,

@@ -42,7 +42,7 @@ export type StatusFields = Omit<Fields<Status>, Nested | keyof Optional> &
 
 type Nested = 'engine' | 'enginesAfter' | 'prefill' | 'decode';
 
-type Optional = Pick<Fields<Status>, 'hopSeconds' | 'stepSeconds' | 'bytesIn' | 'bytesOut'>;
+type Optional = Pick<Fields<Status>, 'stepSeconds' | 'bytesIn' | 'bytesOut'>;
 
 export interface CalleeLinkEvents {
   onLink(link: CalleeLink): void;

@@ -14,6 +14,9 @@ export interface LinkTiming {
   readonly maxMissed: number;
 }
 
+/** Of one more ping. One that meets a long frame on its way says little. */
+const PART_OF_MEAN = 1 / 4;
+
 export const LINK_TIMING: LinkTiming = { handshakeMs: 5_000, pingMs: 2_000, maxMissed: 3 };
 
 export interface CallerLinkEvents {
@@ -36,7 +39,7 @@ export class CallerLink {
   readonly pid: number;
   /** As of the last pong. */
   status: Status;
-  /** Of the last ping, half of its round trip, seconds. */
+  /** Half of a ping's round trip, mean of the last ones, seconds; 0 before the first. */
   hopSeconds = 0;
 
   readonly #stream: MessageStream;
@@ -146,7 +149,7 @@ export class CallerLink {
     if (nonce === 0) this.#events.onNews?.(this);
     if (this.#pinged?.nonce !== nonce) return;
     const seconds = (performance.now() - this.#pinged.at) / 1000;
-    this.hopSeconds = seconds / 2;
+    this.hopSeconds += this.hopSeconds === 0 ? seconds / 2 : PART_OF_MEAN * (seconds / 2 - this.hopSeconds);
     this.#events.onRoundTrip?.(seconds);
     this.#pinged = null;
   }

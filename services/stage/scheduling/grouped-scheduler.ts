@@ -32,8 +32,8 @@ const SHORT_PROMPT = 256;
 
 export interface GroupingOptions<Part extends Work> {
   readonly limits: BatchLimits;
-  /** Groups that can be computed at once, on average; Infinity runs whatever waits as soon as the engine is free. */
-  parallelSteps(): number;
+  /** Groups that may be out without waiting for one another, on average; Infinity runs whatever waits as soon as the engine is free. */
+  groupsAtOnce(): number;
   /** Whether a step that nothing else is computed beside has processors that it would else leave to others. */
   gainsAlone(): boolean;
   /** Of a step's time, what each waiting prompt may take from running sequences; 1 takes prompts whole. */
@@ -76,10 +76,10 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
 
   next(mayRun: (part: Part) => boolean, now: number): Part[] {
     this.#groups.expire(now);
-    const computed = this.#options.parallelSteps();
+    const atOnce = this.#options.groupsAtOnce();
     const [waiting, out] = [this.#queue.waiting, [...this.#groups.out]];
-    for (const lane of lanesOf(waiting, out, this.#options.laneOf, Math.round(computed))) {
-      const groups = this.#groupsOf(lane, computed);
+    for (const lane of lanesOf(waiting, out, this.#options.laneOf, Math.round(atOnce))) {
+      const groups = this.#groupsOf(lane, atOnce);
       // As long as nobody runs, only prompts that have been passed on are out, and further ones may follow them.
       if (lane.out >= groups && lane.decodes) continue;
       const parts = this.#queue.next((part) => lane.has(part) && mayRun(part), {
@@ -115,19 +115,19 @@ export class GroupedScheduler<Part extends Work> implements Scheduler<Part> {
 
   /**
    * How many groups of a lane may be out: one while there are so few rows that it had better be alone, else, of those
-   * that can be computed at once, its part. In all one more where they
+   * that may be out at once, its part. In all one more where they
    * are large enough, for groups travel between stages, and wait for one that has more rows, and meanwhile there is work for
    * the processors; but not where most of a step is fixed, and fewer and larger groups are better.
    */
-  #groupsOf({ part }: Lane<Part>, computed: number): number {
-    if (computed === Infinity) return Infinity;
+  #groupsOf({ part }: Lane<Part>, atOnce: number): number {
+    if (atOnce === Infinity) return Infinity;
     const isSmall = this.#groups.awayRows + rowsOf(this.#queue.waiting) <= ROWS_ALONE;
     if (isSmall && this.#options.gainsAlone()) return 1;
     if ((this.#costs.fixedShare ?? 0) > MOSTLY_FIXED)
-      return Math.max(1, Math.floor(computed * part + TOLERANCE));
+      return Math.max(1, Math.floor(atOnce * part + TOLERANCE));
     const rows = this.#groups.rows + rowsOf(this.#queue.waiting.filter(isDecode));
-    const more = computed > 1 && rows >= (computed + 1) * ROWS_OF_A_GROUP ? 1 : 0;
-    return Math.max(1, Math.floor((computed + more) * part + 1 - TOLERANCE));
+    const more = atOnce > 1 && rows >= (atOnce + 1) * ROWS_OF_A_GROUP ? 1 : 0;
+    return Math.max(1, Math.floor((atOnce + more) * part + 1 - TOLERANCE));
   }
 
   /** No more than `even`, those of each group if all take as many: else groups wait for one whose step is long. */

@@ -26,7 +26,9 @@ const idle: StatusFields = {
   busyRatio: 0.5,
   rssBytes: 1e9,
   nextReplicas: ['n'],
-  enginesAfter: [{ replica: 'n', owner: 'p', processors: 2, threads: 1, meanStepSeconds: 0.02 }],
+  enginesAfter: [
+    { replica: 'n', owner: 'p', processors: 2, threads: 1, meanStepSeconds: 0.02, hopSeconds: 0.001 },
+  ],
 };
 
 const timing: LinkTiming = { handshakeMs: 200, pingMs: 20, maxMissed: 3 };

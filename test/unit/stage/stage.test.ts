@@ -346,7 +346,7 @@ describe('the first stage', () => {
         next: next.links,
         scheduler: new GroupedScheduler({
           limits: { maxRows: 8, maxSequences: 4 },
-          parallelSteps: () => stage.parallelSteps,
+          groupsAtOnce: () => stage.groupsAtOnce,
           gainsAlone: () => stage.gainsAlone,
           promptShare: 1,
           laneOf: ({ sequence }) => sequence.lane,

@@ -31,6 +31,8 @@ export interface ScenarioLoad {
   /** Loads that differ in nothing but the seed have the same. */
   readonly group: string;
   readonly seed: number;
+  /** What its requests have to keep. */
+  readonly limits: ServiceLevel;
   /** Arrivals at each level carry its name as their kind. */
   readonly arrivals: readonly Arrival[];
   /** Rates that are tried one after the other, rising. */
@@ -77,10 +79,7 @@ export interface Outcome {
 }
 
 /**
- * Limits of MLPerf Inference v5 for Llama-2-70B: of its server scenario, which people who read find fast enough, and of its
- * interactive one. Milliseconds, at p99 there; here a load counts as served while nine of ten requests keep them.
+ * Limits of MLPerf Inference v5 for Llama-2-70B, of its server scenario, which people who read find fast enough. Milliseconds, at p99
+ * there; here a load counts as served while nine of ten requests keep them.
  */
-export const LIMITS: Readonly<Record<'server' | 'interactive', ServiceLevel>> = {
-  server: { ttft: 2_000, tpot: 200 },
-  interactive: { ttft: 450, tpot: 40 },
-};
+export const SERVER_LIMITS: ServiceLevel = { ttft: 2_000, tpot: 200 };

@@ -53,6 +53,7 @@ export function statusOf({ stages, replicas }: Size, stage: number): Status {
     processors: 2,
     threads: 2,
     meanStepSeconds: 0.0123456789,
+    hopSeconds: 0.000123456789,
   });
   const later = Array.from({ length: stages - stage - 1 }, (_, index) => stage + 1 + index);
   return create(StatusSchema, {

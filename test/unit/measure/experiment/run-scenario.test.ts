@@ -29,6 +29,7 @@ const request = { kind: 'low', promptTokens: 2, outputTokens: 3 };
 const load = (name: string, ...at: number[]): ScenarioLoad => ({
   name,
   group: 'all',
+  limits: { ttft: 2_000, tpot: 200 },
   seed: 1,
   arrivals: at.map((each) => ({ ...request, at: each })),
   levels: [],

@@ -10,6 +10,7 @@ const outcome: Outcome = {
   load: {
     name: 'one',
     group: 'all',
+    limits: { ttft: 2_000, tpot: 200 },
     seed: 1,
     arrivals: [{ at: 1, kind: 'low', promptTokens: 100, outputTokens: 20 }],
     levels: [{ name: 'low', rate: 0.5, duration: 2 }],

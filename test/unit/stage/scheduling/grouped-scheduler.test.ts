@@ -10,7 +10,7 @@ import { SMALLEST_PIECE, type Work } from '../../../../services/stage/scheduling
 const always = (): boolean => true;
 const options: GroupingOptions<Work> = {
   limits: { maxRows: 512, maxSequences: 64 },
-  parallelSteps: () => 1,
+  groupsAtOnce: () => 1,
   gainsAlone: () => false,
   promptShare: 0.5,
   laneOf: () => '',
@@ -59,7 +59,7 @@ describe('the grouped scheduler', () => {
   it('lets one group out while its few rows gain all processors by being alone', () => {
     const sequences = Array.from({ length: 12 }, (_, index) => ({ index }));
     const groupsOf = (count: number, gains: boolean): number[] => {
-      const scheduler = schedulerWith({ parallelSteps: () => 2, gainsAlone: () => gains });
+      const scheduler = schedulerWith({ groupsAtOnce: () => 2, gainsAlone: () => gains });
       for (const sequence of sequences.slice(0, count)) scheduler.enqueue(decode(sequence), 0);
       return [1, 2].map(() => {
         const step = scheduler.next(always, 0);
@@ -71,7 +71,7 @@ describe('the grouped scheduler', () => {
     expect(groupsOf(4, false)).toEqual([2, 2]);
     expect(groupsOf(12, true)).toEqual([6, 6]);
 
-    const scheduler = schedulerWith({ parallelSteps: () => 2, gainsAlone: () => true });
+    const scheduler = schedulerWith({ groupsAtOnce: () => 2, gainsAlone: () => true });
     const run = (now: number): Work[] => {
       const step = scheduler.next(always, now);
       if (step.length > 0) scheduler.ran(step, 0.01, always, now);
@@ -89,7 +89,7 @@ describe('the grouped scheduler', () => {
   });
 
   it('waits for nobody where no limit is', () => {
-    const scheduler = schedulerWith({ parallelSteps: () => Infinity });
+    const scheduler = schedulerWith({ groupsAtOnce: () => Infinity });
     for (const sequence of [a, b]) scheduler.enqueue(decode(sequence), 0);
     scheduler.ran(scheduler.next(always, 0), 0.01, always, 0.01);
     scheduler.enqueue(decode(a), 0.03);
@@ -194,7 +194,7 @@ describe('the grouped scheduler', () => {
   });
 
   it('cuts prompts by their share alone where groups have no limit', () => {
-    const scheduler = runningBesidePrompt({ parallelSteps: () => Infinity });
+    const scheduler = runningBesidePrompt({ groupsAtOnce: () => Infinity });
     expect(scheduler.next(always, 0.24).map(({ item }) => item.count)).toEqual([120]);
   });
 
@@ -207,7 +207,7 @@ describe('the grouped scheduler', () => {
   });
 
   it('makes groups of equal size where several may be out', () => {
-    const scheduler = schedulerWith({ parallelSteps: () => 3 });
+    const scheduler = schedulerWith({ groupsAtOnce: () => 3 });
     for (let index = 0; index < 16; index++) scheduler.enqueue(decode({ index }), 0);
     const sizes: number[] = [];
     for (let step = scheduler.next(always, 0); step.length > 0; step = scheduler.next(always, 0)) {
@@ -222,7 +222,7 @@ describe('the grouped scheduler', () => {
     ['lets out none more where they would have fewer than sixteen rows', { computed: 2, rows: 5 }, [4, 4]],
     ['lets out a single one where one can be computed', { computed: 1, rows: 16 }, [8]],
   ])('%s', (_name, { computed, rows }, expected) => {
-    const scheduler = schedulerWith({ parallelSteps: () => computed });
+    const scheduler = schedulerWith({ groupsAtOnce: () => computed });
     for (let index = 0; index < 8; index++) scheduler.enqueue(decode({ index }, rows), 0);
     const sizes: number[] = [];
     for (let step = scheduler.next(always, 0); step.length > 0; step = scheduler.next(always, 0)) {
@@ -239,8 +239,8 @@ describe('lanes', () => {
     Array.from({ length: count }, (_, index) => ({ lane, index }));
   const [x, y] = [sequencesOf('x', 4), sequencesOf('y', 4)];
   const lanesOf = (step: readonly Work[]): string[] => step.map(laneOf);
-  const laned = (parallelSteps: number): GroupedScheduler<Work> =>
-    schedulerWith({ laneOf, parallelSteps: () => parallelSteps });
+  const laned = (atOnce: number): GroupedScheduler<Work> =>
+    schedulerWith({ laneOf, groupsAtOnce: () => atOnce });
   /** A row of a prompt takes a hundredth of a step. */
   const run = (scheduler: GroupedScheduler<Work>, now = 0): Work[] => {
     const step = scheduler.next(always, now);
@@ -300,7 +300,7 @@ describe('lanes', () => {
   });
 
   it('share out a prompt over the groups that come by, so that all have as much to do', () => {
-    const scheduler = schedulerWith({ parallelSteps: () => 4 });
+    const scheduler = schedulerWith({ groupsAtOnce: () => 4 });
     const runners = sequencesOf('', 4);
     let now = 0;
     const round = (): number[][] =>
@@ -317,7 +317,7 @@ describe('lanes', () => {
 
   it('are fewer and larger where most of a step is fixed', () => {
     const sizes = (seconds: (decodes: number) => number): number[] => {
-      const scheduler = schedulerWith({ parallelSteps: () => 2 });
+      const scheduler = schedulerWith({ groupsAtOnce: () => 2 });
       const runners = sequencesOf('', 64);
       const step = (now: number): number => {
         const parts = scheduler.next(always, now);
@@ -349,7 +349,7 @@ it('forms the steps of the plain one where it holds nothing back', () => {
   fc.assert(
     fc.property(fc.array(arrivals, { maxLength: 10 }), (rounds) => {
       const limits = { maxRows: 48, maxSequences: 2 };
-      const grouped = schedulerWith({ limits, parallelSteps: () => Infinity, promptShare: 1 });
+      const grouped = schedulerWith({ limits, groupsAtOnce: () => Infinity, promptShare: 1 });
       const plain = new PlainScheduler<Work>(limits, (part, rows) => options.divide(part, rows));
       for (const [now, round] of rounds.entries()) {
         for (const { sequence, rows, isPrompt } of round) {
@@ -367,8 +367,8 @@ it('forms the steps of the plain one where it holds nothing back', () => {
 
 describe('sixteen clients over three stages', () => {
   const costs = { perStep: 0.004, perSequence: 0.0005, hop: 0.0005 };
-  const run = (shared: boolean, parallelSteps: number): Outcome =>
-    simulate(schedulerWith({ parallelSteps: () => parallelSteps }), {
+  const run = (shared: boolean, atOnce: number): Outcome =>
+    simulate(schedulerWith({ groupsAtOnce: () => atOnce }), {
       clients: 16,
       stages: 3,
       shared,

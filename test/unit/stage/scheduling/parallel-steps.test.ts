@@ -1,7 +1,7 @@
 import {
   enginesOf,
+  groupsAtOnce,
   parallelSteps,
-  stepsAtOnce,
 } from '../../../../services/stage/scheduling/parallel-steps.js';
 
 const engine = (owner: string, processors: number, threads: number) => ({
@@ -10,21 +10,26 @@ const engine = (owner: string, processors: number, threads: number) => ({
   processors,
   threads,
   meanStepSeconds: 0,
+  hopSeconds: 0,
 });
 
-describe('the steps that run at once when the busiest stage is busy', () => {
-  /** Replicas of their own processors whose steps take so many milliseconds, of each stage. */
-  const atOnce = ([first, ...later]: number[][], share = 1, owner = ''): number => {
+describe('the groups that are out when the busiest stage is busy', () => {
+  /** Replicas of their own processors whose steps take so many milliseconds, of each stage, with so long a hop between stages. */
+  const atOnce = (
+    [first, ...later]: number[][],
+    { share = 1, owner = '', hopMs = 0 }: { share?: number; owner?: string; hopMs?: number } = {},
+  ): number => {
     const named = (stage: number, index: number, ms: number) => ({
       ...engine(owner || `${stage}.${index}`, 2, 1),
       replica: `stage-${stage}/${index}`,
       meanStepSeconds: ms / 1e3,
+      hopSeconds: stage === later.length ? 0 : hopMs / 1e3,
     });
     const after = later.flatMap((steps, index) => steps.map((ms, each) => named(index + 1, each, ms)));
-    return stepsAtOnce(named(0, 0, first![0]!), after, share);
+    return groupsAtOnce(named(0, 0, first![0]!), after, share);
   };
 
-  test.each<[string, number[][], number | undefined, number]>([
+  test.each<[string, number[][], number, number]>([
     ['are those of all stages where all are as slow', [[10], [10], [10]], 1, 3],
     ['are no more for a replica of a stage that was not the busiest', [[10], [10, 10], [10]], 1, 3],
     ['are fewer where a stage is busiest', [[14], [14], [6], [6]], 1, 40 / 14],
@@ -34,12 +39,21 @@ describe('the steps that run at once when the busiest stage is busy', () => {
     ['are none of later stages where nothing is passed on', [[10]], 1, 1],
     ['are those of all, also where more seems to leave than to come', [[10], [10]], 3, 2],
   ])('%s', (_name, steps, share, expected) => {
-    expect(atOnce(steps, share)).toBeCloseTo(expected);
+    expect(atOnce(steps, { share })).toBeCloseTo(expected);
   });
 
-  test('are no more than there are processors', () => {
-    expect(atOnce([[10], [10], [10]], 1, 'one machine')).toBe(2);
-    expect(atOnce([[10], [100], [10]], 1, 'one machine')).toBeCloseTo(1.2);
+  test('are more by those that are on the way meanwhile: from stage to stage, to the gateway and back to stage 0', () => {
+    expect(atOnce([[10], [10], [10], [10]], { hopMs: 2 })).toBeCloseTo(5);
+    expect(atOnce([[10], [10]], { hopMs: 10 })).toBeCloseTo(5);
+    // What becomes of its sequences after stage 0 is not known yet.
+    expect(atOnce([[10]], { hopMs: 10 })).toBe(1);
+  });
+
+  test('are no more than there are processors, of which the way takes its part', () => {
+    const owner = 'one machine';
+    expect(atOnce([[10], [10], [10]], { owner })).toBe(2);
+    expect(atOnce([[10], [10], [10]], { owner, hopMs: 2 })).toBe(2);
+    expect(atOnce([[10], [100], [10]], { owner })).toBeCloseTo(1.2);
   });
 });
 

@@ -3,7 +3,7 @@ import { devicesOf } from '../../figures/device-costs.js';
 import { sum } from '../../figures/statistics.js';
 import type { PlannedRequest } from '../../types.js';
 import { isScaled } from '../arm.js';
-import { LIMITS, type Outcome } from '../scenario.js';
+import type { Outcome } from '../scenario.js';
 import { HOP_NAMES, WHOLE, type MapCell } from '../simulate/map.js';
 
 /** What differs by no more is the same. */
@@ -93,7 +93,7 @@ export function runsOn(map: readonly MapCell[], outcomes: readonly Outcome[]): M
   return unscaled.flatMap((cell): MapRun[] => {
     const own = outcomes.filter((outcome) => isOf(outcome, cell));
     const knees = own.map(({ arm, load, measured }) => {
-      const knee = kneeOf(sharesOf(measured.records, load.levels, LIMITS.server));
+      const knee = kneeOf(sharesOf(measured.records, load.levels, load.limits));
       return knee && { ...knee, rate: knee.rate / devicesOf(arm).length };
     });
     const measured = kneeSpread(knees)?.median;

@@ -6,7 +6,7 @@ import { meets, outputTokensOf } from '../../figures/requests.js';
 import { spread, spreadText, sum } from '../../figures/statistics.js';
 import { isScaled } from '../arm.js';
 import { priceListOf, type PriceList } from '../prices.js';
-import { LIMITS, type Level, type Outcome, type ScenarioResults } from '../scenario.js';
+import { type Level, type Outcome, type ScenarioResults } from '../scenario.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
 
 /** How replicas followed a load that rises, and what that cost; empty where no arm scales. */
@@ -45,12 +45,12 @@ const over = (runs: readonly Outcome[], of: (outcome: Outcome) => number | null)
 function costTable(outcomes: readonly Outcome[]): string {
   const devices = outcomes.flatMap(({ measured }) => [...deviceSeconds(measured).keys()]);
   const prices = priceListOf(new Set(devices));
-  const kept = ({ measured }: Outcome): number =>
-    outputTokensOf({ records: measured.records.filter((record) => meets(LIMITS.server, record)) });
+  const kept = ({ load, measured }: Outcome): number =>
+    outputTokensOf({ records: measured.records.filter((record) => meets(load.limits, record)) });
   const rows = sameRuns(outcomes).map(({ name, runs }) => [
     ...name,
-    over(runs, ({ measured }) => violationSeconds(measured.records, LIMITS.server)),
-    over(runs, ({ simulated }) => violationSeconds(simulated.records, LIMITS.server)),
+    over(runs, ({ load, measured }) => violationSeconds(measured.records, load.limits)),
+    over(runs, ({ load, simulated }) => violationSeconds(simulated.records, load.limits)),
     over(runs, ({ measured }) => sum([...deviceSeconds(measured).values()])),
     over(runs, (run) => perDollar(run, outputTokensOf(run.measured), prices)),
     over(runs, (run) => perDollar(run, kept(run), prices)),

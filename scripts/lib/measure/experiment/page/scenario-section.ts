@@ -15,7 +15,7 @@ import { spread, sum } from '../../figures/statistics.js';
 import type { RequestRecord } from '../../types.js';
 import type { Arm } from '../arm.js';
 import { scaledResults } from '../scaled-results.js';
-import { LIMITS, type Outcome, type ScenarioLoad, type ScenarioResults } from '../scenario.js';
+import { type Outcome, type ScenarioLoad, type ScenarioResults } from '../scenario.js';
 import { REASONS } from './reasons.js';
 import { scalingSection } from './scaling-section.js';
 import { paragraphs, shown, type Figure, type PageSection } from './section.js';
@@ -45,6 +45,7 @@ export function scenarioSection(results: ScenarioResults): PageSection {
 /** The loads that differ in nothing but the seed, and what each arm made of them. */
 interface LoadGroup {
   readonly name: string;
+  readonly limits: ScenarioLoad['limits'];
   readonly levels: ScenarioLoad['levels'];
   /** Each with levels of its own: all arms are tried around what is expected of them. */
   readonly arms: readonly {
@@ -60,6 +61,7 @@ function groupsOf(outcomes: readonly Outcome[]): LoadGroup[] {
     const arms = [...new Map(own.map(({ arm }) => [arm.name, arm])).values()];
     return {
       name,
+      limits: own[0]!.load.limits,
       levels: [
         ...new Map(own.flatMap(({ load }) => load.levels.map((level) => [level.name, level]))).values(),
       ],
@@ -128,12 +130,12 @@ type Side = 'measured' | 'simulated';
 
 const kneesOf = (outcomes: readonly Outcome[], side: Side, required?: number): KneeSpread | null =>
   kneeSpread(
-    outcomes.map((outcome) =>
-      kneeOf(sharesOf(outcome[side].records, outcome.load.levels, LIMITS.server), required),
+    outcomes.map(({ load, ...outcome }) =>
+      kneeOf(sharesOf(outcome[side].records, load.levels, load.limits), required),
     ),
   );
 
-function kneeTable({ name, arms }: LoadGroup): string {
+function kneeTable({ name, limits, arms }: LoadGroup): string {
   const rows = arms.map(({ arm, levels, outcomes }) => {
     const measured = kneesOf(outcomes, 'measured');
     const simulated = kneesOf(outcomes, 'simulated');
@@ -170,9 +172,8 @@ function kneeTable({ name, arms }: LoadGroup): string {
     'last level kept: TTFT / TPOT p99, ms (mixed)',
     'failed',
   ];
-  const { ttft, tpot } = LIMITS.server;
   return paragraphs(
-    `**${name}**: limits TTFT ${ttft} ms, TPOT ${tpot} ms; the median of the seeds (least–most).`,
+    `**${name}**: limits TTFT ${limits.ttft} ms, TPOT ${limits.tpot} ms; the median of the seeds (least–most).`,
     table(head, rows),
   );
 }
@@ -188,13 +189,13 @@ const agreement = (simulated: Knee | undefined, measured: Knee | undefined): str
     : figure(simulated.rate / measured.rate);
 
 /** What each level of a load that is no sweep was like, in the order in which they come; prompts that are alone, by their length. */
-function levelTable({ name, arms, levels }: LoadGroup): string {
+function levelTable({ name, limits, arms, levels }: LoadGroup): string {
   const rows = arms.flatMap(({ arm, outcomes }) =>
     partsOf(levels, outcomes).map((level) => {
       const at = (side: Side): RequestRecord[] =>
         outcomes.flatMap((outcome) => outcome[side].records.filter(({ kind }) => kind === level.name));
       const [measured, simulated] = [at('measured'), at('simulated')];
-      const share = sharesOf(measured, [level], LIMITS.server)[0]?.share ?? null;
+      const share = sharesOf(measured, [level], limits)[0]?.share ?? null;
       return [
         arm.name,
         `${level.name}, ${figure(level.rate)}`,
@@ -243,7 +244,7 @@ function shareFigure({ name, arms }: LoadGroup): Figure {
       dashed: side === 'simulated',
       points: levels.flatMap((level) => {
         const shares = outcomes.flatMap((outcome) =>
-          sharesOf(outcome[side].records, [level], LIMITS.server).map(({ share }) => share),
+          sharesOf(outcome[side].records, [level], outcome.load.limits).map(({ share }) => share),
         );
         const median = spread(shares)?.median;
         return median === undefined ? [] : [{ at: level.rate, value: 100 * median }];

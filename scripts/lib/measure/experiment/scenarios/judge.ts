@@ -2,7 +2,13 @@ import { kneeOf, kneeText, sharesOf, type Knee } from '../../figures/goodput.js'
 import { percentile } from '../../figures/statistics.js';
 import { timePerOutputToken, timeToFirstToken, type Latency } from '../../figures/requests.js';
 import type { Arm } from '../arm.js';
-import { LIMITS, type Expectation, type Outcome, type ScenarioResults, type Verdict } from '../scenario.js';
+import {
+  SERVER_LIMITS,
+  type Expectation,
+  type Outcome,
+  type ScenarioResults,
+  type Verdict,
+} from '../scenario.js';
 import { mostDevices } from '../fleets.js';
 
 /** An arm under loads that differ in the seed only. */
@@ -22,9 +28,9 @@ export function kneeOfCell(
   side: 'measured' | 'simulated',
 ): Knee | null {
   const own = outcomesOf(results, cell);
-  const levels = own[0]?.load.levels ?? [];
+  const { levels = [], limits = SERVER_LIMITS } = own[0]?.load ?? {};
   const records = own.flatMap((outcome) => outcome[side].records);
-  return kneeOf(sharesOf(records, levels, LIMITS.server));
+  return kneeOf(sharesOf(records, levels, limits));
 }
 
 /** Requests a second and device at the knee; null where nothing was run. */

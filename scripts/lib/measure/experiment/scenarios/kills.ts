@@ -4,7 +4,7 @@ import { failedOf } from '../../figures/requests.js';
 import { sum } from '../../figures/statistics.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
-import { LIMITS, type Scenario, type ScenarioRun } from '../scenario.js';
+import { type Scenario, type ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, outcomesOf } from './judge.js';
@@ -55,8 +55,8 @@ export function kills(options: FleetOptions): Scenario {
             const records = outcomesOf(results, { arm, group: 'conversation' }).flatMap(
               ({ measured }) => measured.records,
             );
-            const [level] = loads[0]!.levels;
-            return sharesOf(records, [level!], LIMITS.server)[0]?.share;
+            const { levels, limits } = loads[0]!;
+            return sharesOf(records, [levels[0]!], limits)[0]?.share;
           });
           const [one, other] = shares;
           if (one === undefined || other === undefined) return null;

@@ -3,7 +3,8 @@ import { poisson, STEP_FACTOR } from '../../loads/arrivals.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import { conversationWorkload } from '../../loads/traces.js';
 import type { Arrival } from '../../types.js';
-import type { Level, ScenarioLoad } from '../scenario.js';
+import { SERVER_LIMITS, type Level, type ScenarioLoad } from '../scenario.js';
+import type { ServiceLevel } from '../../figures/requests.js';
 
 /** Three: what one of them shows may be chance. */
 export const SEEDS = [1, 2, 3] as const;
@@ -22,23 +23,30 @@ const nameOf = (share: number): string => share.toFixed(2);
 /** Name of a sweep's lowest level. */
 export const LOWEST = nameOf(SHARES[0]!);
 
-/**
- * Requests of one length at rates around the knee that the simulation expects, one after the other, for each seed. A level that is
- * shorter than its requests ends before the arm is full: it takes `least` seconds at least.
- */
-export const sweeps = (
-  lengths: Lengths,
-  knee: number,
-  { shares = SHARES, least = LEVEL_SECONDS.least }: { shares?: readonly number[]; least?: number } = {},
-): ScenarioLoad[] =>
-  SEEDS.map((seed) => {
+interface SweepOptions {
+  /** Of the knee that is expected, the rates that are tried. */
+  readonly shares?: readonly number[];
+  /** Seconds that a level takes at least: one that is shorter than its requests ends before the arm is full. */
+  readonly least?: number;
+  readonly limits?: ServiceLevel;
+}
+
+/** Requests of one length at rates around the knee that the simulation expects, one after the other, for each seed. */
+export function sweeps(lengths: Lengths, knee: number, options: SweepOptions = {}): ScenarioLoad[] {
+  const { shares = SHARES, least = LEVEL_SECONDS.least, limits = SERVER_LIMITS } = options;
+  return SEEDS.map((seed) => {
     const levels = shares.map((share): Level => {
       const rate = share * knee;
       const duration = Math.min(LEVEL_SECONDS.most, Math.max(least, LEVEL_REQUESTS / rate));
       return { name: nameOf(share), rate, duration: Math.round(duration) };
     });
-    return levelled(`${lengths.prompt}+${lengths.output}`, seed, levels, lengths);
+    return { ...levelled(groupOf(lengths, limits), seed, levels, lengths), limits };
   });
+}
+
+/** Of the loads of a sweep, whatever their seed. */
+export const groupOf = ({ prompt, output }: Lengths, limits = SERVER_LIMITS): string =>
+  `${prompt}+${output}${limits === SERVER_LIMITS ? '' : `-tpot-${limits.tpot}`}`;
 
 /** Calm, then four times as many requests at once, then calm: seconds of each. */
 export const steps = (
@@ -75,7 +83,14 @@ export const alone = (prompts: readonly number[], output: number, apart: number)
       return { at, kind: String(promptTokens), promptTokens, outputTokens: output };
     });
     const level = { name: 'alone', rate: 1 / apart, duration: prompts.length * apart };
-    return { name: `alone-seed-${seed}`, group: 'alone', seed, arrivals, levels: [level] };
+    return {
+      name: `alone-seed-${seed}`,
+      group: 'alone',
+      seed,
+      limits: SERVER_LIMITS,
+      arrivals,
+      levels: [level],
+    };
   });
 
 /** Arrivals and lengths like the conversations of Azure's trace, lengths divided by so much. */
@@ -84,7 +99,14 @@ export const conversations = (rate: number, duration: number, divisor: number): 
     const lengths = { promptDivisor: divisor, outputDivisor: divisor };
     const arrivals = conversationWorkload({ rate, duration, seed, ...lengths });
     const levels = [{ name: 'conversation', rate, duration }];
-    return { name: `conversation-seed-${seed}`, group: 'conversation', seed, arrivals, levels };
+    return {
+      name: `conversation-seed-${seed}`,
+      group: 'conversation',
+      seed,
+      limits: SERVER_LIMITS,
+      arrivals,
+      levels,
+    };
   });
 
 /** Poisson arrivals at each level's rate, one level after the other. */
@@ -102,5 +124,5 @@ function levelled(
       return { at, kind: name, promptTokens: prompt, outputTokens: output };
     });
   });
-  return { name: `${group}-seed-${seed}`, group, seed, arrivals, levels };
+  return { name: `${group}-seed-${seed}`, group, seed, limits: SERVER_LIMITS, arrivals, levels };
 }

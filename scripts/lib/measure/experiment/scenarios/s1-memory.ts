@@ -6,7 +6,7 @@ import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { by, byKnees, kneeOfCell, tpotOf, type Cell } from './judge.js';
-import { LOWEST, sweeps } from './loads.js';
+import { groupOf, LOWEST, sweeps } from './loads.js';
 
 const LENGTHS = Object.values(CONTEXTS);
 const MIDDLE = CONTEXTS.middle;
@@ -26,7 +26,7 @@ export function memory(options: FleetOptions): Scenario {
   const cells = runs.flatMap(({ arm, loads }): Cell[] =>
     [...new Set(loads.map(({ group }) => group))].map((group) => ({ arm, group })),
   );
-  const at = (arm: Arm, { prompt, output }: Lengths): Cell => ({ arm, group: `${prompt}+${output}` });
+  const at = (arm: Arm, lengths: Lengths): Cell => ({ arm, group: groupOf(lengths) });
   const gain = (device: { whole: Arm; split: Arm }, lengths: Lengths): [Cell, Cell] => [
     at(device.split, lengths),
     at(device.whole, lengths),

@@ -1,12 +1,13 @@
 import { figure } from '../../../cli/tables.js';
 import { kneeText } from '../../figures/goodput.js';
 import { priceRatios } from '../prices.js';
+import type { Arm } from '../arm.js';
 import type { Scenario, ScenarioRun } from '../scenario.js';
 import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { all, by, byKnees, carried, decided, NOT_FOUND, ratioOf, ttftOf, type Cell } from './judge.js';
-import { LOWEST, sweeps } from './loads.js';
+import { groupOf, LOWEST, sweeps } from './loads.js';
 
 const LENGTHS = CONTEXTS.middle;
 
@@ -22,10 +23,7 @@ export function smallCards(options: FleetOptions): Scenario {
   const runs = Object.values(arms).map((arm): ScenarioRun => {
     return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS)) };
   });
-  const at = (arm: (typeof runs)[number]['arm']): Cell => ({
-    arm,
-    group: `${LENGTHS.prompt}+${LENGTHS.output}`,
-  });
+  const at = (arm: Arm): Cell => ({ arm, group: groupOf(LENGTHS) });
   return {
     name: 's2',
     title: 'Cards that are too small',

@@ -4,13 +4,7 @@ import { reactionsOf } from '../../figures/reaction.js';
 import { percentile, sum } from '../../figures/statistics.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
-import {
-  LIMITS,
-  type Scenario,
-  type ScenarioLoad,
-  type ScenarioResults,
-  type ScenarioRun,
-} from '../scenario.js';
+import { type Scenario, type ScenarioLoad, type ScenarioResults, type ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { split, whole, type FleetOptions } from '../fleets.js';
 import { by, outcomesOf, type Cell } from './judge.js';
@@ -123,8 +117,8 @@ function firstTokenSeconds(results: ScenarioResults, cell: Cell): number | null 
 
 /** Mean over the seeds. */
 function missedSeconds(results: ScenarioResults, cell: Cell): number | null {
-  const missed = outcomesOf(results, cell).map(({ measured }) =>
-    violationSeconds(measured.records, LIMITS.server),
+  const missed = outcomesOf(results, cell).map(({ load, measured }) =>
+    violationSeconds(measured.records, load.limits),
   );
   return missed.length === 0 ? null : sum(missed) / missed.length;
 }

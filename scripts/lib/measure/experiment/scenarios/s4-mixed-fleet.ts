@@ -4,7 +4,7 @@ import { CONTEXTS } from '../settings.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, splitAt, whole, wholeMixed, type FleetOptions } from '../fleets.js';
 import { byKnees, type Cell } from './judge.js';
-import { sweeps } from './loads.js';
+import { groupOf, sweeps } from './loads.js';
 
 const LENGTHS = CONTEXTS.middle;
 
@@ -20,7 +20,7 @@ export function mixedFleet(options: FleetOptions): Scenario {
   const runs = Object.values(arms).map((arm): ScenarioRun => {
     return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS)) };
   });
-  const at = (arm: Arm): Cell => ({ arm, group: `${LENGTHS.prompt}+${LENGTHS.output}` });
+  const at = (arm: Arm): Cell => ({ arm, group: groupOf(LENGTHS) });
   return {
     name: 's4',
     title: 'A mixed fleet',

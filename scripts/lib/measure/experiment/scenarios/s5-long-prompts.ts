@@ -5,7 +5,7 @@ import type { Scenario, ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { slowed, split, whole, type FleetOptions } from '../fleets.js';
 import { by, byKnees, ttftOf, type Cell } from './judge.js';
-import { alone, sweeps } from './loads.js';
+import { alone, groupOf, sweeps } from './loads.js';
 
 const OUTPUT = 64;
 /** Seconds between two prompts that are alone. */
@@ -27,7 +27,7 @@ export function longPrompts(options: FleetOptions): Scenario {
     eightFour: split(4, 'a100-80g', 1, slowed({ ...options, shape }, 16)),
   };
   const lone = (arm: Arm): Cell => ({ arm, group: 'alone' });
-  const crowd = (arm: Arm): Cell => ({ arm, group: `${CROWD.prompt}+${CROWD.output}` });
+  const crowd = (arm: Arm): Cell => ({ arm, group: groupOf(CROWD) });
   const loads = (arm: Arm): ScenarioRun['loads'] => alone(PROMPTS, OUTPUT, APART).concat(crowded(arm));
   const crowded = (arm: Arm): ScenarioRun['loads'] => sweeps(CROWD, expectedKnee(arm, CROWD));
   const faster = (

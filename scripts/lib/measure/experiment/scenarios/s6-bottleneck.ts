@@ -1,23 +1,34 @@
 import { figure } from '../../../cli/tables.js';
 import { kneeText } from '../../figures/goodput.js';
+import type { ServiceLevel } from '../../figures/requests.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import type { Arm } from '../arm.js';
-import type { Scenario, ScenarioRun } from '../scenario.js';
+import { SERVER_LIMITS, type Scenario, type ScenarioRun } from '../scenario.js';
 import { expectedKnee } from './expected-knee.js';
 import { mostDevices, slowed, splitAt, type FleetOptions } from '../fleets.js';
 import { by, decided, kneeOfCell, NOT_FOUND, ratioOf, type Cell } from './judge.js';
-import { sweeps } from './loads.js';
+import { groupOf, sweeps } from './loads.js';
 
-const LENGTHS: Lengths = { prompt: 192, output: 96 };
-/** A request takes up to nine, and the head's, whose steps are shorter, up to five. */
-const LEVEL_SECONDS = { chain: 12, head: 8 };
+interface Asked {
+  readonly lengths: Lengths;
+  readonly limits: ServiceLevel;
+  /** Seconds of a level: longer than a request takes. */
+  readonly least: number;
+}
+
+const CHAIN: Asked = { lengths: { prompt: 192, output: 96 }, limits: SERVER_LIMITS, least: 12 };
+/** Shorter, and sooner: else 8B serve so many rows that two processors could not carry what its stages send each other. */
+const HEAD: Asked = { lengths: { prompt: 64, output: 32 }, limits: { ttft: 2_000, tpot: 100 }, least: 8 };
+/** What four stages in a row carry was simulated a third too high before. */
+const SHARES = [0.6, 0.9, 1.2];
+const VOCABULARY = 'llama-3-8b';
 const DEVICE = 'l4';
 const EVEN = [10, 20, 30];
 const UNEVEN = [14, 28, 34];
 
 /** One more replica of one stage: what it brings where all stages are alike, and where one is not. */
 export function bottleneck(options: FleetOptions): Scenario {
-  const vocabulary = slowed({ ...options, shape: 'llama-3-8b' }, 8);
+  const vocabulary = slowed({ ...options, shape: VOCABULARY }, 5);
   const arms = {
     even: chain(EVEN, [1, 1, 1, 1], slowed(options, 3)),
     evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 3)),
@@ -27,10 +38,11 @@ export function bottleneck(options: FleetOptions): Scenario {
     headAndOne: chain([8, 16, 24], [1, 1, 1, 2], vocabulary),
   };
   const runs = Object.values(arms).map((arm): ScenarioRun => {
-    const least = arm.emulated?.shape === 'llama-3-8b' ? LEVEL_SECONDS.head : LEVEL_SECONDS.chain;
-    return { arm, loads: sweeps(LENGTHS, expectedKnee(arm, LENGTHS), { least }) };
+    const { lengths, limits, least } = askedOf(arm);
+    const knee = expectedKnee(arm, lengths, limits);
+    return { arm, loads: sweeps(lengths, knee, { shares: SHARES, least, limits }) };
   });
-  const at = (arm: Arm): Cell => ({ arm, group: `${LENGTHS.prompt}+${LENGTHS.output}` });
+  const at = (arm: Arm): Cell => ({ arm, group: groupOf(askedOf(arm).lengths, askedOf(arm).limits) });
   /** What more replicas bring, of what a second chain of all stages would. */
   const gain = (
     { id, text }: { id: string; text: string },
@@ -80,6 +92,8 @@ export function bottleneck(options: FleetOptions): Scenario {
     ],
   };
 }
+
+const askedOf = ({ emulated }: Arm): Asked => (emulated?.shape === VOCABULARY ? HEAD : CHAIN);
 
 const chain = (boundaries: readonly number[], replicas: readonly number[], options: FleetOptions): Arm =>
   splitAt(

@@ -3,7 +3,7 @@ import { deviceProfile } from '../../../../../services/lib/engine/timed/device-p
 import type { Arm } from '../arm.js';
 import { split, whole } from '../fleets.js';
 import { CONTEXTS } from '../settings.js';
-import { LIMITS } from '../scenario.js';
+import { SERVER_LIMITS } from '../scenario.js';
 import type { Lengths } from '../../loads/share-gpt.js';
 import { type Hop, hopOf, MESH_HOPS } from './hop.js';
 import { type Knee, kneeOf } from './knee.js';
@@ -147,7 +147,7 @@ export const withPrices = (cells: readonly MapCell[]): MapCell[] =>
 
 function kneeOrNull(arm: Arm, lengths: Parameters<typeof kneeOf>[1], hop: Hop, scale: number): Knee | null {
   try {
-    return kneeOf(arm, lengths, { hop, scale, level: LIMITS.server });
+    return kneeOf(arm, lengths, { hop, scale, level: SERVER_LIMITS });
   } catch (error) {
     if (ServingError.from(error).code !== 'invalid_config') throw error;
     return null;

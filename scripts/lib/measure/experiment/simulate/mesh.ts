@@ -3,7 +3,7 @@ import { bytesPerActivation } from '../../../../../services/lib/model/activation
 import { modelShape } from '../../../../../services/lib/model/shapes/model-shape.js';
 import { type LayerRange, stageRanges } from '../../../../../services/lib/model/split.js';
 import { maxRowsPerFrame } from '../../../../../services/lib/wire/frames.js';
-import { stepsAtOnce } from '../../../../../services/stage/scheduling/parallel-steps.js';
+import { groupsAtOnce } from '../../../../../services/stage/scheduling/parallel-steps.js';
 import { EXPERIMENT_SETTINGS } from '../settings.js';
 import type { Arm, Emulated, StageBounds } from '../arm.js';
 import type { Clock } from './clock.js';
@@ -153,18 +153,19 @@ export class Mesh {
       name: `${life.stage}.${this.#lives.indexOf(life)}`,
       appId: life.stage,
       index,
+      isHead: index === this.#ranges.length - 1,
       model: this.#model(life.device, this.#ranges[index]!),
       rowBytes: this.rowBytes,
       // Of stage 0, to which replicas of later stages tell of themselves.
-      parallelSteps: (first) => this.#parallelSteps(first),
+      groupsAtOnce: (first) => this.#groupsAtOnce(first),
     });
   }
 
-  #parallelSteps(first: Replica): number {
+  #groupsAtOnce(first: Replica): number {
     const [next = [], ...later] = this.#ready.slice(1);
     const passedOn = next.reduce((sum, { sequences }) => sum + sequences, 0);
     const after = [next, ...later].flat().map(({ compute }) => compute);
-    return stepsAtOnce(first.compute, after, first.sequences / Math.max(1, passedOn));
+    return groupsAtOnce(first.compute, after, first.sequences / Math.max(1, passedOn));
   }
 
   #start(index: number, device: string, isScaled: boolean): void {

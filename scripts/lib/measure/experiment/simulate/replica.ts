@@ -32,13 +32,14 @@ interface ReplicaOptions {
   readonly appId: string;
   /** Of its stage; 0 is where batches are formed. */
   readonly index: number;
+  readonly isHead: boolean;
   readonly model: StageModel;
   /** Of a row of activations. */
   readonly rowBytes: number;
   readonly clock: Clock;
   readonly hop: Hop;
-  /** Steps that the mesh can compute at once of what begins at a replica of stage 0. */
-  parallelSteps(first: Replica): number;
+  /** Groups of what begins at a replica of stage 0 that may be out at once. */
+  groupsAtOnce(first: Replica): number;
   /** The head has sampled the next token of these. */
   readonly onTokens: (legs: readonly Leg[]) => void;
   /** There is no room for a leg's rows, and it came last. */
@@ -82,7 +83,7 @@ export class Replica {
         ? new PlainScheduler(limits, dividePart)
         : new GroupedScheduler({
             limits,
-            parallelSteps: () => options.parallelSteps(this),
+            groupsAtOnce: () => options.groupsAtOnce(this),
             gainsAlone: () => false,
             promptShare: prefillShare / 100,
             laneOf: ({ sequence }) => sequence.lane,
@@ -98,12 +99,14 @@ export class Replica {
   /** As it would tell the replicas before it. */
   get compute(): Compute {
     const { appId, replica } = this;
+    const { isHead, hop } = this.#options;
     return {
       replica: `${appId}/${replica}`,
       owner: replica,
       processors: 1,
       threads: 1,
       meanStepSeconds: this.#meanStep ?? 0,
+      hopSeconds: isHead ? 0 : hop.baseMs / 1e3,
     };
   }
 

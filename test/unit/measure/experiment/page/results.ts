@@ -80,6 +80,7 @@ const PER_LEVEL = 10;
 export const loadOf = (seed = 1): ScenarioLoad => ({
   name: `1200-seed-${seed}`,
   group: '1200',
+  limits: { ttft: 2_000, tpot: 200 },
   seed,
   levels: LEVELS,
   arrivals: LEVELS.flatMap(({ name }, index) =>

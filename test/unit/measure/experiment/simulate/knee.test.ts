@@ -4,10 +4,10 @@ import {
   capacityOf,
   kneeOf,
 } from '../../../../../scripts/lib/measure/experiment/simulate/knee.js';
-import { LIMITS } from '../../../../../scripts/lib/measure/experiment/scenario.js';
+import { SERVER_LIMITS } from '../../../../../scripts/lib/measure/experiment/scenario.js';
 
 const lengths = { promptTokens: 1_000, outputTokens: 200 };
-const options = { hop: { baseMs: 0.5, msPerMB: 3 }, level: LIMITS.server, seeds: [1] };
+const options = { hop: { baseMs: 0.5, msPerMB: 3 }, level: SERVER_LIMITS, seeds: [1] };
 const whole = wholeOn('a100-40g', 1);
 
 describe('the knee', () => {
