@@ -6,7 +6,10 @@ import { runCommand, stopSignal } from '../lib/cli/command.js';
 import { prepareImages } from '../lib/k8s/images.js';
 import { cpuSection, measureCpu } from '../lib/measure/experiment/cpu/measure-cpu.js';
 import { experimentCommand, type ExperimentOptions } from '../lib/measure/experiment/options.js';
-import { writeExperimentPage } from '../lib/measure/experiment/page/experiment-page.js';
+import {
+  writeExperimentPage,
+  type ExperimentResults,
+} from '../lib/measure/experiment/page/experiment-page.js';
 import { RowStore } from '../lib/measure/experiment/plan.js';
 import { resultsOf, runScenario } from '../lib/measure/experiment/run-scenario.js';
 import { SCENARIOS, type Scenario } from '../lib/measure/experiment/scenario.js';
@@ -27,6 +30,8 @@ import { repositoryRoot, writeWhole } from '../lib/repository.js';
 /** Enough to pass through every part that needs no cluster, and no more. */
 const SMOKE = { site: 'local', arms: ['c'], loads: ['step'], duration: 3, rate: 2, network: false } as const;
 
+type WrittenMap = NonNullable<ExperimentResults['map']>;
+
 const onEvent = (message: string): void => console.error(message);
 
 await runCommand(experimentCommand(experiment));
@@ -41,14 +46,16 @@ async function experiment(asked: ExperimentOptions): Promise<void> {
   if (!options.page) await measure(scenarios, options, store, signal);
 
   const folder = options.docs ? join(repositoryRoot, 'docs') : options.rows;
-  const results = scenarios.map((scenario) => resultsOf(scenario, store));
-  const map = await mapOf(options, signal);
+  const map = options.scenario.includes('map') ? await mapOf(options, store, signal) : null;
   const run = {
     machine: describeMachine(),
     date: new Date().toISOString(),
     command: commandLine('experiment'),
   };
-  writeExperimentPage({ map, scenarios: results, ...run }, folder);
+  writeExperimentPage(
+    { map, scenarios: scenarios.map((scenario) => resultsOf(scenario, store)), ...run },
+    folder,
+  );
   if (options.scenario.includes('cpu')) await cpuSection(options, store, folder, signal);
   console.log(`Written to ${join(folder, 'experiment.md')}`);
 }
@@ -80,8 +87,9 @@ async function measure(
 }
 
 /** Simulated once, place by place, and kept with the rows: stopped, it goes on from the places that it has. */
-async function mapOf({ rows, smoke }: ExperimentOptions, signal: AbortSignal): Promise<MapCell[]> {
-  if (smoke) return [];
+async function mapOf(options: ExperimentOptions, store: RowStore, signal: AbortSignal): Promise<WrittenMap> {
+  const { rows, smoke } = options;
+  if (smoke) return { cells: [], outcomes: [] };
   const path = join(rows, 'map.json');
   const known = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, MapCell[]>) : {};
   for (const place of PLACES) {
@@ -94,5 +102,9 @@ async function mapOf({ rows, smoke }: ExperimentOptions, signal: AbortSignal): P
     await setImmediate();
     signal.throwIfAborted();
   }
-  return withPrices(PLACES.flatMap((place) => known[nameOfPlace(place)]!));
+  const all = scenariosOf({ ...options, scenario: SCENARIOS });
+  return {
+    cells: withPrices(PLACES.flatMap((place) => known[nameOfPlace(place)]!)),
+    outcomes: all.flatMap((scenario) => resultsOf(scenario, store).outcomes),
+  };
 }

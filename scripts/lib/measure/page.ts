@@ -88,13 +88,14 @@ export const RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks.md');
 /** What takes the time of a GPU and computes nothing stands beside nothing that computes. */
 export const TIMED_RESULTS_PAGE = join(repositoryRoot, 'docs', 'benchmarks', 'timed.md');
 
-/** The page with what stands under a heading, up to the next one of its rank, replaced; at its end where it is not there yet. */
-export function withSection(page: string, title: string, text: string): string {
-  const heading = `## ${title}\n`;
+/** The page with what stands under a heading, up to the next one of its rank or above, replaced; at its end where it is not there yet. */
+export function withSection(page: string, title: string, text: string, rank: 2 | 3 = 2): string {
+  const heading = `${'#'.repeat(rank)} ${title}\n`;
   const at = page.indexOf(`\n${heading}`) + 1;
   const before = at === 0 ? `${page.trimEnd()}\n\n` : page.slice(0, at);
-  const next = at === 0 ? -1 : page.indexOf('\n## ', at);
-  const after = next === -1 ? '' : page.slice(next);
+  const rest = at === 0 ? '' : page.slice(at);
+  const next = rest.search(rank === 2 ? /\n## / : /\n###? /);
+  const after = next === -1 ? '' : rest.slice(next);
   return `${before}${heading}\n${text.trim()}\n${after}`;
 }
 

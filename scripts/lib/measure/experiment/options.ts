@@ -6,9 +6,9 @@ import { ARM_NAMES, type ArmName } from './cpu/arms.js';
 import { LOADS, type LoadName } from './cpu/loads.js';
 import { SCENARIOS, type ScenarioName } from './scenario.js';
 
-/** The scenarios of emulated GPUs, and the model that is computed on processors. */
-const PARTS = [...SCENARIOS, 'cpu'] as const;
-type PartName = ScenarioName | 'cpu';
+/** The scenarios of emulated GPUs, the map that is simulated, and the model that is computed on processors. */
+const PARTS = [...SCENARIOS, 'map', 'cpu'] as const;
+type PartName = ScenarioName | 'map' | 'cpu';
 
 const SITES = ['cluster', 'local'] as const;
 
@@ -53,7 +53,7 @@ export function experimentCommand(action: (options: ExperimentOptions) => Promis
     .addOption(
       some(
         '--scenario <names>',
-        's1 to s6 and kills: emulated GPUs; cpu: a small model that is computed',
+        's1 to s6 and kills: emulated GPUs; map: simulated, for half an hour; cpu: a small model that is computed',
         PARTS,
       ),
     )

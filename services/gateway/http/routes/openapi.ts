@@ -26,6 +26,8 @@ type Path = Readonly<Partial<Record<'get' | 'post' | 'delete', Operation>>>;
 const sse = 'text/event-stream';
 const ndjson = 'application/x-ndjson';
 
+const model = { type: 'string' };
+
 /** All that is served. */
 const PATHS: Readonly<Record<string, Path>> = {
   '/v1/chat/completions': {
@@ -70,14 +72,22 @@ const PATHS: Readonly<Record<string, Path>> = {
   '/tokenize': { post: { summary: 'The token ids of a text or a conversation', body: rawTokenizeRequest } },
   '/detokenize': { post: { summary: 'The text of token ids', body: rawDetokenizeRequest } },
   '/health': { get: { summary: 'Whether the process lives' } },
-  '/ready': { get: { summary: 'Whether a request can be served', query: { model: { type: 'string' } } } },
-  '/topology': { get: { summary: 'The stages and their replicas', query: { model: { type: 'string' } } } },
+  '/ready': { get: { summary: 'Whether a request can be served', query: { model } } },
+  '/topology': { get: { summary: 'The stages and their replicas', query: { model } } },
+  '/topology/events': {
+    get: { summary: 'The same as it changes, and the requests', query: { model }, type: sse },
+  },
   '/report': {
     get: {
       summary: 'Where the time went',
-      query: { window: { type: 'integer', minimum: 1, default: 60 }, model: { type: 'string' } },
+      query: { window: { type: 'integer', minimum: 1, default: 60 }, model },
     },
   },
+  '/requests': { get: { summary: 'The requests that run, and the last that have ended' } },
+  '/requests/{id}': { get: { summary: 'A request with its rounds and its routes' } },
+  '/load': { get: { summary: 'Rates and latencies of the last hour', query: { model } } },
+  '/results': { get: { summary: 'What benchmarks and experiments have measured' } },
+  '/results/{folder}/{file}': { get: { summary: 'The rows of one of them' } },
   '/metrics': { get: { summary: 'For Prometheus', type: 'text/plain' } },
   '/openapi.json': { get: { summary: 'This document' } },
 };
@@ -102,7 +112,9 @@ function operation(
   path: string,
   { summary, body, stream, type = 'application/json', query = {} }: Operation,
 ) {
-  const inPath = path.includes('{id}') ? [{ name: 'id', in: 'path', required: true, schema: string }] : [];
+  const inPath = [...path.matchAll(/{(\w+)}/g)].map(([, name]) => {
+    return { name, in: 'path', required: true, schema: string };
+  });
   const inQuery = Object.entries(query).map(([name, schema]) => ({ name, in: 'query', schema }));
   const answer = type === 'application/json' ? { schema: { type: 'object' } } : { schema: string };
   const error = { 'application/json': { schema: { $ref: `#/components/schemas/${errorOf(path)}` } } };

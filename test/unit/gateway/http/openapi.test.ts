@@ -8,6 +8,12 @@ interface Document {
   >;
 }
 
+/** Of Express: a route, or middleware, which may be a router with layers of its own. */
+interface Layer {
+  readonly route?: { path: string; methods: Record<string, boolean> };
+  readonly handle: { readonly stack?: readonly Layer[] };
+}
+
 let gateway: TestGateway;
 let document: Document;
 beforeAll(async () => {
@@ -23,14 +29,15 @@ const accepts = (path: string): ((body: object) => boolean) => {
 
 describe('/openapi.json', () => {
   it('tells of every route, and of no other', () => {
-    const stack = gateway.app.router.stack as unknown as {
-      route?: { path: string; methods: Record<string, boolean> };
-    }[];
-    const served = stack.flatMap(({ route }) =>
-      route === undefined
-        ? []
-        : Object.keys(route.methods).map((method) => `${method} ${route.path.replace(/[:*]id/, '{id}')}`),
-    );
+    const routesOf = (layers: readonly Layer[]): string[] =>
+      layers.flatMap(({ route, handle }) =>
+        route === undefined
+          ? routesOf(handle.stack ?? [])
+          : Object.keys(route.methods).map(
+              (method) => `${method} ${route.path.replaceAll(/[:*](\w+)/g, '{$1}')}`,
+            ),
+      );
+    const served = routesOf(gateway.app.router.stack as unknown as Layer[]);
     const told = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method} ${path}`),
     );

@@ -4,14 +4,16 @@ import { figure, table } from '../../../cli/tables.js';
 import { writeWhole } from '../../../repository.js';
 import { machineText, withSection, type Machine } from '../../page.js';
 import { decodeMs, prefillMs, tensorParallel, TENSOR_PARALLEL_SOURCE } from '../references.js';
-import type { ScenarioResults } from '../scenario.js';
+import type { Outcome, ScenarioResults } from '../scenario.js';
 import { mapSection } from './map-section.js';
 import type { MapCell } from '../simulate/map.js';
 import { scenarioSection } from './scenario-section.js';
 import { paragraphs, type PageSection } from './section.js';
 
 export interface ExperimentResults {
-  readonly map: readonly MapCell[];
+  /** With all that has been run, in whatever scenario, for it says which of its places were; null where it is left as it is. */
+  readonly map: { readonly cells: readonly MapCell[]; readonly outcomes: readonly Outcome[] } | null;
+  /** What has been run of them; of one that has not been, the page keeps what it says. */
   readonly scenarios: readonly ScenarioResults[];
   readonly machine: Machine;
   /** ISO, of the first run. */
@@ -19,56 +21,72 @@ export interface ExperimentResults {
   readonly command: string;
 }
 
-/** The sections of `experiment.md` that are written here; the rest of the page is by hand. */
-const MAP_SECTION = 'The map';
-const SCENARIOS_SECTION = 'The scenarios';
+/** What is written here of `experiment.md`; the rest of the page is by hand. */
+interface WrittenSection extends PageSection {
+  readonly title: string;
+  readonly rank: 2 | 3;
+  /** Of its figures' names, and of no others'. */
+  readonly prefix: string;
+}
 
-/** Puts the map and the scenarios into `experiment.md` of a folder, and their figures beside it. */
+const SCENARIOS_HEADING = '## The scenarios';
+
+/** Puts what has been found into `experiment.md` of a folder, each scenario for itself, and the figures beside it. */
 export function writeExperimentPage(results: ExperimentResults, docs: string): void {
-  const sections = pageSections(results);
   const folder = join(docs, 'experiment');
   mkdirSync(folder, { recursive: true });
-  for (const file of readdirSync(folder)) if (file.endsWith('.svg')) rmSync(join(folder, file));
   const path = join(docs, 'experiment.md');
   let page = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  for (const [title, { text, figures }] of sections) {
+  for (const { title, rank, prefix, text, figures } of pageSections(results)) {
+    for (const file of readdirSync(folder))
+      if (file.startsWith(`${prefix}-`) && file.endsWith('.svg')) rmSync(join(folder, file));
     for (const [name, { svg }] of figures) writeWhole(join(folder, `${name}.svg`), svg);
-    page = withSection(page, title, text);
+    if (rank === 3 && !page.includes(`${SCENARIOS_HEADING}\n`)) page = `${page}\n${SCENARIOS_HEADING}\n`;
+    page = withSection(page, title, text, rank);
   }
   writeWhole(path, page);
 }
 
-/** By their titles. */
-export function pageSections(results: ExperimentResults): Map<string, PageSection> {
+/** In the order of the page. */
+export function pageSections(results: ExperimentResults): WrittenSection[] {
   const { map, scenarios } = results;
-  const outcomes = scenarios.flatMap((scenario) => scenario.outcomes);
-  const sections = scenarios.map(scenarioSection);
-  const text = paragraphs(
-    header(results),
-    ...sections.map((section) => section.text),
-    '### Tensor parallelism: published, not run',
-    tensorParallelText(),
-  );
-  const figures = new Map(sections.flatMap((section) => [...section.figures]));
-  return new Map([
-    [MAP_SECTION, mapSection(map, outcomes)],
-    [SCENARIOS_SECTION, { text, figures }],
-  ]);
+  const run = scenarios.filter(({ outcomes }) => outcomes.length > 0);
+  return [
+    ...(map === null
+      ? []
+      : [{ title: 'The map', rank: 2, prefix: 'map', ...mapSection(map.cells, map.outcomes) } as const]),
+    ...run.map((scenario): WrittenSection => {
+      const { name, title } = scenario.scenario;
+      const { text, figures } = scenarioSection(scenario);
+      return {
+        title: `${name.toUpperCase()}: ${title}`,
+        rank: 3,
+        prefix: name,
+        text: paragraphs(text, runsText(scenario, results)),
+        figures,
+      };
+    }),
+    {
+      title: 'Tensor parallelism: published, not run',
+      rank: 3,
+      prefix: 'tensor',
+      text: tensorParallelText(),
+      figures: new Map(),
+    },
+  ];
 }
 
-function header({ scenarios, machine, date, command }: ExperimentResults): string {
-  const trials = scenarios.flatMap(({ outcomes }) => outcomes.map(({ measured }) => measured));
-  const voids = scenarios.reduce((sum, each) => sum + each.voids.length, 0);
-  const failed = trials.reduce(
-    (sum, { records }) => sum + records.filter(({ error }) => error !== null).length,
-    0,
-  );
-  const requests = trials.reduce((sum, { records }) => sum + records.length, 0);
+/** Where its runs were made, and how. */
+function runsText({ outcomes, voids }: ScenarioResults, results: ExperimentResults): string {
+  const { machine, date, command } = results;
+  const trials = outcomes.map(({ measured }) => measured);
+  const records = trials.flatMap((trial) => trial.records);
+  const failed = records.filter(({ error }) => error !== null).length;
   return [
     `- Machine: ${machineText(machine)}`,
     `- Runs on: ${[...new Set(trials.map(({ site }) => site))].join('; ')}`,
     `- Date: ${date.slice(0, 10)}`,
-    `- Runs: ${trials.length} that count, ${voids} void; ${requests} requests, ${failed} failed`,
+    `- Runs: ${trials.length} that count, ${voids.length} void; ${records.length} requests, ${failed} failed`,
     `- Command: \`${command}\``,
   ].join('\n');
 }

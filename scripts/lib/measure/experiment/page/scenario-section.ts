@@ -28,7 +28,6 @@ export function scenarioSection(results: ScenarioResults): PageSection {
   const figures = new Map(swept.map((group) => [`${scenario.name}-${group.name}`, shareFigure(group)]));
   const scaling = scalingSection(results);
   const text = paragraphs(
-    `### ${scenario.name.toUpperCase()}: ${scenario.title}`,
     scenario.question,
     armsTable(results),
     expectationsTable(results),

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   pageSections,
@@ -152,45 +152,60 @@ describe('arms that scale', () => {
 });
 
 describe('the whole page', () => {
-  const map = splitCells('l40s', 1, [[5, 1.2]]);
+  const outcomes = [outcomeOf(whole, 2), outcomeOf(split, 2.6)];
   const whatWasFound: ExperimentResults = {
-    map,
-    scenarios: [results([outcomeOf(whole, 2), outcomeOf(split, 2.6)])],
+    map: { cells: splitCells('l40s', 1, [[5, 1.2]]), outcomes },
+    scenarios: [results(outcomes)],
     machine: { cpu: 'a CPU', cores: 2, flags: [], memoryGib: 4, system: 'linux', node: 'v20' },
     date: '2026-11-29T08:00:00Z',
     command: 'npm run experiment',
   };
-
-  it('replaces its sections and nothing else', () => {
+  const old =
+    '# The experiment\n\nHead.\n\n## The map\n\nold\n\n## Method\n\nkept\n\n## The scenarios\n\nkept\n\n' +
+    '### S1: Memory\n\nold\n\n### S2: Cards\n\nkept\n\n### Tensor parallelism: published, not run\n\nold\n\n## CPUs\n\nkept\n';
+  const write = (found: ExperimentResults, before = old): string => {
     const path = join(folder.path, 'experiment.md');
+    rmSync(join(folder.path, 'experiment'), { recursive: true, force: true });
     mkdirSync(join(folder.path, 'experiment', 'cpu'), { recursive: true });
-    writeFileSync(join(folder.path, 'experiment', 'old.svg'), '');
-    writeFileSync(join(folder.path, 'experiment', 'cpu', 'kept.svg'), '');
-    const head = '# The experiment\n\nHead.\n\n';
-    writeFileSync(
-      path,
-      `${head}## The map\n\nold\n\n## Method\n\nkept\n\n## The scenarios\n\nold\n\n## CPUs\n\nkept\n`,
-    );
-    writeExperimentPage(whatWasFound, folder.path);
-    const page = readFileSync(path, 'utf8');
+    for (const file of ['s1-old.svg', 's2-kept.svg', 'map-old.svg', 'cpu/kept.svg'])
+      writeFileSync(join(folder.path, 'experiment', file), '');
+    writeFileSync(path, before);
+    writeExperimentPage(found, folder.path);
+    return readFileSync(path, 'utf8');
+  };
+  const figures = (): string[] => readdirSync(join(folder.path, 'experiment')).sort();
+
+  it('replaces what was found and nothing else', () => {
+    const page = write(whatWasFound);
     expect(page).toMatch(
-      /^# The experiment\n\nHead\.\n\n## The map\n[^]*\n## Method\n\nkept\n\n## The scen[^]*\n## CPUs\n\nkept\n$/,
+      /^# The experiment\n\nHead\.\n\n## The map\n[^]*\n## Method\n\nkept\n\n## The scenarios\n\nkept\n\n### S1: M[^]*\n### S2: Cards\n\nkept\n\n### Tens[^]*\n## CPUs\n\nkept\n$/,
     );
     expect(page).not.toMatch(/\nold\n/);
-    expect(readdirSync(join(folder.path, 'experiment')).sort()).toEqual([
-      'cpu',
-      'map-llama-2-13b.svg',
-      's1-1200.svg',
+    expect(figures()).toEqual(['cpu', 'map-llama-2-13b.svg', 's1-1200.svg', 's2-kept.svg']);
+    expect(write(whatWasFound, page)).toBe(page);
+  });
+
+  it('leaves the map, and a scenario of which nothing was run', () => {
+    const page = write({ ...whatWasFound, map: null, scenarios: [results([])] });
+    expect(page.match(/\nold\n/g)).toHaveLength(2);
+    expect(figures()).toEqual(['cpu', 'map-old.svg', 's1-old.svg', 's2-kept.svg']);
+  });
+
+  it('begins with nothing', () => {
+    expect(write(whatWasFound, '').match(/^##+ .*$/gm)).toEqual([
+      '## The map',
+      '### Where the map was run',
+      '### Prices',
+      '## The scenarios',
+      '### S1: Memory',
+      '### Tensor parallelism: published, not run',
     ]);
-    writeExperimentPage(whatWasFound, folder.path);
-    expect(readFileSync(path, 'utf8')).toBe(page);
   });
 
   it('names machine, site, date, command and what is published only', () => {
-    const { text } = pageSections(whatWasFound).get('The scenarios')!;
-    for (const part of ['a CPU', 'a cluster', '2026-11-29', '`npm run experiment`', 'published, not run']) {
+    const { text } = pageSections(whatWasFound).find(({ prefix }) => prefix === 's1')!;
+    for (const part of ['a CPU', 'a cluster', '2026-11-29', '`npm run experiment`'])
       expect(text).toContain(part);
-    }
     expect(text).toContain('2 that count, 0 void; 120 requests, 0 failed');
   });
 });
