@@ -7,6 +7,7 @@ import { GatewayClient } from '../local/gateway-client.js';
 import { repositoryRoot } from '../repository.js';
 import { expectSoon, forwardGateway, Kubectl, type PortForward } from './kubectl.js';
 import { appIdOf, isReady, SERVICES, staying, type Deployment, type Pod } from './objects.js';
+import { troublesOf } from './doctor/troubles.js';
 import { INSECURE, writeOverlay } from './overlay.js';
 import type { RenderOptions } from './render-options.js';
 
@@ -31,6 +32,15 @@ export async function applyOverlay(
   await kubectl.run(['label', 'namespace', kubectl.namespace, `${DISPOSABLE}=true`, '--overwrite']);
   await makeTokens(kubectl);
   await kubectl.run(['apply', '--kustomize', folder], { timeoutMs: APPLY_MS });
+}
+
+/** Throws `cluster_failed` where a pod of the namespace cannot start whatever time it has, such as for an image that is nowhere. */
+export async function requireStartable(kubectl: Pick<Kubectl, 'list'>): Promise<void> {
+  for (const pod of await kubectl.list<Pod>('pods')) {
+    const trouble = troublesOf(pod).find(({ lasts }) => lasts);
+    if (trouble === undefined) continue;
+    throw new ServingError('cluster_failed', `${pod.metadata.name} cannot start: ${trouble.fix}`);
+  }
 }
 
 /** Those that are missing, at random; what is there stays, for pods that run have read it. */
@@ -181,7 +191,12 @@ export class DeployedMesh {
       return [...pods.filter((pod) => !isReady(pod)).map(({ metadata }) => metadata.name), ...missing];
     };
     const isDone = async (): Promise<boolean> => (await unready()).length === 0;
-    await this.until('every pod ready', isDone, READY_TIMEOUT_MS, async () => (await unready()).join(', '));
+    await expectSoon('every pod ready', isDone, {
+      limit: READY_TIMEOUT_MS,
+      signal: this.#signal,
+      details: async () => (await unready()).join(', '),
+      inVain: () => requireStartable(this.kubectl),
+    });
   }
 }
 

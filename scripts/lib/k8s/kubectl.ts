@@ -61,17 +61,35 @@ export class Kubectl implements Cluster {
 
 const INSTALL_KUBECTL = 'install kubectl, https://kubernetes.io/docs/tasks/tools';
 
-/** As `waitUntil`; throws `cluster_failed` with what stands in the way when `limit` milliseconds are over. */
+const LOOK_MS = 500;
+/** Between two looks at whether it is in vain: those that show it do not change by themselves. */
+const IN_VAIN_MS = 10_000;
+
+interface Expectation {
+  /** Milliseconds. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+  /** What stands in the way. */
+  readonly details?: () => string | Promise<string>;
+  /** Throws where there is nothing to wait for. */
+  readonly inVain?: () => Promise<void>;
+}
+
+/** As `waitUntil`; throws `cluster_failed` with what stands in the way when the limit is over. */
 export async function expectSoon<Value>(
   what: string,
   condition: () => Value | Promise<Value>,
-  {
-    limit,
-    signal,
-    details,
-  }: { limit: number; signal: AbortSignal; details?: () => string | Promise<string> },
+  { limit, signal, details, inVain }: Expectation,
 ): Promise<NonNullable<Value>> {
-  const value = await waitUntil(condition, { every: 500, limit, signal });
+  let looked = performance.now();
+  const look = async (): Promise<Value> => {
+    const value = await condition();
+    if (value || inVain === undefined || performance.now() - looked < IN_VAIN_MS) return value;
+    looked = performance.now();
+    await inVain();
+    return value;
+  };
+  const value = await waitUntil(look, { every: LOOK_MS, limit, signal });
   if (value !== null) return value;
   const more = details === undefined ? '' : `: ${await details()}`;
   throw new ServingError('cluster_failed', `not within ${limit / 1000} s: ${what}${more}`, {

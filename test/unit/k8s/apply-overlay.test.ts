@@ -1,4 +1,9 @@
-import { applyOverlay, DISPOSABLE, TOKEN_SECRETS } from '../../../scripts/lib/k8s/deploy.js';
+import {
+  applyOverlay,
+  DISPOSABLE,
+  requireStartable,
+  TOKEN_SECRETS,
+} from '../../../scripts/lib/k8s/deploy.js';
 
 interface Secret {
   readonly kind: string;
@@ -44,4 +49,33 @@ describe('an overlay is applied', () => {
     expect(made.map(({ metadata }) => metadata.name)).toEqual([TOKEN_SECRETS[0]]);
     expect((await apply(TOKEN_SECRETS)).made).toEqual([]);
   });
+});
+
+describe('a pod that waits', () => {
+  const podThat = (reason: string): object => ({
+    metadata: { name: 'redis-1' },
+    spec: { containers: [] },
+    status: {
+      containerStatuses: [{ name: 'redis', image: 'redis:7.4-alpine', state: { waiting: { reason } } }],
+    },
+  });
+  const look = (...reasons: string[]): Promise<void> =>
+    requireStartable({ list: () => Promise.resolve(reasons.map(podThat) as never) });
+
+  it.each(['ImagePullBackOff', 'ErrImageNeverPull', 'CreateContainerConfigError'])(
+    'for what does not come by itself (%s) is waited for no longer',
+    async (reason) => {
+      await expect(look('ContainerCreating', reason)).rejects.toMatchObject({
+        code: 'cluster_failed',
+        message: expect.stringContaining(`redis-1 cannot start: ${reason}`) as string,
+      });
+    },
+  );
+
+  it.each(['ContainerCreating', 'PodInitializing', 'ErrImagePull', 'CrashLoopBackOff'])(
+    'for what may come (%s) is waited for',
+    async (reason) => {
+      await expect(look(reason)).resolves.toBeUndefined();
+    },
+  );
 });

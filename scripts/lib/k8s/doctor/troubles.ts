@@ -7,6 +7,8 @@ export interface Trouble {
   readonly what: string;
   /** What is, and what to do. */
   readonly fix: string;
+  /** It does not pass by itself: somebody has to do it. */
+  readonly lasts?: true;
   /** The container whose last words tell why, where it ended by itself. */
   readonly ended?: string;
 }
@@ -14,8 +16,11 @@ export interface Trouble {
 /** One that was killed for its memory and lives again is spoken of for so long. */
 const RECENT_MS = 3_600_000;
 
+/** The first time; what is tried again has this in turn with `ImagePullBackOff`. */
+const FIRST_PULL = 'ErrImagePull';
+
 const IMAGE_REASONS = new Set([
-  'ErrImagePull',
+  FIRST_PULL,
   'ImagePullBackOff',
   'ErrImageNeverPull',
   'InvalidImageName',
@@ -48,11 +53,12 @@ function troubleOf(
   const said = message === undefined ? reason : `${reason}: ${message}`;
   if (IMAGE_REASONS.has(reason)) {
     const fix = `${said} (${image ?? 'no image'}): push it, or name another in the overlay's images`;
-    return { what: `the image of ${name} is there`, fix };
+    const what = `the image of ${name} is there`;
+    return reason === FIRST_PULL ? { what, fix } : { what, fix, lasts: true };
   }
   if (reason === 'CreateContainerConfigError') {
     const fix = `${said}: make the Secret or ConfigMap that it names (k8s/README.md)`;
-    return { what: `the configuration of ${name} is there`, fix };
+    return { what: `the configuration of ${name} is there`, fix, lasts: true };
   }
   const ending = state?.terminated ?? lastState?.terminated;
   if (ending?.reason === 'OOMKilled' && isNews(ending, state, now)) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { applyOverlay, removeDisposable } from '../../k8s/deploy.js';
+import { applyOverlay, removeDisposable, requireStartable } from '../../k8s/deploy.js';
 import { expectSoon, forwardGateway, GATEWAY_PORT, Kubectl, type PortForward } from '../../k8s/kubectl.js';
 import { isReady } from '../../k8s/objects.js';
 import { within } from '../../wait-until.js';
@@ -65,10 +65,11 @@ export class ClusterSite implements Site {
       });
     }
     try {
-      await applyOverlay(new Kubectl(namespace, signal), overlay);
+      const kubectl = new Kubectl(namespace, signal);
+      await applyOverlay(kubectl, overlay);
       const watch = new PodWatch(api, arm, namespace);
       const readyMs = READY_MS + startLimitMs(arm);
-      await untilSettled(arm, watch, readyMs, signal);
+      await untilSettled(arm, watch, readyMs, signal, () => requireStartable(kubectl));
       const tunnel = await reachGateway(watch, namespace, signal);
       closers.push(() => tunnel.close());
       const model = await servedModel(arm, tunnel.url, readyMs, signal);
@@ -104,7 +105,13 @@ export class ClusterSite implements Site {
 }
 
 /** Waits until every stage has its least replicas, all ready, and no pod is starting or ending. */
-async function untilSettled(arm: Arm, watch: PodWatch, limit: number, signal: AbortSignal): Promise<void> {
+async function untilSettled(
+  arm: Arm,
+  watch: PodWatch,
+  limit: number,
+  signal: AbortSignal,
+  inVain?: () => Promise<void>,
+): Promise<void> {
   const least = [{ name: 'gateway', min: 1 }, ...arm.stages];
   const unsettled = async (): Promise<string[]> => {
     const pods = await watch.pods(signal);
@@ -118,6 +125,7 @@ async function untilSettled(arm: Arm, watch: PodWatch, limit: number, signal: Ab
     limit,
     signal,
     details: async () => (await unsettled()).join(', '),
+    ...(inVain && { inVain }),
   });
 }
 

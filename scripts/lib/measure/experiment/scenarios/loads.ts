@@ -26,18 +26,16 @@ export const LOWEST = nameOf(SHARES[0]!);
 interface SweepOptions {
   /** Of the knee that is expected, the rates that are tried. */
   readonly shares?: readonly number[];
-  /** Seconds that a level takes at least: one that is shorter than its requests ends before the arm is full. */
-  readonly least?: number;
   readonly limits?: ServiceLevel;
 }
 
 /** Requests of one length at rates around the knee that the simulation expects, one after the other, for each seed. */
 export function sweeps(lengths: Lengths, knee: number, options: SweepOptions = {}): ScenarioLoad[] {
-  const { shares = SHARES, least = LEVEL_SECONDS.least, limits = SERVER_LIMITS } = options;
+  const { shares = SHARES, limits = SERVER_LIMITS } = options;
   return SEEDS.map((seed) => {
     const levels = shares.map((share): Level => {
       const rate = share * knee;
-      const duration = Math.min(LEVEL_SECONDS.most, Math.max(least, LEVEL_REQUESTS / rate));
+      const duration = Math.min(LEVEL_SECONDS.most, Math.max(LEVEL_SECONDS.least, LEVEL_REQUESTS / rate));
       return { name: nameOf(share), rate, duration: Math.round(duration) };
     });
     return { ...levelled(groupOf(lengths, limits), seed, levels, lengths), limits };
