@@ -50,7 +50,7 @@ export function writeExperimentPage(results: ExperimentResults, docs: string): v
 /** In the order of the page. */
 export function pageSections(results: ExperimentResults): WrittenSection[] {
   const { map, scenarios } = results;
-  const run = scenarios.filter(({ outcomes }) => outcomes.length > 0);
+  const run = scenarios.filter(({ outcomes, voids }) => outcomes.length + voids.length > 0);
   return [
     ...(map === null
       ? []
