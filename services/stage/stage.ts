@@ -10,7 +10,7 @@ import { Account, now } from './accounts/account.js';
 import type { StageMetrics } from './accounts/metrics.js';
 import type { StageLabels } from './accounts/sequence-account.js';
 import type { EngineClient } from './engine/engine-client.js';
-import { enginesOf, shareProcessors, groupsAtOnce, type Compute } from './scheduling/parallel-steps.js';
+import { enginesOf, groupsAtOnce, shareProcessors, type Compute } from './scheduling/parallel-steps.js';
 import type { Scheduler } from './scheduling/scheduler.js';
 import { Sequences } from './sequences/sequences.js';
 import { deliver } from './step/delivery.js';

@@ -56,6 +56,16 @@ describe('the first stage', () => {
   const nothingIsOpen = () =>
     eventually('nothing open', () => stage.sequences === 0 && engine.sequences.size === 0);
 
+  it('tells what a hop to the next stage takes, and so much more where it is padded', () => {
+    const [link] = next.links.links;
+    link!.hopSeconds = 0.002;
+    const told = (hopPadSeconds: number): number =>
+      stageWith({ engine, next: next.links, hopPadSeconds }).status().engine!.hopSeconds;
+    expect(told(0)).toBeCloseTo(0.002);
+    expect(told(0.01)).toBeCloseTo(0.012);
+    expect(stageWith({ engine, next: null }).status().engine!.hopSeconds).toBe(0);
+  });
+
   it('reserves room, then asks the next stage', async () => {
     const release = engine.hold();
     gateway.link.send(openOf('s'));

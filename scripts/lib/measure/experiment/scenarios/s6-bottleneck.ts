@@ -28,7 +28,7 @@ const UNEVEN = [14, 28, 34];
 /** One more replica of one stage: what it brings where all stages are alike, and where one is not. */
 export function bottleneck(options: FleetOptions): Scenario {
   const vocabulary = { ...options, shape: VOCABULARY };
-  // At the highest rate stages send each other some 45 MB a second then.
+  // At the highest rate stages send each other 40 to 55 MB a second then.
   const arms = {
     even: chain(EVEN, [1, 1, 1, 1], slowed(options, 4)),
     evenAndOne: chain(EVEN, [1, 2, 1, 1], slowed(options, 4)),
